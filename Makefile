@@ -1,0 +1,46 @@
+# The two commands: `make quickstart` and `make test`. Both build .venv from the pinned requirements first.
+SHELL := /bin/bash
+UV_VERSION := 0.13.8
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+export MLFLOW_DISABLE_TELEMETRY := true
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3,$(shell command -v $(name))))
+CONFIG ?= studies/quick.yaml
+PORT ?= 5000
+
+.PHONY: quickstart test lint bench ui pins clean
+
+quickstart: $(VENV)/ready ## render, train, score and compare a small study; ends with the path of its report
+	mlflow run . -e study -P config=$(CONFIG) --env-manager local
+	@echo
+	@echo "report: $(CURDIR)/reports/$(basename $(notdir $(CONFIG)))/report.html"
+
+test: $(VENV)/ready lint ## everything that can be checked here
+	python -m pytest
+
+lint: $(VENV)/ready
+	ruff check .
+	ruff format --check .
+	mypy
+
+bench: $(VENV)/ready ## the speed scripts, one JSON line a case
+	@for script in $(basename $(notdir $(wildcard speed/[a-z]*.py))); do python -m speed.$$script --quick; done
+
+ui: $(VENV)/ready ## the MLflow UI on the runs of this folder
+	mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --port $(PORT)
+
+pins: $(VENV)/ready ## resolve the requirements anew
+	uv pip compile --quiet --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements.in -o requirements.txt
+	uv pip compile --quiet --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+
+$(VENV)/ready: requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v not in ((3, 11), (3, 12)) and "mlspatial needs Python 3.11 or 3.12, %s is %d.%d; set PYTHON=/path/to/python3.11" % (sys.executable, *v))'
+	@test -x $(BIN)/uv || $(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt -r requirements-dev.txt
+	@touch $@
+
+clean: ## what can be made again, but for the runs
+	rm -rf .cache .pytest_cache .mypy_cache .ruff_cache reports
