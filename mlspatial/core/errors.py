@@ -1,0 +1,53 @@
+"""What a user did wrong, said in one line: what, which value, what to do next.
+
+Entry points turn a UserError into that line on standard error and exit code 2.
+Every other exception is a defect of this software and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake in what was asked or handed over. The message names the value and the next step."""
+
+    exit_code = 2
+
+
+class UnknownName(UserError):
+    """A name that nothing is registered or stored under."""
+
+    def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
+        names = sorted({str(k) for k in known})
+        near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
+        if not names:
+            hint = f"there is no {kind} yet"
+        elif near:
+            hint = f"did you mean {' or '.join(near)}? known: {_shorten(names)}"
+        else:
+            hint = f"known: {_shorten(names)}"
+        super().__init__(f"unknown {kind} {name!r}; {hint}")
+        self.kind, self.name, self.known = kind, name, names
+
+
+class BadValue(UserError):
+    """A parameter outside of what it may be."""
+
+    def __init__(self, parameter: str, value: object, expected: str) -> None:
+        super().__init__(f"{parameter}={value}: {expected}")
+        self.parameter, self.value = parameter, value
+
+
+class DatasetError(UserError):
+    """A dataset folder that is missing, incomplete, damaged or of another recipe."""
+
+
+class StimulusMismatch(UserError):
+    """Two sets of stimuli that should be the same, in the same order, and are not."""
+
+
+def _shorten(names: list[str], most: int = 12) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

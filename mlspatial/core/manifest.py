@@ -1,0 +1,125 @@
+"""The identity of a dataset: what it was made from and what its files contain.
+
+`recipe_id` names what was asked for and is known before an image exists; `dataset_id` names what came out, shard
+hashes included. Two machines that follow one recipe get one recipe_id; they get one dataset_id too when their
+floating point and JPEG encoder agree to the byte (same processor family and pinned packages).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlspatial.core.errors import DatasetError
+from mlspatial.core.hashing import content_id
+from mlspatial.core.latents import CAMERA_FRAME, EULER_CONVENTION, LatentSchema
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+SPLITS = ("train", "heldout")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One Parquet file. file: path relative to the dataset folder; rows: images in it; sha256 of its bytes."""
+
+    file: str
+    rows: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a dataset folder holds. recipe: every parameter that decides an image, JSON-like."""
+
+    name: str
+    recipe: dict[str, Any]
+    schema: LatentSchema
+    splits: dict[str, tuple[Shard, ...]]
+    statistics: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def recipe_id(self) -> str:
+        return recipe_id(self.recipe)
+
+    @property
+    def dataset_id(self) -> str:
+        return content_id(
+            {
+                "format": FORMAT,
+                "recipe": self.recipe,
+                "schema": self.schema.to_json(),
+                "splits": {name: [asdict(shard) for shard in shards] for name, shards in self.splits.items()},
+            }
+        )
+
+    def rows(self, split: str) -> int:
+        return sum(shard.rows for shard in self.shards(split))
+
+    def shards(self, split: str) -> tuple[Shard, ...]:
+        if split not in self.splits:
+            raise DatasetError(f"dataset {self.name} has no split {split!r}; it has {', '.join(self.splits)}")
+        return self.splits[split]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "dataset_id": self.dataset_id,
+            "recipe_id": self.recipe_id,
+            "camera_frame": CAMERA_FRAME,
+            "rotation": EULER_CONVENTION,
+            "recipe": self.recipe,
+            "schema": self.schema.to_json(),
+            "splits": {name: [asdict(shard) for shard in shards] for name, shards in self.splits.items()},
+            "statistics": self.statistics,
+        }
+
+    def save(self, folder: Path) -> Path:
+        """Write manifest.json atomically: a folder without it is not a dataset yet."""
+        return write_json(folder / MANIFEST, self.to_json())
+
+    @classmethod
+    def load(cls, folder: Path) -> Manifest:
+        """Read manifest.json; raises DatasetError when it is missing, broken or was edited."""
+        path = folder / MANIFEST
+        if not path.is_file():
+            raise DatasetError(
+                f"{folder} is not a finished dataset: {MANIFEST} is missing; run render again to finish it"
+            )
+        try:
+            data = json.loads(path.read_text())
+            manifest = cls(
+                name=data["name"],
+                recipe=data["recipe"],
+                schema=LatentSchema.from_json(data["schema"]),
+                splits={name: tuple(Shard(**shard) for shard in shards) for name, shards in data["splits"].items()},
+                statistics=data["statistics"],
+            )
+            stated = data["dataset_id"], data["format"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DatasetError(f"{path} cannot be read ({error}); render the dataset again") from error
+        if stated != (manifest.dataset_id, FORMAT):
+            raise DatasetError(
+                f"{path} does not match its own dataset_id {stated[0]} (computed {manifest.dataset_id}); "
+                "it was edited or is of another format: render the dataset again"
+            )
+        return manifest
+
+
+def recipe_id(recipe: dict[str, Any]) -> str:
+    return content_id({"format": FORMAT, "recipe": recipe})
+
+
+def write_json(path: Path, value: Any) -> Path:
+    """Write JSON so that the path holds either nothing or the whole of it, even after a power cut."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("w") as file:
+        json.dump(value, file, indent=1, sort_keys=True)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    return path

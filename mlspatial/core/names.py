@@ -1,0 +1,24 @@
+"""The contract's fixed names: environment variables, tags, default places."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+TAG = "mlspatial."
+ENTRY, STUDY, SPEC = TAG + "entry", TAG + "study", TAG + "spec"
+DATASET_ID, MODEL_ID, PARENTS = TAG + "dataset_id", TAG + "model_id", TAG + "parents"
+CFG = "cfg."
+
+
+def cache_folder(*parts: str) -> Path:
+    """The folder for derived data that can be made again (MLSPATIAL_CACHE, default .cache), created if needed."""
+    folder = Path(os.environ.get("MLSPATIAL_CACHE", ".cache")).joinpath(*parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def data_folders() -> tuple[Path, ...]:
+    """Where data sets and recordings are looked for by name: MLSPATIAL_DATA (a search path), then data/."""
+    named = os.environ.get("MLSPATIAL_DATA", "")
+    return (*(Path(part) for part in named.split(os.pathsep) if part), Path("data"))
