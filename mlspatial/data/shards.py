@@ -1,0 +1,141 @@
+"""Parquet shards: written whole or not at all, verified by hash, read by row range."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mlspatial.core.errors import DatasetError
+from mlspatial.core.hashing import file_sha256
+from mlspatial.core.latents import LatentSchema
+from mlspatial.core.manifest import Manifest, Shard
+
+ROW_GROUP = 250  # images; the unit of reading and of shuffling
+RECIPE_KEY = b"mlspatial.recipe_id"
+
+
+def shard_rows(n: int) -> int:
+    """Images per shard for a split of n: a function of n alone, so that the number of workers changes nothing."""
+    sixteenth = -(-n // 16)
+    return min(max(-(-sixteenth // ROW_GROUP) * ROW_GROUP, ROW_GROUP), 8000)
+
+
+def plan(split: str, n: int) -> list[tuple[str, int, int]]:
+    """(file, first row, rows) of every shard of a split."""
+    rows = shard_rows(n)
+    return [
+        (f"{split}/part-{part:05d}.parquet", first, min(rows, n - first))
+        for part, first in enumerate(range(0, n, rows))
+    ]
+
+
+def write_shard(
+    path: Path, columns: Mapping[str, Sequence[Any]], schema: LatentSchema, recipe_id: str, file: str
+) -> Shard:
+    """Write one shard atomically. columns: name -> values of equal length; images as encoded bytes.
+
+    Raises DatasetError when the disk is full; nothing is left behind then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {name: _array(name, values, schema) for name, values in columns.items()}
+    table = pa.table(arrays).replace_schema_metadata({RECIPE_KEY: recipe_id.encode()})
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with partial.open("wb") as sink:
+            pq.write_table(
+                table,
+                sink,
+                row_group_size=ROW_GROUP,
+                compression={name: "NONE" if name == "image" else "ZSTD" for name in arrays},
+                use_dictionary=[name for name, array in arrays.items() if pa.types.is_dictionary(array.type)],
+                write_page_checksum=True,
+            )
+            sink.flush()
+            os.fsync(sink.fileno())
+        shard = Shard(file, table.num_rows, file_sha256(partial))
+        partial.replace(path)
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be written ({error.strerror}); free some space and run again") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return shard
+
+
+def existing_shard(folder: Path, file: str, rows: int, recipe_id: str) -> Shard | None:
+    """The shard that an earlier, interrupted run has finished; None when it is missing, damaged or another's."""
+    path = folder / file
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as parquet:
+            metadata = parquet.schema_arrow.metadata or {}
+            if parquet.metadata.num_rows != rows or metadata.get(RECIPE_KEY) != recipe_id.encode():
+                return None
+            for group in range(parquet.num_row_groups):
+                parquet.read_row_group(group)
+    except (OSError, pa.ArrowException):
+        return None
+    return Shard(file, rows, file_sha256(path))
+
+
+def read_columns(folder: Path, manifest: Manifest, split: str, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Whole columns of a split, in order; categorical ones as int64 codes in the order of the schema."""
+    tables = [pq.read_table(folder / shard.file, columns=list(names)) for shard in manifest.shards(split)]
+    table = pa.concat_tables([decode_dictionaries(part) for part in tables])
+    return {name: as_numpy(table.column(name), name, manifest.schema) for name in names}
+
+
+def decode_dictionaries(table: pa.Table) -> pa.Table:
+    """The table with dictionary columns as plain strings: shards may number their values differently."""
+    for position, column in enumerate(table.schema):
+        if pa.types.is_dictionary(column.type):
+            table = table.set_column(position, column.name, table.column(position).cast(column.type.value_type))
+    return table
+
+
+def as_numpy(column: pa.ChunkedArray, name: str, schema: LatentSchema) -> np.ndarray:
+    if name in schema and schema[name].kind == "category":
+        codes = {value: code for code, value in enumerate(schema[name].categories)}
+        return np.array([codes[value] for value in column.to_pylist()], dtype=np.int64)
+    return column.to_numpy()
+
+
+def damaged(folder: Path, manifest: Manifest) -> list[str]:
+    """Files of the manifest that are missing or whose bytes have changed."""
+    bad = []
+    for shards in manifest.splits.values():
+        for shard in shards:
+            path = folder / shard.file
+            if not path.is_file() or file_sha256(path) != shard.sha256:
+                bad.append(shard.file)
+    return bad
+
+
+def verify(folder: Path) -> Manifest:
+    """Check every hash of a dataset folder. Raises DatasetError that counts and names what is damaged."""
+    manifest = Manifest.load(folder)
+    if bad := damaged(folder, manifest):
+        total = sum(len(shards) for shards in manifest.splits.values())
+        raise DatasetError(
+            f"{folder}: {len(bad)} of {total} shards fail their checksum (first: {bad[0]}); "
+            "delete those files and run the same render command again to make them anew"
+        )
+    return manifest
+
+
+def _array(name: str, values: Sequence[Any], schema: LatentSchema) -> pa.Array:
+    if name in schema and schema[name].kind == "category":
+        codes = {value: code for code, value in enumerate(schema[name].categories)}
+        indices = pa.array([codes[value] for value in values], pa.int32())
+        return pa.DictionaryArray.from_arrays(indices, pa.array(schema[name].categories, pa.string()))
+    if isinstance(values[0], bytes):
+        return pa.array(values, pa.binary())
+    if isinstance(values[0], str):
+        return pa.array(values, pa.string())
+    if isinstance(values[0], int):
+        return pa.array(values, pa.int64())
+    return pa.array(np.asarray(values, dtype=np.float32))

@@ -1,0 +1,69 @@
+"""Meshes and panoramas kept on disk, so that every process builds them once a machine and not once a run."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from mlspatial.core.hashing import content_id
+from mlspatial.core.names import cache_folder
+from mlspatial.render.environments import EnvironmentLibrary
+from mlspatial.render.mesh import Environment, Material, Mesh
+from mlspatial.render.objects import ObjectLibrary
+
+ARRAYS = ("vertices", "normals", "uvs", "occlusion", "faces", "face_material")
+
+
+def cached_mesh(library: ObjectLibrary, category: str, identity: str) -> Mesh:
+    """The mesh of an identity, from the cache of this library version or built and put there."""
+    path = _path("meshes", library.name, library.version, f"{category}/{identity}")
+    stored = _load(path)
+    if stored is not None:
+        materials = tuple(
+            Material(tuple(float(v) for v in row[:3]), float(row[3]), float(row[4]), stored.get(f"texture_{i}"))
+            for i, row in enumerate(stored["materials"])
+        )
+        return Mesh(**{name: stored[name] for name in ARRAYS}, materials=materials)
+    mesh = library.mesh(category, identity)
+    finish = np.array([[*m.color, m.roughness, m.metalness] for m in mesh.materials], dtype=np.float64)
+    textures = {f"texture_{i}": m.texture for i, m in enumerate(mesh.materials) if m.texture is not None}
+    _save(path, {**{name: getattr(mesh, name) for name in ARRAYS}, "materials": finish, **textures})
+    return mesh
+
+
+def cached_environment(library: EnvironmentLibrary, scene: str, sky: str, width: int) -> Environment:
+    """The panorama of a scene under a sky (float16 on disk and in use, so that cached and fresh ones are equal)."""
+    path = _path("panoramas", library.name, library.version, f"{scene}/{sky}/{width}")
+    stored = _load(path)
+    if stored is None:
+        made = library.environment(scene, sky, width=width)
+        limit = np.finfo(np.float16).max
+        stored = {"panorama": np.minimum(made.panorama, limit).astype(np.float16)}
+        _save(path, stored)
+    return Environment(f"{scene}/{sky}", stored["panorama"].astype(np.float32))
+
+
+def _path(kind: str, name: str, version: str, key: str) -> Path:
+    return cache_folder("assets", kind, content_id([name, version])) / f"{content_id(key)}.npz"
+
+
+def _load(path: Path) -> dict[str, np.ndarray] | None:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, zipfile.BadZipFile):
+        path.unlink(missing_ok=True)  # damaged: build it again
+        return None
+
+
+def _save(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("wb") as file:
+        np.savez(file, **dict(arrays))
+    partial.replace(path)

@@ -1,0 +1,66 @@
+"""The renderer protocol: a batch of scenes in, images and visible fractions out.
+
+Poses arrive in the camera frame of the latents: x right, y up, z into the image, metres. That frame is left-handed;
+it is the usual eye frame of graphics with z turned round, so a renderer that works in the eye frame applies
+diag(1, 1, -1) on both sides of a rotation and to positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from mlspatial.core.plugins import Plugins
+from mlspatial.render.mesh import Environment, Mesh
+
+FIELD_OF_VIEW = 60.0  # degrees, horizontal and vertical; Xie et al. 2025
+NEAR, FAR = 0.01, 160.0  # metres; Xie et al. 2025
+
+
+@dataclass(frozen=True)
+class SceneBatch:
+    """B scenes of one object each.
+
+    mesh, environment: (B,) int, indices into the renderer's meshes and environments; position: (B, 3) float, the
+    centre of the object's bounding box, camera frame, metres; rotation: (B, 3, 3) float, camera frame, identity =
+    the object faces the camera upright; camera: (B, 3, 3) float, rotation from the camera frame to the world frame
+    of the environment (its columns are the camera's right, up and forward axes); scale: metres of the longest axis.
+    """
+
+    mesh: np.ndarray
+    environment: np.ndarray
+    position: np.ndarray
+    rotation: np.ndarray
+    camera: np.ndarray
+    scale: float = 1.0
+
+    def __len__(self) -> int:
+        return len(self.mesh)
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """images: (B, size, size, 3) uint8 sRGB; visible: (B,) float32, fraction of the object's pixels (of those it
+    would cover on an unbounded picture) that lie inside the picture."""
+
+    images: np.ndarray
+    visible: np.ndarray
+
+
+class Renderer(Protocol):
+    """Constructed with the meshes and environments it will draw; deterministic: same batch, same bytes."""
+
+    name: str
+    version: str
+
+    def __init__(
+        self, meshes: Sequence[Mesh], environments: Sequence[Environment], *, size: int, device: str = "cpu"
+    ) -> None: ...
+
+    def render(self, scenes: SceneBatch) -> Rendered: ...
+
+
+RENDERERS: Plugins[type[Renderer]] = Plugins("renderer")

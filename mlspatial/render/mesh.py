@@ -1,0 +1,55 @@
+"""The two shapes that flow into a renderer: a mesh with materials, and an environment that lights it.
+
+Object frame (meshes): right-handed as in glTF and OBJ: x to the viewer's right, y up, z towards the viewer, for a
+viewer who looks at the object's front. World frame and camera frame: x right, y up, z forward (into the image),
+left-handed, as ThreeDWorld and Unity have it; mirroring z takes the object frame to them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Material:
+    """One surface finish. color: linear RGB in 0..1, multiplied by the texture where there is one.
+
+    roughness and metalness in 0..1 (GGX, metal/rough workflow); texture: uint8 (h, w, 3), sRGB, or None.
+    """
+
+    color: tuple[float, float, float]
+    roughness: float = 0.6
+    metalness: float = 0.0
+    texture: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Triangles with materials, in the object frame, longest axis of the bounding box 1, box centre at the origin.
+
+    vertices, normals: (V, 3) float32; uvs: (V, 2) float32 (v up); occlusion: (V,) float32, ambient light that
+    reaches a vertex, 0..1; faces: (F, 3) int32, counter-clockwise seen from outside; face_material: (F,) int32.
+    """
+
+    vertices: np.ndarray
+    normals: np.ndarray
+    uvs: np.ndarray
+    occlusion: np.ndarray
+    faces: np.ndarray
+    face_material: np.ndarray
+    materials: tuple[Material, ...]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What surrounds an object: an equirectangular panorama, linear RGB radiance.
+
+    panorama: (h, w, 3) float32, row 0 is straight up. A direction d = (x, y, z) of the world frame is found at
+    u = atan2(x, z) / 2pi + 1/2 (so +z is the middle column, +x right of it) and v = 1/2 - asin(y) / pi.
+    The renderer derives from it the diffuse irradiance, the blurred reflections and one main light with a shadow.
+    """
+
+    name: str
+    panorama: np.ndarray

@@ -1,0 +1,69 @@
+"""Pictures of a dataset for a person: a contact sheet with latents, and histograms."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from PIL import Image, ImageDraw, ImageFont
+
+from mlspatial.core.manifest import Manifest
+from mlspatial.data.shards import decode_dictionaries, read_columns
+
+COLUMNS, ROWS = 8, 6
+TILE, CAPTION = 144, 44  # pixels
+
+
+def contact_sheet(folder: Path, manifest: Manifest, split: str = "heldout") -> Image.Image:
+    """The first 48 images of a split, each with category, position (m) and rotation (degrees), and a cross where
+    the latents say the object's centre is."""
+    names = ["image", "category", "x", "y", "z", "rot_0", "rot_1", "rot_2", "scene", "sky"]
+    with pq.ParquetFile(folder / manifest.shards(split)[0].file) as parquet:
+        rows = decode_dictionaries(parquet.read_row_group(0, columns=names)).slice(0, COLUMNS * ROWS).to_pylist()
+    lines = -(-len(rows) // COLUMNS)
+    sheet = Image.new("RGB", (COLUMNS * (TILE + 4), lines * (TILE + CAPTION)), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(10)
+    for number, row in enumerate(rows):
+        left, top = number % COLUMNS * (TILE + 4), number // COLUMNS * (TILE + CAPTION)
+        picture = Image.open(io.BytesIO(row["image"])).convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
+        sheet.paste(picture, (left, top))
+        u, v = project(np.array([row["x"], row["y"], row["z"]]), TILE)
+        for mark in ((u - 4, v, u + 4, v), (u, v - 4, u, v + 4)):
+            draw.line([left + mark[0], top + mark[1], left + mark[2], top + mark[3]], fill=(255, 40, 40), width=1)
+        caption = (
+            f"{row['category'].split(',')[0]} | {row['scene']}\n"
+            f"x {row['x']:+.2f} y {row['y']:+.2f} z {row['z']:.2f}\n"
+            f"rot {row['rot_0']:+.0f} {row['rot_1']:+.0f} {row['rot_2']:+.0f}"
+        )
+        draw.multiline_text((left + 2, top + TILE + 1), caption, fill="black", font=font, spacing=1)
+    return sheet
+
+
+def project(position: np.ndarray, size: int, field_of_view: float = 60.0) -> tuple[float, float]:
+    """Picture coordinates (right, down; pixels) of a point in the camera frame (metres)."""
+    focal = size / 2 / np.tan(np.radians(field_of_view / 2))
+    return size / 2 + focal * position[0] / position[2], size / 2 - focal * position[1] / position[2]
+
+
+def latent_histograms(folder: Path, manifest: Manifest, split: str = "train") -> Any:
+    """A matplotlib figure with one panel a latent."""
+    from matplotlib.figure import Figure
+
+    columns = read_columns(folder, manifest, split, list(manifest.schema.names))
+    figure = Figure(figsize=(12, 5), layout="constrained")
+    panels = figure.subplots(2, -(-len(columns) // 2)).flat
+    for panel, latent in zip(panels, manifest.schema, strict=False):
+        values = columns[latent.name]
+        if latent.kind == "category":
+            panel.bar(range(len(latent.categories)), np.bincount(values, minlength=len(latent.categories)), width=1.0)
+            panel.set_xlabel(f"{latent.name} (number)")
+        else:
+            panel.hist(values, bins=40)
+            panel.set_xlabel(f"{latent.name} ({latent.unit})")
+        panel.set_ylabel("images")
+    for panel in list(panels):
+        panel.set_axis_off()
+    return figure

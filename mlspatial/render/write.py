@@ -1,0 +1,317 @@
+"""Scenes to a dataset folder: rendered in parallel, shard by shard, resumable, byte for byte the same again."""
+
+from __future__ import annotations
+
+import io
+import json
+import multiprocessing
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cache, cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlspatial.core.errors import BadValue, DatasetError
+from mlspatial.core.latents import spatial_schema
+from mlspatial.core.manifest import MANIFEST, Manifest, Shard, recipe_id, write_json
+from mlspatial.core.plugins import import_all
+from mlspatial.data.shards import existing_shard, plan, read_columns, write_shard
+from mlspatial.render.assets import cached_environment, cached_mesh
+from mlspatial.render.engine import RENDERERS, Renderer, SceneBatch
+from mlspatial.render.environments import load_environments
+from mlspatial.render.objects import load_objects
+from mlspatial.render.sampling import HELDOUT_START, ROTATIONS, TRANSLATIONS, SceneSample, SceneSampler
+
+DEFAULT_RENDERER = "warp"
+ENCODINGS = ("jpeg", "png")
+JPEG_QUALITY = 95
+BATCH = 50  # images rendered between two encodings; bounds the memory of a process
+RECIPE_FILE = "recipe.json"
+SAMPLE_POINTS = 200  # vertices of a mesh that stand for it when the sampler asks what is visible
+BYTES_PER_PIXEL = 1.2  # generous: JPEG q95 4:4:4 with its latents; for the check of free disk space
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the images of a dataset. size: pixels; categories: in the order of the units."""
+
+    n_train: int
+    n_heldout: int
+    size: int
+    seed: int
+    categories: tuple[str, ...]
+    translation: str = "full"
+    rotation: str = "clamped45"
+    objects: str = "procedural"
+    environments: str = "procedural"
+    renderer: str = DEFAULT_RENDERER
+    encoding: str = "jpeg"
+
+    def check(self) -> None:
+        """Raise BadValue for a parameter that cannot be meant."""
+        for name, least in (("n_train", 1), ("n_heldout", 1), ("size", 16), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise BadValue(name, getattr(self, name), f"must be at least {least}")
+        if self.size > 2048:
+            raise BadValue("size", self.size, "must be at most 2048 pixels")
+        for name, known in (("translation", TRANSLATIONS), ("rotation", ROTATIONS), ("encoding", ENCODINGS)):
+            if getattr(self, name) not in known:
+                raise BadValue(name, getattr(self, name), f"must be one of {', '.join(known)}")
+
+
+class Studio:
+    """What a recipe needs to draw any of its images: libraries, sampler, renderer. Built once a process."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        recipe.check()
+        self.recipe = recipe
+        self._points: dict[tuple[str, str], np.ndarray] = {}
+        self.objects = load_objects(recipe.objects, recipe.categories)
+        self.environments = load_environments(recipe.environments)
+        self.identities = {category: tuple(self.objects.identities(category)) for category in recipe.categories}
+        self.views = [(scene.name, sky) for scene in self.environments.scenes for sky, _ in scene.skies]
+        self.mesh_index = {pair: number for number, pair in enumerate(self.pairs())}
+        self.view_index = {view: number for number, view in enumerate(self.views)}
+        self.schema = spatial_schema(recipe.categories, tuple(identity for _, identity in self.pairs()))
+        self.sampler = SceneSampler(
+            recipe.seed,
+            self.identities,
+            self.environments.scenes,
+            self.points,
+            translation=recipe.translation,
+            rotation=recipe.rotation,
+        )
+
+    def pairs(self) -> list[tuple[str, str]]:
+        return [(category, identity) for category, names in self.identities.items() for identity in names]
+
+    def full_recipe(self) -> dict[str, Any]:
+        """The recipe with the versions of what it names: this is hashed and written into the folder."""
+        libraries = {"objects": self.objects, "environments": self.environments}
+        versions = {kind: {"name": library.name, "version": library.version} for kind, library in libraries.items()}
+        engine = renderer_class(self.recipe.renderer)
+        quality = JPEG_QUALITY if self.recipe.encoding == "jpeg" else None
+        return {
+            **{name: value for name, value in asdict(self.recipe).items() if name != "categories"},
+            **versions,
+            "categories": list(self.recipe.categories),
+            "identities": {category: len(names) for category, names in self.identities.items()},
+            "scenes": [scene.name for scene in self.environments.scenes],
+            "renderer": {"name": engine.name, "version": engine.version},
+            "jpeg_quality": quality,
+        }
+
+    @cache  # noqa: B019 - a studio lives as long as its process
+    def points(self, category: str, identity: str) -> np.ndarray:
+        vertices = cached_mesh(self.objects, category, identity).vertices
+        return vertices[:: max(1, len(vertices) // SAMPLE_POINTS)].astype(np.float64)
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        meshes = [cached_mesh(self.objects, *pair) for pair in self.pairs()]
+        environments = [cached_environment(self.environments, *view, self.panorama_width) for view in self.views]
+        return renderer_class(self.recipe.renderer)(meshes, environments, size=self.recipe.size)
+
+    @property
+    def panorama_width(self) -> int:
+        """About 1.3 texels a pixel over the 60 degrees that a picture shows, in powers of two."""
+        return int(np.clip(2 ** np.ceil(np.log2(self.recipe.size * 8)), 512, 2048))
+
+    def draw(self, samples: list[SceneSample]) -> tuple[np.ndarray, np.ndarray]:
+        """(n, size, size, 3) uint8 images and (n,) visible fractions of n scenes."""
+        rendered = self.renderer.render(
+            SceneBatch(
+                mesh=np.array([self.mesh_index[s.category, s.identity] for s in samples], dtype=np.int32),
+                environment=np.array([self.view_index[s.scene, s.sky] for s in samples], dtype=np.int32),
+                position=np.stack([s.position for s in samples]),
+                rotation=np.stack([s.rotation for s in samples]),
+                camera=np.stack([s.camera for s in samples]),
+            )
+        )
+        return rendered.images, rendered.visible
+
+
+def renderer_class(name: str) -> type[Renderer]:
+    from mlspatial import render
+
+    import_all(render)
+    return RENDERERS[DEFAULT_RENDERER if name == "auto" else name]
+
+
+def render_dataset(
+    recipe: Recipe,
+    folder: Path,
+    name: str,
+    *,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Manifest:
+    """Make the dataset of a recipe in a folder and return its manifest.
+
+    Finished shards of an interrupted run are kept; a folder that already holds this dataset is only checked.
+    progress: called with (images done, images in all). Raises DatasetError when the folder holds another recipe,
+    something else, or when the disk is too small.
+    """
+    studio = Studio(recipe)
+    full = studio.full_recipe()
+    folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder, full)
+    jobs = [(split, *part) for split, n in _sizes(recipe).items() for part in plan(split, n)]
+    total, done = sum(_sizes(recipe).values()), 0
+    shards: dict[str, Shard] = {}
+    for _, file, _, rows in jobs:
+        if (kept := existing_shard(folder, file, rows, recipe_id(full))) is not None:
+            shards[file] = kept
+            done += rows
+    missing = [job for job in jobs if job[1] not in shards]
+    _check_space(folder, recipe, sum(rows for *_, rows in missing))
+    if progress:
+        progress(done, total)
+    for shard in _in_parallel(recipe, folder, missing, workers):
+        shards[shard.file] = shard
+        done += shard.rows
+        if progress:
+            progress(done, total)
+    splits = {split: tuple(shards[file] for s, file, *_ in jobs if s == split) for split in _sizes(recipe)}
+    manifest = Manifest(name, full, studio.schema, splits)
+    manifest = Manifest(name, full, studio.schema, splits, _statistics(folder, manifest))
+    if not (folder / MANIFEST).is_file() or Manifest.load(folder) != manifest:
+        manifest.save(folder)
+    return manifest
+
+
+def render_shard(recipe: Recipe, folder: Path, split: str, file: str, first: int, rows: int) -> Shard:
+    """Draw, encode and write one shard. Runs in a worker process."""
+    studio = _studio(recipe)
+    offset = HELDOUT_START if split == "heldout" else 0
+    columns: dict[str, list[Any]] = {}
+    for begin in range(first, first + rows, BATCH):
+        local = range(begin, min(begin + BATCH, first + rows))
+        samples = [studio.sampler.draw(offset + index) for index in local]
+        images, visible = studio.draw(samples)
+        for index, sample, image, share in zip(local, samples, images, visible, strict=True):
+            row = {
+                "stimulus_id": f"{split}-{index:08d}",
+                "image": encode(image, recipe.encoding),
+                **sample.columns(),
+                "visible": share,
+            }
+            for column, value in row.items():
+                columns.setdefault(column, []).append(value)
+    return write_shard(folder / file, columns, studio.schema, recipe_id(studio.full_recipe()), file)
+
+
+def encode(image: np.ndarray, encoding: str) -> bytes:
+    """(h, w, 3) uint8 to JPEG (quality 95, full colour resolution) or PNG bytes."""
+    if encoding == "jpeg":
+        import simplejpeg
+
+        return simplejpeg.encode_jpeg(
+            np.ascontiguousarray(image), quality=JPEG_QUALITY, colorspace="RGB", colorsubsampling="444"
+        )
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+@lru_cache(maxsize=1)
+def _studio(recipe: Recipe) -> Studio:
+    return Studio(recipe)
+
+
+def _sizes(recipe: Recipe) -> dict[str, int]:
+    return {"train": recipe.n_train, "heldout": recipe.n_heldout}
+
+
+def _in_parallel(recipe: Recipe, folder: Path, jobs: list[tuple[str, str, int, int]], workers: int) -> Iterator[Shard]:
+    if workers <= 1 or len(jobs) <= 1:
+        for job in jobs:
+            yield render_shard(recipe, folder, *job)
+        return
+    with _workers(min(workers, len(jobs))) as pool:
+        assets = [pool.submit(_make_assets, recipe, part, workers) for part in range(workers)]
+        for future in as_completed(assets):
+            future.result()
+        for future in as_completed([pool.submit(render_shard, recipe, folder, *job) for job in jobs]):
+            yield future.result()
+
+
+@contextmanager
+def _workers(n: int) -> Iterator[ProcessPoolExecutor]:
+    """Fresh processes (forking one that runs threads is unsafe) that end with their parent, however it ends."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(n, mp_context=context, initializer=_end_with_parent) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _make_assets(recipe: Recipe, part: int, parts: int) -> None:
+    """Fill the disk cache with every parts-th mesh and panorama."""
+    studio = _studio(recipe)
+    for pair in studio.pairs()[part::parts]:
+        cached_mesh(studio.objects, *pair)
+    for view in studio.views[part::parts]:
+        cached_environment(studio.environments, *view, studio.panorama_width)
+
+
+def _claim(folder: Path, recipe: dict[str, Any]) -> None:
+    """Write recipe.json, or raise when the folder belongs to another recipe."""
+    path = folder / RECIPE_FILE
+    if not path.is_file():
+        if strangers := [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]:
+            raise DatasetError(f"{folder} holds other files ({strangers[0]}, ...); choose an empty folder with out=")
+        write_json(path, recipe)
+        return
+    try:
+        there = json.loads(path.read_text())
+    except ValueError as error:
+        raise DatasetError(f"{path} cannot be read ({error}); delete {folder} or choose another with out=") from error
+    if there != recipe:
+        names = sorted(key for key in {*there, *recipe} if there.get(key) != recipe.get(key))
+        shown = "; ".join(f"{key}: there {there.get(key)}, asked {recipe.get(key)}" for key in names)
+        raise DatasetError(
+            f"{folder} was made by another recipe ({shown}); choose another folder with out= or delete this one"
+        )
+
+
+def _check_space(folder: Path, recipe: Recipe, images: int) -> None:
+    channels = 3 if recipe.encoding == "png" else 1
+    needed = int(images * (recipe.size**2 * BYTES_PER_PIXEL * channels + 400))
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DatasetError(
+            f"{folder}: needs about {needed >> 20} MiB, {free >> 20} MiB are free; make room or set out="
+        )
+
+
+def _statistics(folder: Path, manifest: Manifest) -> dict[str, dict[str, float]]:
+    """Mean and SD of the linear latents over the training split: what the regression targets are standardised by."""
+    names = [latent.name for latent in manifest.schema if latent.kind == "linear"]
+    columns = read_columns(folder, manifest, "train", names)
+    return {
+        name: {"mean": float(np.mean(values, dtype=np.float64)), "sd": float(np.std(values, dtype=np.float64))}
+        for name, values in columns.items()
+    }
