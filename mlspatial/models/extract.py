@@ -1,0 +1,95 @@
+"""One forward pass over a set of stimuli, many layers, streamed into a sink."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from mlspatial.core.errors import UnknownName, UserError
+from mlspatial.models.stimuli import Stimuli
+from mlspatial.models.zoo import ModelSpec, to_input
+
+
+class Sink(Protocol):
+    """Takes what the layers say, batch by batch, in the order of the stimuli."""
+
+    def add(self, layer: str, activations: torch.Tensor) -> None:
+        """activations: (b, features) float32, on the model's device."""
+
+
+class Store:
+    """A sink that keeps the activations in memory."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, list[np.ndarray]] = {}
+
+    def add(self, layer: str, activations: torch.Tensor) -> None:
+        self._parts.setdefault(layer, []).append(activations.cpu().numpy())
+
+    def pop(self, layer: str) -> np.ndarray:
+        """(n, features) float32 of a layer once all batches are in; its memory is handed over."""
+        return np.concatenate(self._parts.pop(layer))
+
+
+@torch.inference_mode()
+def extract(
+    module: nn.Module,
+    spec: ModelSpec,
+    stimuli: Stimuli,
+    layers: Sequence[str],
+    sink: Sink,
+    *,
+    batch_size: int = 64,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Run all stimuli through the network once and hand every layer's flattened output to the sink.
+
+    A module that is called several times in one pass (a ResNet block's one ReLU) counts with its last call. The
+    network is put into evaluation mode. Raises UnknownName for a layer that does not exist and UserError for
+    activations that are not finite.
+    """
+    module.eval()
+    device = next(module.parameters()).device
+    with _last_outputs(module, layers) as outputs:
+        for first in range(0, len(stimuli), batch_size):
+            images = torch.from_numpy(stimuli.images[first : first + batch_size]).to(device)
+            outputs.clear()
+            module(to_input(images, spec))
+            for layer in layers:
+                if layer not in outputs:
+                    raise UserError(f"layer {layer} is not called in a forward pass of {spec.arch}")
+                values = outputs[layer].float().flatten(1)
+                if not torch.isfinite(values).all():
+                    raise UserError(f"layer {layer} gives values that are not finite for stimuli from number {first}")
+                sink.add(layer, values)
+            if progress:
+                progress(len(images))
+
+
+@contextmanager
+def _last_outputs(module: nn.Module, layers: Iterable[str]) -> Any:
+    """A dict that holds, after each forward pass, every layer's last output."""
+    parts = dict(module.named_modules())
+    outputs: dict[str, torch.Tensor] = {}
+
+    def keep(layer: str) -> Callable[..., None]:
+        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            outputs[layer] = output[0] if isinstance(output, tuple | list) else output
+
+        return hook
+
+    handles = []
+    try:
+        for layer in layers:
+            if layer not in parts or not layer:
+                raise UnknownName("layer", layer, (name for name in parts if name))
+            handles.append(parts[layer].register_forward_hook(keep(layer)))
+        yield outputs
+    finally:
+        for handle in handles:
+            handle.remove()
