@@ -1,0 +1,11 @@
+"""Benchmarks by name; a new one is one file and one registration, or one YAML."""
+
+import sys
+
+from mlspatial.benchmarks.local import find_benchmark, known_benchmarks
+from mlspatial.benchmarks.neural import BENCHMARKS, NeuralBenchmark
+from mlspatial.core.plugins import import_all
+
+__all__ = ["BENCHMARKS", "NeuralBenchmark", "find_benchmark", "known_benchmarks"]
+
+import_all(sys.modules[__name__])
