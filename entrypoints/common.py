@@ -1,0 +1,50 @@
+"""What all entry points share: how options look, how mistakes are told, the last line."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from mlspatial.core.errors import UserError
+
+SETTINGS = {
+    "context_settings": {
+        "show_default": True,
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda name: name.replace("-", "_"),
+    }
+}
+
+study_option = click.option("--study", default="", help="Name that the run is found by, beside its other names.")
+force_option = click.option("--force", type=bool, default=False, help="Make it again even if a finished run answers.")
+device_option = click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
+
+
+def finish(entry: str, work: Callable[..., str | list[str]], **parameters: Any) -> None:
+    """Do the work of an entry point and print `run ID` as the last line.
+
+    A user's mistake becomes one line on standard error and exit code 2, a stop by SIGTERM exit code 143; anything
+    else keeps its traceback and exits 1.
+    """
+    from mlspatial.registry.runs import Terminated
+
+    try:
+        run_ids = work(**parameters)
+    except UserError as error:
+        click.echo(f"{entry}: {' '.join(str(error).split())}", err=True)
+        sys.exit(error.exit_code)
+    except Terminated:
+        click.echo(f"{entry}: stopped; the same command goes on where it was", err=True)
+        sys.exit(143)
+    except KeyboardInterrupt:
+        click.echo(f"{entry}: interrupted; the same command goes on where it was", err=True)
+        sys.exit(130)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(1)
+    for run_id in [run_ids] if isinstance(run_ids, str) else run_ids:
+        click.echo(f"run {run_id}")
