@@ -223,7 +223,8 @@ def _by_uri(uri: str) -> ModelRecord:
     scheme, _, rest = uri.partition(":/")
     try:
         if scheme == "models" and rest.startswith("m-"):
-            found = _versions(f"model_id = '{rest}'") or [r for r in _versions("") if r.uri == uri]
+            run_id = client().get_logged_model(rest).source_run_id
+            found = [record for record in _versions(f"run_id = '{run_id}'") if record.uri == uri]
         elif scheme == "models" and "@" in rest:
             found = [_record(client().get_model_version_by_alias(*rest.split("@", 1)))]
         elif scheme == "models" and rest.count("/") == 1:

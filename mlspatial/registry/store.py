@@ -41,22 +41,25 @@ def _client(uri: str) -> Any:
     warnings.filterwarnings("ignore", module="mlflow.*")
     import mlflow
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     os.environ["MLFLOW_TRACKING_URI"] = uri  # so that child processes and model loading agree
     mlflow.set_tracking_uri(uri)
-    made = mlflow.MlflowClient(tracking_uri=uri)
     try:
         if uri.startswith(_SQLITE):
             path = Path(uri.removeprefix(_SQLITE))
             path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{path}.lock"):
-                if not _is_initialised(path):
+                fresh = not _is_initialised(path)
+                made = mlflow.MlflowClient(tracking_uri=uri)
+                if fresh:
                     made.search_experiments(max_results=1)
                     with closing(sqlite3.connect(path)) as database:
                         database.execute("PRAGMA journal_mode=WAL")
         else:
+            made = mlflow.MlflowClient(tracking_uri=uri)
             made.search_experiments(max_results=1)
-    except (MlflowException, OSError, sqlite3.Error) as error:
+    except (MlflowException, SQLAlchemyError, OSError, sqlite3.Error) as error:
         raise UserError(
             f"MLFLOW_TRACKING_URI={uri}: cannot be used ({_first_line(error)}); is it right, and up?"
         ) from error

@@ -174,7 +174,7 @@ def render_dataset(
     _check_space(folder, recipe, sum(rows for *_, rows in missing))
     if progress:
         progress(done, total)
-    for shard in _in_parallel(recipe, folder, missing, workers):
+    for shard in _in_parallel(recipe, recipe_id(full), folder, missing, workers):
         shards[shard.file] = shard
         done += shard.rows
         if progress:
@@ -187,8 +187,8 @@ def render_dataset(
     return manifest
 
 
-def render_shard(recipe: Recipe, folder: Path, split: str, file: str, first: int, rows: int) -> Shard:
-    """Draw, encode and write one shard. Runs in a worker process."""
+def render_shard(recipe: Recipe, owner: str, folder: Path, split: str, file: str, first: int, rows: int) -> Shard:
+    """Draw, encode and write one shard; owner: the recipe_id written into it. Runs in a worker process."""
     studio = _studio(recipe)
     offset = HELDOUT_START if split == "heldout" else 0
     columns: dict[str, list[Any]] = {}
@@ -205,7 +205,7 @@ def render_shard(recipe: Recipe, folder: Path, split: str, file: str, first: int
             }
             for column, value in row.items():
                 columns.setdefault(column, []).append(value)
-    return write_shard(folder / file, columns, studio.schema, recipe_id(studio.full_recipe()), file)
+    return write_shard(folder / file, columns, studio.schema, owner, file)
 
 
 def encode(image: np.ndarray, encoding: str) -> bytes:
@@ -232,16 +232,18 @@ def _sizes(recipe: Recipe) -> dict[str, int]:
     return {"train": recipe.n_train, "heldout": recipe.n_heldout}
 
 
-def _in_parallel(recipe: Recipe, folder: Path, jobs: list[tuple[str, str, int, int]], workers: int) -> Iterator[Shard]:
+def _in_parallel(
+    recipe: Recipe, owner: str, folder: Path, jobs: list[tuple[str, str, int, int]], workers: int
+) -> Iterator[Shard]:
     if workers <= 1 or len(jobs) <= 1:
         for job in jobs:
-            yield render_shard(recipe, folder, *job)
+            yield render_shard(recipe, owner, folder, *job)
         return
     with _workers(min(workers, len(jobs))) as pool:
         assets = [pool.submit(_make_assets, recipe, part, workers) for part in range(workers)]
         for future in as_completed(assets):
             future.result()
-        for future in as_completed([pool.submit(render_shard, recipe, folder, *job) for job in jobs]):
+        for future in as_completed([pool.submit(render_shard, recipe, owner, folder, *job) for job in jobs]):
             yield future.result()
 
 

@@ -1,0 +1,253 @@
+"""Objects by category and identity: the procedural library, or a folder of 3D models."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Protocol
+
+from mlspatial.core.errors import BadValue, UnknownName, UserError
+from mlspatial.core.plugins import import_all
+from mlspatial.render import library
+from mlspatial.render.library import catalogue
+from mlspatial.render.mesh import Mesh
+
+SUFFIXES = (".obj", ".glb", ".gltf", ".ply", ".stl")
+LAYOUT = "category/identity.{obj,glb,gltf,ply,stl}"
+
+# The nested subsets of the study: N categories are the first N of this order, then the published order. It starts
+# with the chair (Xie et al. 2025 name the category of their smallest set) and mixes round, long, flat, branching and
+# boxy shapes, so that small subsets differ in shape as much as large ones.
+STUDY_ORDER = (
+    "chair",
+    "teakettle",
+    "hammer",
+    "apple",
+    "sofa",
+    "bottle",
+    "headphone",
+    "television set",
+    "banana",
+    "table lamp",
+    "cup",
+    "backpack",
+    "knife",
+    "table",
+    "toy",
+    "bag, handbag, pocketbook, purse",
+)
+
+
+class ObjectLibrary(Protocol):
+    """Meshes by name. version changes whenever a mesh could."""
+
+    name: str
+    categories: tuple[str, ...]
+
+    @property
+    def version(self) -> str: ...
+
+    def identities(self, category: str) -> tuple[str, ...]:
+        """Raises UnknownName."""
+
+    def mesh(self, category: str, identity: str) -> Mesh:
+        """Built or loaded at every call, the same arrays every time; keep what is needed again. Raises UnknownName."""
+
+
+class ProceduralLibrary:
+    """Household objects built by code; identity "chair#3" is the fourth chair. Its random draws are seeded by the
+    SHA-256 of that name.
+
+    categories: exact names; None takes all that have a builder. Each category lists as many identities as the
+    published image sets had, unless `identities_each` is given; mesh() builds any further number as well.
+    Raises UnknownName for a category without a builder.
+    """
+
+    name = "procedural"
+
+    def __init__(self, categories: Sequence[str] | None = None, *, identities_each: int | None = None) -> None:
+        available = available_procedural()
+        for category in categories or ():
+            if category not in available:
+                raise UnknownName("category", category, available)
+        if identities_each is not None and identities_each < 1:
+            raise BadValue("identities_each", identities_each, "at least 1")
+        self.categories = available if categories is None else tuple(categories)
+        self.version = _source_version()
+        self._each = identities_each
+
+    def identities(self, category: str) -> tuple[str, ...]:
+        self._check(category)
+        n = self._each or catalogue.counts()[category]
+        return tuple(f"{category}#{k}" for k in range(n))
+
+    def mesh(self, category: str, identity: str) -> Mesh:
+        self._check(category)
+        prefix, _, number = identity.rpartition("#")
+        if prefix != category or not number.isdecimal() or str(int(number)) != number:
+            raise UnknownName(f"identity of {category}", identity, self.identities(category))
+        return catalogue.build(category, int(number))
+
+    def _check(self, category: str) -> None:
+        if category not in self.categories:
+            raise UnknownName("category", category, self.categories)
+
+
+class FolderLibrary:
+    """A folder of 3D models, category/identity.{obj,glb,gltf,ply,stl}, loaded with trimesh.
+
+    Models face +z with +y up, as OBJ and glTF have it; size and place do not matter. Textures, base colours, roughness
+    and metalness are kept; normals are computed anew. Models of more than MOST_TRIANGLES triangles are simplified,
+    with a warning. Raises UserError for a folder without models, two files of one name, a broken or an empty model.
+    """
+
+    name = "folder"
+
+    def __init__(self, path: str | Path, categories: Sequence[str] | None = None) -> None:
+        self.path = Path(path)
+        files = _model_files(self.path)
+        for category in categories or ():
+            if category not in files:
+                raise UnknownName("category", category, files)
+        self._files = files if categories is None else {c: files[c] for c in categories}
+        self.categories = tuple(self._files)
+
+    def only(self, categories: Sequence[str]) -> FolderLibrary:
+        return FolderLibrary(self.path, categories)
+
+    @cached_property
+    def version(self) -> str:
+        """A hash of the models and of what lies beside them (material files, textures)."""
+        digest = hashlib.sha256(_source_version().encode())
+        for category in self.categories:
+            for file in sorted((self.path / category).rglob("*")):
+                if file.is_file():
+                    digest.update(file.relative_to(self.path).as_posix().encode() + b"\0")
+                    digest.update(hashlib.sha256(file.read_bytes()).digest())
+        return digest.hexdigest()[:12]
+
+    def identities(self, category: str) -> tuple[str, ...]:
+        return tuple(self._of(category))
+
+    def mesh(self, category: str, identity: str) -> Mesh:
+        models = self._of(category)
+        if identity not in models:
+            raise UnknownName(f"identity of {category}", identity, models)
+        from mlspatial.render.library.files import load_mesh
+
+        return load_mesh(models[identity])
+
+    def _of(self, category: str) -> dict[str, Path]:
+        if category not in self._files:
+            raise UnknownName("category", category, self._files)
+        return self._files[category]
+
+
+def load_objects(spec: str, categories: str | int | Sequence[str] | None = None) -> ObjectLibrary:
+    """spec: "procedural", or the path of a folder `category/identity.{obj,glb,gltf,ply,stl}`.
+
+    categories: see resolve_categories; a sequence of names is resolved one by one. None takes all.
+    Raises UnknownName for a category, UserError for a folder without models.
+    """
+    if spec == "procedural":
+        available = available_procedural()
+        make: Callable[[Sequence[str]], ObjectLibrary] = ProceduralLibrary
+    else:
+        folder = FolderLibrary(spec)
+        available = folder.categories
+        make = folder.only
+    if categories is None:
+        names = available
+    elif isinstance(categories, str | int):
+        names = resolve_categories(categories, available)
+    else:
+        names = tuple(_one(name, available) for name in categories)
+    return make(names)
+
+
+def available_procedural() -> tuple[str, ...]:
+    """The categories that have a builder, in the published order."""
+    import_all(library)
+    return tuple(name for name in catalogue.counts() if name in catalogue.BUILDERS)
+
+
+def resolve_categories(spec: str | int, available: Iterable[str]) -> tuple[str, ...]:
+    """What the parameter `categories` means.
+
+    "all" or 117: everything that is available, in the published order. A number N: the first N of STUDY_ORDER, then
+    of the published order. Otherwise names, separated by commas: exact names first (they may contain commas), then
+    the first word of a name ("bag" for "bag, handbag, pocketbook, purse"). Upper and lower case are the same.
+    Raises UnknownName, or BadValue for a number that is too large or a word that fits two categories.
+    """
+    published = catalogue.counts()
+    known = tuple(available)
+    ordered = tuple(c for c in published if c in known) + tuple(c for c in known if c not in published)
+    text = str(spec).strip()
+    if text.lower() == "all" or text == str(len(published)):
+        return ordered
+    if text.lstrip("+-").isdecimal():
+        nested = [c for c in STUDY_ORDER if c in known]
+        nested += [c for c in ordered if c not in nested]
+        if not 1 <= int(text) <= len(nested):
+            raise BadValue("categories", text, f"there are {len(nested)}; take 1 to {len(nested)}, all, or names")
+        return tuple(nested[: int(text)])
+    words = [w.strip() for w in text.split(",")]
+    names: list[str] = []
+    while words:
+        for n in range(len(words), 0, -1):  # the longest exact name first
+            exact = _exact(", ".join(words[:n]), known)
+            if exact:
+                names.append(exact)
+                break
+        else:
+            n = 1
+            names.append(_one(words[0], known))
+        words = words[n:]
+    return tuple(dict.fromkeys(names))
+
+
+def _exact(name: str, known: Sequence[str]) -> str | None:
+    return next((c for c in known if c.casefold() == name.casefold()), None)
+
+
+def _one(name: str, known: Sequence[str]) -> str:
+    exact = _exact(name, known)
+    if exact:
+        return exact
+    fits = [c for c in known if c.split(",")[0].casefold() == name.casefold()]
+    if len(fits) > 1:
+        raise BadValue("categories", name, f"fits {' and '.join(map(repr, fits))}; give the whole name")
+    if not fits:
+        raise UnknownName("category", name, known)
+    return fits[0]
+
+
+def _model_files(folder: Path) -> dict[str, dict[str, Path]]:
+    """category -> identity -> file, both sorted; categories without a model are left out."""
+    if not folder.is_dir():
+        raise UserError(f"objects={folder}: no such folder; give procedural, or a folder {LAYOUT}")
+    found: dict[str, dict[str, Path]] = {}
+    for file in sorted(folder.glob("*/*")):
+        if file.suffix.lower() not in SUFFIXES or not file.is_file():
+            continue
+        models = found.setdefault(file.parent.name, {})
+        if file.stem in models:
+            raise UserError(f"objects={folder}: {models[file.stem].name} and {file.name} in {file.parent.name} are one "
+                            f"identity; rename or remove one")  # fmt: skip
+        models[file.stem] = file
+    if not found:
+        raise UserError(f"objects={folder}: no models in it; they should lie at {LAYOUT}")
+    return found
+
+
+@lru_cache(maxsize=1)
+def _source_version() -> str:
+    """A hash of the code that the meshes come from."""
+    folder = Path(library.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        if path.stem not in ("preview", "__init__"):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes().replace(b"\r\n", b"\n"))
+    return digest.hexdigest()[:12]

@@ -1,0 +1,192 @@
+"""Meshes, textures and lighting laid out in the pools that the Warp kernels read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import warp as wp
+from PIL import Image
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from mlspatial.core.errors import BadValue
+from mlspatial.render.lighting import WHITE, Lighting
+from mlspatial.render.mesh import Material, Mesh
+from mlspatial.render.warp_kernels import ONE_SIDED, Assets
+from mlspatial.render.warp_shading import TONE_OFFSET, TONE_OFFSET_BITS, TONE_SHIFT
+
+MIRROR = np.array([1.0, 1.0, -1.0])  # object frame <-> camera frame
+TONE_SCALE = 0.8  # of radiance before the film curve
+
+
+def upload_assets(meshes: Sequence[Mesh], lights: Sequence[Lighting], largest_texture: int, device: str) -> Any:
+    """The pools of all meshes, materials, textures and environments on a device."""
+    assets = Assets()
+
+    def put(name: str, values: Any, dtype: Any, kind: Any) -> None:
+        setattr(assets, name, wp.array(np.ascontiguousarray(values, kind), dtype=dtype, device=device))
+
+    put("vertices", np.concatenate([m.vertices * MIRROR for m in meshes]), wp.vec3, np.float32)
+    put("normals", np.concatenate([m.normals * MIRROR for m in meshes]), wp.vec3, np.float32)
+    put("uvs", np.concatenate([m.uvs for m in meshes]), wp.vec2, np.float32)
+    put("occlusion", np.concatenate([m.occlusion for m in meshes]), float, np.float32)
+    first_material = starts([len(m.materials) for m in meshes])
+    faces = [pack_faces(m, first) for m, first in zip(meshes, first_material, strict=True)]
+    put("faces", np.concatenate(faces), wp.vec4i, np.int32)
+    put("first_vertex", starts([len(m.vertices) for m in meshes]), int, np.int32)
+    put("vertex_count", [len(m.vertices) for m in meshes], int, np.int32)
+    put("first_face", starts([len(f) for f in faces]), int, np.int32)
+    put("face_count", [len(f) for f in faces], int, np.int32)
+    put("radius", [max(np.linalg.norm(m.vertices, axis=1).max(), 1e-6) for m in meshes], float, np.float32)
+
+    materials = [material for m in meshes for material in m.materials]
+    texels, texture = texture_pool(materials, largest_texture)
+    put("color", [m.color for m in materials], wp.vec3, np.float32)
+    put("finish", np.clip([(m.roughness, m.metalness) for m in materials], 0.0, 1.0), wp.vec2, np.float32)
+    put("texture", texture, wp.vec4i, np.int32)
+    put("texels", texels, wp.vec3ub, np.uint8)
+
+    backgrounds, background = cube_pool([light.background for light in lights])
+    put("backgrounds", backgrounds, wp.vec3h, np.float16)
+    put("background", background, wp.vec2i, np.int32)
+    reflections, reflection = cube_pool([level for light in lights for level in light.reflections])
+    put("reflections", reflections, wp.vec3h, np.float16)
+    put("reflection", reflection.reshape(len(lights), -1, 2), wp.vec2i, np.int32)
+    put("irradiance", np.stack([light.irradiance for light in lights]), wp.vec3, np.float32)
+    put("light_irradiance", np.stack([light.light_irradiance for light in lights]), wp.vec3, np.float32)
+    put("light_radius", [light.light_radius for light in lights], float, np.float32)
+    put("tone_map", tone_map_table(), wp.uint8, np.uint8)
+    assets.white = WHITE
+    return assets
+
+
+def check_mesh(mesh: Mesh, index: int) -> None:
+    """Raise BadValue for a mesh that would make the kernels read beyond their arrays or draw nothing at all."""
+    where = f"meshes[{index}]"
+    if not len(mesh.vertices) or not len(mesh.faces) or not mesh.materials:
+        raise BadValue(where, f"{len(mesh.vertices)} vertices, {len(mesh.faces)} faces", "an empty mesh; leave it out")
+    for name in ("vertices", "normals", "uvs", "occlusion"):
+        values = getattr(mesh, name)
+        if len(values) != len(mesh.vertices) or not np.isfinite(values).all():
+            raise BadValue(f"{where}.{name}", np.shape(values), f"{len(mesh.vertices)} rows of finite numbers")
+    for name, values, count in (
+        ("faces", mesh.faces, len(mesh.vertices)),
+        ("face_material", mesh.face_material, len(mesh.materials)),
+    ):
+        if len(values) != len(mesh.faces) or values.min() < 0 or values.max() >= count:
+            raise BadValue(f"{where}.{name}", f"{values.min()}..{values.max()}", f"indices in 0..{count - 1}")
+
+
+def starts(counts: Sequence[int]) -> np.ndarray:
+    """Where each of several runs of these lengths begins when they are laid end to end."""
+    return np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
+
+
+def pack_faces(mesh: Mesh, first_material: int) -> np.ndarray:
+    """(F, 4): corners and material of the pool, flagged ONE_SIDED where the back can never be seen.
+
+    Faces are turned round where they disagree with their vertices' normals: the kernels tell front from back by them.
+    """
+    a, b, c = mesh.vertices[mesh.faces].transpose(1, 0, 2)
+    normal = mesh.normals[mesh.faces].sum(axis=1)
+    wrong = np.einsum("fc,fc->f", np.cross(b - a, c - a), normal) < 0.0
+    corners = np.where(wrong[:, None], mesh.faces[:, ::-1], mesh.faces)
+    flag = np.where(one_sided(mesh.vertices, corners), ONE_SIDED, 0)
+    return np.column_stack([corners, (mesh.face_material + first_material) | flag])
+
+
+def one_sided(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(F,) bool: the face belongs to a connected piece that is closed and turned outwards.
+
+    Vertices at one place count as one. A piece is closed when each of its edges is passed equally often both ways.
+    """
+    grid = np.round((vertices - vertices.min(axis=0)) * 1e6).astype(np.int64)  # at most 2 ** 20 for a mesh of size 1
+    places, place = np.unique((grid[:, 0] << 42) + (grid[:, 1] << 21) + grid[:, 2], return_inverse=True)
+    corner = place[faces]
+    start, end = corner.reshape(-1), np.roll(corner, -1, axis=1).reshape(-1)
+    graph = coo_array((np.ones(len(start), bool), (start, end)), shape=(len(places), len(places)))
+    pieces, piece = connected_components(graph, directed=False)
+
+    low, high = np.minimum(start, end), np.maximum(start, end)
+    _, edge = np.unique(low * len(places) + high, return_inverse=True)
+    balance = np.bincount(edge, weights=np.where(start < end, 1.0, -1.0))
+    unbalanced = np.bincount(piece[start], weights=(balance[edge] != 0) & (start != end), minlength=pieces)
+
+    a, b, c = vertices[faces].astype(np.float64).transpose(1, 0, 2)
+    volume = np.bincount(piece[corner[:, 0]], weights=np.einsum("fc,fc->f", a, np.cross(b, c)), minlength=pieces)
+    return ((unbalanced == 0) & (volume > 0.0))[piece[corner[:, 0]]]
+
+
+def cube_pool(cubes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(texels, 3) of all cube maps, and for each: first texel, texels along an edge without the border."""
+    first = starts([cube.shape[0] * cube.shape[1] * cube.shape[2] for cube in cubes])
+    return np.concatenate([cube.reshape(-1, 3) for cube in cubes]), np.column_stack(
+        [first, [cube.shape[1] - 2 for cube in cubes]]
+    )
+
+
+def texture_pool(materials: Sequence[Material], largest: int) -> tuple[np.ndarray, np.ndarray]:
+    """(texels, 3) of all textures with their mip levels, and for each material: first texel, width, height, levels.
+
+    A texture shared by several materials is stored once; a material without one has width 0.
+    """
+    entries: dict[int, list[int]] = {}
+    pool: list[np.ndarray] = [np.zeros((1, 3), np.uint8)]
+    used = 1
+    for material in materials:
+        if material.texture is None or id(material.texture) in entries:
+            continue
+        levels = mip_levels(material.texture, largest)
+        entries[id(material.texture)] = [used, levels[0].shape[1], levels[0].shape[0], len(levels)]
+        pool += [level.reshape(-1, 3) for level in levels]
+        used += sum(level.shape[0] * level.shape[1] for level in levels)
+    table = [[0, 0, 0, 0] if m.texture is None else entries[id(m.texture)] for m in materials]
+    return np.concatenate(pool), np.array(table)
+
+
+def mip_levels(texture: np.ndarray, largest: int) -> list[np.ndarray]:
+    """Halved and halved again from a power of two, at most `largest`, down to 1 x 1.
+
+    texture: uint8 (h, w, 3) sRGB. Levels hold square roots of linear values as uint8, so that the kernel decodes a
+    blend of texels by squaring it.
+    """
+    height, width = (min(largest, 2 ** round(np.log2(side))) for side in texture.shape[:2])
+    if (height, width) != texture.shape[:2]:
+        texture = np.asarray(Image.fromarray(texture).resize((width, height), Image.Resampling.LANCZOS))
+    linear = srgb_to_linear(np.arange(256) / 255.0).astype(np.float32)[texture]
+    levels = []
+    while True:
+        levels.append(np.round(255.0 * np.sqrt(linear)).astype(np.uint8))
+        height, width = linear.shape[:2]
+        if height == width == 1:
+            return levels
+        if height > 1:
+            linear = 0.5 * (linear[0::2] + linear[1::2])
+        if width > 1:
+            linear = 0.5 * (linear[:, 0::2] + linear[:, 1::2])
+
+
+def srgb_to_linear(value: np.ndarray) -> np.ndarray:
+    """IEC 61966-2-1, values in 0..1."""
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+
+def linear_to_srgb(value: np.ndarray) -> np.ndarray:
+    """IEC 61966-2-1, values in 0..1."""
+    return np.where(value <= 0.0031308, 12.92 * value, 1.055 * value ** (1.0 / 2.4) - 0.055)
+
+
+def tone_map(radiance: np.ndarray) -> np.ndarray:
+    """uint8 sRGB of exposed radiance: Narkowicz's fit to the ACES film curve."""
+    x = TONE_SCALE * radiance
+    film = x * (2.51 * x + 0.03) / (x * (2.43 * x + 0.59) + 0.14)
+    return np.round(255.0 * linear_to_srgb(np.clip(film, 0.0, 1.0))).astype(np.uint8)
+
+
+def tone_map_table() -> np.ndarray:
+    """The tone map at the entries of warp_shading.tone_map_entry, up to WHITE."""
+    last = (int(np.float32(WHITE + TONE_OFFSET).view(np.int32)) - TONE_OFFSET_BITS) >> TONE_SHIFT
+    middle = (np.arange(last + 1, dtype=np.int32) << TONE_SHIFT) + (1 << TONE_SHIFT - 1) + TONE_OFFSET_BITS
+    return tone_map(np.maximum(middle.view(np.float32).astype(np.float64) - TONE_OFFSET, 0.0))

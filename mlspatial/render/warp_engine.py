@@ -1,0 +1,244 @@
+"""The default renderer: rasterised, lit by panoramas, on the CPU or on CUDA from one source (NVIDIA Warp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import warp as wp
+
+from mlspatial.core.errors import BadValue
+from mlspatial.render import warp_kernels as kernels
+from mlspatial.render.engine import FIELD_OF_VIEW, NEAR, RENDERERS, Rendered, SceneBatch
+from mlspatial.render.lighting import light_environments
+from mlspatial.render.mesh import Environment, Mesh
+from mlspatial.render.warp_assets import MIRROR, check_mesh, upload_assets
+from mlspatial.render.warp_shading import shade
+
+SHADOW_SIZES = 128, 1024  # least and most texels along a side of the shadow map; else the next power of two
+TEXTURE_SIZES = 64, 2048  # the same for textures: a near object spreads one over about four pictures, back included
+CHUNK = {"cpu": 16, "cuda": 64}  # images in flight; on the CPU more would only leave its caches
+STRIP = 256  # items that one thread works through on the CPU
+MASK_SIZE = 256  # cells along a side of the grid that measures the visible fraction
+FARTHEST_CELL = 4.0  # picture widths beyond the border up to which an object is counted as covering the plane
+
+
+@RENDERERS.register("warp")
+class WarpRenderer:
+    """Draws one object per image in front of its panorama and lit by it.
+
+    Triangles -> visibility buffer -> shadow map of the main light -> each pixel's triangles shaded once -> 2 x 2
+    samples averaged in linear light -> tone map -> sRGB bytes. An image depends on its own scene alone: neither on its
+    neighbours in the batch nor on the process. The bytes are the same on every run on one kind of processor; another
+    processor or CUDA may round differently.
+
+    device: "cpu" or a CUDA device ("cuda", "cuda:1"). On the CPU one renderer uses one core: start several processes.
+    The CUDA path launches the same kernels; it was never run by the authors of this file.
+    Raises BadValue for an empty list, a size below 1 or a scene that names no mesh, environment or place.
+    """
+
+    name = "warp"
+    version = "1"
+
+    def __init__(
+        self,
+        meshes: Sequence[Mesh],
+        environments: Sequence[Environment],
+        *,
+        size: int,
+        device: str = "cpu",
+        chunk: int | None = None,
+    ) -> None:
+        if size < 1:
+            raise BadValue("size", size, "a picture needs at least one pixel")
+        if not meshes or not environments:
+            given = f"{len(meshes)} meshes, {len(environments)} environments"
+            raise BadValue("meshes, environments", given, "a renderer needs one of each at least")
+        kernels.start()
+        self.size, self.device = size, device
+        self.focal = 0.5 * size / np.tan(np.radians(FIELD_OF_VIEW) / 2.0)
+        for index, mesh in enumerate(meshes):
+            check_mesh(mesh, index)
+        lights = light_environments(environments, self.focal)
+        self._light_direction = np.stack([light.light_direction for light in lights]).astype(np.float64)
+        self._bounds = np.array([[m.vertices.min(axis=0), m.vertices.max(axis=0)] for m in meshes]) * MIRROR
+        self._vertex_count = np.array([len(m.vertices) for m in meshes])
+        self._face_count = np.array([len(m.faces) for m in meshes])
+        self._assets = upload_assets(meshes, lights, _power_of_two(4 * size, *TEXTURE_SIZES), device)
+        self._chunk = chunk or CHUNK["cpu" if device == "cpu" else "cuda"]
+        self._frame: Any = None
+
+    def render(self, scenes: SceneBatch) -> Rendered:
+        """Images and visible fractions of the scenes, in host memory."""
+        images, visible = self._draw(scenes)
+        return Rendered(images.numpy(), visible)
+
+    def render_torch(self, scenes: SceneBatch) -> tuple[Any, Any]:
+        """The same as torch tensors: images (B, size, size, 3) uint8 on the renderer's device, without a copy;
+        visible (B,) float32 on the CPU."""
+        import torch
+
+        images, visible = self._draw(scenes)
+        wp.synchronize_device(self.device)  # torch works on a stream of its own
+        return wp.to_torch(images), torch.from_numpy(visible)
+
+    def _draw(self, scenes: SceneBatch) -> tuple[Any, np.ndarray]:
+        self._check(scenes)
+        count = len(scenes)
+        images = wp.empty((count, self.size, self.size, 3), dtype=wp.uint8, device=self.device)
+        visible = np.ones(count, np.float32)
+        for start in range(0, count, self._chunk):
+            part = slice(start, min(start + self._chunk, count))
+            self._draw_chunk(_part(scenes, part), images[part], visible[part])
+        return images, visible
+
+    def _draw_chunk(self, scenes: SceneBatch, images: Any, visible: np.ndarray) -> None:
+        """Fill images and visible (views on the results) for at most a chunk of scenes."""
+        frame, count = self._prepare(scenes), len(scenes)
+        vertices = int(self._vertex_count[scenes.mesh].max())
+        faces = int(self._face_count[scenes.mesh].max())
+        frame.visibility[:count].zero_()
+        frame.shadow[:count].zero_()
+        self._launch(kernels.transform, (count, vertices), frame)
+        self._launch(kernels.draw_visibility, (count, faces), frame)
+        self._launch(kernels.draw_shadow, (count, faces), frame)
+        self._launch(shade, (count, self.size, self.size), frame, images)
+        low, high = self._projected_bounds(scenes)
+        samples = self.size * kernels.SAMPLES
+        crossing = np.flatnonzero((low < 0.0).any(axis=1) | (high > samples).any(axis=1))
+        if len(crossing):
+            visible[crossing] = self._visible_fraction(frame, crossing, low[crossing], high[crossing], faces)
+
+    def _launch(self, kernel: Any, shape: tuple[int, ...], frame: Any, *inputs: Any) -> None:
+        """Launch a kernel over images and items, the last axis of shape, which threads take in strips."""
+        strip = STRIP if self.device == "cpu" else 1
+        dim = (*shape[:-1], -(-shape[-1] // strip))
+        wp.launch(kernel, dim=dim, inputs=[self._assets, frame, strip, *inputs], device=self.device)
+
+    def _prepare(self, scenes: SceneBatch) -> Any:
+        """The frame with this chunk's scenes in it; buffers are allocated once."""
+        if self._frame is None:
+            self._frame = _allocate_frame(
+                self._chunk, self.size, int(self._vertex_count.max()), self.focal, self.device
+            )
+        frame, count = self._frame, len(scenes)
+        light = np.einsum("bwc,bw->bc", scenes.camera, self._light_direction[scenes.environment])
+        frame.scale = float(scenes.scale)
+        for buffer, values in (
+            (frame.mesh, scenes.mesh),
+            (frame.environment, scenes.environment),
+            (frame.pose, scenes.rotation * scenes.scale),
+            (frame.position, scenes.position),
+            (frame.camera, scenes.camera),
+            (frame.light, _shadow_axes(light)),
+        ):
+            dtype = np.int32 if buffer.dtype is wp.int32 else np.float32
+            buffer[:count].assign(np.ascontiguousarray(values, dtype))
+        return frame
+
+    def _projected_bounds(self, scenes: SceneBatch) -> tuple[np.ndarray, np.ndarray]:
+        """(B, 2) least and greatest x, y in samples of the objects' bounding boxes, infinite behind the camera."""
+        corner = np.array([[i & 1, i >> 1 & 1, i >> 2] for i in range(8)])
+        boxes = self._bounds[scenes.mesh]  # (B, 2, 3)
+        corners = boxes[:, corner, np.arange(3)] * scenes.scale
+        points = np.einsum("bij,bkj->bki", scenes.rotation, corners) + scenes.position[:, None]
+        behind = (points[..., 2] <= NEAR).any(axis=1)
+        z = np.maximum(points[..., 2:], NEAR)
+        half = 0.5 * self.size
+        pixels = half + self.focal * np.array([1.0, -1.0]) * points[..., :2] / z
+        low, high = pixels.min(axis=1) * kernels.SAMPLES, pixels.max(axis=1) * kernels.SAMPLES
+        low[behind], high[behind] = -np.inf, np.inf
+        return low, high
+
+    def _visible_fraction(
+        self, frame: Any, images: np.ndarray, low: np.ndarray, high: np.ndarray, faces: int
+    ) -> np.ndarray:
+        """Fractions for images (indices into the frame) whose bounding box, low to high in samples, crosses the border.
+
+        The plane of the picture is cut into cells, a whole number across the picture and few enough for the box to fit
+        a MASK_SIZE grid. Up to that size a cell is a sample and the count exact; beyond it is good to about 1 / 1000.
+        """
+        samples = self.size * kernels.SAMPLES
+        reach = FARTHEST_CELL * samples
+        low, high = np.clip(low, -reach, samples + reach), np.clip(high, -reach, samples + reach)
+        extent = np.maximum((high - low).max(axis=1), 1.0)
+        across = np.clip(np.floor(samples * (MASK_SIZE - 2) / extent), 1, samples).astype(np.int32)
+        cells = across / samples
+        origin = np.floor(low * cells[:, None]).astype(np.int32)
+        masks = wp.zeros((len(images), MASK_SIZE**2), dtype=wp.uint8, device=self.device)
+        counts = wp.zeros((len(images), 2), dtype=int, device=self.device)
+        grids = self._upload(np.column_stack([cells, origin]).astype(np.float32), wp.vec3)
+        windows = self._upload(np.column_stack([across, origin]), wp.vec3i)
+        chosen = self._upload(images.astype(np.int32), int)
+        self._launch(kernels.draw_mask, (len(images), faces), frame, chosen, grids, MASK_SIZE, masks)
+        wp.launch(
+            kernels.count_mask,
+            dim=(len(images), MASK_SIZE),
+            inputs=[masks, windows, MASK_SIZE, counts],
+            device=self.device,
+        )
+        covered, inside = counts.numpy().T
+        return inside / np.maximum(covered, 1)
+
+    def _upload(self, values: np.ndarray, dtype: Any) -> Any:
+        return wp.array(np.ascontiguousarray(values), dtype=dtype, device=self.device)
+
+    def _check(self, scenes: SceneBatch) -> None:
+        if not len(scenes):
+            return
+        for name, indices, count in (
+            ("mesh", scenes.mesh, len(self._face_count)),
+            ("environment", scenes.environment, len(self._light_direction)),
+        ):
+            wrong = (np.asarray(indices) < 0) | (np.asarray(indices) >= count)
+            if wrong.any():
+                raise BadValue(f"scenes.{name}", np.asarray(indices)[wrong][0], f"the renderer has {count} of them")
+        for name, shape in (("environment", ()), ("position", (3,)), ("rotation", (3, 3)), ("camera", (3, 3))):
+            values, expected = np.asarray(getattr(scenes, name)), (len(scenes), *shape)
+            if values.shape != expected or not np.isfinite(values).all():
+                raise BadValue(f"scenes.{name}", values.shape, f"finite numbers of shape {expected}")
+
+
+def _part(scenes: SceneBatch, part: slice) -> SceneBatch:
+    return SceneBatch(
+        mesh=np.asarray(scenes.mesh[part]),
+        environment=np.asarray(scenes.environment[part]),
+        position=np.asarray(scenes.position[part], np.float64),
+        rotation=np.asarray(scenes.rotation[part], np.float64),
+        camera=np.asarray(scenes.camera[part], np.float64),
+        scale=scenes.scale,
+    )
+
+
+def _shadow_axes(light: np.ndarray) -> np.ndarray:
+    """(B, 3, 3) for directions to the light (B, 3): rows are two axes of the shadow map and the direction."""
+    steep = np.abs(light[:, 1:2]) > 0.9
+    right = np.cross(np.where(steep, [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]), light)
+    right /= np.linalg.norm(right, axis=1, keepdims=True)
+    return np.stack([right, np.cross(light, right), light], axis=1)
+
+
+def _allocate_frame(chunk: int, size: int, vertices: int, focal: float, device: str) -> Any:
+    shadow = _power_of_two(size, *SHADOW_SIZES)
+    frame = kernels.Frame()
+    for name, shape, dtype in (
+        ("mesh", chunk, int),
+        ("environment", chunk, int),
+        ("pose", chunk, wp.mat33),
+        ("position", chunk, wp.vec3),
+        ("camera", chunk, wp.mat33),
+        ("light", chunk, wp.mat33),
+        ("projected", (chunk, vertices), wp.vec3),
+        ("lit", (chunk, vertices), wp.vec3),
+        ("visibility", (chunk, (size * kernels.SAMPLES) ** 2), wp.uint64),
+        ("shadow", (chunk, shadow**2), float),
+    ):
+        setattr(frame, name, wp.zeros(shape, dtype=dtype, device=device))
+    frame.size, frame.shadow_size, frame.focal, frame.near = size, shadow, float(focal), NEAR
+    return frame
+
+
+def _power_of_two(value: int, least: int, most: int) -> int:
+    """The next power of two, within limits."""
+    return int(np.clip(2 ** np.ceil(np.log2(value)), least, most))

@@ -1,0 +1,334 @@
+"""The shading kernel of the Warp renderer: from the visibility buffer to pixels. See warp_kernels.py for the rest.
+
+Each triangle seen in a pixel is shaded once, at the middle of its samples, and weighted by their number; the panorama
+fills what is left. Light comes from the panorama's irradiance, its blurred reflection and the main light (lighting.py).
+"""
+
+# Warp compiles these functions itself, and their annotations are its own:
+# mypy: ignore-errors
+
+from __future__ import annotations
+
+import warp as wp
+
+from mlspatial.render.warp_kernels import ONE_SIDED, SAMPLES, SHADOW_MARGIN, Assets, Frame, twice_area
+
+wp.set_module_options({"enable_backward": False})
+
+NORMAL_OFFSET, DEPTH_OFFSET = 1.5, 0.75  # texels of the shadow map: keep a surface out of its own shadow
+LEAST_ALPHA = 0.02  # highlights narrower than this are smaller than a pixel
+LEAST_FACING = 0.02  # cosine to the viewer; interpolated normals may turn away at a silhouette
+INVERSE_PI = 0.31830989
+TONE_OFFSET = 0.0078125  # 2^-7, see tone_map_entry
+TONE_OFFSET_BITS = 0x3C000000  # the same as the bits of a float
+TONE_SHIFT = 14  # 512 entries for each doubling
+
+
+@wp.struct
+class View:
+    """What one thread needs of its image over and over."""
+
+    image: int
+    first_vertex: int
+    first_face: int
+    environment: int
+    camera: wp.mat33
+    pose: wp.mat33
+    light: wp.mat33
+
+
+@wp.func
+def look_up(panoramas: wp.array(dtype=wp.vec3h), entry: wp.vec2i, direction: wp.vec3) -> wp.vec3:
+    """Bilinear sample of a cube map with a border of one texel, see lighting.cube_map; entry: first texel, edge."""
+    along_x = wp.abs(direction[0])
+    along_y = wp.abs(direction[1])
+    along_z = wp.abs(direction[2])
+    face = wp.int32(4)
+    longest = direction[2]
+    s = direction[0]
+    t = direction[1]
+    if along_x > along_z and along_x >= along_y:
+        face = 0
+        longest = direction[0]
+        s = direction[2]
+    elif along_y > along_z:
+        face = 2
+        longest = direction[1]
+        t = direction[2]
+    if longest < 0.0:
+        face += 1
+    half = 0.5 * float(entry[1])
+    scale = half / wp.max(wp.abs(longest), 1.0e-20)
+    x = s * scale + half + 0.5
+    y = t * scale + half + 0.5
+    left = int(x)
+    top = int(y)
+    right = x - float(left)
+    down = y - float(top)
+    stride = entry[1] + 2
+    upper = entry[0] + (face * stride + top) * stride + left
+    lower = upper + stride
+    above = wp.vec3(panoramas[upper]) * (1.0 - right) + wp.vec3(panoramas[upper + 1]) * right
+    below = wp.vec3(panoramas[lower]) * (1.0 - right) + wp.vec3(panoramas[lower + 1]) * right
+    return above * (1.0 - down) + below * down
+
+
+@wp.func
+def texture_color(assets: Assets, texture: wp.vec4i, u: float, v: float, area: float) -> wp.vec3:
+    """Linear RGB of a repeating texture. area: of the texture (1 = all of it) behind one pixel; picks the mip level."""
+    first = texture[0]
+    width = texture[1]
+    height = texture[2]
+    texels = area * float(width) * float(height)
+    level = wp.min(int(0.5 * wp.log2(wp.max(texels, 1.0)) + 0.5), texture[3] - 1)
+    for _ in range(level):
+        first += width * height
+        width = wp.max(width >> 1, 1)
+        height = wp.max(height >> 1, 1)
+    x = (u - wp.floor(u)) * float(width) - 0.5
+    y = (wp.ceil(v) - v) * float(height) - 0.5
+    left = int(wp.floor(x))
+    top = int(wp.floor(y))
+    along = x - float(left)
+    down = y - float(top)
+    # width and height are powers of two: & wraps round
+    upper = first + (top & (height - 1)) * width
+    lower = first + ((top + 1) & (height - 1)) * width
+    right = (left + 1) & (width - 1)
+    left = left & (width - 1)
+    above = wp.vec3(assets.texels[upper + left]) * (1.0 - along) + wp.vec3(assets.texels[upper + right]) * along
+    below = wp.vec3(assets.texels[lower + left]) * (1.0 - along) + wp.vec3(assets.texels[lower + right]) * along
+    root = (above * (1.0 - down) + below * down) * (1.0 / 255.0)
+    return wp.cw_mul(root, root)
+
+
+@wp.func
+def light_reaching(frame: Frame, image: int, place: wp.vec3) -> float:
+    """Share of the main light that reaches a place of the shadow map: 3 x 3 comparisons, bilinearly weighted."""
+    size = frame.shadow_size
+    x = wp.clamp(place[0] - 1.0, 0.0, float(size - 3))
+    y = wp.clamp(place[1] - 1.0, 0.0, float(size - 3))
+    left = int(x)
+    top = int(y)
+    along = x - float(left)
+    down = y - float(top)
+    share = wp.float32(0.0)
+    for row in range(3):
+        first = (top + row) * size + left
+        in_row = wp.float32(0.0)
+        if frame.shadow[image, first] <= place[2]:
+            in_row += 1.0 - along
+        if frame.shadow[image, first + 1] <= place[2]:
+            in_row += 1.0
+        if frame.shadow[image, first + 2] <= place[2]:
+            in_row += along
+        if row == 0:
+            in_row *= 1.0 - down
+        if row == 2:
+            in_row *= down
+        share += in_row
+    return 0.25 * share
+
+
+@wp.func
+def ambient(assets: Assets, environment: int, normal: wp.vec3) -> wp.vec3:
+    """Radiance of a white matt surface under all but the main light; see lighting.irradiance_basis."""
+    x = normal[0]
+    y = normal[1]
+    z = normal[2]
+    total = assets.irradiance[environment, 0]
+    total += assets.irradiance[environment, 1] * y
+    total += assets.irradiance[environment, 2] * z
+    total += assets.irradiance[environment, 3] * x
+    total += assets.irradiance[environment, 4] * (x * y)
+    total += assets.irradiance[environment, 5] * (y * z)
+    total += assets.irradiance[environment, 6] * (3.0 * z * z - 1.0)
+    total += assets.irradiance[environment, 7] * (x * z)
+    total += assets.irradiance[environment, 8] * (x * x - y * y)
+    return wp.max(total, wp.vec3(0.0, 0.0, 0.0))
+
+
+@wp.func
+def environment_response(roughness: float, facing: float) -> wp.vec2:
+    """Reflected share of even light: first for F0 = 1, second added for grazing light (Karis 2014, mobile fit)."""
+    smooth = 1.0 - roughness
+    grazing = wp.min(smooth * smooth, wp.pow(2.0, -9.28 * facing)) * smooth + (0.0425 - 0.0275 * roughness)
+    return wp.vec2(-1.04 * grazing + (1.04 - 0.572 * roughness), 1.04 * grazing + (0.022 * roughness - 0.04))
+
+
+@wp.func
+def highlight(
+    normal: wp.vec3, view: wp.vec3, light: wp.vec3, cosine: float, facing: float, roughness: float, radius: float
+) -> wp.vec2:
+    """GGX reflection of a light of an angular radius: value for F0 = 1, and Schlick's share towards white."""
+    middle = wp.normalize(view + light)
+    alpha = wp.clamp(roughness * roughness + 0.5 * radius, LEAST_ALPHA, 1.0)
+    square = alpha * alpha
+    spread = wp.max(wp.dot(normal, middle), 0.0)
+    spread = spread * spread * (square - 1.0) + 1.0
+    k = (roughness + 1.0) * (roughness + 1.0) * 0.125
+    masking = spread * spread * (cosine * (1.0 - k) + k) * (facing * (1.0 - k) + k)
+    grazing = 1.0 - wp.dot(view, middle)
+    fresnel = grazing * grazing
+    return wp.vec2(0.25 * INVERSE_PI * square / masking, fresnel * fresnel * grazing)
+
+
+@wp.func
+def shade_triangle(assets: Assets, frame: Frame, seen: View, index: int, x: float, y: float) -> wp.vec3:
+    """Radiance towards the camera of a triangle of the image's mesh at a place in samples."""
+    face = assets.faces[seen.first_face + index]
+    a = frame.projected[seen.image, face[0]]
+    b = frame.projected[seen.image, face[1]]
+    c = frame.projected[seen.image, face[2]]
+
+    # perspective-correct weights of the corners
+    area = twice_area(a, b, c)
+    per_area = 1.0 / area
+    weight_b = ((x - a[0]) * (c[1] - a[1]) - (y - a[1]) * (c[0] - a[0])) * per_area
+    weight_c = ((b[0] - a[0]) * (y - a[1]) - (b[1] - a[1]) * (x - a[0])) * per_area
+    weight_a = (1.0 - weight_b - weight_c) * a[2]
+    weight_b *= b[2]
+    weight_c *= c[2]
+    depth = 1.0 / (weight_a + weight_b + weight_c)
+    weight_a *= depth
+    weight_b *= depth
+    weight_c *= depth
+
+    # geometry
+    half = 0.5 * float(frame.size)
+    per_sample = 1.0 / float(SAMPLES)
+    view = wp.normalize(wp.vec3(half - x * per_sample, y * per_sample - half, -frame.focal))
+    corner_a = seen.first_vertex + face[0]
+    corner_b = seen.first_vertex + face[1]
+    corner_c = seen.first_vertex + face[2]
+    normal = assets.normals[corner_a] * weight_a
+    normal += assets.normals[corner_b] * weight_b
+    normal += assets.normals[corner_c] * weight_c
+    normal = wp.normalize(seen.pose * normal)
+    if area > 0.0:  # seen from behind: thin things have two sides
+        normal = -normal
+    towards_view = wp.dot(normal, view)
+    facing = wp.max(towards_view, LEAST_FACING)
+    open_sky = assets.occlusion[corner_a] * weight_a
+    open_sky += assets.occlusion[corner_b] * weight_b
+    open_sky += assets.occlusion[corner_c] * weight_c
+
+    # material
+    material = face[3] & (ONE_SIDED - 1)
+    color = assets.color[material]
+    finish = assets.finish[material]
+    roughness = finish[0]
+    metalness = finish[1]
+    texture = assets.texture[material]
+    if texture[1] > 0:
+        uv_a = assets.uvs[corner_a]
+        ab = assets.uvs[corner_b] - uv_a
+        ac = assets.uvs[corner_c] - uv_a
+        uv = uv_a + ab * weight_b + ac * weight_c
+        foreshortening = a[2] * b[2] * c[2] * depth * depth * depth
+        behind = wp.abs((ab[0] * ac[1] - ab[1] * ac[0]) * per_area) * float(SAMPLES * SAMPLES) * foreshortening
+        color = wp.cw_mul(color, texture_color(assets, texture, uv[0], uv[1], behind))
+    one = wp.vec3(1.0, 1.0, 1.0)
+    mirror = one * 0.04 + (color - one * 0.04) * metalness  # reflectance at normal incidence
+
+    # light from everywhere
+    response = environment_response(roughness, facing)
+    glossy = mirror * response[0] + one * response[1]
+    glossy += wp.cw_mul(glossy, mirror) * (1.0 / (response[0] + response[1]) - 1.0)  # bounces on (Turquin 2019)
+    left_over = 1.0 - wp.max(glossy[0], wp.max(glossy[1], glossy[2]))
+    matt = color * ((1.0 - metalness) * left_over)
+    bounced = seen.camera * (normal * (2.0 * towards_view) - view)
+    step = int(roughness * float(assets.reflection.shape[1] - 1) + 0.5)
+    radiance = wp.cw_mul(glossy, look_up(assets.reflections, assets.reflection[seen.environment, step], bounced))
+    radiance += wp.cw_mul(matt, ambient(assets, seen.environment, seen.camera * normal))
+    radiance *= open_sky
+
+    # the main light
+    towards = seen.light * normal
+    cosine = towards[2]
+    if cosine > 0.0:
+        place = frame.lit[seen.image, face[0]] * weight_a
+        place += frame.lit[seen.image, face[1]] * weight_b
+        place += frame.lit[seen.image, face[2]] * weight_c
+        texel = 2.0 * SHADOW_MARGIN / float(frame.shadow_size)  # in radii of the mesh, the unit of closeness
+        place += wp.vec3(towards[0] * NORMAL_OFFSET, towards[1] * NORMAL_OFFSET, 0.0)
+        place += wp.vec3(0.0, 0.0, (cosine * NORMAL_OFFSET + DEPTH_OFFSET) * texel)
+        share = light_reaching(frame, seen.image, place)
+        if share > 0.0:
+            light = wp.vec3(seen.light[2, 0], seen.light[2, 1], seen.light[2, 2])
+            radius = assets.light_radius[seen.environment]
+            glint = highlight(normal, view, light, cosine, facing, roughness, radius)
+            reflected = matt * INVERSE_PI + (mirror + (one - mirror) * glint[1]) * glint[0]
+            radiance += wp.cw_mul(assets.light_irradiance[seen.environment], reflected) * (cosine * share)
+    return radiance
+
+
+@wp.func
+def tone_map_entry(radiance: float) -> int:
+    """Index into the tone map: near 0 linear, then logarithmic; read off the bits of a float, for speed."""
+    return (wp.cast(wp.max(radiance, 0.0) + TONE_OFFSET, wp.int32) - TONE_OFFSET_BITS) >> TONE_SHIFT
+
+
+@wp.func
+def shade_pixel(assets: Assets, frame: Frame, seen: View, row: int, column: int) -> wp.vec3:
+    """Radiance of a pixel, at most `white` from each of its parts."""
+    triangles = wp.vec4i(-1, -1, -1, -1)  # the distinct ones of this pixel, with samples and their summed places
+    counts = wp.vec4(0.0, 0.0, 0.0, 0.0)
+    sum_x = wp.vec4(0.0, 0.0, 0.0, 0.0)
+    sum_y = wp.vec4(0.0, 0.0, 0.0, 0.0)
+    distinct = wp.int32(0)
+    empty = wp.int32(0)
+    for sample_y in range(SAMPLES):
+        for sample_x in range(SAMPLES):
+            y = row * SAMPLES + sample_y
+            x = column * SAMPLES + sample_x
+            key = frame.visibility[seen.image, y * frame.size * SAMPLES + x]
+            if key == wp.uint64(0):
+                empty += 1
+            else:
+                index = int(key & wp.uint64(0xFFFFFFFF))
+                slot = wp.int32(0)
+                while slot < distinct and triangles[slot] != index:
+                    slot += 1
+                if slot == distinct:
+                    triangles[slot] = index
+                    distinct += 1
+                counts[slot] += 1.0
+                sum_x[slot] += float(x) + 0.5
+                sum_y[slot] += float(y) + 0.5
+
+    color = wp.vec3(0.0, 0.0, 0.0)
+    share = 1.0 / float(SAMPLES * SAMPLES)
+    if empty > 0:
+        half = 0.5 * float(frame.size)
+        ray = wp.vec3(float(column) + 0.5 - half, half - float(row) - 0.5, frame.focal)
+        behind = look_up(assets.backgrounds, assets.background[seen.environment], seen.camera * ray)
+        color += behind * (float(empty) * share)
+    most = wp.vec3(assets.white, assets.white, assets.white)
+    for slot in range(distinct):
+        per_count = 1.0 / counts[slot]
+        radiance = shade_triangle(
+            assets, frame, seen, triangles[slot], sum_x[slot] * per_count, sum_y[slot] * per_count
+        )
+        color += wp.min(radiance, most) * (counts[slot] * share)
+    return color
+
+
+@wp.kernel
+def shade(assets: Assets, frame: Frame, strip: int, images: wp.array(dtype=wp.uint8, ndim=4)):
+    image, row, block = wp.tid()
+    mesh = frame.mesh[image]
+    seen = View()
+    seen.image = image
+    seen.first_vertex = assets.first_vertex[mesh]
+    seen.first_face = assets.first_face[mesh]
+    seen.environment = frame.environment[image]
+    seen.camera = frame.camera[image]
+    seen.pose = frame.pose[image]
+    seen.light = frame.light[image]
+    last = assets.tone_map.shape[0] - 1
+    for column in range(block * strip, wp.min(block * strip + strip, frame.size)):
+        color = shade_pixel(assets, frame, seen, row, column)
+        for channel in range(3):
+            entry = wp.min(tone_map_entry(color[channel]), last)
+            images[image, row, column, channel] = assets.tone_map[entry]

@@ -1,0 +1,172 @@
+"""Local recordings from a YAML, simulated populations, the real V4 session."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mlspatial.benchmarks import BENCHMARKS, find_benchmark
+from mlspatial.benchmarks.local import load_benchmark
+from mlspatial.benchmarks.simulated import gabor_energy, shapes_on_noise
+from mlspatial.core.errors import BadValue, StimulusMismatch, UnknownName, UserError
+from mlspatial.models.stimuli import Stimuli
+from tests.conftest import recordings
+
+N = 60
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    """A lab's folder: 60 pictures, 5 neurons, 4 repeats, and a YAML."""
+    images = shapes_on_noise(N, 32, seed=9)
+    (tmp_path / "pictures").mkdir()
+    for i, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / "pictures" / f"im{i:03d}.png")
+    rng = np.random.default_rng(4)
+    signal = images.reshape(N, -1).astype(float) @ rng.normal(size=(32 * 32 * 3, 5)) / 5000
+    np.save(tmp_path / "spikes.npy", (signal[:, :, None] + 0.2 * rng.normal(size=(N, 5, 4))).transpose(1, 0, 2))
+    (tmp_path / "mine.yaml").write_text(
+        "region: IT\nstimuli: pictures\nresponses: spikes.npy\naxes: [neuroid, stimulus, repeat]\ncomponents: 5\n"
+    )
+    return tmp_path
+
+
+def test_a_benchmark_from_yaml(lab: Path) -> None:
+    benchmark = find_benchmark(str(lab / "mine.yaml"))
+    assert benchmark.identifier == "mine" and benchmark.region == "IT" and benchmark.responses.shape == (N, 5)
+    pixels = benchmark.stimuli.images.reshape(N, -1).astype(float)
+    score = benchmark.score(pixels)
+    noise = benchmark.score(np.random.default_rng(0).normal(size=(N, 50)))
+    assert score.raw > 0.5 > abs(noise.raw) and 0.8 < score.ceiling <= 1.0 and score.n == 10
+    assert score.ceiled == pytest.approx(score.raw**2 / score.ceiling)
+
+
+def test_the_order_of_the_stimuli_matters(lab: Path) -> None:
+    benchmark = load_benchmark(lab / "mine.yaml")
+    pixels = benchmark.stimuli.images.reshape(N, -1).astype(float)
+    assert benchmark.score(pixels[::-1]).raw < benchmark.score(pixels).raw - 0.3
+
+
+def test_version_changes_with_whatever_decides_a_score(lab: Path) -> None:
+    before = load_benchmark(lab / "mine.yaml").version
+    assert load_benchmark(lab / "mine.yaml").version == before
+    responses = np.load(lab / "spikes.npy")
+    responses[0, 0, 0] += 1e-6
+    np.save(lab / "spikes.npy", responses)
+    changed = load_benchmark(lab / "mine.yaml").version
+    (lab / "mine.yaml").write_text((lab / "mine.yaml").read_text().replace("components: 5", "components: 6"))
+    assert len({before, changed, load_benchmark(lab / "mine.yaml").version}) == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error", "words"),
+    [
+        ("region: IT", "regoin: IT", UserError, "unknown key 'regoin'; did you mean region"),
+        ("region: IT\n", "", UserError, "region is missing"),
+        ("components: 5", "metric: plz", BadValue, "metric=plz: must be one of pls"),
+        ("components: 5", "ceiling: high", BadValue, "ceiling=high"),
+        ("components: 5", "components: 60", UserError, "54 training stimuli are too few for 60 components"),
+        ("spikes.npy", "spices.npy", UserError, "spices.npy: cannot be read"),
+        ("stimuli: pictures", "stimuli: mine.yaml", UserError, "neither a folder nor a zip"),
+        ("[neuroid, stimulus, repeat]", "[neuroid, stimulus]", UserError, "has 3 axes, axes names 2"),
+        ("[neuroid, stimulus, repeat]", "[neuron, stimulus, repeat]", BadValue, "must list stimulus and neuroid"),
+        ("[neuroid, stimulus, repeat]", "[stimulus, neuroid, repeat]", UserError, "5 stimuli have responses, 60 have"),
+    ],
+)
+def test_mistakes_in_a_yaml(lab: Path, old: str, new: str, error: type[Exception], words: str) -> None:
+    path = lab / "mine.yaml"
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(error, match=words.replace("[", r"\[")):
+        benchmark = load_benchmark(path)
+        benchmark.score(benchmark.stimuli.images.reshape(N, -1))
+
+
+def test_stimuli_without_responses_are_named(lab: Path) -> None:
+    responses = np.load(lab / "spikes.npy")
+    responses[:, [3, 7], :] = np.nan
+    np.save(lab / "spikes.npy", responses)
+    with pytest.raises(UserError, match=r"2 stimuli lack responses \(first: im003\)"):
+        load_benchmark(lab / "mine.yaml")
+
+
+def test_neuroids_without_variance_are_named(lab: Path) -> None:
+    responses = np.load(lab / "spikes.npy")
+    responses[2] = 1.0
+    np.save(lab / "spikes.npy", responses)
+    with pytest.raises(UserError, match=r"neuroids \[2\] respond the same"):
+        load_benchmark(lab / "mine.yaml")
+
+
+def test_recordings_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MLSPATIAL_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"folder cowley2023_v4 is not in .* set MLSPATIAL_DATA"):
+        find_benchmark("cowley2023_v4")
+    with pytest.raises(UnknownName, match="did you mean simulated_v1"):
+        find_benchmark("simulated_v2")
+
+
+def test_stimuli_tell_each_other_apart() -> None:
+    images = np.zeros((2, 4, 4, 3), np.uint8)
+    assert Stimuli(("a", "b"), images).id != Stimuli(("b", "a"), images).id
+    with pytest.raises(StimulusMismatch, match="not unique"):
+        Stimuli(("a", "a"), images)
+    with pytest.raises(StimulusMismatch, match="3 stimulus ids for 2 images"):
+        Stimuli(("a", "b", "c"), images)
+
+
+def test_gabor_cells_prefer_their_own_grating() -> None:
+    """Energy does not depend on phase, and falls for the orthogonal orientation."""
+    size = 64
+    y, x = (np.mgrid[:size, :size] / size) * 2 - 1
+
+    def grating(orientation: float, phase: float) -> np.ndarray:
+        wave = np.pi * 6 * (x * np.cos(orientation) + y * np.sin(orientation)) + phase
+        return 0.5 + 0.4 * np.cos(wave)
+
+    orientations = np.linspace(0, np.pi, 12, endpoint=False)
+    images = np.stack([grating(o, p) for o in orientations for p in (0, 0.9, 1.8)])
+    responses = gabor_energy(images, 40, seed=2).reshape(12, 3, 40)
+    by_orientation = responses.mean(axis=1)
+    spread_over_phase = responses.std(axis=1).max(axis=0) / by_orientation.max(axis=0)
+    assert np.median(spread_over_phase) < 0.2
+    best = by_orientation.argmax(axis=0)
+    orthogonal = by_orientation[(best + 6) % 12, np.arange(40)]
+    assert np.median(orthogonal / by_orientation.max(axis=0)) < 0.2
+
+
+@pytest.mark.parametrize("name", list(BENCHMARKS))
+def test_every_registered_benchmark(name: str) -> None:
+    first, again = BENCHMARKS[name](), BENCHMARKS[name]()
+    assert first.version == again.version and first.identifier == name
+    assert inspect.getdoc(BENCHMARKS[name])
+    assert first.trials is not None and first.trials.shape[:2] == first.responses.shape
+    assert ((first.ceilings > 0.5) & (first.ceilings <= 1.0)).all()
+
+
+def test_the_simulated_population_is_predicted_by_its_own_model() -> None:
+    """The noiseless rates explain all that can be explained, given a component a cell; 25 components explain most of
+    it, pixels next to nothing of an energy model."""
+    benchmark = find_benchmark("simulated_v1")
+    images = benchmark.stimuli.images
+    rates = gabor_energy(images.mean(axis=3) / 255.0, 64, seed=2)
+    assert replace(benchmark, components=60).score(rates).ceiled == pytest.approx(1.0, abs=0.05)
+    assert benchmark.score(rates).ceiled > 0.6
+    assert benchmark.score(images.reshape(len(images), -1).astype(float)).ceiled < 0.1
+
+
+def test_macaque_v4(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real recordings: pixels explain some, the ceiling is that of a good session."""
+    monkeypatch.setenv("MLSPATIAL_DATA", str(recordings("cowley2023_v4").parent))
+    benchmark = find_benchmark("cowley2023_v4")
+    assert benchmark.responses.shape == (640, 50) and benchmark.stimuli.images.shape == (640, 112, 112, 3)
+    raw = np.load(recordings("cowley2023_v4") / "responses_avg_210325.npy")
+    assert benchmark.responses == pytest.approx(raw.T, abs=1e-6)
+    small = benchmark.stimuli.images[:, ::8, ::8].reshape(640, -1).astype(float)
+    score = benchmark.score(small)
+    assert 0.1 < score.raw < score.ceiling < 0.9

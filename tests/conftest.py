@@ -1,0 +1,70 @@
+"""Shared fixtures: an empty registry for every test, and one small rendered dataset for all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ["MLSPATIAL_PROGRESS"] = "0"
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Derived data of the tests; meshes, panoramas and kernels are shared by all of them."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["MLSPATIAL_CACHE"] = str(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from mlspatial.registry.store import _client
+
+    path = tmp_path_factory.mktemp("database") / "mlflow.db"
+    _client(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def registry(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An initialised, empty registry in a folder of its own, which is also the working directory."""
+    from mlspatial.registry.store import client
+
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "test")
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    client().create_experiment("test", artifact_location=f"file://{tmp_path}/artifacts")
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    """300 training and 60 held-out images of three categories at 48 px. Read only."""
+    from mlspatial.render.write import Recipe, render_dataset
+
+    folder = tmp_path_factory.mktemp("data") / "small"
+    recipe = Recipe(300, 60, 48, 0, ("chair", "apple", "bottle"), environments="procedural:meadow")
+    render_dataset(recipe, folder, "small")
+    return folder
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def recordings(name: str) -> Path:
+    """A folder of recorded data; the test skips where it is missing."""
+    folder = RECORDINGS / name
+    if not folder.is_dir():
+        pytest.skip(f"recordings {name} are not at {folder}")
+    return folder

@@ -1,0 +1,101 @@
+"""Names, latents, manifests, scores."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlspatial.core.errors import DatasetError, UnknownName
+from mlspatial.core.hashing import content_id
+from mlspatial.core.latents import Latent, LatentSchema, spatial_schema
+from mlspatial.core.manifest import MANIFEST, Manifest, Shard
+from mlspatial.core.plugins import Plugins
+from mlspatial.core.score import Score
+
+
+def test_a_plugin_is_registered_once_and_unknown_names_list_the_near_ones() -> None:
+    tools: Plugins[int] = Plugins("tool")
+    tools.register("hammer")(1)
+    with pytest.raises(ValueError, match="registered twice"):
+        tools.register("hammer")(2)
+    with pytest.raises(UnknownName, match="unknown tool 'hamer'; did you mean hammer"):
+        tools["hamer"]
+    assert list(tools) == ["hammer"]
+
+
+def test_schema_survives_json_and_checks_ranges() -> None:
+    schema = spatial_schema(("chair", "apple"), ("chair#0", "apple#0"))
+    assert LatentSchema.from_json(json.loads(json.dumps(schema.to_json()))) == schema
+    columns = {latent.name: np.zeros(3) for latent in schema}
+    schema.check(columns)
+    with pytest.raises(DatasetError, match=r"z=9.0 in row 1"):
+        schema.check({**columns, "z": np.array([1.0, 9.0, 1.0])})
+    with pytest.raises(DatasetError, match=r"category=2"):
+        schema.check({**columns, "category": np.array([0, 2, 1])})
+    with pytest.raises(DatasetError, match="'rot_1' is missing"):
+        schema.check({name: values for name, values in columns.items() if name != "rot_1"})
+
+
+def test_a_latent_of_no_known_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="kind"):
+        Latent("x", "m", "straight")  # type: ignore[arg-type]
+
+
+def make_manifest(**changes: object) -> Manifest:
+    facts = {
+        "name": "d",
+        "recipe": {"seed": 0},
+        "schema": spatial_schema(("a",), ("a#0",)),
+        "splits": {"train": (Shard("train/part-00000.parquet", 3, "ab"),)},
+    }
+    return Manifest(**{**facts, **changes})  # type: ignore[arg-type]
+
+
+def test_dataset_id_depends_on_content_and_not_on_the_name() -> None:
+    manifest = make_manifest()
+    assert manifest.dataset_id == make_manifest(name="other").dataset_id
+    assert manifest.dataset_id != make_manifest(recipe={"seed": 1}).dataset_id
+    other_bytes = {"train": (Shard("train/part-00000.parquet", 3, "cd"),)}
+    assert manifest.dataset_id != make_manifest(splits=other_bytes).dataset_id
+    assert manifest.recipe_id == make_manifest(splits=other_bytes).recipe_id
+
+
+def test_manifest_round_trip_and_an_edited_one_is_refused(tmp_path: Path) -> None:
+    manifest = make_manifest()
+    path = manifest.save(tmp_path)
+    assert Manifest.load(tmp_path) == manifest
+    path.write_text(path.read_text().replace('"rows": 3', '"rows": 4'))
+    with pytest.raises(DatasetError, match="does not match its own dataset_id"):
+        Manifest.load(tmp_path)
+    path.write_text("{")
+    with pytest.raises(DatasetError, match="cannot be read"):
+        Manifest.load(tmp_path)
+    path.unlink()
+    with pytest.raises(DatasetError, match=f"{MANIFEST} is missing"):
+        Manifest.load(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == []
+
+
+def test_content_id_ignores_order_of_keys_and_refuses_nan() -> None:
+    assert content_id({"a": 1, "b": 2}) == content_id({"b": 2, "a": 1})
+    with pytest.raises(ValueError, match="Out of range"):
+        content_id({"a": math.nan})
+
+
+@pytest.mark.parametrize(("formula", "expected"), [("r/c", 0.5), ("r^2/c", 0.2), ("(r/c)^2", 0.25), ("none", 0.4)])
+def test_ceiled_score(formula: str, expected: float) -> None:
+    score = Score(0.4, 0.8, 0.01, 10, "pls25", "1", formula)
+    assert score.ceiled == pytest.approx(expected)
+    assert score.to_json()["ceiled"] == score.ceiled
+
+
+def test_score_without_a_ceiling_is_nan_and_unknown_words_are_refused() -> None:
+    assert math.isnan(Score(0.4, 0.0, 0.01, 10, "pls25", "1").ceiled)
+    with pytest.raises(ValueError, match="formula"):
+        Score(0.4, 0.8, 0.01, 10, "pls25", "1", "r**2")
+    with pytest.raises(ValueError, match="direction"):
+        Score(0.4, 0.8, 0.01, 10, "pls25", "1", direction="up")  # type: ignore[arg-type]

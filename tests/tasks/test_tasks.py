@@ -1,0 +1,169 @@
+"""Losses and metrics against their definitions and known answers; one suite over every registered task."""
+
+from __future__ import annotations
+
+import inspect
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from mlspatial.core.errors import UnknownName, UserError
+from mlspatial.core.latents import LatentSchema, spatial_schema
+from mlspatial.tasks import TASKS, build_task, canonical_name, head_layout, task_names
+from mlspatial.tasks.rotation import euler_matrix
+
+SCHEMA = spatial_schema(tuple(f"c{i}" for i in range(117)), tuple(f"i{i}" for i in range(548)))
+STATISTICS = {"x": {"mean": 0.1, "sd": 0.5}, "y": {"mean": -0.2, "sd": 0.4}, "z": {"mean": 2.5, "sd": 0.9}}
+
+
+@pytest.fixture
+def columns() -> dict[str, torch.Tensor]:
+    rng = np.random.default_rng(0)
+    n = 64
+    values = {
+        "x": rng.normal(0.1, 0.5, n),
+        "y": rng.normal(-0.2, 0.4, n),
+        "z": rng.normal(2.5, 0.9, n),
+        "rot_0": rng.uniform(-89, 89, n),
+        "rot_1": rng.uniform(-180, 180, n),
+        "rot_2": rng.uniform(-180, 180, n),
+    }
+    made = {name: torch.tensor(v, dtype=torch.float32) for name, v in values.items()}
+    return made | {"category": torch.arange(n) % 117, "identity": torch.arange(n) * 7 % 548}
+
+
+def perfect_outputs(columns: dict[str, torch.Tensor]) -> torch.Tensor:
+    """The head's output that is right about everything."""
+    n = len(columns["x"])
+    angles = torch.deg2rad(torch.stack([columns[f"rot_{i}"] for i in range(3)], 1))
+    parts = [
+        ((columns["z"] - 2.5) / 0.9)[:, None],
+        ((columns["x"] - 0.1) / 0.5)[:, None],
+        ((columns["y"] + 0.2) / 0.4)[:, None],
+        torch.stack([angles.sin(), angles.cos()], 2).reshape(n, 6),
+        50.0 * torch.nn.functional.one_hot(columns["category"], 117),
+        50.0 * torch.nn.functional.one_hot(columns["identity"], 548),
+    ]
+    return torch.cat(parts, 1)
+
+
+def test_the_head_has_the_study_s_674_units() -> None:
+    layout = head_layout(SCHEMA)
+    assert list(layout) == ["distance", "translation", "rotation", "category", "identity"]
+    assert [end - first for first, end in layout.values()] == [1, 2, 6, 117, 548]
+    assert max(end for _, end in layout.values()) == 674
+
+
+@pytest.mark.parametrize("name", [*TASKS, "distance+translation", "rotation+category", "all"])
+def test_a_perfect_output_has_no_loss_and_the_best_metrics(name: str, columns: dict[str, torch.Tensor]) -> None:
+    task = build_task(name, SCHEMA, STATISTICS)
+    metrics = task.metrics(perfect_outputs(columns), columns)
+    assert metrics["loss"] == pytest.approx(0.0, abs=1e-5)
+    for key, value in metrics.items():
+        if key.endswith("r2") or "top" in key:
+            assert value == pytest.approx(1.0, abs=1e-5), key
+        elif "mae" in key or "error" in key:
+            assert value == pytest.approx(0.0, abs=0.05), key
+
+
+@pytest.mark.parametrize("name", [*TASKS, "distance+translation", "all"])
+def test_only_the_task_s_units_are_supervised(name: str, columns: dict[str, torch.Tensor]) -> None:
+    task = build_task(name, SCHEMA, STATISTICS)
+    outputs = torch.randn(64, 674, requires_grad=True)
+    task.loss(outputs, columns).backward()
+    touched = outputs.grad.abs().sum(0) > 0
+    expected = torch.zeros(674, dtype=torch.bool)
+    for part in task.slices.values():
+        expected[part] = True
+    assert torch.equal(touched, expected)
+    assert task.units == int(expected.sum())
+
+
+def test_a_combined_loss_is_the_arithmetic_mean(columns: dict[str, torch.Tensor]) -> None:
+    outputs = torch.randn(64, 674)
+    alone = [float(build_task(name, SCHEMA, STATISTICS).loss(outputs, columns)) for name in task_names("all")]
+    assert float(build_task("all", SCHEMA, STATISTICS).loss(outputs, columns)) == pytest.approx(np.mean(alone))
+
+
+def test_losses_are_those_of_the_protocol(columns: dict[str, torch.Tensor]) -> None:
+    outputs = torch.randn(64, 674)
+    x, y = (columns["x"] - 0.1) / 0.5, (columns["y"] + 0.2) / 0.4
+    translation = (((outputs[:, 1] - x) ** 2).mean() + ((outputs[:, 2] - y) ** 2).mean()) / 2
+    assert float(build_task("translation", SCHEMA, STATISTICS).loss(outputs, columns)) == pytest.approx(
+        float(translation), rel=1e-5
+    )
+    angles = []
+    for i in range(3):
+        a = torch.deg2rad(columns[f"rot_{i}"])
+        sine, cosine = outputs[:, 3 + 2 * i], outputs[:, 4 + 2 * i]
+        angles.append((((sine - a.sin()) ** 2).mean() + ((cosine - a.cos()) ** 2).mean()) / 2)
+    assert float(build_task("rotation", SCHEMA, STATISTICS).loss(outputs, columns)) == pytest.approx(
+        float(sum(angles) / 3), rel=1e-5
+    )
+    uniform = build_task("category", SCHEMA, STATISTICS).loss(torch.zeros(64, 674), columns)
+    assert float(uniform) == pytest.approx(math.log(117), rel=1e-5)
+
+
+def test_metrics_are_in_latent_units(columns: dict[str, torch.Tensor]) -> None:
+    outputs = perfect_outputs(columns)
+    outputs[:, 0] += 0.1 / 0.9  # ten centimetres too far
+    metrics = build_task("distance", SCHEMA, STATISTICS).metrics(outputs, columns)
+    assert metrics["distance/z_mae_m"] == pytest.approx(0.1, rel=1e-4)
+    outputs[:, 0] = 0.0  # always the training mean
+    truth = columns["z"].double()
+    expected = 1 - ((truth - 2.5) ** 2).sum() / ((truth - truth.mean()) ** 2).sum()
+    metrics = build_task("distance", SCHEMA, STATISTICS).metrics(outputs, columns)
+    assert metrics["distance/r2"] == pytest.approx(float(expected))
+
+
+def test_angular_errors_go_the_short_way_round(columns: dict[str, torch.Tensor]) -> None:
+    task = build_task("rotation", SCHEMA, STATISTICS)
+    turned = {**columns, "rot_1": torch.full((64,), 175.0)}
+    predicted = {**columns, "rot_1": torch.full((64,), -175.0)}
+    metrics = task.metrics(perfect_outputs(predicted), turned)
+    assert metrics["rotation/rot_1_mae_deg"] == pytest.approx(10.0, abs=0.01)
+    assert metrics["rotation/rot_0_mae_deg"] == pytest.approx(0.0, abs=0.05)
+    truth = Rotation.from_euler("YXZ", np.stack([turned["rot_1"], turned["rot_0"], turned["rot_2"]], 1), degrees=True)
+    other = Rotation.from_euler(
+        "YXZ", np.stack([predicted["rot_1"], predicted["rot_0"], predicted["rot_2"]], 1), degrees=True
+    )
+    expected = np.degrees((truth.inv() * other).magnitude()).mean()
+    assert metrics["rotation/rotation_error_deg"] == pytest.approx(expected, abs=0.05)
+
+
+def test_euler_matrix_agrees_with_scipy() -> None:
+    angles = np.random.default_rng(1).uniform(-80, 80, size=(20, 3))
+    expected = Rotation.from_euler("YXZ", angles[:, [1, 0, 2]], degrees=True).as_matrix()
+    assert euler_matrix(torch.tensor(angles)).numpy() == pytest.approx(expected)
+
+
+def test_names() -> None:
+    assert canonical_name("category+distance") == "distance+category"
+    assert canonical_name("distance+translation+rotation+category+identity") == "all"
+    with pytest.raises(UnknownName, match="did you mean translation"):
+        canonical_name("translatoin")
+    with pytest.raises(UserError, match="twice"):
+        canonical_name("distance+distance")
+
+
+def test_a_dataset_without_the_target_is_refused() -> None:
+    positions = LatentSchema(tuple(latent for latent in SCHEMA if latent.name in "xyz"))
+    assert head_layout(positions) == {"distance": (0, 1), "translation": (1, 3)}
+    with pytest.raises(UserError, match="has no category"):
+        build_task("category", positions, STATISTICS)
+
+
+def test_a_constant_target_is_refused() -> None:
+    task = build_task("distance+translation", SCHEMA, STATISTICS)
+    columns = {"z": np.linspace(1, 4, 9), "x": np.full(9, 1e-7), "y": np.zeros(9)}
+    with pytest.raises(UserError, match="x and y is the same in every image of dataset centred; leave out translation"):
+        task.check("centred", columns)
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_every_task_says_what_it_is(name: str) -> None:
+    part = TASKS[name]
+    assert inspect.getdoc(part) and part.columns and all(column in SCHEMA for column in part.columns)
