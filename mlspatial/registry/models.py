@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -118,7 +119,8 @@ def save_folder(folder: Path, module: Any, spec: ModelSpec, run_id: str, logged_
     from mlflow.types import Schema, TensorSpec
     from safetensors.torch import save_file
 
-    with tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory() as made, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow asks for type hints, which it then reads as a table's schema
         weights, facts = Path(made, "weights.safetensors"), Path(made, "spec.json")
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}, weights)
         facts.write_text(json.dumps(spec.to_json(), indent=1))
@@ -127,8 +129,8 @@ def save_folder(folder: Path, module: Any, spec: ModelSpec, run_id: str, logged_
             python_model=str(PYFUNC),
             artifacts={"weights": str(weights), "spec": str(facts)},
             signature=ModelSignature(
-                Schema([TensorSpec(np.dtype(np.uint8), (-1, spec.input_size, spec.input_size, 3), "images")]),
-                Schema([TensorSpec(np.dtype(np.float32), (-1, spec.units), "outputs")]),
+                Schema([TensorSpec(np.dtype(np.uint8), (-1, spec.input_size, spec.input_size, 3))]),
+                Schema([TensorSpec(np.dtype(np.float32), (-1, spec.units))]),
             ),
             pip_requirements=REQUIREMENTS,
             mlflow_model=Model(run_id=run_id, model_id=logged_model, artifact_path=""),

@@ -188,7 +188,7 @@ def muffin_tin(rng, columns: int, rows: int):
     holes = [p.circle(r, 24) + place for place in places]
     top = p.rectangle(columns * pitch + 0.06, rows * pitch + 0.06, 0.06)
     plate = p.extrude(top, 0.014, finish, 0.004, holes=holes).rotate(x=-90)
-    cup = p.lathe(p.wall(p.fillet([(0, -0.11), (0.075, -0.11), (r + 0.008, 0.005)], 0.015), 0.01), finish, 28)
+    cup = p.lathe(p.wall(p.fillet([(0, -0.11), (0.075, -0.11), (r + 0.008, 0.005)], 0.015), 0.01), finish, 22)
     cake = p.superellipsoid((0.21, 0.13, 0.21), m.crust(rng, "#a86a34"), 2.4, 2, 18)
     baked = [cake.move(x, 0.0, z) for x, z in places] if m.chance(rng, 0.35) else []
     return [plate, [cup.move(x, 0, z) for x, z in places], baked]

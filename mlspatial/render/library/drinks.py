@@ -145,7 +145,7 @@ def can_print(rng, word: str, ground, ink) -> np.ndarray:
         for cx, cy, size in rng.random((26, 3)) * (1, 0.4, 0.05):
             t.fill(image, np.hypot((x - cx) * 2, y - cy) < 0.02 + size, b)
     t.fill(image, (y > 0.93) | (y < 0.04), b)
-    for middle in (0.02, 0.5):
+    for middle in (0.0, 0.5, 1.0):
         t.write(image, word, m.srgb("white") if ink != "white" else b, (middle, 0.66), min(0.24, 0.8 / len(word)), 0.2)
     return image
 

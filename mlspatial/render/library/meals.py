@@ -88,7 +88,7 @@ def top_print(outline, thickness: float, side: p.Finish, image: np.ndarray, inse
 
 
 def disc_print(rng, kind: str) -> np.ndarray:
-    """A picture for round tops: tree rings, citrus, record, agate, target, cup stain or a tile pattern."""
+    """A picture for a coaster: tree rings, a record, agate, a cup's stain, a tile pattern, a word in a ring."""
     image = t.canvas(m.srgb("white"), 128, 128)
     x, y = t.pixels(image)
     r, a = 2 * np.hypot(x - 0.5, y - 0.5), np.arctan2(y - 0.5, x - 0.5)
@@ -294,8 +294,7 @@ def bread(rng, k):
         one = slice_of(outline, 0.085, crust, crumb)
         slices = [one.rotate(x=m.between(rng, -3, 3)).move(z=0.1 * i) for i in range(5)]
         heel = p.extrude(outline, 0.45, crust, 0.05, rings=4).move(z=-0.3)
-        fallen = one.rotate(x=-50).move(y=-0.1, z=0.74)
-        return p.join(heel, slices, fallen).rotate(y=-40)
+        return p.join(heel, slices, one.rotate(x=-50).move(y=-0.1, z=0.74)).rotate(y=-40)
     if k % 3 == 1:
         xs = np.linspace(-0.5, 0.5, 50)
         radius = 0.085 * (1 - np.abs(2 * xs) ** 5) ** 0.6 + 0.002
@@ -374,9 +373,8 @@ def chocolate_candy(rng, k):
         tear = [(0.28 - 0.07 * i, 0.07 * (i % 2)) for i in range(9)]
         foil = p.extrude([(-0.28, -0.1), (0.28, -0.1), *tear], 0.11, m.gold(rng), 0.01).move(y=0.04)
         return p.join(slab, squares, wrapper, foil)
-    one = praline(rng, brown, 0)
     if k % 3 == 1:
-        return one
+        return praline(rng, brown, 0)
     fillings = (brown, m.plastic(rng, "cream", 0.6))
     places = [(i, j) for i in (-1, 0, 1) for j in (0, 1)]
     sweets = [praline(rng, fillings[(i + j) % 2], i + j).move(1.05 * i, 0, 1.05 * j) for i, j in places]
@@ -394,8 +392,8 @@ def praline(rng, chocolate: p.Finish, style: int) -> p.Part:
 
     rings = [pleat(0.36, -0.05), pleat(0.46, 0.24), pleat(0.44, 0.24), pleat(0.33, -0.02)]
     cup = p.loft(rings, m.paper(rng, m.pick(rng, ("#5a3a26", "ivory", "amber"))))
-    dome = p.lathe(p.curve([(0.38, -0.02), (0.41, 0.2), (0.36, 0.4), (0.2, 0.5), (0.0, 0.52)], 24), chocolate, 40)
+    dome = p.lathe(p.curve([(0.38, -0.02), (0.41, 0.2), (0.36, 0.4), (0.2, 0.5), (0.0, 0.52)], 18), chocolate, 32)
     if style % 2:
         return p.join(cup, dome, p.ellipsoid((0.24, 0.16, 0.17), m.wood(rng, "tan"), 20).move(y=0.54))
-    swirl = p.spiral(0.26, 0.16, 2.6, 60, 0.02) + (0, 0.44, 0)
+    swirl = p.spiral(0.26, 0.16, 2.6, 44, 0.02) + (0, 0.44, 0)
     return p.join(cup, dome, p.rod(swirl, 0.04, m.plastic(rng, m.pick(rng, ("cream", "dark brown")), 0.6), 8))
