@@ -7,7 +7,6 @@ from entrypoints.common import SETTINGS, finish
 
 @click.command(**SETTINGS)
 @click.option("--config", required=True, help="A YAML file, such as studies/quick.yaml.")
-@click.option("--dry_run", type=bool, default=False, help="Only print what is there and what would be made.")
 def main(**parameters: object) -> None:
     """Render, train, score and compare what a study file lists, skipping what the registry already has."""
     from mlspatial.study import study
