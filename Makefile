@@ -13,7 +13,7 @@ PORT ?= 5000
 .PHONY: quickstart test lint bench ui pins clean
 
 quickstart: $(VENV)/ready ## render, train, score and compare a small study; ends with the path of its report
-	mlflow run . -e study -P config=$(CONFIG) --env-manager local
+	python -m entrypoints.study --config $(CONFIG)
 	@echo
 	@echo "report: $(CURDIR)/reports/$(basename $(notdir $(CONFIG)))/report.html"
 

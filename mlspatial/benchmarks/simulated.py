@@ -8,7 +8,7 @@ from mlspatial.benchmarks.neural import BENCHMARKS, NeuralBenchmark
 from mlspatial.models.stimuli import Stimuli
 
 SIZE = 64  # pixels; 8 degrees
-N_STIMULI = 300
+N_STIMULI = 500
 N_NEUROIDS = 64
 N_REPEATS = 10
 MEAN_SPIKES = 5.0  # per presentation
@@ -17,7 +17,7 @@ MEAN_SPIKES = 5.0  # per presentation
 @BENCHMARKS.register("simulated_v1")
 def simulated_v1() -> NeuralBenchmark:
     """64 complex cells of V1: Gabor energy (Adelson and Bergen 1985) with divisive normalisation (Heeger 1992) and
-    Poisson spike counts, 10 repeats, over 300 images of shapes on 1/f noise. Same numbers on every machine."""
+    Poisson spike counts, 10 repeats, over 500 images of shapes on 1/f noise. Same numbers on every machine."""
     images = shapes_on_noise(N_STIMULI, SIZE, seed=1)
     rates = gabor_energy(images.mean(axis=3) / 255.0, N_NEUROIDS, seed=2)
     rng = np.random.default_rng(3)
@@ -50,7 +50,7 @@ def shapes_on_noise(n: int, size: int, *, seed: int) -> np.ndarray:
 def gabor_energy(images: np.ndarray, n_cells: int, *, seed: int) -> np.ndarray:
     """Mean-one responses of complex cells, (n, n_cells). images: (n, size, size), luminance 0..1.
 
-    Each cell has a place, an orientation and a spatial frequency (3-12 cycles per picture);
+    Each cell has a place near the middle, an orientation and a spatial frequency (1.5-6 cycles per picture);
     energy is the root of the summed squares of a quadrature pair, divided by the picture's contrast energy.
     """
     n, size, _ = images.shape
@@ -60,8 +60,8 @@ def gabor_energy(images: np.ndarray, n_cells: int, *, seed: int) -> np.ndarray:
     contrast = flat.std(axis=1)
     energies = np.empty((n, n_cells))
     for cell in range(n_cells):
-        centre, orientation = rng.uniform(-0.6, 0.6, 2), rng.uniform(0, np.pi)
-        cycles = 3.0 * 4.0 ** rng.random()
+        centre, orientation = rng.uniform(-0.25, 0.25, 2), rng.uniform(0, np.pi)
+        cycles = 1.5 * 4.0 ** rng.random()
         width = 0.8 / cycles
         envelope = np.exp(-((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / (2 * width**2))
         phase = np.pi * cycles * ((x - centre[0]) * np.cos(orientation) + (y - centre[1]) * np.sin(orientation))

@@ -19,6 +19,7 @@ def cache_folder(*parts: str) -> Path:
 
 
 def data_folders() -> tuple[Path, ...]:
-    """Where data sets and recordings are looked for by name: MLSPATIAL_DATA (a search path), then data/."""
+    """Where recordings are looked for by name: MLSPATIAL_DATA (a search path), data/, and ../shared/data, which
+    several checkouts beside each other can share."""
     named = os.environ.get("MLSPATIAL_DATA", "")
-    return (*(Path(part) for part in named.split(os.pathsep) if part), Path("data"))
+    return (*(Path(part) for part in named.split(os.pathsep) if part), Path("data"), Path("../shared/data"))

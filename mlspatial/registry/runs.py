@@ -36,6 +36,7 @@ HEARTBEAT_SECONDS = 30.0
 DEAD_AFTER = 10 * HEARTBEAT_SECONDS  # for runs of other machines; on this one the process table is asked
 FLUSH_METRICS, FLUSH_SECONDS = 500, 10.0
 MAX_PARAMS, MAX_METRICS, MAX_VALUE = 100, 1000, 6000  # MLflow's limits for one call and one value
+ANSWER = "answer"  # the entry of a run that only points to the run that holds the result
 MAX_TAG = 5000  # characters; longer lists of parents become the artifact PARENTS_FILE
 PARENTS_FILE = "parents.txt"
 
@@ -173,7 +174,7 @@ def open_run(
     """The run for a spec: answered (`run.answered`, nothing to do), resumed after a crash, or new.
 
     Ends FINISHED, FAILED on an exception, KILLED on SIGTERM or Ctrl-C. Under `mlflow run`, the project's own run is
-    used; when an older run answers or goes on instead, the project's empty one is deleted.
+    used; when an older run answers or goes on instead, the project's becomes an `answer` that names it.
     Raises UserError when another process is making the same spec right now.
     """
     lock = FileLock(cache_folder("locks") / f"{spec.id}.lock")
@@ -184,10 +185,10 @@ def open_run(
     try:
         mark_dead_runs()
         project_run = os.environ.pop("MLFLOW_RUN_ID", None)
-        same = [] if force else find(spec=spec.id)
+        same = [] if force else find(spec=spec.id, entry=spec.entry)
         finished = next((run for run in same if run.status == "FINISHED"), None)
         if finished:
-            _delete_empty(project_run)
+            _point_to(finished, project_run, spec, name, study)
             _join_study(finished, study)
             yield Run(finished.id, answered=True)
             return
@@ -197,7 +198,7 @@ def open_run(
             )
         killed = next((run for run in same if run.status == "KILLED"), None)
         if killed:
-            _delete_empty(project_run)
+            _point_to(killed, project_run, spec, name, study)
             run = Run(killed.id, resumed=True)
             client().update_run(killed.id, status="RUNNING")
             run.set_tags({RESUMED: int(killed.tags.get(RESUMED, 0)) + 1, PROCESS: _process(), HEARTBEAT: _now()})
@@ -286,8 +287,8 @@ def _sigterm_raises() -> Iterator[None]:
 def find(
     *, spec: str | None = None, entry: str | None = None, where: str = "", status: str | None = None
 ) -> list[RunRecord]:
-    """Runs of ours, newest first. where: further MLflow filter text; status: FINISHED, RUNNING, ..."""
-    clauses = [f"tags.`{ENTRY}` LIKE '%'" if entry is None else f"tags.`{ENTRY}` = '{entry}'"]
+    """Runs of ours, newest first, without mere answers. where: further MLflow filter text; status: FINISHED, ..."""
+    clauses = [f"tags.`{ENTRY}` != '{ANSWER}'" if entry is None else f"tags.`{ENTRY}` = '{entry}'"]
     clauses += [f"tags.`{SPEC}` = '{spec}'"] if spec else []
     clauses += [f"attributes.status = '{status}'"] if status else []
     clauses += [where] if where else []
@@ -350,10 +351,20 @@ def _now() -> str:
     return f"{time.time():.0f}"
 
 
-def _delete_empty(project_run: str | None) -> None:
+def _point_to(answer: RunRecord, project_run: str | None, spec: Spec, name: str, study: str) -> None:
+    """Make the empty run that `mlflow run` has opened say which run holds its result."""
     if project_run:
+        tags = {
+            "mlflow.runName": f"{name} (see {answer.name}, {answer.id})",
+            ENTRY: ANSWER,
+            SPEC: spec.id,
+            STUDY: study,
+            PARENTS: answer.id,
+            DATASET_ID: answer.tags.get(DATASET_ID, ""),
+            MODEL_ID: answer.tags.get(MODEL_ID, ""),
+        }
+        Run(project_run).set_tags(tags)
         client().set_terminated(project_run, "FINISHED")
-        client().delete_run(project_run)
 
 
 def _join_study(run: RunRecord, study: str) -> None:

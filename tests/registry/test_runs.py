@@ -143,7 +143,9 @@ def test_a_process_number_that_was_given_to_another_process_is_dead(registry: Pa
     assert runs.mark_dead_runs() == [run.id]
 
 
-def test_under_mlflow_run_the_project_s_run_is_used_or_deleted(registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_under_mlflow_run_the_project_s_run_is_used_or_points_to_the_answer(
+    registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def project_run() -> str:
         run_id = client().create_run(client().get_experiment_by_name("test").experiment_id).info.run_id
         monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
@@ -155,7 +157,9 @@ def test_under_mlflow_run_the_project_s_run_is_used_or_deleted(registry: Path, m
     second = project_run()
     with runs.open_run(spec(), name="x") as again:
         assert again.answered and again.id == first
-    assert client().get_run(second).info.lifecycle_stage == "deleted"
+    pointer = runs.get(second)
+    assert pointer.status == "FINISHED" and pointer.entry == "answer" and pointer.parents == (first,)
+    assert [record.id for record in runs.find()] == [first]
 
 
 def test_metrics_are_written_in_batches_and_all_arrive(registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 
 from mlspatial.render.library import materials as m
 from mlspatial.render.library import parts as p
-from mlspatial.render.library import shapes as s
 from mlspatial.render.library import textures as t
 from mlspatial.render.library.catalogue import category
 
@@ -72,7 +71,13 @@ def wrapped(radius: float, low: float, high: float, picture: p.Finish) -> p.Part
 
 def plate(radius: float, finish: p.Finish) -> p.Part:
     """A dinner plate that lies on y = 0."""
-    line = [(0, 0), (0.55 * radius, 0), (radius, 0.14 * radius), (radius, 0.19 * radius), (0.55 * radius, 0.06 * radius)]
+    line = [
+        (0, 0),
+        (0.55 * radius, 0),
+        (radius, 0.14 * radius),
+        (radius, 0.19 * radius),
+        (0.55 * radius, 0.06 * radius),
+    ]
     return p.lathe([*line, (0, 0.06 * radius)], finish, 32)
 
 
@@ -204,7 +209,9 @@ def microwave(rng, k):
         parts = [p.box((w, h, d), shell, edge, 3 if kind == "retro" else 2), door.move(x, y, z)]
     parts.append(feet(w * 0.42, d * 0.4, dark).move(y=-h / 2))
     px = w / 2 - side / 2 - 0.015
-    clock = readout(f"{int(rng.integers(1, 13))}:{int(rng.integers(10, 60))}", m.pick(rng, ("lime", "turquoise", "amber")))
+    clock = readout(
+        f"{int(rng.integers(1, 13))}:{int(rng.integers(10, 60))}", m.pick(rng, ("lime", "turquoise", "amber"))
+    )
     if kind == "top":
         parts.append(p.box((0.26, 0.08, 0.02), clock, 0).move(0, h / 2 - 0.085, z))
         parts.append(p.both(buttons(4, 1, 0.07, 0.07, pale).move(0.32, h / 2 - 0.085, z)))
@@ -250,7 +257,10 @@ def dishwasher(rng, k):
     shell = m.enamel(rng, "charcoal" if color == "steel" else color)
     inner, dark = m.steel(rng), m.plastic(rng, "black", 0.6)
     w, h, d, wall = 0.6, 0.84, 0.6, 0.035
-    parts = [hollow(w, h, d, wall, shell, inner).move(y=0.08), p.box((w * 0.94, 0.1, d * 0.85), dark).move(0, 0.04, -0.03)]
+    parts = [
+        hollow(w, h, d, wall, shell, inner).move(y=0.08),
+        p.box((w * 0.94, 0.1, d * 0.85), dark).move(0, 0.04, -0.03),
+    ]
     top = p.box((w + 0.02, 0.03, d + 0.03), m.wood(rng) if k % 3 == 2 else shell, 0.008)
     parts.append(top.move(0, h + 0.09, 0.01))
     low, high = dish_rack(w - 0.1, d - 0.1, 0.1, rng), dish_rack(w - 0.1, d - 0.1, 0.08, rng)
@@ -260,7 +270,9 @@ def dishwasher(rng, k):
         p.box((w, h - 0.04, 0.05), front, 0.01).move(y=h / 2),
         p.box((w * 0.9, h * 0.88, 0.02), inner, 0.006).move(0, h / 2, -0.025),
         p.box((w * 0.97, panel_h, 0.02), dark, 0.006).move(0, h - panel_h * 0.75, 0.022),
-        p.box((0.13, 0.05, 0.02), readout("1:45", m.pick(rng, ("lime", "red", "turquoise"))), 0).move(0, h - 0.075, 0.027),
+        p.box((0.13, 0.05, 0.02), readout("1:45", m.pick(rng, ("lime", "red", "turquoise"))), 0).move(
+            0, h - 0.075, 0.027
+        ),
         p.both(buttons(3, 1, 0.05, 0.04, m.plastic(rng, "silver")).move(0.18, h - 0.075, 0.03)),
         bar(w * 0.7, 0.014, m.chrome(rng)).move(0, h * 0.79, 0.022),
         p.box((0.16, 0.13, 0.02), dark, 0.008).move(0.1, h * 0.4, -0.035),
@@ -314,7 +326,9 @@ def gas_cooker(rng, k):
     spread = w / columns
     for i in range(columns):
         x = (i - (columns - 1) / 2) * spread
-        parts += [burner(rng, 0.105, iron, (i + r + k) % 2 == 0).move(x, top + 0.012, r_z) for r, r_z in enumerate(rows)]
+        parts += [
+            burner(rng, 0.105, iron, (i + r + k) % 2 == 0).move(x, top + 0.012, r_z) for r, r_z in enumerate(rows)
+        ]
     n = columns * len(rows) + (0 if flat else 1)
     fascia = legs + h * (0.5 if flat else 0.91)
     strip = dark if kind in ("range", "white") else m.steel(rng) if kind == "black" else shell
@@ -330,7 +344,9 @@ def gas_cooker(rng, k):
     for place, share in doors:
         wide, y = w * share, legs + h * 0.52
         door = p.join(
-            p.extrude(p.rectangle(wide, door_h, 0.03), 0.035, shell if kind != "white" else m.enamel(rng, "white"), 0.01),
+            p.extrude(
+                p.rectangle(wide, door_h, 0.03), 0.035, shell if kind != "white" else m.enamel(rng, "white"), 0.01
+            ),
             p.extrude(p.rectangle(wide * 0.72, door_h * 0.58, 0.03), 0.012, dark, 0.004).move(y=-0.04, z=0.018),
             p.box((wide * 0.64, door_h * 0.48, 0.012), pane, 0).move(y=-0.04, z=0.022),
             bar(wide * 0.8, 0.016, chrome).move(0, door_h * 0.4, 0.015),
@@ -372,7 +388,9 @@ def printer(rng, k):
     if kind == "laser":  # the page lies on top, a drawer with paper below
         well = p.box((0.58, 0.03, 0.5), dark, 0.01).rotate(x=8).move(0, h - 0.02, 0.06)
         out = page.rotate(x=-78).move(0, h + 0.06, 0.16)
-        drawer = p.join(p.box((w * 0.94, 0.15, 0.04), shell, 0.015), p.box((0.26, 0.04, 0.05), dark, 0.01)).move(0, 0.12, z)
+        drawer = p.join(p.box((w * 0.94, 0.15, 0.04), shell, 0.015), p.box((0.26, 0.04, 0.05), dark, 0.01)).move(
+            0, 0.12, z
+        )
         parts += [well, out, drawer, p.box((w * 0.94, 0.012, 0.01), dark, 0).move(0, 0.22, z)]
         panel_at = (w * 0.24, h * 0.72, z + 0.005)
     else:
@@ -385,11 +403,26 @@ def printer(rng, k):
             rest = p.box((0.56, 0.4, 0.02), shell, 0.01).rotate(x=-18).move(0, h + 0.12, -z + 0.02)
             parts += [rest, blank.rotate(x=-18).move(0, h + 0.2, -z + 0.03)]
         else:
-            lid = p.box((w * 0.98, 0.05, d * 0.94), pale, 0.02).move(z=d * 0.47).rotate(x=-38).move(0, h + 0.02, -z * 0.94)
+            lid = (
+                p.box((w * 0.98, 0.05, d * 0.94), pale, 0.02)
+                .move(z=d * 0.47)
+                .rotate(x=-38)
+                .move(0, h + 0.02, -z * 0.94)
+            )
             glass = p.box((w * 0.8, 0.012, d * 0.72), m.glass(rng, "#5f7f86"), 0).move(y=h)
             parts += [lid, glass, blank.scale(0.8).rotate(x=-90).move(-0.1, h + 0.012, 0.05)]
     screen = p.box((0.15, 0.07, 0.015), readout("OK", "turquoise"), 0).move(-0.05, 0.02)
-    keys = p.join(p.disc(0.03, 0.03, m.plastic(rng, "green"), 20).move(0.1, 0.02), buttons(4, 1, 0.05, 0.035, pale).move(-0.02, -0.05))
-    parts.append(p.join(p.box((0.34, 0.16, 0.02), dark, 0.008).move(0.02, -0.01), screen.move(z=0.012), keys.move(z=0.01)).move(*panel_at))
-    lamps = [p.disc(0.012, 0.02, m.plastic(rng, c), 12).move(-w * 0.42 + 0.04 * i, h * 0.8, z) for i, c in enumerate(("lime", "orange"))]
+    keys = p.join(
+        p.disc(0.03, 0.03, m.plastic(rng, "green"), 20).move(0.1, 0.02),
+        buttons(4, 1, 0.05, 0.035, pale).move(-0.02, -0.05),
+    )
+    parts.append(
+        p.join(p.box((0.34, 0.16, 0.02), dark, 0.008).move(0.02, -0.01), screen.move(z=0.012), keys.move(z=0.01)).move(
+            *panel_at
+        )
+    )
+    lamps = [
+        p.disc(0.012, 0.02, m.plastic(rng, c), 12).move(-w * 0.42 + 0.04 * i, h * 0.8, z)
+        for i, c in enumerate(("lime", "orange"))
+    ]
     return [*parts, *lamps]

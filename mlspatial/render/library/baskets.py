@@ -10,7 +10,6 @@ from mlspatial.render.library import shapes as s
 from mlspatial.render.library.catalogue import category
 from mlspatial.render.library.containers import arch
 
-
 WALL = 0.03  # thickness of woven walls
 
 
@@ -108,7 +107,7 @@ def hamper(rng):
     """Tall, with a lid and a knob or a loop on it."""
     cane = m.wicker(rng, tile=0.5) if m.chance(rng, 0.6) else m.wicker(rng, m.light(rng), 0.5)
     r, h, power = 0.3, m.between(rng, 0.75, 0.95), m.pick(rng, (2.0, 6.0))
-    body = woven(p.fillet([(0, 0), (r * 0.86, 0), (r, h)], 0.04), cane, power, row=0.06)
+    body = woven(p.fillet([(0, 0), (r * 0.86, 0), (r, h)], 0.04), cane, power, row=0.068)
     lid = p.lathe(p.fillet([(0, 0), (r * 1.06, 0), (r * 1.06, 0.05), (r * 0.4, 0.1), (0, 0.1)], 0.02), cane, 56)
     loop = p.torus(0.06, 0.03, m.leather(rng), 24, 8).rotate(x=90).move(y=0.11)
     rings = [squared(braid(r * k, 0.03, cane), power).move(y=y) for k, y in ((0.9, 0.05), (1.05, h + 0.05))]
@@ -152,16 +151,16 @@ def laundry(rng):
     floor = s.vessel([(0, 0), (r * 0.78, 0), (r * 0.82, h * 0.22)], 0.02, coat)
     band = lambda y0, y1: p.lathe(p.wall([(r * (0.78 + 0.2 * y / h), y) for y in (y0, y1)], 0.02), coat)  # noqa: E731
     slat = s.plank((r * 0.8, h * 0.15, 0), (r * 0.965, h * 0.95, 0), 0.018, 0.07, coat, up=(0, 0, 1))
-    lip = p.lathe(p.fillet([(r * 0.95, h), (r * 1.1, h), (r * 1.1, h - 0.04), (r * 1.08, h - 0.04), (r * 1.08, h - 0.015),
-                           (r * 0.95, h - 0.02), (r * 0.95, h)], 0.006))  # fmt: skip
+    edge = [(0.95, 0), (1.1, 0), (1.1, -0.04), (1.08, -0.04), (1.08, -0.015), (0.95, -0.02), (0.95, 0)]
+    lip = p.lathe(p.fillet([(r * q, h + y) for q, y in edge], 0.006))
     tub = p.join(floor, band(h * 0.5, h * 0.62), band(h * 0.85, h), p.around(slat, 22), lip.paint(coat))
     grips = p.both(
         p.rod(arch(0.24, 0.09, square=0.6), 0.02, coat, 10).rotate(x=60).rotate(y=90).move(r * 1.05, h - 0.02)
     )
     cloths = [m.fabric(rng, m.any_color(rng)) for _ in range(4)] + [m.patterned(rng)]
-    heaped = p.join([p.superellipsoid((0.36, 0.2, 0.3), c, segments=24).move(x, h * 0.8 + y, z)
-                     for c, (x, y, z) in zip(cloths, ((-0.18, 0, 0.12), (0.18, 0, 0.1), (-0.14, 0.02, -0.14), (0.17, 0.01, -0.14),
-                                                      (0.02, 0.09, 0.0)), strict=True)])  # fmt: skip
+    places = ((-0.18, 0, 0.12), (0.18, 0, 0.1), (-0.14, 0.02, -0.14), (0.17, 0.01, -0.14), (0.02, 0.09, 0.0))
+    lumps = [p.superellipsoid((0.36, 0.2, 0.3), c, segments=24) for c in cloths]
+    heaped = [lump.move(x, h * 0.8 + y, z) for lump, (x, y, z) in zip(lumps, places, strict=True)]
     return [squared(tub, 3.0).scale(1.25, 1, 0.85), grips.scale(1.25, 1, 1), heaped]
 
 

@@ -27,7 +27,7 @@ def bedding(rng, w: float, d: float, pillows: int) -> p.Part:
     drop = lambda x, z: thick + 0.03 - 0.17 * np.clip((np.abs(x) - w / 2 + 0.02) / 0.06, 0, 1)  # noqa: E731
     wave = lambda x, z: drop(x, z) + 0.012 * np.sin(7 * x + 2) * np.sin(5 * z + 1)  # noqa: E731
     length = d / 2 - top + 0.03
-    duvet = p.sheet(w + 0.08, length, cover, 0.05, wave, n=18).smooth(70).move(z=top + length / 2)
+    duvet = p.sheet(w + 0.08, length, cover, 0.05, wave, n=15).smooth(70).move(z=top + length / 2)
     fold = p.sheet(w + 0.09, 0.24, lining, 0.04, lambda x, z: wave(x, z) + 0.035, n=12).smooth(70)
     return p.join(parts, duvet, fold.move(z=top + 0.06))
 
@@ -62,13 +62,13 @@ def bed(rng, k):
     bow = p.arc(1.0, 0, 180, 24) * (w / 2, 0.14)
     board = np.concatenate([[(-w / 2, -0.1)], bow[::-1], [(w / 2, -0.1)]])
     parts.append(p.extrude(board, 0.035, wood, 0.01).move(0, head - 0.1, -d / 2 - 0.02))
-    slat = p.box((0.06, head - 0.4, 0.02), wood, 0.004)
+    slat = p.box((0.06, head - 0.4, 0.02), wood, 0.004, 1)
     parts.append(p.repeat(slat, 9, (w / 9, 0, 0)).move(0, 0.2 + (head - 0.4) / 2, -d / 2 - 0.02))
     if kind == "posts":
         cloth = m.fabric(rng, m.light(rng))
         parts.append(p.both(p.box((0.05, 0.05, d), wood, 0.01).move(w / 2 + 0.02, tall - 0.05)))
         parts.append(p.both(p.box((w, 0.05, 0.05), wood, 0.01).move(0, tall - 0.05, d / 2 + 0.02), "z"))
-        drape = p.sheet(w + 0.1, d + 0.1, cloth, 0.02, lambda x, z: -0.06 * np.cos(np.pi * x / w) ** 2)
+        drape = p.sheet(w + 0.1, d + 0.1, cloth, 0.02, lambda x, z: -0.06 * np.cos(np.pi * x / w) ** 2, n=12)
         parts.append(drape.move(y=tall))
     return parts
 
@@ -240,8 +240,9 @@ def coffee_table(rng, k):
     outline = p.oval(w, d, m.between(rng, 3, 6), 48) * (1 + 0.03 * rng.standard_normal((48, 1)) * m.chance(rng))
     board = p.extrude(outline, 0.06, m.wood(rng, tile=0.8), 0.02).rotate(x=-90).move(y=h - 0.03)
     iron = m.pick(rng, (m.dark_metal, m.steel))(rng)
-    frame = p.sweep(p.in_plane(p.fillet([(-d * 0.3, 0.02), (d * 0.3, 0.02), (d * 0.36, h - 0.07), (-d * 0.36, h - 0.07)],
-                    0.02, closed=True), "zy"), 0.02, iron, section=p.rectangle(3, 1), closed=True, up=(1, 0, 0))  # fmt: skip
+    trapezium = [(-d * 0.3, 0.02), (d * 0.3, 0.02), (d * 0.36, h - 0.07), (-d * 0.36, h - 0.07)]
+    path = p.in_plane(p.fillet(trapezium, 0.02, closed=True), "zy")
+    frame = p.sweep(path, 0.02, iron, section=p.rectangle(3, 1), closed=True, up=(1, 0, 0))
     return [board, p.both(frame.move(w * 0.33)), things]
 
 

@@ -13,13 +13,13 @@ from mlspatial.render.library.catalogue import category
 TITLES = ("HISTORY", "ATLAS", "POEMS", "COOKING", "THE SEA", "MYTHS", "STARS", "BIRDS", "TALES", "ROME", "MATHS", "ART")
 
 
-def cover_picture(rng, title: str, style: int) -> np.ndarray:
-    """A front cover, 2 wide and 3 high: a frame, a disc, a landscape or stripes, and the title."""
+def cover_picture(rng, title: str, style: int, wide: int = 120) -> np.ndarray:
+    """A front cover, 2 wide and 3 high, `wide` pixels wide: a frame, a disc, a landscape or stripes, and the title."""
     tone = m.dark(rng) if style == 0 else m.any_color(rng)
     ground, ink, third = (m.srgb(c) for c in (tone, m.light(rng), m.bright(rng)))
     if np.abs(ground - ink).sum() < 0.8:
         ink = m.srgb("black") if ground.sum() > 1.5 else m.srgb("white")
-    image = t.canvas(ground, 120, 180)
+    image = t.canvas(ground, wide, wide * 3 // 2)
     x, y = t.pixels(image)
     if style == 0:  # an old book's gilt frame
         edge = np.minimum(np.minimum(x, 1 - x) * 2, np.minimum(y, 1 - y) * 3)
@@ -52,10 +52,10 @@ def spine_picture(rng, title: str, cover: np.ndarray) -> np.ndarray:
     return np.rot90(image, -1).copy()
 
 
-def closed_book(rng, w: float, h: float, thick: float, style: int, title: str | None = None) -> p.Part:
+def closed_book(rng, w: float, h: float, thick: float, style: int, pixels: int = 120) -> p.Part:
     """Stands on y = 0, the front cover to +z, the spine to -x, the pages' edges to +x and up."""
-    title = title or m.pick(rng, TITLES)
-    picture = cover_picture(rng, title, style)
+    title = m.pick(rng, TITLES)
+    picture = cover_picture(rng, title, style, pixels)
     cloth = m.paint(rng, m.from_srgb(picture[4, 4]))
     board = 0.012
     front = p.box((w, h, board), m.picture(picture, 0.5), 0.002, 1).move(0, h / 2, thick / 2)
@@ -208,7 +208,7 @@ def bookend(rng, k):
     row, x = [], 0.0
     for _ in range(int(rng.integers(3, 6))):
         thick, high = m.between(rng, 0.06, 0.1), m.between(rng, 0.42, 0.56)
-        volume = closed_book(rng, 0.32, high, thick, int(rng.integers(0, 4))).rotate(y=90)  # the spine to +z
+        volume = closed_book(rng, 0.32, high, thick, int(rng.integers(0, 4)), 64).rotate(y=90)  # the spine to +z
         row.append(volume.move(x + thick / 2 + 0.008))
         x += thick + 0.018
     if right is None:

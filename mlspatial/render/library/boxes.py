@@ -163,7 +163,6 @@ def hat_box(rng):
         lid,
         ring,
         bow.move(0, h - 0.05, r * 1.07),
-        cord,
     ]
 
 

@@ -14,7 +14,7 @@ from mlspatial.render.library.dishes import cutlery_metal, mirrored, pouring, pr
 
 # ---- pans and pots -------------------------------------------------------------------------------------------------
 def long_handle(kind: str, length: float, metal: p.Finish, grip: p.Finish) -> p.Part:
-    """A handle from the origin to +x, rising a little. kind: stick, iron, wood, steel, loops are made elsewhere."""
+    """A handle from the origin to +x, rising a little. kind: stick, iron, wood, steel."""
     if kind in ("iron", "steel"):
         end = 0.055 if kind == "iron" else 0.045
         top = [(-0.03, 0.04), (0.06, 0.03), (0.5 * length, 0.024), (0.85 * length, end), (length, 0.0)]
@@ -172,7 +172,7 @@ def grid(width: float, depth: float, columns: int, rows: int, finish: p.Finish, 
 def biscuits(rng, columns: int, rows: int, dx: float, dz: float, size: float) -> p.Part:
     """Rows of cookies with chocolate chips, on y = 0."""
     dough, chip = m.crust(rng), m.plastic(rng, "dark brown", 0.4)
-    flat = p.superellipsoid((size, 0.04, size), dough, 2.4, 2, 18)
+    flat = p.superellipsoid((size, 0.04, size), dough, 2.4, 2, 16)
     spots = [p.sphere(0.013, chip, 8).move(x, 0.018, z) for x, z in p.circle(0.33 * size, 5)]
     cookie = p.join(flat, spots)
     xs, zs = (np.arange(columns) - (columns - 1) / 2) * dx, (np.arange(rows) - (rows - 1) / 2) * dz
@@ -211,7 +211,7 @@ def cookie_sheet(rng, k):
         feet = p.four(p.rod([(w / 2 - 0.12, 0, d / 2 - 0.03), (w / 2 - 0.12, -0.1, d / 2 - 0.03)], 0.014, bright, 8))
         return [grid(w, d, 14, 8, m.chrome(rng) if m.chance(rng) else dark, 0.008), feet]
     if kind == 4:
-        sheet = p.extrude(p.rectangle(w, d, 0.04), 0.018, bright, 0.005).rotate(x=-90).subdivide(0.06)
+        sheet = p.extrude(p.rectangle(w, d, 0.04), 0.018, bright, 0.005).rotate(x=-90).subdivide(0.09)
         raised = sheet.shift(y=lambda v: 0.1 * np.clip((np.abs(v[:, 0]) - w / 2 + 0.1) / 0.1, 0, 1) ** 1.4)
         return [raised, biscuits(rng, 4, 3, 0.22, d / 3.2, 0.17).move(y=0.015)] if m.chance(rng, 0.5) else raised
     if kind == 5:

@@ -8,14 +8,16 @@ from mlspatial.render.library import materials as m
 from mlspatial.render.library import parts as p
 from mlspatial.render.library import shapes as s
 from mlspatial.render.library import textures as t
-from mlspatial.render.library.appliances import DARK_GLASS, wire, wrapped
+from mlspatial.render.library.appliances import wire, wrapped
 from mlspatial.render.library.catalogue import category
 
 
 # ---- fire extinguisher ---------------------------------------------------------------------------------------------
 def flame(rng, height: float) -> p.Part:
     """A burning flame that stands on the origin."""
-    outer = p.lathe(p.curve([(0, 0), (0.2, 0.18), (0.17, 0.45), (0.05, 0.8), (0, 1)], 24), m.plastic(rng, "#f57a10", 0.4), 28)
+    outer = p.lathe(
+        p.curve([(0, 0), (0.2, 0.18), (0.17, 0.45), (0.05, 0.8), (0, 1)], 24), m.plastic(rng, "#f57a10", 0.4), 28
+    )
     inner = p.lathe(p.curve([(0, 0.02), (0.15, 0.16), (0.12, 0.36), (0, 0.62)], 16), m.plastic(rng, "#ffe14a", 0.4), 20)
     return p.join(outer, inner.move(z=0.075)).scale(height)
 
@@ -43,7 +45,9 @@ def fire_extinguisher(rng, k):
     h = {"hose": 0.74, "horn": 0.86, "small": 0.56, "steel": 0.78}[kind]
     neck = h + 0.07
     line = p.curve([(r, h - 0.12), (r * 0.92, h - 0.03), (r * 0.5, h + 0.04), (0.045, neck)], 14)
-    parts = [p.lathe(np.concatenate([p.fillet([(0, 0.02), (r * 0.9, 0), (r, 0.05), (r, h - 0.13)], 0.03), line]), shell, 48)]
+    parts = [
+        p.lathe(np.concatenate([p.fillet([(0, 0.02), (r * 0.9, 0), (r, 0.05), (r, h - 0.13)], 0.03), line]), shell, 48)
+    ]
     parts.append(p.cylinder(r * 1.03, 0.06, black, 0.015).move(y=0.03))
     low, high = 0.3 * h, 0.72 * h
     parts.append(wrapped(r * 1.012, low, high, fire_label()))
@@ -94,7 +98,9 @@ def shopping(rng) -> p.Part:
              for w, a, x, z in (("TEA", 20, -0.12, -0.2), ("CORN", -15, 0.1, 0.12), ("SOAP", 60, 0.13, -0.14))]  # fmt: skip
     fruit = m.skin(rng, "orange", kind="peel")
     items += [p.sphere(0.065, fruit, 20).move(x, 0.02, z) for x, z in ((-0.1, 0.05), (-0.02, 0.15), (-0.15, 0.2))]
-    bottle = p.lathe(p.fillet([(0, 0), (0.05, 0), (0.05, 0.2), (0.02, 0.27), (0.02, 0.34)], 0.02), m.plastic(rng, "green"), 24)
+    bottle = p.lathe(
+        p.fillet([(0, 0), (0.05, 0), (0.05, 0.2), (0.02, 0.27), (0.02, 0.34)], 0.02), m.plastic(rng, "green"), 24
+    )
     loaf = p.capsule(0.045, 0.42, m.crust(rng), 20).rotate(z=24).move(0.05, 0.2, 0.0)
     return p.join(items, bottle.move(0.02, 0.0, -0.05), loaf)
 
@@ -113,7 +119,12 @@ def shopping_cart(rng, k):
 
     def basket(low: float, high: float) -> list[p.Part]:
         base = [(-x0, low, back), (x0, low, back), (x0, low + 0.03, front), (-x0, low + 0.03, front)]
-        rim = [(-x1, high, back - 0.06), (x1, high, back - 0.06), (x1, high - 0.04, front + 0.14), (-x1, high - 0.04, front + 0.14)]
+        rim = [
+            (-x1, high, back - 0.06),
+            (x1, high, back - 0.06),
+            (x1, high - 0.04, front + 0.14),
+            (-x1, high - 0.04, front + 0.14),
+        ]
         thick = 0.009 if mesh is color else 0.006
         out = [lattice(*base, 6, 8, mesh, thick)]
         for i, columns in enumerate((6, 9, 6, 9)):
@@ -125,7 +136,9 @@ def shopping_cart(rng, k):
     parts = basket(y0, y1)
     if kind == "double":
         parts += basket(0.34, 0.56)
-    post = p.fillet([(x1 - 0.02, y1 + 0.09, -0.52), (x1 - 0.03, y1 - 0.05, -0.44), (0.22, 0.16, -0.4), (0.2, 0.16, 0.42)], 0.08)
+    post = p.fillet(
+        [(x1 - 0.02, y1 + 0.09, -0.52), (x1 - 0.03, y1 - 0.05, -0.44), (0.22, 0.16, -0.4), (0.2, 0.16, 0.42)], 0.08
+    )
     stay = p.fillet([(0.2, 0.16, 0.38), (0.2, 0.2, 0.2), (0.2, y0, back * 0.4)], 0.08)
     parts.append(p.both(p.join(p.rod(post, 0.017, frame, 12), p.rod(stay, 0.015, frame, 12))))
     parts.append(p.capsule(0.028, 2 * x1 + 0.04, color, 18).rotate(z=90).move(0, y1 + 0.1, -0.53))
@@ -151,7 +164,12 @@ def flashlight_battery(rng, k):
     x, y = t.pixels(image)
     t.fill(image, y > 0.74, m.srgb(top))
     t.fill(image, np.abs(y - 0.725) < 0.012, m.srgb("white"))
-    t.draw(image, [[(0.5, 0.85), (0.5, 0.95)], [(0.5 - 0.05 / wide, 0.9), (0.5 + 0.05 / wide, 0.9)]], m.srgb("white"), 0.025)
+    t.draw(
+        image,
+        [[(0.5, 0.85), (0.5, 0.95)], [(0.5 - 0.05 / wide, 0.9), (0.5 + 0.05 / wide, 0.9)]],
+        m.srgb("white"),
+        0.025,
+    )
     bolt = np.array([(0.5, 0.0), (-0.35, -0.08), (0.1, -0.08), (-0.45, -0.2)]) * (0.22, 1.2)
     t.draw(image, [bolt + (0.5, 0.66)], m.srgb("yellow" if body != "yellow" else "red"), 0.035)
     t.write(image, m.pick(rng, ("POWER", "VOLT", "MAX")), m.srgb("white"), (0.5, 0.28), min(0.1, 0.075 * wide))
@@ -159,7 +177,13 @@ def flashlight_battery(rng, k):
     sleeve = p.lathe(p.fillet([(0, 0.02), (r, 0.02), (r, h), (0, h)], 0.015), m.steel(rng), 56)
     nub = p.lathe(p.fillet([(0, h), (r * 0.42, h), (r * 0.4, h + 0.06), (0, h + 0.065)], 0.02), m.steel(rng), 32)
     rim = p.torus(r * 0.86, 0.03, m.plastic(rng, "black"), 40, 10).move(y=h)
-    return [sleeve, wrapped(r * 1.012, 0.04, h - 0.02, m.picture(image, 0.3)), nub, rim, p.cylinder(r * 0.8, 0.04, m.steel(rng)).move(y=0.02)]
+    return [
+        sleeve,
+        wrapped(r * 1.012, 0.04, h - 0.02, m.picture(image, 0.3)),
+        nub,
+        rim,
+        p.cylinder(r * 0.8, 0.04, m.steel(rng)).move(y=0.02),
+    ]
 
 
 @category("lighter")
@@ -173,7 +197,9 @@ def lighter(rng, k):
         body = p.extrude(p.oval(0.34, 0.18, 2.6), 0.7, m.glass(rng, tone), 0.03).rotate(x=-90).move(y=0.35)
         base = p.extrude(p.oval(0.35, 0.19, 2.6), 0.06, m.plastic(rng, tone), 0.02).rotate(x=-90).move(y=0.03)
         hood = p.extrude(p.oval(0.2, 0.17, 3), 0.19, chrome, 0.01).rotate(x=-90).move(-0.06, 0.78)
-        button = p.box((0.14, 0.06, 0.12), m.plastic(rng, "red" if k == 0 else "black"), 0.02).rotate(z=-10).move(0.1, 0.745)
+        button = (
+            p.box((0.14, 0.06, 0.12), m.plastic(rng, "red" if k == 0 else "black"), 0.02).rotate(z=-10).move(0.1, 0.745)
+        )
         wheel = p.join(ribs, p.both(p.disc(0.078, 0.02, chrome, 24).move(z=0.055), "z")).move(0.06, 0.83)
         return [body, base, hood, button, wheel, flame(rng, 0.34).move(-0.07, 0.86)]
     if kind == "lid":
@@ -184,7 +210,9 @@ def lighter(rng, k):
         lid = p.box((0.42, 0.24, 0.15), metal, 0.03, 3).rotate(z=-115).move(0.33, 0.58)
         emblem = p.extrude(p.star(5, 0.1, 0.045), 0.02, m.gold(rng), 0.006).move(0, 0.24, 0.075)
         return [case, chimney, lid, emblem, ribs.scale(0.8).move(0.14, 0.6), flame(rng, 0.42).move(-0.04, 0.62)]
-    grip = p.fillet([(-0.1, 0.0), (0.08, 0.0), (0.11, 0.3), (0.06, 0.62), (-0.06, 0.62), (-0.13, 0.3)], 0.05, closed=True)
+    grip = p.fillet(
+        [(-0.1, 0.0), (0.08, 0.0), (0.11, 0.3), (0.06, 0.62), (-0.06, 0.62), (-0.13, 0.3)], 0.05, closed=True
+    )
     handle = p.extrude(grip, 0.13, m.plastic(rng, tone), 0.04, rings=4)
     trigger = p.box((0.07, 0.14, 0.05), dark, 0.02).move(-0.12, 0.44)
     rod, tip = p.cylinder(0.028, 0.6, chrome, segments=20).move(y=0.9), p.cylinder(0.034, 0.06, steel).move(y=1.18)
@@ -201,13 +229,20 @@ def drill(rng, k):
     length = 0.34
     path = np.column_stack([np.zeros(40), np.linspace(0, length, 40), np.zeros(40)])
     bit = p.sweep(path, np.linspace(0.024, 0.018, 40), steel, section=p.rectangle(2, 0.8)).twist(1100).rotate(z=-90)
-    chuck = p.lathe(p.fillet([(0, 0), (0.075, 0), (0.08, 0.1), (0.045, 0.19), (0, 0.19)], 0.015), dark, 28).rotate(z=-90)
+    chuck = p.lathe(p.fillet([(0, 0), (0.075, 0), (0.08, 0.1), (0.045, 0.19), (0, 0.19)], 0.015), dark, 28).rotate(
+        z=-90
+    )
     if kind == "crank":
         frame = p.in_plane(p.fillet([(-0.5, 0), (0.3, 0)], 0.01))
         gear = s.gear(0.2, 0.05, 36, color, hole=0.12, tooth=0.1, spokes=5).move(-0.1, 0, 0.07)
         wood = m.wood(rng)
-        crank = p.join(s.between((0, 0, 0), (0, 0.26, 0), 0.02, steel), p.capsule(0.045, 0.16, wood).rotate(x=90).move(y=0.26, z=0.09))
-        handle = p.lathe(p.curve([(0.03, 0), (0.07, 0.07), (0.05, 0.2), (0.065, 0.3), (0, 0.33)], 24), wood).rotate(z=90)
+        crank = p.join(
+            s.between((0, 0, 0), (0, 0.26, 0), 0.02, steel),
+            p.capsule(0.045, 0.16, wood).rotate(x=90).move(y=0.26, z=0.09),
+        )
+        handle = p.lathe(p.curve([(0.03, 0), (0.07, 0.07), (0.05, 0.2), (0.065, 0.3), (0, 0.33)], 24), wood).rotate(
+            z=90
+        )
         return [p.rod(frame, 0.035, steel), gear, crank.rotate(z=-40).move(-0.1, 0, 0.11), handle.move(-0.46),
                 chuck.move(0.28), bit.move(0.45), p.disc(0.05, 0.14, steel, 20).move(-0.1)]  # fmt: skip
     line = p.curve([(0, -0.36), (0.1, -0.35), (0.14, -0.26), (0.145, 0.1), (0.12, 0.22), (0.07, 0.27), (0, 0.27)], 36)
@@ -220,10 +255,19 @@ def drill(rng, k):
     parts += [p.box((0.06, 0.13, 0.07), dark, 0.02).move(-0.06, -0.19), chuck.move(0.26), bit.move(0.43)]
     parts.append(p.box((0.2, 0.05, 0.285), m.label(rng, "DRILL", "charcoal", "white", 4.0)).move(0.03, 0.0))
     if kind == "cordless":
-        return [*parts, p.box((0.36, 0.13, 0.24), dark, 0.03).move(-0.17, -0.55), p.box((0.3, 0.05, 0.2), color).move(-0.18, -0.47)]
+        return [
+            *parts,
+            p.box((0.36, 0.13, 0.24), dark, 0.03).move(-0.17, -0.55),
+            p.box((0.3, 0.05, 0.2), color).move(-0.18, -0.47),
+        ]
     cord = p.curve([(-0.22, -0.48, 0), (-0.24, -0.6, 0), (-0.38, -0.66, 0.05), (-0.56, -0.6, 0), (-0.7, -0.66, 0)], 30)
     side = p.join(p.capsule(0.04, 0.26, dark).move(y=-0.24), p.torus(0.1, 0.05, dark, 32, 10).rotate(z=90))
-    return [*parts, p.rod(cord, 0.02, m.rubber(rng), 10), side.move(0.22), p.cone(0.03, 0.02, 0.1, dark).move(-0.22, -0.53)]
+    return [
+        *parts,
+        p.rod(cord, 0.02, m.rubber(rng), 10),
+        side.move(0.22),
+        p.cone(0.03, 0.02, 0.1, dark).move(-0.22, -0.53),
+    ]
 
 
 # ---- globe ---------------------------------------------------------------------------------------------------------
@@ -260,7 +304,11 @@ def globe(rng, k):
     """A school globe in colours on wood, an antique one on brass, a dark one on steel: tilted in a half ring."""
     style = k % 3
     if style == 1:
-        tones, sea, metal = ["#a8763e", "#b98a4c", "#c29a5c", "#96703c", "#b08040", "#d9c79a", "#d9c79a"], "#e0cfa0", m.brass(rng)
+        tones, sea, metal = (
+            ["#a8763e", "#b98a4c", "#c29a5c", "#96703c", "#b08040", "#d9c79a", "#d9c79a"],
+            "#e0cfa0",
+            m.brass(rng),
+        )
     else:
         tones = ["#d9b13c", "#5da84e", "#d97b3a", "#c8574e", "#8a5fa8", "#f0f0f0", "#f0f0f0"]
         sea, metal = ("#2f7fc4", m.gold(rng)) if style == 0 else ("#16273f", m.steel(rng))
@@ -270,7 +318,17 @@ def globe(rng, k):
     ring = p.strap(p.in_plane(p.arc(radius + 0.045, -90, 90, 40)), 0.035, 0.02, metal, up=(1, 0.01, 0))
     pins = p.both(p.cylinder(0.014, 0.1, metal, segments=16).move(y=radius + 0.03), "y")
     knobs = p.both(p.sphere(0.026, metal, 16).move(y=radius + 0.07), "y")
-    line = [(0, 0), (0.25, 0), (0.25, 0.03), (0.2, 0.06), (0.06, 0.09), (0.035, 0.14), (0.05, 0.17), (0.03, 0.2), (0, 0.2)]
+    line = [
+        (0, 0),
+        (0.25, 0),
+        (0.25, 0.03),
+        (0.2, 0.06),
+        (0.06, 0.09),
+        (0.035, 0.14),
+        (0.05, 0.17),
+        (0.03, 0.2),
+        (0, 0.2),
+    ]
     foot = p.lathe(p.fillet(line, 0.015), base)
     head = p.join(ball, ring, pins, knobs).rotate(z=tilt)
     return [head, foot.move(0.02, -radius - 0.22)]
@@ -283,12 +341,18 @@ def vacuum_cleaner(rng, k):
     color = m.plastic(rng, m.vary(rng, ("red", "purple", "blue", "turquoise")[k % 4], 0.04), 0.8)
     dark, chrome = m.plastic(rng, "charcoal", 0.5), m.chrome(rng)
     head = p.join(
-        p.extrude(p.fillet([(-0.19, -0.08), (0.19, -0.08), (0.17, 0.08), (-0.17, 0.08)], 0.05, True), 0.06, dark, 0.025).rotate(x=-90),
+        p.extrude(
+            p.fillet([(-0.19, -0.08), (0.19, -0.08), (0.17, 0.08), (-0.17, 0.08)], 0.05, True), 0.06, dark, 0.025
+        ).rotate(x=-90),
         p.box((0.32, 0.02, 0.03), m.fabric(rng, "grey", "plush"), 0.008).move(0, -0.03, 0.06),
         p.cylinder(0.035, 0.16, dark).rotate(x=-40).move(0, 0.07, -0.06),
     )
     if k % 2:
-        bag = p.superellipsoid((0.26, 0.62, 0.2), m.fabric(rng, m.bright(rng), "twill"), 3, 2.4, 36).rotate(x=-18).move(0, 0.55, -0.16)
+        bag = (
+            p.superellipsoid((0.26, 0.62, 0.2), m.fabric(rng, m.bright(rng), "twill"), 3, 2.4, 36)
+            .rotate(x=-18)
+            .move(0, 0.55, -0.16)
+        )
         body = p.superellipsoid((0.36, 0.2, 0.34), color, 2.6, 3, 36).move(0, 0.12, 0.0)
         pole = p.rod(p.fillet([(0, 0.15, -0.08), (0, 1.05, -0.4), (0, 1.2, -0.4)], 0.1), 0.02, chrome)
         grip = p.rod(p.fillet([(0, 1.1, -0.42), (0, 1.24, -0.42), (0, 1.3, -0.54)], 0.05), 0.028, dark)
@@ -304,10 +368,30 @@ def vacuum_cleaner(rng, k):
     floor = np.array([0.62, 0.03, 0.3])
     top = floor + (-0.1, 0.95, -0.35)
     tube = s.between(floor + (0, 0.08, -0.04), top, 0.022, chrome)
-    loop = p.curve([(0, 0.22, 0.28), (0.02, 0.3, 0.46), (0.2, 0.6, 0.5), (0.38, 0.95, 0.25), tuple(top + (-0.05, 0.08, -0.03)), tuple(top)], 110)
+    loop = p.curve(
+        [
+            (0, 0.22, 0.28),
+            (0.02, 0.3, 0.46),
+            (0.2, 0.6, 0.5),
+            (0.38, 0.95, 0.25),
+            tuple(top + (-0.05, 0.08, -0.03)),
+            tuple(top),
+        ],
+        110,
+    )
     ridges = 0.03 + 0.005 * (np.arange(110) % 2)
     wand = p.rod(p.fillet([top, top + (0.0, -0.12, 0.04)], 0.01), 0.036, dark)
-    return [body, belt, p.both(p.join(big, small)), grip, button, tube, wand, p.sweep(loop, ridges, dark, 12), head.move(*floor)]
+    return [
+        body,
+        belt,
+        p.both(p.join(big, small)),
+        grip,
+        button,
+        tube,
+        wand,
+        p.sweep(loop, ridges, dark, 12),
+        head.move(*floor),
+    ]
 
 
 @category("lawn mower, mower")
@@ -324,14 +408,38 @@ def lawn_mower(rng, k):
         vane = p.strap(path, 0.06, 0.012, steel, up=(0.01, 0.02, 1)).rotate(z=90)
         reel = p.join(p.around(vane, 6, "x"), p.cylinder(0.025, 0.6, dark, segments=14).rotate(z=90))
         wheels = p.both(s.wheel(0.2, 0.07, rubber, color, 6).move(0.31, 0.2))
-        return [*parts, reel.move(y=0.2), wheels, p.box((0.56, 0.03, 0.12), color, 0.01).move(0, 0.38, -0.04), p.both(p.box((0.02, 0.3, 0.16), color).move(0.26, 0.25, -0.08))]
-    deck = p.extrude(p.fillet([(-0.26, -0.34), (0.26, -0.34), (0.26, 0.16), (0.14, 0.36), (-0.14, 0.36), (-0.26, 0.16)], 0.08, True), 0.13, color, 0.05, rings=3)
+        return [
+            *parts,
+            reel.move(y=0.2),
+            wheels,
+            p.box((0.56, 0.03, 0.12), color, 0.01).move(0, 0.38, -0.04),
+            p.both(p.box((0.02, 0.3, 0.16), color).move(0.26, 0.25, -0.08)),
+        ]
+    deck = p.extrude(
+        p.fillet([(-0.26, -0.34), (0.26, -0.34), (0.26, 0.16), (0.14, 0.36), (-0.14, 0.36), (-0.26, 0.16)], 0.08, True),
+        0.13,
+        color,
+        0.05,
+        rings=3,
+    )
     hump = p.superellipsoid((0.44, 0.1, 0.5), color, 3, 2.4, 32).move(y=0.24)
     fins = p.repeat(p.box((0.2, 0.012, 0.22), steel, 0), 5, (0, 0.025, 0)).move(0, 0.33, 0.05)
-    engine = p.join(p.box((0.22, 0.14, 0.24), dark, 0.03).move(0, 0.32, 0.0), fins, p.cylinder(0.13, 0.09, dark, 0.03).move(0, 0.43, 0.0))
-    cap = p.join(p.cylinder(0.08, 0.03, color, 0.01).move(y=0.485), p.cylinder(0.035, 0.05, m.plastic(rng, "yellow")).move(0.15, 0.4, -0.06))
+    engine = p.join(
+        p.box((0.22, 0.14, 0.24), dark, 0.03).move(0, 0.32, 0.0),
+        fins,
+        p.cylinder(0.13, 0.09, dark, 0.03).move(0, 0.43, 0.0),
+    )
+    cap = p.join(
+        p.cylinder(0.08, 0.03, color, 0.01).move(y=0.485),
+        p.cylinder(0.035, 0.05, m.plastic(rng, "yellow")).move(0.15, 0.4, -0.06),
+    )
     exhaust = p.cylinder(0.05, 0.1, steel).rotate(z=90).move(0.15, 0.33, 0.1)
-    wheels = p.join([p.both(s.wheel(0.11 + 0.02 * (z < 0), 0.06, rubber, m.plastic(rng, "light grey"), 5).move(0.3, 0.115, z)) for z in (-0.26, 0.26)])
+    wheels = p.join(
+        [
+            p.both(s.wheel(0.11 + 0.02 * (z < 0), 0.06, rubber, m.plastic(rng, "light grey"), 5).move(0.3, 0.115, z))
+            for z in (-0.26, 0.26)
+        ]
+    )
     bag = p.cushion((0.44, 0.34, 0.42), m.fabric(rng, "charcoal", "weave"), 0.5).rotate(x=24).move(0, 0.36, -0.5)
     return [*parts, deck.rotate(x=-90).scale(1, 1, -1).move(y=0.17), hump, engine, cap, exhaust, wheels, bag]
 
@@ -347,11 +455,16 @@ def truck(rng, k):
     line = p.fillet([(0.42, 0.16), (0.82, 0.16), (0.83, 0.42), (0.77, 0.72), (0.42, 0.74)], 0.05, closed=True)
     cab = [p.extrude(line, 0.5, color, 0.035, rings=3)]
     cab.append(p.box((0.02, 0.22, 0.42), pane, 0.008).rotate(z=11).move(0.801, 0.55))
-    cab.append(p.extrude(p.fillet([(0.52, 0.46), (0.76, 0.46), (0.72, 0.66), (0.52, 0.66)], 0.02, True), 0.512, pane, 0.01))
+    cab.append(
+        p.extrude(p.fillet([(0.52, 0.46), (0.76, 0.46), (0.72, 0.66), (0.52, 0.66)], 0.02, True), 0.512, pane, 0.01)
+    )
     cab.append(p.box((0.09, 0.1, 0.52), chrome, 0.02).move(0.8, 0.17))
     cab.append(p.repeat(p.box((0.02, 0.018, 0.24), dark, 0.004), 4, (0, 0.035, 0)).move(0.825, 0.33))
     lamp = p.disc(0.045, 0.03, m.glass(rng, "lemon"), 20).rotate(y=90).move(0.83, 0.3, 0.19)
-    mirror = p.join(p.box((0.02, 0.13, 0.05), dark, 0.01).move(0.74, 0.56, 0.32), wire((0.7, 0.5, 0.24), (0.74, 0.54, 0.32), 0.01, dark))
+    mirror = p.join(
+        p.box((0.02, 0.13, 0.05), dark, 0.01).move(0.74, 0.56, 0.32),
+        wire((0.7, 0.5, 0.24), (0.74, 0.54, 0.32), 0.01, dark),
+    )
     parts = [*cab, p.both(p.join(lamp, mirror), "z"), p.box((1.55, 0.07, 0.3), dark, 0.01).move(0.0, 0.19)]
     if kind == "box":
         word = m.pick(rng, ("MOVE", "FRESH", "EXPRESS", "TOYS"))
@@ -367,7 +480,9 @@ def truck(rng, k):
     else:
         parts.append(p.capsule(0.27, 1.16, m.brushed_metal(rng), 40).scale(1, 1, 1).rotate(z=90).move(-0.22, 0.5))
         parts += [p.torus(0.272, 0.025, color, 40, 8).rotate(z=90).move(x, 0.5) for x in (-0.55, -0.22, 0.1)]
-        parts.append(p.both(p.box((0.4, 0.14, 0.02), m.label(rng, "MILK", "white", "blue", 2.8)).move(-0.22, 0.5, 0.265), "z"))
+        parts.append(
+            p.both(p.box((0.4, 0.14, 0.02), m.label(rng, "MILK", "white", "blue", 2.8)).move(-0.22, 0.5, 0.265), "z")
+        )
         parts.append(p.cylinder(0.07, 0.06, steel, segments=24).move(-0.22, 0.78))
     wheel = s.wheel(0.14, 0.11, m.rubber(rng), chrome).rotate(y=90)
     parts += [p.both(wheel.move(x, 0.14, 0.21), "z") for x in (0.6, -0.22, -0.54)]

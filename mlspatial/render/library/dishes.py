@@ -142,7 +142,7 @@ def bowl(rng, k):
 
 @category("plate")
 def plate(rng, k):
-    """Dinner plates with a painted rim, square stoneware ones, scalloped ones with blue leaves, steel camping ones."""
+    """Dinner plates with a painted rim, square stoneware ones, scalloped ones with leaves, enamel, dotted."""
     kind = ("banded", "square", "leaves", "camping", "dots")[k % 5]
     flat = [(0.27, 0.0), (0.34, 0.02), (0.36, 0.045), (0.5, 0.08)]
     outer = profile(flat if kind != "square" else [(0.3, 0.0), (0.4, 0.015), (0.45, 0.03), (0.48, 0.07)])

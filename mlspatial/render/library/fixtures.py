@@ -27,9 +27,13 @@ def spout(points, radius: float, metal: p.Finish, rng, water: float = 0.0) -> p.
 
 def cross_handle(metal: p.Finish, dot: p.Finish, reach: float = 0.13) -> p.Part:
     """Four arms with round ends on a stem from y = 0, a coloured dot on top."""
-    arm = p.join(p.capsule(0.022, reach, metal, 14).rotate(z=90).move(reach / 2), p.sphere(0.034, metal, 14).move(reach))
+    arm = p.join(
+        p.capsule(0.022, reach, metal, 14).rotate(z=90).move(reach / 2), p.sphere(0.034, metal, 14).move(reach)
+    )
     hub = p.lathe(p.fillet([(0, 0), (0.06, 0), (0.035, 0.08), (0.05, 0.15), (0, 0.15)], 0.015), metal, 24)
-    return p.join(hub, p.around(arm.move(y=0.125), 4, start=45), p.cylinder(0.033, 0.03, dot, segments=20).move(y=0.155))
+    return p.join(
+        hub, p.around(arm.move(y=0.125), 4, start=45), p.cylinder(0.033, 0.03, dot, segments=20).move(y=0.155)
+    )
 
 
 def lever_handle(metal: p.Finish, dot: p.Finish, reach: float = 0.2) -> p.Part:
@@ -41,7 +45,9 @@ def lever_handle(metal: p.Finish, dot: p.Finish, reach: float = 0.2) -> p.Part:
 
 def flange(radius: float, metal: p.Finish) -> p.Part:
     """A round foot on y = 0."""
-    return p.lathe(p.fillet([(0, 0), (radius, 0), (radius * 0.95, 0.03), (radius * 0.55, 0.08), (0, 0.08)], 0.015), metal)
+    return p.lathe(
+        p.fillet([(0, 0), (radius, 0), (radius * 0.95, 0.03), (radius * 0.55, 0.08), (0, 0.08)], 0.015), metal
+    )
 
 
 @category("water faucet")
@@ -53,7 +59,9 @@ def water_faucet(rng, k):
     red, blue = m.enamel(rng, "red"), m.enamel(rng, "blue")
     water = m.between(rng, 0.25, 0.4) if k % 2 == 0 else 0.0
     if kind == "garden":
-        body = p.lathe(p.fillet([(0, -0.16), (0.085, -0.16), (0.1, 0.0), (0.07, 0.12), (0.05, 0.3), (0, 0.3)], 0.03), metal)
+        body = p.lathe(
+            p.fillet([(0, -0.16), (0.085, -0.16), (0.1, 0.0), (0.07, 0.12), (0.05, 0.3), (0, 0.3)], 0.03), metal
+        )
         inlet = p.join(p.cylinder(0.075, 0.4, metal), flange(0.17, metal).move(y=-0.24)).rotate(x=90).move(z=-0.25)
         nut = p.extrude(p.circle(0.1, 6), 0.1, metal, 0.012).move(z=-0.12)
         ring = p.torus(0.15, 0.045, red, 40, 12).move(y=0.33)
@@ -73,14 +81,18 @@ def water_faucet(rng, k):
         tap = p.box((0.2, 0.5, 0.16), metal, 0.015).move(y=0.25)
         chute = p.box((0.22, 0.045, 0.46), metal, 0.012).rotate(x=5).move(0, 0.42, 0.22)
         sheet = p.box((0.17, 0.3, 0.025), m.glass(rng, "#8fd0ee"), 0.01).move(0, 0.26, 0.44)
-        lever = p.join(p.box((0.12, 0.05, 0.12), metal, 0.01), p.box((0.07, 0.02, 0.24), metal, 0.006).move(0, 0.03, 0.08))
+        lever = p.join(
+            p.box((0.12, 0.05, 0.12), metal, 0.01), p.box((0.07, 0.02, 0.24), metal, 0.006).move(0, 0.03, 0.08)
+        )
         return [tap, chute, sheet, lever.move(0, 0.535, 0.02), p.box((0.28, 0.025, 0.24), metal, 0.008)]
     if kind == "coil":
         neck = [(0, 0.1), (0, 0.75), (0.1, 0.98), (0.28, 1.02), (0.4, 0.86), (0.42, 0.62)]
         pipe = spout(neck, 0.032, m.rubber(rng), rng, water)
         path = p.in_plane(p.curve(neck[:-1], 22), "zy")[6:]
         rings = [p.torus(0.05, 0.022, m.chrome(rng), 14, 5).aim(a, b) for a, b in zip(path[:-1], path[1:], strict=True)]
-        middle = [p.torus(0.05, 0.022, m.chrome(rng), 14, 5).aim((a + b) / 2, b) for a, b in zip(path, path[1:], strict=False)]
+        middle = [
+            p.torus(0.05, 0.022, m.chrome(rng), 14, 5).aim((a + b) / 2, b) for a, b in zip(path, path[1:], strict=False)
+        ]
         body = p.lathe(p.fillet([(0, 0), (0.14, 0), (0.085, 0.05), (0.08, 0.4), (0.04, 0.44), (0, 0.44)], 0.02), metal)
         head = p.cone(0.075, 0.05, 0.24, metal, segments=28).move(0, 0.56, 0.42)
         hook = s.between((0, 0.62, 0), (0, 0.6, 0.36), 0.018, metal)
@@ -99,7 +111,11 @@ def water_faucet(rng, k):
     for x, dot in ((-0.36, red), (0.36, blue)):
         handle = lever_handle(white if k % 3 else metal, dot).scale(np.sign(x), 1, 1) if kind == "bridge" else None
         handle = handle or cross_handle(metal, dot)
-        parts += [handle.move(x, 0.22, 0), p.cone(0.085, 0.06, 0.24, metal, segments=28).move(x, 0.12), flange(0.12, metal).move(x)]
+        parts += [
+            handle.move(x, 0.22, 0),
+            p.cone(0.085, 0.06, 0.24, metal, segments=28).move(x, 0.12),
+            flange(0.12, metal).move(x),
+        ]
     if kind == "cross":
         return [*parts, p.extrude(p.rectangle(0.98, 0.26, 0.12), 0.05, metal, 0.02).rotate(x=-90)]
     parts.append(p.cylinder(0.045, 0.72, metal, segments=24).rotate(z=90).move(y=0.13))
@@ -163,7 +179,9 @@ def soap_dispenser(rng, k):
         return [p.lathe(line, m.picture(image, 0.2)), pump(rng, 0.58, metal, m.glass(rng, "white"))]
     flat = p.extrude(p.fillet([(-0.27, 0), (0.27, 0), (0.25, 0.58), (0.1, 0.7), (-0.1, 0.7), (-0.25, 0.58)], 0.07, True),
                      0.26, m.plastic(rng, tone, 0.8), 0.09, rings=4)  # fmt: skip
-    label = p.both(p.extrude(p.oval(0.36, 0.36, 2.6), 0.02, m.label(rng, "HANDS", "white", None, 1.0)).move(0, 0.3, 0.13), "z")
+    label = p.both(
+        p.extrude(p.oval(0.36, 0.36, 2.6), 0.02, m.label(rng, "HANDS", "white", None, 1.0)).move(0, 0.3, 0.13), "z"
+    )
     return [flat, label, pump(rng, 0.68, cap, soap)]
 
 
@@ -178,7 +196,9 @@ def valve(rng, metal: p.Finish) -> p.Part:
 def radiator(rng, k):
     """Cast-iron columns, a steel panel with a grille, an oil heater on wheels, a towel ladder."""
     kind = ("columns", "panel", "oil", "ladder")[k % 4]
-    coat = m.enamel(rng, m.vary(rng, m.pick(rng, ("white", "ivory", "light grey")) if kind != "columns" or k else "cream", 0.02))
+    coat = m.enamel(
+        rng, m.vary(rng, m.pick(rng, ("white", "ivory", "light grey")) if kind != "columns" or k else "cream", 0.02)
+    )
     brass, dark = m.brass(rng), m.plastic(rng, "charcoal", 0.5)
     n, h = int(rng.integers(9, 13)), 0.72
     if kind == "ladder":
@@ -194,7 +214,10 @@ def radiator(rng, k):
         sides = p.both(p.box((0.02, h, 0.14), coat, 0.006).move(w / 2 + 0.005, h / 2))
         grille = p.repeat(p.box((0.012, 0.02, 0.12), coat, 0), 36, (w / 37, 0, 0)).move(y=h - 0.004)
         panels = p.both(p.box((w, h, 0.03), coat, 0.01).move(0, h / 2, 0.045), "z")
-        taps = [valve(rng, brass).move(w / 2 + 0.05, 0.1), p.cylinder(0.018, 0.14, brass, segments=16).move(-w / 2 + 0.05, -0.05)]
+        taps = [
+            valve(rng, brass).move(w / 2 + 0.05, 0.1),
+            p.cylinder(0.018, 0.14, brass, segments=16).move(-w / 2 + 0.05, -0.05),
+        ]
         return [ribs, sides, grille, panels, *taps, p.box((w, 0.02, 0.09), dark, 0).move(y=h - 0.05)]
     deep = 0.24 if kind == "oil" else 0.2
     thick = 0.028 if kind == "oil" else 0.06
@@ -211,12 +234,24 @@ def radiator(rng, k):
     parts = [p.repeat(fin, n, (step, 0, 0)), *pipes]
     if kind == "columns":
         foot = p.box((0.06, 0.1, deep + 0.08), coat, 0.02).move(wide / 2 - step / 2, -0.03)
-        return [*parts, p.both(foot), valve(rng, brass).move(wide / 2 + 0.06, 0.12), p.sphere(0.04, brass, 18).move(-wide / 2, h - 0.1)]
+        return [
+            *parts,
+            p.both(foot),
+            valve(rng, brass).move(wide / 2 + 0.06, 0.12),
+            p.sphere(0.04, brass, 18).move(-wide / 2, h - 0.1),
+        ]
     box = p.box((0.13, h * 0.96, deep * 1.02), dark, 0.03).move(wide / 2 + 0.05, h / 2)
     dials = [p.disc(0.045, 0.04, coat, 24).rotate(y=90).move(wide / 2 + 0.125, y, 0) for y in (0.5, 0.36)]
     wheels = p.four(s.wheel(0.05, 0.03, m.rubber(rng), dark).move(wide / 2 - 0.08, -0.06, deep * 0.55))
     axle = p.both(p.box((0.05, 0.05, deep * 1.2), dark, 0.01).move(wide / 2 - 0.08, -0.02))
-    return [*parts, box, *dials, wheels, axle, p.box((0.02, 0.06, 0.1), m.plastic(rng, "red")).move(wide / 2 + 0.115, 0.2)]
+    return [
+        *parts,
+        box,
+        *dials,
+        wheels,
+        axle,
+        p.box((0.02, 0.06, 0.1), m.plastic(rng, "red")).move(wide / 2 + 0.115, 0.2),
+    ]
 
 
 # ---- refrigerator --------------------------------------------------------------------------------------------------
@@ -273,7 +308,9 @@ def refrigerator(rng, k):
     if kind == "double":
         parts.append(p.box((w, h, d), m.enamel(rng, "charcoal"), 0.012).move(y=h / 2))
         parts += [door(w / 2 - 0.006, h - 0.02, -s_).move(s_ * w / 4, h / 2, z + 0.03) for s_ in (-1, 1)]
-        nook = p.join(p.box((0.24, 0.36, 0.02), dark, 0.01), p.box((0.2, 0.07, 0.02), readout("4 C"), 0).move(0, 0.12, 0.005))
+        nook = p.join(
+            p.box((0.24, 0.36, 0.02), dark, 0.01), p.box((0.2, 0.07, 0.02), readout("4 C"), 0).move(0, 0.12, 0.005)
+        )
         lever = p.box((0.05, 0.09, 0.03), m.plastic(rng, "silver"), 0.008).move(0, 0.0, 0.01)
         tray = p.box((0.18, 0.02, 0.05), chrome).move(0, -0.15, 0.02)
         return [*parts, p.join(nook, lever, tray).move(-w / 4 - 0.02, h * 0.6, z + 0.065)]
@@ -284,7 +321,10 @@ def refrigerator(rng, k):
         badge = p.box((0.2, 0.035, 0.02), chrome, 0.008).move(-0.1, h * 0.9, z + 0.065)
         return [*parts, badge if kind == "retro" else magnets(rng, w, upper).move(0, (h + split) / 2, z + 0.067)]
     light = m.enamel(rng, "#f3f5f2")
-    parts += [p.box((w, split, d), shell, 0.012).move(y=split / 2), hollow(w, h - split, d, 0.04, shell, light).move(y=split)]
+    parts += [
+        p.box((w, split, d), shell, 0.012).move(y=split / 2),
+        hollow(w, h - split, d, 0.04, shell, light).move(y=split),
+    ]
     for i, y in enumerate(np.linspace(split + 0.06, h - 0.38, 4)):
         if i:
             parts.append(p.box((w - 0.09, 0.015, d - 0.12), m.glass(rng)).move(y=y))

@@ -1,4 +1,4 @@
-"""Vases, candles, plants in pots and trophies."""
+"""Vases, plants in pots and trophies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from mlspatial.render.library import parts as p
 from mlspatial.render.library import shapes as s
 from mlspatial.render.library import textures as t
 from mlspatial.render.library.catalogue import category
-
 
 # ---- vases ---------------------------------------------------------------------------------------------------------
 VASES = {  # outlines as (radius, height), height 1
@@ -36,7 +35,7 @@ VASES = {  # outlines as (radius, height), height 1
 def porcelain(rng) -> p.Finish:
     """Blue flowers and bands on white, drawn around the vase."""
     blue, white = m.srgb(m.vary(rng, "royal", 0.04)), m.srgb("white")
-    image = t.flowers(rng, white, [blue, m.srgb("blue")], 7, 240).astype(float) / 255
+    image = np.tile(t.flowers(rng, white, [blue, m.srgb("blue")], 3, 104), (2, 2, 1)) / 255
     _, y = t.pixels(image)
     for centre, half in ((0.08, 0.025), (0.16, 0.008), (0.82, 0.01), (0.9, 0.03)):
         t.fill(image, np.abs(y - centre) < half, blue)
@@ -60,7 +59,7 @@ def greek(rng) -> p.Finish:
 
 def dripped(rng) -> p.Finish:
     """A second glaze that runs down from the rim."""
-    image = t.canvas(m.srgb(pick_tone(rng)), 240, 120)
+    image = t.canvas(m.srgb(m.light(rng)), 240, 120)
     x, y = t.pixels(image)
     edge = (
         0.62
@@ -68,7 +67,7 @@ def dripped(rng) -> p.Finish:
         + 0.05 * np.sin(2 * np.pi * 11 * x)
         + 0.02 * np.sin(2 * np.pi * 23 * x)
     )
-    t.fill(image, y > edge, m.srgb(pick_tone(rng)))
+    t.fill(image, y > edge, m.srgb(m.pick(rng, (m.bright, m.dark))(rng)))
     return m.picture(image, 0.2)
 
 
@@ -118,7 +117,7 @@ def vase(rng, k):
         finish = m.pick(rng, (porcelain, greek, dripped, m.ceramic, m.brass, m.glass))(rng)
     wide = m.between(rng, 0.88, 1.15)
     outline = p.curve(np.array(VASES[style]) * (wide, 1), 44)
-    body = p.lathe(p.wall(np.concatenate([[(0, 0)], outline]), 0.014), finish, 60)
+    body = s.vessel(np.concatenate([[(0, 0)], outline]), 0.014, finish, m.ceramic(rng, "ivory"), 60)
     if style in ("cylinder", "tulip"):  # fluted, or twisted flutes
         ribs = 16 if style == "cylinder" else 8
         fold = lambda v: 1 + 0.035 * np.cos(ribs * np.arctan2(v[:, 2], v[:, 0]))  # noqa: E731
@@ -135,197 +134,6 @@ def vase(rng, k):
     if style in ("trumpet", "cylinder"):
         parts.append(bouquet(rng, 0.2).move(y=0.9))
     return parts
-
-
-# ---- candles -------------------------------------------------------------------------------------------------------
-def flame(size: float = 0.2) -> p.Part:
-    """A burning wick on y = 0."""
-    outer = p.lathe(
-        p.curve([(0, 0.02), (0.2, 0.2), (0.22, 0.4), (0.1, 0.75), (0, 1.0)], 16) * size,
-        p.Finish((1.0, 0.45, 0.05), 0.9),
-        18,
-    )
-    core = p.ellipsoid((0.3 * size, 0.5 * size, 0.3 * size), p.Finish((1.0, 0.85, 0.35), 0.9), 14).move(
-        0, 0.3 * size, 0.09 * size
-    )
-    wick = p.cylinder(0.03 * size, 0.35 * size, p.Finish((0.02, 0.02, 0.02), 0.9), segments=8)
-    return p.join(outer, core, wick)
-
-
-def stick(rng, r: float, h: float, wax, drips: int = 5, size: float = 0.17) -> p.Part:
-    """A candle with a hollow top, runs of wax and a flame."""
-    rim = [(0, 0), (r, 0), (r, h - 0.3 * r), (r * 0.86, h), (r * 0.5, h - 0.15 * r), (0, h - 0.15 * r)]
-    parts = [p.lathe(p.fillet(rim, 0.12 * r), wax, 36), flame(size).move(y=h - 0.2 * r)]
-    for _ in range(drips):
-        length = m.between(rng, 0.15, 0.45) * h
-        drop = p.capsule(0.16 * r, length, wax, 10).move(0, h - 0.12 * r - length / 2, r * 0.98)
-        parts.append(drop.rotate(y=m.between(rng, 0, 360)))
-    return p.join(parts)
-
-
-def candle_wax(rng):
-    return m.wax(rng, m.pick(rng, (m.light, m.pastel, m.bright, m.muted))(rng))
-
-
-@category("candle")
-def candle(rng, k):
-    """Ten kinds: pillar, candlestick, chamberstick, jar, three pillars, candelabrum, tea light, twisted, cake, ball."""
-    kinds = (
-        pillar,
-        candlestick,
-        chamberstick,
-        jar_candle,
-        three_pillars,
-        candelabrum,
-        tea_light,
-        twisted,
-        birthday,
-        ball,
-    )
-    return kinds[k % len(kinds)](rng)
-
-
-def pillar(rng):
-    """Thick, with drips, on a saucer."""
-    r = m.between(rng, 0.17, 0.24)
-    dish = p.lathe(
-        p.fillet([(0, 0), (r * 1.2, 0), (r * 1.7, 0.06), (r * 1.62, 0.07), (r * 1.1, 0.03), (0, 0.03)], 0.01),
-        m.ceramic(rng),
-    )
-    return [dish, stick(rng, r, m.between(rng, 0.5, 0.8), candle_wax(rng), 9, 0.24).move(y=0.02)]
-
-
-def candlestick(rng):
-    """A tall taper in a turned holder."""
-    metal = m.pick(rng, (m.brass, m.chrome, m.wood, m.glass, m.ceramic))(rng)
-    line = [
-        (0.2, 0),
-        (0.19, 0.03),
-        (0.06, 0.06),
-        (0.035, 0.12),
-        (0.07, 0.18),
-        (0.035, 0.24),
-        (0.03, 0.36),
-        (0.06, 0.42),
-        (0.035, 0.46),
-        (0.09, 0.5),
-        (0.07, 0.56),
-    ]
-    holder = p.lathe(p.curve(line, 70), metal, 40)
-    return [holder, stick(rng, 0.042, m.between(rng, 0.45, 0.65), candle_wax(rng), 4, 0.15).move(y=0.53)]
-
-
-def chamberstick(rng):
-    """A short candle in a dish with a finger ring."""
-    metal = m.pick(rng, (m.brass, m.enamel, m.copper))(rng)
-    dish = p.lathe(p.wall(p.curve([(0.02, 0), (0.26, 0.01), (0.34, 0.08)], 14), 0.014), metal)
-    cup = p.lathe(p.wall([(0, 0.01), (0.085, 0.01), (0.08, 0.13), (0.1, 0.16)], 0.01), metal, 32)
-    ring = p.torus(0.09, 0.028, metal, 32, 10).rotate(x=90).move(0.42, 0.09)
-    return [
-        dish,
-        p.cylinder(0.3, 0.02, metal).move(y=0.012),
-        cup,
-        ring,
-        stick(rng, 0.068, 0.5, candle_wax(rng), 6, 0.2).move(y=0.04),
-    ]
-
-
-def jar_candle(rng):
-    """Scented wax in a glass with a label."""
-    r, h = 0.3, m.between(rng, 0.55, 0.75)
-    glass, wax = m.glass(rng, m.pick(rng, (m.pastel, m.dark, m.light))(rng)), candle_wax(rng)
-    jar = s.vessel(p.fillet([(0, 0), (r, 0), (r, h)], 0.05), 0.02, glass, segments=56)
-    band = p.lathe(
-        [
-            (r * 0.98, h * 0.25),
-            (r * 1.015, h * 0.25),
-            (r * 1.015, h * 0.68),
-            (r * 0.98, h * 0.68),
-            (r * 0.98, h * 0.25),
-        ],
-        None,
-        56,
-    )
-    word = m.pick(rng, ("ROSE", "VANILLA", "SEA", "PINE", "FIG", "CALM"))
-    label = band.paint(m.label(rng, word, "ivory", "black", wide=2 * np.pi * r / (0.43 * h), span=0.28))
-    wicks = [flame(0.2).move(x, h * 0.85) for x in ((0,) if m.chance(rng) else (-0.1, 0.1))]
-    return [jar, p.cylinder(r * 0.94, h * 0.8, wax).move(y=h * 0.45), label, wicks]
-
-
-def three_pillars(rng):
-    """Three heights on a tray."""
-    wax = candle_wax(rng)
-    tray = p.lathe(
-        p.wall(p.fillet([(0, 0), (0.48, 0), (0.52, 0.06)], 0.02), 0.02),
-        m.pick(rng, (m.wood, m.brass, m.stone))(rng),
-        56,
-    )
-    places = ((-0.2, 0.1, 0.42), (0.2, 0.12, 0.6), (0.02, -0.22, 0.85))
-    return [tray, [stick(rng, 0.15, h, wax, 4, 0.2).move(x, 0.02, z) for x, z, h in places]]
-
-
-def candelabrum(rng):
-    """Three or five candles on curved arms."""
-    metal, wax = m.pick(rng, (m.brass, m.chrome, m.gold, m.dark_metal))(rng), candle_wax(rng)
-    line = [
-        (0.2, 0),
-        (0.18, 0.03),
-        (0.05, 0.07),
-        (0.03, 0.14),
-        (0.06, 0.2),
-        (0.026, 0.26),
-        (0.026, 0.5),
-        (0.05, 0.55),
-        (0.03, 0.6),
-    ]
-    light = p.join(
-        p.lathe([(0, 0), (0.08, 0.01), (0.04, 0.025), (0.05, 0.09), (0, 0.09)], metal, 24),
-        stick(rng, 0.034, 0.34, wax, 2, 0.13).move(y=0.06),
-    )
-    parts = [p.lathe(p.curve(line, 60), metal, 36), light.move(y=0.6)]
-    for reach in (0.34,) if m.chance(rng) else (0.24, 0.46):
-        arm = p.curve([(0, 0.36), (reach * 0.5, 0.28), (reach * 0.97, 0.38), (reach, 0.54)], 28)
-        parts.append(p.both(p.join(p.rod(p.in_plane(arm), 0.02, metal, 10), light.move(reach, 0.53))))
-    return parts
-
-
-def tea_light(rng):
-    """A flat candle in a fluted tin or in a coloured glass."""
-    wax = candle_wax(rng)
-    tin = p.extrude(p.star(40, 0.4, 0.385), 0.3, m.aluminium(rng), 0.01).rotate(x=90).move(y=0.15)
-    lip = p.torus(0.4, 0.03, m.aluminium(rng)).move(y=0.3)
-    return [tin, lip, p.cylinder(0.375, 0.03, wax).move(y=0.3), flame(0.36).move(y=0.31)]
-
-
-def twisted(rng):
-    """A spiral candle in a small holder."""
-    wax, metal = candle_wax(rng), m.pick(rng, (m.brass, m.ceramic, m.glass))(rng)
-    outline = p.star(4, 1.0, 0.72)
-    shape = p.fillet(outline, 0.2, closed=True)
-    y = np.linspace(0.1, 0.9, 50)
-    r = 0.085 * np.clip((0.98 - y) / 0.2, 0.3, 1)
-    path = np.column_stack([0 * y, y, 0 * y])
-    body = p.sweep(path, r, wax, section=shape, crease=50).twist(m.between(rng, 540, 900))
-    foot = p.lathe(p.fillet([(0, 0), (0.22, 0), (0.2, 0.04), (0.1, 0.07), (0.11, 0.15), (0, 0.15)], 0.015), metal)
-    return [body, foot, flame(0.17).move(y=0.88)]
-
-
-def birthday(rng):
-    """A number on a stick, with stripes."""
-    ink, rim = m.wax(rng, m.bright(rng)), m.wax(rng, "white")
-    digit = str(int(rng.integers(0, 10)))
-    body = p.join(s.letters(digit, 0.62, 0.1, rim, 0.3), s.letters(digit, 0.62, 0.13, ink, 0.17)).move(y=0.55)
-    return [body, p.cylinder(0.018, 0.34, rim, segments=12).move(y=0.06), flame(0.22).move(y=0.92)]
-
-
-def ball(rng):
-    """A ball or a cube of layered wax on a dish."""
-    tones = [m.srgb(pick_tone(rng)) for _ in range(3)]
-    layers = m.picture(t.stripes([tones[0], tones[1], tones[2], tones[0]], [1, 1, 1, 1.2], upright=False), 0.45)
-    body = p.sphere(0.34, layers, 44) if m.chance(rng) else p.box((0.52, 0.6, 0.52), layers, 0.04)
-    body = body.stand(0.05)
-    dish = p.lathe(p.wall(p.curve([(0.02, 0), (0.26, 0), (0.44, 0.08)], 14), 0.016), m.ceramic(rng))
-    return [dish, p.cylinder(0.3, 0.03, m.ceramic(rng)).move(y=0.03), body, flame(0.26).move(y=body.high[1] - 0.02)]
 
 
 # ---- plants --------------------------------------------------------------------------------------------------------
@@ -357,7 +165,7 @@ def houseplant(rng, k):
     """A plant with big leaves on stalks, a cactus with a flower, sword leaves, a small palm."""
     kind = ("leafy", "cactus", "sword", "palm")[k % 4]
     r, h = m.between(rng, 0.19, 0.25), m.between(rng, 0.26, 0.34)
-    pot, green = flower_pot(rng, r, h), m.foliage(rng)
+    pot, green = flower_pot(rng, r, h), m.foliage(rng, m.vary(rng, "#63a84f", 0.04))
     if kind == "cactus":
         skin = m.foliage(rng, m.vary(rng, "#4f7f45", 0.04))
         ribbed = lambda size: p.superellipsoid(size, skin, 2.4, 2, 48).warp(  # noqa: E731
@@ -379,7 +187,7 @@ def houseplant(rng, k):
             ).move(y=h),
         ]
     parts = [pot]
-    for i in range({"leafy": 13, "sword": 11, "palm": 12}[kind]):
+    for i in range({"leafy": 13, "sword": 11, "palm": 8}[kind]):
         turn, ring = 137.5 * i, i / 12
         if kind == "sword":
             pale = green if i % 2 else m.foliage(rng, m.vary(rng, "#87a25a", 0.04))
@@ -393,8 +201,8 @@ def houseplant(rng, k):
             leaf = s.leaf(m.between(rng, 0.28, 0.36), m.between(rng, 0.2, 0.26), green, 55, 0.12, 0.01, 1.35)
             parts.append(p.join(stalk, leaf.rotate(x=lean + 25).move(*path[-1])).move(y=h).rotate(y=turn))
         else:
-            blades = [s.leaf(0.26, 0.045, green, 25).rotate(z=side * 62, x=10).rotate(x=lean * 0.6).move(*path[j])
-                      for j in (5, 7, 9, 11) for side in (-1, 1)]  # fmt: skip
+            blades = [s.leaf(0.26, 0.06, green, 25).rotate(z=side * 62, x=10).rotate(x=lean * 0.6).move(*path[j])
+                      for j in (5, 8, 11) for side in (-1, 1)]  # fmt: skip
             parts.append(p.join(stalk, blades).move(y=h).rotate(y=turn))
     return parts
 
@@ -420,7 +228,8 @@ def trophy(rng, k):
             36,
         )
         top = p.puff(p.star(5, 0.26, 0.11), 0.12, metal, 1.0).smooth(15)
-        wreath = p.around(s.leaf(0.13, 0.05, metal, 20).rotate(z=-70).move(0, 0.33, 0), 14, "z")
+        wreath = p.around(s.leaf(0.13, 0.06, metal, 20).rotate(z=-70).move(-0.04, 0.31, 0), 14, "z")
+        wreath = p.join(wreath, p.torus(0.31, 0.03, metal, 40, 8).rotate(x=90))
         return [base, plate, column, top.move(y=0.92), wreath.move(y=0.92), p.sphere(0.05, metal, 20).move(y=0.68)]
     deep = 0.5 if kind == "cup" else 0.42
     stem = [(0, 0.2), (0.14, 0.2), (0.13, 0.24), (0.04, 0.28), (0.03, 0.36), (0.06, 0.4), (0.03, 0.44)]
@@ -437,5 +246,5 @@ def trophy(rng, k):
         )
         figure = p.join(p.sphere(0.035, metal, 18).move(y=0.22), p.capsule(0.035, 0.16, metal, 16).move(y=0.11),
                         p.both(s.between((0.02, 0.15, 0), (0.1, 0.27, 0), 0.012, metal, sides=10)))  # fmt: skip
-        parts += [dome, figure.move(y=0.6 + deep)]
+        parts += [dome, figure.move(y=0.56 + deep)]
     return parts

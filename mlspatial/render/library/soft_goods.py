@@ -137,7 +137,7 @@ def persian(rng) -> np.ndarray:
     corner = np.hypot(0.7 - np.abs(u), 1.2 - np.abs(v))
     t.fill(image, (corner < 0.42) & (edge > 0.15), gold)
     t.fill(image, (corner < 0.34) & (edge > 0.15), navy)
-    field = t.flowers(rng, [0, 0, 0], [[1, 1, 1]], 12, 240)[:, :160, 0] / 255
+    field = np.tile(t.flowers(rng, [0, 0, 0], [[1, 1, 1]], 5, 80)[..., 0], (3, 2)) / 255
     t.fill(image, field * (edge > 0.15) * (np.hypot(u, v * 0.75) > 0.6) * (corner > 0.42), gold)
     return image
 

@@ -160,8 +160,8 @@ def trunk(rng, k):
     parts += [
         p.both(p.box((w + 0.012, 0.04, 0.02), metal, 0.004).move(0, y, d / 2), "z") for y in (0.02, h - 0.02, h + 0.03)
     ]
-    plate = p.extrude(p.fillet([(-0.06, 0.07), (0.06, 0.07), (0.05, -0.06), (0, -0.09), (-0.05, -0.06)], 0.015, closed=True),
-                      0.02, m.brass(rng), 0.005)  # fmt: skip
+    shield = [(-0.06, 0.07), (0.06, 0.07), (0.05, -0.06), (0, -0.09), (-0.05, -0.06)]
+    plate = p.extrude(p.fillet(shield, 0.015, closed=True), 0.02, m.brass(rng), 0.005)
     hole = p.join(
         p.disc(0.014, 0.012, m.dark_metal(rng), 16),
         p.box((0.011, 0.035, 0.012), m.dark_metal(rng), 0.001).move(y=-0.018),
