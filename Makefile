@@ -32,8 +32,8 @@ ui: $(VENV)/ready ## the MLflow UI on the runs of this folder
 	mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --port $(PORT)
 
 pins: $(VENV)/ready ## resolve the requirements anew
-	uv pip compile --quiet --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements.in -o requirements.txt
-	uv pip compile --quiet --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+	uv pip compile --quiet --no-annotate --no-header --python-version 3.11 requirements.in -o requirements.txt
+	uv pip compile --quiet --no-annotate --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
 
 $(VENV)/ready: requirements.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v not in ((3, 11), (3, 12)) and "mlspatial needs Python 3.11 or 3.12, %s is %d.%d; set PYTHON=/path/to/python3.11" % (sys.executable, *v))'

@@ -82,7 +82,7 @@ MISTAKES = [
     (render.main, [*RENDER, "--n_train", "0"], "n_train=0"),
     (render.main, [*RENDER, "--renderer", "blender"], "unknown renderer 'blender'; known: warp"),
     (render.main, ["--dataset", "a/b"], "dataset=a/b"),
-    (render.main, [*RENDER, "--n_train", "130"], "was made by another recipe (n_train: there 120, asked 130)"),
+    (render.main, [*RENDER, "--n_train", "130", "--n_heldout", "40"], "another recipe (n_train: there 120, asked 130)"),
     (compare.main, ["--study", "none"], "no finished runs of study none"),
     (study.main, ["--config", "nowhere.yaml"], "config=nowhere.yaml: cannot be read"),
 ]

@@ -120,7 +120,7 @@ def save_folder(folder: Path, module: Any, spec: ModelSpec, run_id: str, logged_
     from safetensors.torch import save_file
 
     with tempfile.TemporaryDirectory() as made, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow asks for type hints, which it then reads as a table's schema
+        warnings.simplefilter("ignore")
         weights, facts = Path(made, "weights.safetensors"), Path(made, "spec.json")
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}, weights)
         facts.write_text(json.dumps(spec.to_json(), indent=1))

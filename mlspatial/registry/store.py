@@ -39,6 +39,7 @@ def client() -> Any:
 @cache
 def _client(uri: str) -> Any:
     warnings.filterwarnings("ignore", module="mlflow.*")
+    warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method.*")
     import mlflow
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
