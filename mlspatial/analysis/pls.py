@@ -86,23 +86,29 @@ def predict_pls(
     across = across - across.mean(axis=1, keepdims=True) - column_means + column_means.mean()
     within = within - column_means - column_means[:, None] + column_means.mean()
     residual = responses - mean
-    predicted = np.tile(mean, (len(across), 1))
+    covariance = residual.T @ within @ residual
+    directions, scores, loadings = [], np.empty((0, len(within))), []
     for _ in range(components):
-        weights = _leading_weights(residual.T @ within @ residual)
+        weights = _leading_weights(covariance)
         if weights is None:
             break  # nothing is left to predict, or to predict it from
-        direction = residual @ weights  # x-weights are X^T direction, of unit length
-        scores = within @ direction
-        test_scores = across @ direction
-        loadings = within @ scores / (scores @ scores)
-        y_loadings = residual.T @ scores / (scores @ scores)
-        predicted += np.outer(test_scores, y_loadings)
-        residual = residual - np.outer(scores, y_loadings)
-        across = across - np.outer(test_scores, loadings)
-        across -= np.outer(across @ scores, scores) / (scores @ scores)
-        within = within - np.outer(scores, loadings)
-        within -= np.outer(within @ scores, scores) / (scores @ scores)
-    return predicted
+        direction = residual @ weights  # the x-weights are X^T direction; it is orthogonal to all earlier scores
+        score = within @ direction
+        score -= scores.T @ (scores @ score)  # deflation of X
+        score /= np.linalg.norm(score)
+        loading = residual.T @ score
+        image = within @ score
+        change = np.outer(loading, residual.T @ image - (score @ image) / 2 * loading)
+        covariance = covariance - change - change.T
+        residual = residual - np.outer(score, loading)  # deflation of Y
+        directions.append(direction)
+        scores = np.vstack([scores, score])
+        loadings.append(loading)
+    if not directions:
+        return np.tile(mean, (len(across), 1))
+    weights_in_stimuli = np.stack(directions, axis=1)
+    rotation = np.linalg.solve(scores @ within @ weights_in_stimuli, np.stack(loadings))
+    return mean + across @ weights_in_stimuli @ rotation
 
 
 def _leading_weights(covariance: np.ndarray) -> np.ndarray | None:

@@ -107,14 +107,14 @@ def toast(width: float, rng) -> p.Part:
     return p.join(p.extrude(line, 0.08, m.crust(rng, "#8a5426"), 0.012), crumb)
 
 
-def toaster_controls(rng, h: float, dark: p.Finish, grip: p.Finish, shown: bool) -> p.Part:
+def toaster_controls(rng, h: float, dark: p.Finish, raised: bool) -> p.Part:
     """Lever in its groove, dial and buttons, facing +z, on y = 0."""
-    lever_y = h * (0.78 if shown else 0.3)
+    lever_y = h * (0.78 if raised else 0.3)
     light = m.plastic(rng, "white")
     return p.join(
         p.box((0.03, h * 0.6, 0.02), dark, 0.004).move(0, h * 0.56),
-        p.box((0.15, 0.055, 0.11), grip, 0.02).move(0, lever_y, 0.05),
-        knob(rng, 0.058, grip, light).move(0.0, h * 0.16, 0.0),
+        p.box((0.15, 0.055, 0.11), dark, 0.02).move(0, lever_y, 0.05),
+        knob(rng, 0.058, dark, light).move(0.0, h * 0.16, 0.0),
         *[p.disc(0.022, 0.03, light, 14).move(x, h * 0.16, 0.005) for x in (-0.11, 0.11)],
     )
 
@@ -147,7 +147,7 @@ def toaster(rng, k):
             wide = 0.48 if kind in ("long", "block", "four") else 0.56
             for place in (-0.25, 0.25) if kind == "long" else (0,):
                 parts.append(toast(wide, rng).move(x + place, h - 0.23, z))
-    controls = toaster_controls(rng, h, dark, dark if trim is not dark or metallic else trim, not shown)
+    controls = toaster_controls(rng, h, dark, not shown)
     if kind in ("four", "block"):
         parts += [controls.move(x, 0, depth / 2) for x in ((-0.29, 0.29) if kind == "four" else (0.22,))]
     else:
@@ -359,70 +359,3 @@ def gas_cooker(rng, k):
         if kind in ("retro", "black"):
             parts.append(p.box((0.16, 0.07, 0.02), readout("6:30", "amber"), 0).move(0, top + 0.11, -z + 0.04))
     return parts
-
-
-# ---- printer -------------------------------------------------------------------------------------------------------
-def printed_page(rng) -> p.Finish:
-    """A sheet with a heading, lines of text and a coloured picture."""
-    image = t.canvas(m.srgb("#fbfbf8"), 110, 140)
-    x, y = t.pixels(image)
-    t.fill(image, (y > 0.86) & (y < 0.92) & (x > 0.1) & (x < 0.65), m.srgb("charcoal"))
-    t.fill(image, (y > 0.45) & (y < 0.8) & (np.abs(x - 0.5) < 0.4), m.srgb("sky"))
-    t.fill(image, (np.abs(x - 0.5) < 0.4) & (y > 0.45) & (y < 0.55 + 0.08 * np.sin(9 * x)), m.srgb("green"))
-    t.fill(image, np.hypot((x - 0.72) * 0.8, y - 0.71) < 0.05, m.srgb("yellow"))
-    t.fill(image, (y < 0.38) & (y > 0.06) & (x > 0.1) & (x < 0.9) & ((y * 18) % 1 < 0.4), m.srgb("grey"))
-    return m.picture(image, 0.85)
-
-
-@category("printer")
-def printer(rng, k):
-    """Ink jet with sheets behind and a printed page in front, a laser cube, one with a scanner lid; paper in all."""
-    kind = ("jet", "laser", "scanner")[k % 3]
-    shell = m.plastic(rng, ("ivory", "light grey", "charcoal", "white")[k % 4], 0.5)
-    dark, pale = m.plastic(rng, "black", 0.5), m.plastic(rng, "silver", 0.5)
-    w, h, d = {"jet": (1.0, 0.34, 0.5), "laser": (0.8, 0.62, 0.74), "scanner": (1.0, 0.4, 0.72)}[kind]
-    z = d / 2
-    page = p.box((0.5, 0.62, 0.008), printed_page(rng), 0)
-    blank = p.box((0.5, 0.6, 0.02), m.paper(rng), 0)
-    parts = [p.box((w, h, d), shell, 0.05, 3).move(y=h / 2), p.box((w * 0.98, 0.03, d * 0.97), dark).move(y=0.0)]
-    if kind == "laser":  # the page lies on top, a drawer with paper below
-        well = p.box((0.58, 0.03, 0.5), dark, 0.01).rotate(x=8).move(0, h - 0.02, 0.06)
-        out = page.rotate(x=-78).move(0, h + 0.06, 0.16)
-        drawer = p.join(p.box((w * 0.94, 0.15, 0.04), shell, 0.015), p.box((0.26, 0.04, 0.05), dark, 0.01)).move(
-            0, 0.12, z
-        )
-        parts += [well, out, drawer, p.box((w * 0.94, 0.012, 0.01), dark, 0).move(0, 0.22, z)]
-        panel_at = (w * 0.24, h * 0.72, z + 0.005)
-    else:
-        mouth = p.box((0.62, 0.1, 0.06), dark, 0.01).move(0, h * 0.36, z - 0.01)
-        tray = p.box((0.6, 0.02, 0.4), dark, 0.008).rotate(x=8).move(0, h * 0.14, z + 0.17)
-        out = page.scale(1, 0.8, 1).rotate(x=-84).move(0, h * 0.3, z + 0.2)
-        parts += [mouth, tray, out]
-        panel_at = (w * 0.32, h * 0.74, z + 0.003)
-        if kind == "jet":
-            rest = p.box((0.56, 0.4, 0.02), shell, 0.01).rotate(x=-18).move(0, h + 0.12, -z + 0.02)
-            parts += [rest, blank.rotate(x=-18).move(0, h + 0.2, -z + 0.03)]
-        else:
-            lid = (
-                p.box((w * 0.98, 0.05, d * 0.94), pale, 0.02)
-                .move(z=d * 0.47)
-                .rotate(x=-38)
-                .move(0, h + 0.02, -z * 0.94)
-            )
-            glass = p.box((w * 0.8, 0.012, d * 0.72), m.glass(rng, "#5f7f86"), 0).move(y=h)
-            parts += [lid, glass, blank.scale(0.8).rotate(x=-90).move(-0.1, h + 0.012, 0.05)]
-    screen = p.box((0.15, 0.07, 0.015), readout("OK", "turquoise"), 0).move(-0.05, 0.02)
-    keys = p.join(
-        p.disc(0.03, 0.03, m.plastic(rng, "green"), 20).move(0.1, 0.02),
-        buttons(4, 1, 0.05, 0.035, pale).move(-0.02, -0.05),
-    )
-    parts.append(
-        p.join(p.box((0.34, 0.16, 0.02), dark, 0.008).move(0.02, -0.01), screen.move(z=0.012), keys.move(z=0.01)).move(
-            *panel_at
-        )
-    )
-    lamps = [
-        p.disc(0.012, 0.02, m.plastic(rng, c), 12).move(-w * 0.42 + 0.04 * i, h * 0.8, z)
-        for i, c in enumerate(("lime", "orange"))
-    ]
-    return [*parts, *lamps]

@@ -24,7 +24,7 @@ def flame(rng, height: float) -> p.Part:
 
 def fire_label() -> p.Finish:
     """Wrapped once around a bottle: a flame in a square and the word FIRE in front."""
-    image = t.canvas(m.srgb("white"), 320, 110)
+    image = t.canvas(m.srgb("white"), 256, 88)
     x, y = t.pixels(image)
     t.fill(image, (y < 0.07) | (y > 0.93), m.srgb("yellow"))
     t.write(image, "FIRE", m.srgb("#b01818"), (0.5, 0.74), 0.26)
@@ -79,9 +79,9 @@ def fire_extinguisher(rng, k):
 def lattice(a, b, c, d, columns: int, rows: int, finish: p.Finish, radius: float = 0.006) -> p.Part:
     """Wires over the patch with the corners a b (one edge) and d c (the edge opposite)."""
     a, b, c, d = (np.asarray(q, float) for q in (a, b, c, d))
-    share = lambda n: np.linspace(0, 1, n + 1)[:, None]  # noqa: E731
-    ends = [*zip(a + share(columns) * (b - a), d + share(columns) * (c - d), strict=True)]
-    ends += [*zip(a + share(rows) * (d - a), b + share(rows) * (c - b), strict=True)]
+    along, across = (np.linspace(0, 1, n + 1)[:, None] for n in (columns, rows))
+    ends = [*zip(a + along * (b - a), d + along * (c - d), strict=True)]
+    ends += [*zip(a + across * (d - a), b + across * (c - b), strict=True)]
     return p.join([wire(start, end, radius, finish) for start, end in ends])
 
 
@@ -94,8 +94,10 @@ def castor(metal: p.Finish) -> p.Part:
 
 def shopping(rng) -> p.Part:
     """Boxes, a bottle, oranges and bread in a heap about the origin."""
-    items = [p.box((0.16, 0.3, 0.09), m.label(rng, w, m.bright(rng), "white", 0.55)).rotate(y=a).move(x, 0.06, z)
-             for w, a, x, z in (("TEA", 20, -0.12, -0.2), ("CORN", -15, 0.1, 0.12), ("SOAP", 60, 0.13, -0.14))]  # fmt: skip
+    items = [
+        p.box((0.16, 0.3, 0.09), m.label(rng, w, m.bright(rng), "white", 0.55)).rotate(y=a).move(x, 0.06, z)
+        for w, a, x, z in (("TEA", 20, -0.12, -0.2), ("CORN", -15, 0.1, 0.12), ("SOAP", 60, 0.13, -0.14))
+    ]
     fruit = m.skin(rng, "orange", kind="peel")
     items += [p.sphere(0.065, fruit, 20).move(x, 0.02, z) for x, z in ((-0.1, 0.05), (-0.02, 0.15), (-0.15, 0.2))]
     bottle = p.lathe(
@@ -161,7 +163,7 @@ def flashlight_battery(rng, k):
     h, wide = 1.0, 2 * np.pi * r
     body, top = (("black", "#c77a3a"), ("#1d4fa3", "yellow"), ("#2b8a3e", "silver"), ("red", "#1c1c1e"))[k % 4]
     image = t.canvas(m.srgb(body), 256, int(np.clip(256 / wide, 80, 250)))
-    x, y = t.pixels(image)
+    y = t.pixels(image)[1]
     t.fill(image, y > 0.74, m.srgb(top))
     t.fill(image, np.abs(y - 0.725) < 0.012, m.srgb("white"))
     t.draw(
@@ -205,8 +207,13 @@ def lighter(rng, k):
     if kind == "lid":
         metal = m.pick(rng, (chrome, m.brass(rng), m.dark_metal(rng)))
         case = p.box((0.42, 0.5, 0.15), metal, 0.03, 3).move(y=0.25)
-        chimney = p.extrude(p.rectangle(0.24, 0.2), 0.1, steel, 0.01, holes=[p.circle(0.02, 10) + (dx, dy)
-                            for dx in (-0.07, 0, 0.07) for dy in (-0.03, 0.04)]).move(-0.03, 0.59)  # fmt: skip
+        chimney = p.extrude(
+            p.rectangle(0.24, 0.2),
+            0.1,
+            steel,
+            0.01,
+            holes=[p.circle(0.02, 10) + (dx, dy) for dx in (-0.07, 0, 0.07) for dy in (-0.03, 0.04)],
+        ).move(-0.03, 0.59)
         lid = p.box((0.42, 0.24, 0.15), metal, 0.03, 3).rotate(z=-115).move(0.33, 0.58)
         emblem = p.extrude(p.star(5, 0.1, 0.045), 0.02, m.gold(rng), 0.006).move(0, 0.24, 0.075)
         return [case, chimney, lid, emblem, ribs.scale(0.8).move(0.14, 0.6), flame(rng, 0.42).move(-0.04, 0.62)]
@@ -243,8 +250,15 @@ def drill(rng, k):
         handle = p.lathe(p.curve([(0.03, 0), (0.07, 0.07), (0.05, 0.2), (0.065, 0.3), (0, 0.33)], 24), wood).rotate(
             z=90
         )
-        return [p.rod(frame, 0.035, steel), gear, crank.rotate(z=-40).move(-0.1, 0, 0.11), handle.move(-0.46),
-                chuck.move(0.28), bit.move(0.45), p.disc(0.05, 0.14, steel, 20).move(-0.1)]  # fmt: skip
+        return [
+            p.rod(frame, 0.035, steel),
+            gear,
+            crank.rotate(z=-40).move(-0.1, 0, 0.11),
+            handle.move(-0.46),
+            chuck.move(0.28),
+            bit.move(0.45),
+            p.disc(0.05, 0.14, steel, 20).move(-0.1),
+        ]
     line = p.curve([(0, -0.36), (0.1, -0.35), (0.14, -0.26), (0.145, 0.1), (0.12, 0.22), (0.07, 0.27), (0, 0.27)], 36)
     motor = p.lathe(line, color, 40).rotate(z=-90)
     vents = p.repeat(p.box((0.018, 0.012, 0.3), dark, 0), 5, (0.035, 0, 0))
@@ -271,20 +285,24 @@ def drill(rng, k):
 
 
 # ---- globe ---------------------------------------------------------------------------------------------------------
-LANDS = (  # rough outlines of the continents, (longitude, latitude) in degrees
-    [(-165, 65), (-125, 70), (-85, 68), (-60, 55), (-75, 42), (-81, 27), (-97, 27), (-88, 16), (-78, 8), (-105, 20), (-122, 38), (-130, 55)],
-    [(-78, 8), (-60, 10), (-35, -6), (-40, -22), (-58, -38), (-68, -55), (-74, -45), (-70, -18), (-81, -4)],
-    [(-16, 14), (-8, 34), (10, 37), (32, 31), (43, 11), (51, 11), (40, -8), (35, -24), (20, -35), (12, -16), (9, 4), (-8, 5)],
-    [(-9, 38), (0, 49), (10, 57), (8, 62), (25, 71), (60, 69), (105, 77), (140, 73), (178, 67), (160, 60), (135, 54), (122, 39), (121, 30), (108, 20), (104, 2), (98, 10), (90, 22), (78, 8), (72, 21), (58, 25), (45, 13), (35, 30), (27, 37), (15, 41)],
-    [(114, -22), (131, -12), (137, -16), (142, -11), (153, -27), (146, -39), (131, -32), (115, -34)],
-    [(-50, 60), (-22, 70), (-20, 81), (-60, 81), (-55, 70)],
-    [(-180, -90), (180, -90), (180, -72), (60, -67), (-60, -73), (-180, -75)],
-)  # fmt: skip
+LANDS = tuple(  # rough outlines of the continents, "longitude,latitude" in degrees
+    [tuple(map(int, place.split(","))) for place in outline.split()]
+    for outline in (
+        "-165,65 -125,70 -85,68 -60,55 -75,42 -81,27 -97,27 -88,16 -78,8 -105,20 -122,38 -130,55",  # North America
+        "-78,8 -60,10 -35,-6 -40,-22 -58,-38 -68,-55 -74,-45 -70,-18 -81,-4",  # South America
+        "-16,14 -8,34 10,37 32,31 43,11 51,11 40,-8 35,-24 20,-35 12,-16 9,4 -8,5",  # Africa
+        "-9,38 0,49 10,57 8,62 25,71 60,69 105,77 140,73 178,67 160,60 135,54 122,39 121,30 108,20 104,2 "
+        "98,10 90,22 78,8 72,21 58,25 45,13 35,30 27,37 15,41",  # Europe and Asia
+        "114,-22 131,-12 137,-16 142,-11 153,-27 146,-39 131,-32 115,-34",  # Australia
+        "-50,60 -22,70 -20,81 -60,81 -55,70",  # Greenland
+        "-180,-90 180,-90 180,-72 60,-67 -60,-73 -180,-75",  # Antarctica
+    )
+)
 
 
 def world(sea: m.Color, tones, lines: m.Color) -> p.Finish:
     """A map of the world for a sphere: longitude over the width, latitude over the height."""
-    image = t.canvas(m.srgb(sea), 320, 160)
+    image = t.canvas(m.srgb(sea), 256, 128)
     x, y = t.pixels(image)
     east, north = 360 * x - 180, 180 * y - 90
     for land, tone in zip(LANDS, tones, strict=True):
@@ -332,158 +350,3 @@ def globe(rng, k):
     foot = p.lathe(p.fillet(line, 0.015), base)
     head = p.join(ball, ring, pins, knobs).rotate(z=tilt)
     return [head, foot.move(0.02, -radius - 0.22)]
-
-
-# ---- vacuum cleaner, lawn mower, truck -----------------------------------------------------------------------------
-@category("vacuum cleaner")
-def vacuum_cleaner(rng, k):
-    """A canister on wheels with hose, tube and floor head; every second one an upright cleaner with a dust bag."""
-    color = m.plastic(rng, m.vary(rng, ("red", "purple", "blue", "turquoise")[k % 4], 0.04), 0.8)
-    dark, chrome = m.plastic(rng, "charcoal", 0.5), m.chrome(rng)
-    head = p.join(
-        p.extrude(
-            p.fillet([(-0.19, -0.08), (0.19, -0.08), (0.17, 0.08), (-0.17, 0.08)], 0.05, True), 0.06, dark, 0.025
-        ).rotate(x=-90),
-        p.box((0.32, 0.02, 0.03), m.fabric(rng, "grey", "plush"), 0.008).move(0, -0.03, 0.06),
-        p.cylinder(0.035, 0.16, dark).rotate(x=-40).move(0, 0.07, -0.06),
-    )
-    if k % 2:
-        bag = (
-            p.superellipsoid((0.26, 0.62, 0.2), m.fabric(rng, m.bright(rng), "twill"), 3, 2.4, 36)
-            .rotate(x=-18)
-            .move(0, 0.55, -0.16)
-        )
-        body = p.superellipsoid((0.36, 0.2, 0.34), color, 2.6, 3, 36).move(0, 0.12, 0.0)
-        pole = p.rod(p.fillet([(0, 0.15, -0.08), (0, 1.05, -0.4), (0, 1.2, -0.4)], 0.1), 0.02, chrome)
-        grip = p.rod(p.fillet([(0, 1.1, -0.42), (0, 1.24, -0.42), (0, 1.3, -0.54)], 0.05), 0.028, dark)
-        lamp = p.box((0.16, 0.04, 0.03), m.glass(rng, "lemon"), 0.01).move(0, 0.14, 0.165)
-        wheels = p.both(p.disc(0.06, 0.04, dark, 24).rotate(y=90).move(0.18, 0.06, -0.1))
-        return [head.scale(1.1).move(0, 0.04, 0.14), body, bag, pole, grip, lamp, wheels]
-    body = p.superellipsoid((0.36, 0.3, 0.6), color, 2.4, 2.8, 48).move(0, 0.2)
-    belt = p.superellipsoid((0.375, 0.07, 0.62), dark, 4, 2.8, 40).move(0, 0.16)
-    big = s.wheel(0.13, 0.06, m.rubber(rng), chrome).move(0.19, 0.13, -0.16)
-    small = p.disc(0.05, 0.04, dark, 20).rotate(y=90).move(0.09, 0.05, 0.22)
-    grip = p.rod(p.curve([(0, 0.32, -0.16), (0, 0.42, -0.08), (0, 0.42, 0.06), (0, 0.33, 0.14)], 20), 0.022, dark)
-    button = p.disc(0.05, 0.03, chrome, 24).rotate(x=-90).move(0, 0.345, -0.02)
-    floor = np.array([0.62, 0.03, 0.3])
-    top = floor + (-0.1, 0.95, -0.35)
-    tube = s.between(floor + (0, 0.08, -0.04), top, 0.022, chrome)
-    loop = p.curve(
-        [
-            (0, 0.22, 0.28),
-            (0.02, 0.3, 0.46),
-            (0.2, 0.6, 0.5),
-            (0.38, 0.95, 0.25),
-            tuple(top + (-0.05, 0.08, -0.03)),
-            tuple(top),
-        ],
-        110,
-    )
-    ridges = 0.03 + 0.005 * (np.arange(110) % 2)
-    wand = p.rod(p.fillet([top, top + (0.0, -0.12, 0.04)], 0.01), 0.036, dark)
-    return [
-        body,
-        belt,
-        p.both(p.join(big, small)),
-        grip,
-        button,
-        tube,
-        wand,
-        p.sweep(loop, ridges, dark, 12),
-        head.move(*floor),
-    ]
-
-
-@category("lawn mower, mower")
-def lawn_mower(rng, k):
-    """A petrol mower with a grass bag; every second one a push mower with a reel of blades."""
-    color = m.enamel(rng, m.vary(rng, ("red", "green", "orange", "yellow")[k % 4], 0.03))
-    dark, steel, rubber = m.plastic(rng, "black", 0.5), m.steel(rng), m.rubber(rng)
-    handle = p.fillet([(0.24, 0.2, -0.28), (0.24, 0.85, -0.95), (-0.24, 0.85, -0.95), (-0.24, 0.2, -0.28)], 0.08)
-    grip = p.capsule(0.024, 0.4, m.foam(rng), 18).rotate(z=90).move(0, 0.85, -0.95)
-    parts = [p.rod(handle, 0.016, dark if k % 2 == 0 else steel, 12), grip]
-    parts.append(wire((-0.24, 0.52, -0.61), (0.24, 0.52, -0.61), 0.012, steel))
-    if k % 2:
-        path = p.spiral(0.13, 0.5, 0.3, 16) - (0, 0.25, 0)
-        vane = p.strap(path, 0.06, 0.012, steel, up=(0.01, 0.02, 1)).rotate(z=90)
-        reel = p.join(p.around(vane, 6, "x"), p.cylinder(0.025, 0.6, dark, segments=14).rotate(z=90))
-        wheels = p.both(s.wheel(0.2, 0.07, rubber, color, 6).move(0.31, 0.2))
-        return [
-            *parts,
-            reel.move(y=0.2),
-            wheels,
-            p.box((0.56, 0.03, 0.12), color, 0.01).move(0, 0.38, -0.04),
-            p.both(p.box((0.02, 0.3, 0.16), color).move(0.26, 0.25, -0.08)),
-        ]
-    deck = p.extrude(
-        p.fillet([(-0.26, -0.34), (0.26, -0.34), (0.26, 0.16), (0.14, 0.36), (-0.14, 0.36), (-0.26, 0.16)], 0.08, True),
-        0.13,
-        color,
-        0.05,
-        rings=3,
-    )
-    hump = p.superellipsoid((0.44, 0.1, 0.5), color, 3, 2.4, 32).move(y=0.24)
-    fins = p.repeat(p.box((0.2, 0.012, 0.22), steel, 0), 5, (0, 0.025, 0)).move(0, 0.33, 0.05)
-    engine = p.join(
-        p.box((0.22, 0.14, 0.24), dark, 0.03).move(0, 0.32, 0.0),
-        fins,
-        p.cylinder(0.13, 0.09, dark, 0.03).move(0, 0.43, 0.0),
-    )
-    cap = p.join(
-        p.cylinder(0.08, 0.03, color, 0.01).move(y=0.485),
-        p.cylinder(0.035, 0.05, m.plastic(rng, "yellow")).move(0.15, 0.4, -0.06),
-    )
-    exhaust = p.cylinder(0.05, 0.1, steel).rotate(z=90).move(0.15, 0.33, 0.1)
-    wheels = p.join(
-        [
-            p.both(s.wheel(0.11 + 0.02 * (z < 0), 0.06, rubber, m.plastic(rng, "light grey"), 5).move(0.3, 0.115, z))
-            for z in (-0.26, 0.26)
-        ]
-    )
-    bag = p.cushion((0.44, 0.34, 0.42), m.fabric(rng, "charcoal", "weave"), 0.5).rotate(x=24).move(0, 0.36, -0.5)
-    return [*parts, deck.rotate(x=-90).scale(1, 1, -1).move(y=0.17), hump, engine, cap, exhaust, wheels, bag]
-
-
-@category("truck")
-def truck(rng, k):
-    """A lorry with a lettered box, a tipper with sand, a tank lorry; drives to the front."""
-    kind = ("box", "tipper", "tank")[k % 3]
-    color = m.enamel(rng, m.vary(rng, ("red", "yellow", "blue", "green", "orange")[k % 5], 0.03))
-    pale = m.enamel(rng, "white")
-    chrome, dark, steel = m.chrome(rng), m.plastic(rng, "black", 0.5), m.steel(rng)
-    pane = m.glass(rng, "#25323a")
-    line = p.fillet([(0.42, 0.16), (0.82, 0.16), (0.83, 0.42), (0.77, 0.72), (0.42, 0.74)], 0.05, closed=True)
-    cab = [p.extrude(line, 0.5, color, 0.035, rings=3)]
-    cab.append(p.box((0.02, 0.22, 0.42), pane, 0.008).rotate(z=11).move(0.801, 0.55))
-    cab.append(
-        p.extrude(p.fillet([(0.52, 0.46), (0.76, 0.46), (0.72, 0.66), (0.52, 0.66)], 0.02, True), 0.512, pane, 0.01)
-    )
-    cab.append(p.box((0.09, 0.1, 0.52), chrome, 0.02).move(0.8, 0.17))
-    cab.append(p.repeat(p.box((0.02, 0.018, 0.24), dark, 0.004), 4, (0, 0.035, 0)).move(0.825, 0.33))
-    lamp = p.disc(0.045, 0.03, m.glass(rng, "lemon"), 20).rotate(y=90).move(0.83, 0.3, 0.19)
-    mirror = p.join(
-        p.box((0.02, 0.13, 0.05), dark, 0.01).move(0.74, 0.56, 0.32),
-        wire((0.7, 0.5, 0.24), (0.74, 0.54, 0.32), 0.01, dark),
-    )
-    parts = [*cab, p.both(p.join(lamp, mirror), "z"), p.box((1.55, 0.07, 0.3), dark, 0.01).move(0.0, 0.19)]
-    if kind == "box":
-        word = m.pick(rng, ("MOVE", "FRESH", "EXPRESS", "TOYS"))
-        parts.append(p.box((1.1, 0.72, 0.54), pale, 0.015).move(-0.2, 0.62))
-        sign = p.box((0.95, 0.34, 0.556), m.label(rng, word, "white", "blue", 2.8), 0)
-        parts.append(sign.move(-0.2, 0.62))
-        parts.append(p.both(p.box((0.01, 0.64, 0.23), steel, 0).move(-0.752, 0.62, 0.125), "z"))
-    elif kind == "tipper":
-        tub = p.fillet([(-0.76, 0.32), (0.22, 0.26), (0.36, 0.66), (-0.84, 0.66)], 0.03, closed=True)
-        parts.append(p.extrude(tub, 0.54, color, 0.02))
-        parts.append(p.repeat(p.box((0.05, 0.32, 0.58), color, 0.012).move(-0.22, 0.47), 5, (0.2, 0, 0)))
-        parts.append(p.superellipsoid((1.08, 0.36, 0.5), m.stone(rng, "tan"), 2, 3, 36).move(-0.23, 0.64))
-    else:
-        parts.append(p.capsule(0.27, 1.16, m.brushed_metal(rng), 40).scale(1, 1, 1).rotate(z=90).move(-0.22, 0.5))
-        parts += [p.torus(0.272, 0.025, color, 40, 8).rotate(z=90).move(x, 0.5) for x in (-0.55, -0.22, 0.1)]
-        parts.append(
-            p.both(p.box((0.4, 0.14, 0.02), m.label(rng, "MILK", "white", "blue", 2.8)).move(-0.22, 0.5, 0.265), "z")
-        )
-        parts.append(p.cylinder(0.07, 0.06, steel, segments=24).move(-0.22, 0.78))
-    wheel = s.wheel(0.14, 0.11, m.rubber(rng), chrome).rotate(y=90)
-    parts += [p.both(wheel.move(x, 0.14, 0.21), "z") for x in (0.6, -0.22, -0.54)]
-    return p.join(parts).rotate(y=-90)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from mlspatial.render.library import materials as m
@@ -88,15 +90,13 @@ def water_faucet(rng, k):
     if kind == "coil":
         neck = [(0, 0.1), (0, 0.75), (0.1, 0.98), (0.28, 1.02), (0.4, 0.86), (0.42, 0.62)]
         pipe = spout(neck, 0.032, m.rubber(rng), rng, water)
-        path = p.in_plane(p.curve(neck[:-1], 22), "zy")[6:]
-        rings = [p.torus(0.05, 0.022, m.chrome(rng), 14, 5).aim(a, b) for a, b in zip(path[:-1], path[1:], strict=True)]
-        middle = [
-            p.torus(0.05, 0.022, m.chrome(rng), 14, 5).aim((a + b) / 2, b) for a, b in zip(path, path[1:], strict=False)
-        ]
+        path = p.in_plane(p.curve(neck[:-1], 44), "zy")[12:]
+        ring = p.torus(0.05, 0.022, m.chrome(rng), 14, 5)
+        coil = [ring.aim(a, b) for a, b in pairwise(path)]
         body = p.lathe(p.fillet([(0, 0), (0.14, 0), (0.085, 0.05), (0.08, 0.4), (0.04, 0.44), (0, 0.44)], 0.02), metal)
         head = p.cone(0.075, 0.05, 0.24, metal, segments=28).move(0, 0.56, 0.42)
         hook = s.between((0, 0.62, 0), (0, 0.6, 0.36), 0.018, metal)
-        return [pipe, rings, middle, body, head, hook, lever_handle(metal, blue, 0.22).rotate(z=-90).move(0.06, 0.26)]
+        return [pipe, coil, body, head, hook, lever_handle(metal, blue, 0.22).rotate(z=-90).move(0.06, 0.26)]
     tall = {"goose": 0.95, "cross": 0.42, "bridge": 0.85, "wall": 0.25}[kind] * m.between(rng, 0.92, 1.08)
     reach = {"goose": 0.5, "cross": 0.42, "bridge": 0.56, "wall": 0.6}[kind]
     neck = [(0, 0.05), (0, tall * 0.72), (reach * 0.22, tall * 0.96), (reach * 0.7, tall * 0.97), (reach, tall * 0.7)]
@@ -177,8 +177,13 @@ def soap_dispenser(rng, k):
         line = p.curve([(0.16, 0), (0.3, 0.16), (0.27, 0.36), (0.13, 0.52), (0.09, 0.6)], 24)
         image = t.stripes([m.srgb("white"), m.srgb(tone), m.srgb("white"), m.srgb(tone)], [2, 1, 0.5, 2], upright=False)
         return [p.lathe(line, m.picture(image, 0.2)), pump(rng, 0.58, metal, m.glass(rng, "white"))]
-    flat = p.extrude(p.fillet([(-0.27, 0), (0.27, 0), (0.25, 0.58), (0.1, 0.7), (-0.1, 0.7), (-0.25, 0.58)], 0.07, True),
-                     0.26, m.plastic(rng, tone, 0.8), 0.09, rings=4)  # fmt: skip
+    flat = p.extrude(
+        p.fillet([(-0.27, 0), (0.27, 0), (0.25, 0.58), (0.1, 0.7), (-0.1, 0.7), (-0.25, 0.58)], 0.07, True),
+        0.26,
+        m.plastic(rng, tone, 0.8),
+        0.09,
+        rings=4,
+    )
     label = p.both(
         p.extrude(p.oval(0.36, 0.36, 2.6), 0.02, m.label(rng, "HANDS", "white", None, 1.0)).move(0, 0.3, 0.13), "z"
     )
@@ -261,11 +266,22 @@ def groceries(rng, w: float, d: float) -> p.Part:
     while x < w / 2 - 0.05:
         tone, kind = m.bright(rng), m.pick(rng, ("bottle", "jar", "box", "fruit"))
         if kind == "bottle":
-            r, item = 0.04, p.lathe(p.fillet([(0, 0), (0.04, 0), (0.04, 0.13), (0.015, 0.17), (0.015, 0.21)], 0.01),
-                                    m.plastic(rng, tone), 20)  # fmt: skip
+            r, item = (
+                0.04,
+                p.lathe(
+                    p.fillet([(0, 0), (0.04, 0), (0.04, 0.13), (0.015, 0.17), (0.015, 0.21)], 0.01),
+                    m.plastic(rng, tone),
+                    20,
+                ),
+            )
         elif kind == "jar":
-            r, item = 0.05, p.join(p.cylinder(0.05, 0.1, m.glass(rng, tone), segments=20).move(y=0.05),
-                                   p.cylinder(0.045, 0.03, m.gold(rng), segments=20).move(y=0.11))  # fmt: skip
+            r, item = (
+                0.05,
+                p.join(
+                    p.cylinder(0.05, 0.1, m.glass(rng, tone), segments=20).move(y=0.05),
+                    p.cylinder(0.045, 0.03, m.gold(rng), segments=20).move(y=0.11),
+                ),
+            )
         elif kind == "box":
             r, item = 0.055, p.box((0.1, 0.2, 0.08), m.label(rng, "MILK", "white", tone, 0.5)).move(y=0.1)
         else:
