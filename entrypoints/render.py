@@ -7,7 +7,7 @@ from entrypoints.common import SETTINGS, finish, force_option, study_option
 
 @click.command(**SETTINGS)
 @click.option("--dataset", default="spatial117", help="Name of the dataset.")
-@click.option("--n_train", type=int, default=8000, help="Training images.")
+@click.option("--n_train", type=int, default=6000, help="Training images.")
 @click.option("--n_heldout", type=int, default=1000, help="Held-out images.")
 @click.option("--size", type=int, default=64, help="Width and height in pixels (the study: 256).")
 @click.option("--seed", type=int, default=0, help="Of every random draw.")

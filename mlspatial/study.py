@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import itertools
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,12 +41,10 @@ def study(*, config: str) -> str:
     path = Path(config)
     name, steps = load(path)
     spec = runs.Spec("study", VERSION, {"config": content_id(path.read_text())}, {"config": config, "name": name})
-    project_run = os.environ.pop("MLFLOW_RUN_ID", None)  # for the study itself, not for its first step
     earlier = runs.finished(spec)
-    children = _run_all(name, steps) if earlier else []
+    with runs.project_run_reserved():
+        children = _run_all(name, steps) if earlier else []
     changed = earlier is not None and set(children) != set(_children(earlier))
-    if project_run:
-        os.environ["MLFLOW_RUN_ID"] = project_run
     with runs.open_run(spec, name=f"study {name}", study=name, parents=children, force=changed) as run:
         if not run.answered:
             children = children or _run_all(name, steps)

@@ -64,6 +64,19 @@ def test_the_chain(rendered: Path, registry: Path) -> None:
     assert (registry / "reports" / "chain" / "report.html").is_file()
 
 
+def test_the_default_dataset_is_rendered_when_it_is_missing(registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"n_train": 20, "n_heldout": 10, "size": 32, "workers": 1, "environments": "procedural:meadow"}
+    for option in render.main.params:
+        monkeypatch.setattr(option, "default", small.get(str(option.name), option.default))
+        if option.name == "categories":
+            monkeypatch.setattr(option, "default", "apple")
+    code, out, err = call(train.main, "--task", "translation", "--batches", "0")
+    assert code == 0 and "rendering it first" in err
+    entries = {record.entry: record for record in runs.find()}
+    assert set(entries) == {"render", "train"} and entries["train"].id in out
+    assert entries["train"].parents == (entries["render"].id,)
+
+
 MISTAKES = [
     (train.main, ["--task", "distanse", "--dataset", "tiny"], "unknown task 'distanse'; did you mean distance"),
     (train.main, ["--task", "distance", "--dataset", "tinny"], "unknown dataset 'tinny'; did you mean tiny"),

@@ -21,6 +21,7 @@ th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2
 tbody tr:hover { background: var(--soft); } td small { color: var(--faint); display: block; line-height: 1.2; }
 details { margin: .3rem 0; } details table { font-size: .82rem; } details td { white-space: normal; }
 code { font: .82rem/1.5 ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
+.facts td { text-align: left; white-space: normal; }
 a { color: var(--accent); } footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .8rem; }
 """
 
@@ -33,7 +34,7 @@ def page(title: str, facts: Mapping[str, str], tables: Sequence[Table], links: M
         "<!doctype html>\n"
         f'<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head><body>'
-        f"<h1>{html.escape(title)}</h1><div class=scroll><table class=faint>{asked}</table></div>{body}"
+        f"<h1>{html.escape(title)}</h1><div class=scroll><table class=facts>{asked}</table></div>{body}"
         "<footer>Made by mlspatial from the runs named under each table; nothing here was typed by hand.</footer>"
         "</body></html>\n"
     )
@@ -62,7 +63,7 @@ def _section(table: Table, links: Mapping[str, str]) -> str:
 
 def _cell(cell: Cell | None) -> str:
     if cell is None or not cell.runs:
-        return "<td></td>"
+        return "<td class=faint>–</td>"
     return f'<td title="{" ".join(cell.runs)}">{cell}<small>n = {cell.n}</small></td>'
 
 

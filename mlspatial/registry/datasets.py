@@ -12,6 +12,12 @@ from mlspatial.registry import runs
 FOLDER = TAG + "folder"
 
 
+def is_known(name: str) -> bool:
+    """Whether a finished run or a folder holds a dataset of this name."""
+    made = runs.find(entry="render", status="FINISHED")
+    return Path(name).joinpath(MANIFEST).is_file() or any(run.cfg.get("dataset") == name for run in made)
+
+
 def find_dataset(name: str) -> tuple[Path, Manifest, runs.RunRecord | None]:
     """(folder, manifest, the run that made it) of a dataset: a folder, a dataset_id, or the newest one of a name.
 

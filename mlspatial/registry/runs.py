@@ -8,6 +8,7 @@ marked KILLED, and opened again when its spec is asked for again.
 
 from __future__ import annotations
 
+import getpass
 import os
 import signal
 import socket
@@ -211,6 +212,17 @@ def open_run(
         lock.release()
 
 
+@contextmanager
+def project_run_reserved() -> Iterator[None]:
+    """Keep the run that `mlflow run` has opened for later: what is opened inside makes runs of its own."""
+    reserved = os.environ.pop("MLFLOW_RUN_ID", None)
+    try:
+        yield
+    finally:
+        if reserved:
+            os.environ["MLFLOW_RUN_ID"] = reserved
+
+
 def _start(spec: Spec, name: str, study: str, parents: Iterable[str], project_run: str | None) -> Run:
     run_id = project_run or client().create_run(experiment_id(), run_name=name).info.run_id
     run = Run(run_id)
@@ -220,6 +232,9 @@ def _start(spec: Spec, name: str, study: str, parents: Iterable[str], project_ru
         listed = ""
     tags = {
         "mlflow.runName": name,
+        "mlflow.user": getpass.getuser(),
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.name": f"entrypoints.{spec.entry}",
         ENTRY: spec.entry,
         SPEC: spec.id,
         STUDY: study,

@@ -24,7 +24,11 @@ def _git(*arguments: str) -> str | None:
 def tags() -> dict[str, str]:
     """commit: the full hash, or unknown outside of a git checkout; dirty: whether files differ from it."""
     commit = (_git("rev-parse", "HEAD") or "unknown").strip()
-    return {TAG + "commit": commit, TAG + "dirty": str(bool((_git("status", "--porcelain") or "").strip())).lower()}
+    return {
+        "mlflow.source.git.commit": commit,
+        TAG + "commit": commit,
+        TAG + "dirty": str(bool((_git("status", "--porcelain") or "").strip())).lower(),
+    }
 
 
 def dirty_patch() -> str:

@@ -79,7 +79,7 @@ def ui_address(experiment: str, run_id: str) -> str:
     """Where the MLflow UI shows a run; for a database without a server, where `make ui` will show it."""
     uri = tracking_uri()
     server = uri.rstrip("/") if uri.startswith("http") else LOCAL_UI
-    return f"{server}/?workflowType=machine_learning#/experiments/{experiment}/runs/{run_id}"
+    return f"{server}/#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"
 
 
 def experiment_id() -> str:

@@ -218,9 +218,7 @@ def test_processes_that_open_an_empty_store_at_once(tmp_path: Path) -> None:
 
 def test_addresses(registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert tracking_uri().startswith("sqlite")
-    assert ui_address("1", "abc").startswith(
-        "http://127.0.0.1:5000/?workflowType=machine_learning#/experiments/1/runs/"
-    )
+    assert ui_address("1", "abc").startswith("http://127.0.0.1:5000/#/experiments/1/runs/abc?workflowType=")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server:8000/")
-    assert ui_address("1", "abc").startswith("http://server:8000/?")
+    assert ui_address("1", "abc").startswith("http://server:8000/#/")
     assert cache_folder("locks").is_dir()

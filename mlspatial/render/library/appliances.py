@@ -147,7 +147,7 @@ def toaster(rng, k):
             wide = 0.48 if kind in ("long", "block", "four") else 0.56
             for place in (-0.25, 0.25) if kind == "long" else (0,):
                 parts.append(toast(wide, rng).move(x + place, h - 0.23, z))
-    controls = toaster_controls(rng, h, dark, not shown)
+    controls = toaster_controls(rng, h, dark, shown)
     if kind in ("four", "block"):
         parts += [controls.move(x, 0, depth / 2) for x in ((-0.29, 0.29) if kind == "four" else (0.22,))]
     else:
