@@ -11,7 +11,7 @@ import click
 
 from mlspatial.core.errors import UserError
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "context_settings": {
         "show_default": True,
         "help_option_names": ["-h", "--help"],

@@ -1,4 +1,5 @@
-"""The renderer alone: images per CPU-second of one process, next to other renderers that pip can install.
+"""The renderer: images per CPU-second of one process, alone and with all that makes a dataset, next to other renderers
+that pip can install.
 
     python -m speed.render [--quick] [--device cuda]
 
@@ -35,6 +36,7 @@ from mlspatial.render.engine import FIELD_OF_VIEW, SceneBatch
 from mlspatial.render.lighting import directions
 from mlspatial.render.mesh import Environment, Material, Mesh
 from mlspatial.render.warp_engine import WarpRenderer
+from mlspatial.render.write import Recipe, Studio, render_shard
 
 SIZES = (224, 64)
 RINGS, SIDES = 120, 64
@@ -303,6 +305,29 @@ def time_device(size: int, count: int, repeats: int, device: str) -> dict:
     }
 
 
+def time_end_to_end(size: int, count: int) -> dict:
+    """Sample, draw, encode and write a shard, in one process; next to the renderer's part of it alone."""
+    recipe = Recipe(count, 1, size, 0, ("chair", "apple", "teakettle"), environments="procedural:meadow,living_room")
+    with tempfile.TemporaryDirectory() as folder:
+        render_shard(recipe, "warm-up", Path(folder), "train", "warm.parquet", 0, 50)
+        whole = rate(lambda: render_shard(recipe, "timed", Path(folder), "train", "timed.parquet", 50, count), count)
+    studio = Studio(recipe)
+    samples = [studio.sampler.draw(index) for index in range(50, 50 + count)]
+    studio.draw(samples[:50])
+    alone = rate(lambda: studio.draw(samples), count)
+    return {
+        "case": f"end_to_end_{size}px",
+        "ours": round(whole, 1),
+        "alternative": round(alone, 1),
+        "unit": "images per CPU-second",
+        "alternative_name": "the renderer's part alone",
+        "ratio": round(whole / alone, 2),
+        "error": None,
+        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "n": count,
+    }
+
+
 def machine() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     names = [line for line in cpuinfo.read_text().splitlines() if "model name" in line] if cpuinfo.exists() else []
@@ -324,6 +349,7 @@ def main() -> None:
     if options.device != "cpu":
         report([time_device(size, 16 * count, repeats, options.device) for size in SIZES])
         return
+    report([time_end_to_end(size, 100 if options.quick else 500) for size in SIZES])
     processes = multiprocessing.get_context("spawn")
     for name in PEERS:
         process = processes.Process(target=compare_in_own_process, args=(name, count, repeats))

@@ -122,10 +122,11 @@ def _leading_weights(covariance: np.ndarray) -> np.ndarray | None:
         return None
     weights = np.zeros(len(covariance))
     weights[int(np.argmax(diagonal > np.finfo(np.float64).tiny))] = 1.0
-    old_image, old_norm, norm = weights, 1.0, 1.0
+    old_image, old_norm = weights, 1.0
+    norm: float = 1.0
     for iteration in range(MOST_ITERATIONS):
         image = covariance @ weights
-        norm = np.sqrt(weights @ image)
+        norm = float(np.sqrt(weights @ image))
         if iteration and 2 - 2 * (weights @ old_image) / (norm * old_norm) < TOLERANCE:
             break
         if iteration + 1 < MOST_ITERATIONS:

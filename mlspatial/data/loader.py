@@ -170,7 +170,12 @@ class Loader:
         images = np.empty((len(items), self.size, self.size, 3), dtype=np.uint8)
         chunk = -(-len(items) // self.threads)
         parts = [range(first, min(first + chunk, len(items))) for first in range(0, len(items), chunk)]
-        list(pool.map(lambda part: [decode_into(items[i][1], images[i]) for i in part], parts))
+
+        def decode(part: range) -> None:
+            for i in part:
+                decode_into(items[i][1], images[i])
+
+        list(pool.map(decode, parts))
         rows = np.array([row for row, _ in items])
         return Batch(number, images, {name: values[rows] for name, values in self.columns.items()})
 

@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,10 +25,10 @@ import psutil
 from filelock import FileLock, Timeout
 
 from mlspatial.core.errors import UserError
-from mlspatial.core.hashing import content_id
 from mlspatial.core.manifest import Manifest
 from mlspatial.core.names import CFG, DATASET_ID, ENTRY, MODEL_ID, PARENTS, SPEC, STUDY, TAG, cache_folder
 from mlspatial.registry import source
+from mlspatial.registry.record import RunRecord, Spec, record_of
 from mlspatial.registry.store import all_experiments, client, experiment_id
 
 HEARTBEAT, PROCESS, RESUMED, ENDED = TAG + "heartbeat", TAG + "process", TAG + "resumed", TAG + "ended"
@@ -44,55 +43,6 @@ PARENTS_FILE = "parents.txt"
 
 class Terminated(BaseException):
     """SIGTERM arrived: the run ends KILLED and may be resumed."""
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What decides a result. inputs: ids of what goes in; cfg: every resolved parameter, logged as cfg.NAME;
-    free: names in cfg that cannot change the result (workers, device, ...); version: of the procedure."""
-
-    entry: str
-    version: int
-    inputs: Mapping[str, Any]
-    cfg: Mapping[str, Any]
-    free: frozenset[str] = frozenset()
-
-    @property
-    def id(self) -> str:
-        deciding = {name: value for name, value in self.cfg.items() if name not in self.free}
-        return content_id({"entry": self.entry, "version": self.version, "inputs": dict(self.inputs), "cfg": deciding})
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """A run as the registry remembers it. start: milliseconds since 1970. metrics: last value of each."""
-
-    id: str
-    entry: str
-    spec: str
-    status: str
-    name: str
-    start: int
-    experiment: str
-    cfg: dict[str, str]
-    tags: dict[str, str] = field(repr=False)
-    metrics: dict[str, float] = field(repr=False)
-
-    @property
-    def dataset_id(self) -> str | None:
-        return self.tags.get(DATASET_ID)
-
-    @property
-    def model_id(self) -> str | None:
-        return self.tags.get(MODEL_ID)
-
-    @property
-    def parents(self) -> tuple[str, ...]:
-        return _split(self.tags.get(PARENTS))
-
-    @property
-    def studies(self) -> tuple[str, ...]:
-        return _split(self.tags.get(STUDY))
 
 
 class Run:
@@ -313,14 +263,14 @@ def find(
         page = client().search_runs(
             all_experiments(), " and ".join(clauses), max_results=50_000, order_by=["start_time DESC"], page_token=token
         )
-        records += [_record(run) for run in page]
+        records += [record_of(run) for run in page]
         token = page.token
         if not token:
             return records
 
 
 def get(run_id: str) -> RunRecord:
-    return _record(client().get_run(run_id))
+    return record_of(client().get_run(run_id))
 
 
 def finished(spec: Spec) -> RunRecord | None:
@@ -385,23 +335,3 @@ def _point_to(answer: RunRecord, project_run: str | None, spec: Spec, name: str,
 def _join_study(run: RunRecord, study: str) -> None:
     if study and study not in run.studies:
         Run(run.id).set_tags({STUDY: ",".join([*run.studies, study])})
-
-
-def _record(run: Any) -> RunRecord:
-    tags, params = run.data.tags, run.data.params
-    return RunRecord(
-        id=run.info.run_id,
-        entry=tags.get(ENTRY, ""),
-        spec=tags.get(SPEC, ""),
-        status=run.info.status,
-        name=tags.get("mlflow.runName", ""),
-        start=run.info.start_time,
-        experiment=run.info.experiment_id,
-        cfg={key.removeprefix(CFG): value for key, value in params.items() if key.startswith(CFG)},
-        tags=tags,
-        metrics=run.data.metrics,
-    )
-
-
-def _split(text: str | None) -> tuple[str, ...]:
-    return tuple(part for part in (text or "").split(",") if part)

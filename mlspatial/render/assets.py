@@ -24,7 +24,7 @@ def cached_mesh(library: ObjectLibrary, category: str, identity: str) -> Mesh:
     stored = _load(path)
     if stored is not None:
         materials = tuple(
-            Material(tuple(float(v) for v in row[:3]), float(row[3]), float(row[4]), stored.get(f"texture_{i}"))
+            Material((float(row[0]), float(row[1]), float(row[2])), row[3], row[4], stored.get(f"texture_{i}"))
             for i, row in enumerate(stored["materials"])
         )
         return Mesh(**{name: stored[name] for name in ARRAYS}, materials=materials)

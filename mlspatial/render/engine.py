@@ -27,7 +27,8 @@ class SceneBatch:
     mesh, environment: (B,) int, indices into the renderer's meshes and environments; position: (B, 3) float, the
     centre of the object's bounding box, camera frame, metres; rotation: (B, 3, 3) float, camera frame, identity =
     the object faces the camera upright; camera: (B, 3, 3) float, rotation from the camera frame to the world frame
-    of the environment (its columns are the camera's right, up and forward axes); scale: metres of the longest axis.
+    of the environment (its columns are the camera's right, up and forward axes); scale: metres of the longest axis;
+    ground: (B,) float or None, metres of the camera above a level ground that receives the object's shadow, 0 = none.
     """
 
     mesh: np.ndarray
@@ -36,6 +37,7 @@ class SceneBatch:
     rotation: np.ndarray
     camera: np.ndarray
     scale: float = 1.0
+    ground: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.mesh)

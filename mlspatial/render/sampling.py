@@ -35,10 +35,17 @@ ROTATIONS = ("clamped45", "uniform")
 class SceneLike(Protocol):
     """What the sampler needs to know of a scene."""
 
-    name: str
-    bounds: tuple[tuple[float, float, float], tuple[float, float, float]]
-    ceiling: float
-    skies: tuple[tuple[str, float], ...]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def bounds(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]: ...
+
+    @property
+    def ceiling(self) -> float: ...
+
+    @property
+    def skies(self) -> tuple[tuple[str, float], ...]: ...
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class WarpRenderer:
     """
 
     name = "warp"
-    version = "1"
+    version = "2"
 
     def __init__(
         self,
@@ -131,6 +131,7 @@ class WarpRenderer:
             (frame.pose, scenes.rotation * scenes.scale),
             (frame.position, scenes.position),
             (frame.camera, scenes.camera),
+            (frame.ground, np.zeros(count) if scenes.ground is None else scenes.ground),
             (frame.light, _shadow_axes(light)),
         ):
             dtype = np.int32 if buffer.dtype is wp.int32 else np.float32
@@ -208,6 +209,7 @@ def _part(scenes: SceneBatch, part: slice) -> SceneBatch:
         rotation=np.asarray(scenes.rotation[part], np.float64),
         camera=np.asarray(scenes.camera[part], np.float64),
         scale=scenes.scale,
+        ground=None if scenes.ground is None else np.asarray(scenes.ground[part], np.float64),
     )
 
 
@@ -228,6 +230,7 @@ def _allocate_frame(chunk: int, size: int, vertices: int, focal: float, device: 
         ("pose", chunk, wp.mat33),
         ("position", chunk, wp.vec3),
         ("camera", chunk, wp.mat33),
+        ("ground", chunk, float),
         ("light", chunk, wp.mat33),
         ("projected", (chunk, vertices), wp.vec3),
         ("lit", (chunk, vertices), wp.vec3),

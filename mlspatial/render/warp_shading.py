@@ -19,6 +19,8 @@ NORMAL_OFFSET, DEPTH_OFFSET = 1.5, 0.75  # texels of the shadow map: keep a surf
 LEAST_ALPHA = 0.02  # highlights narrower than this are smaller than a pixel
 LEAST_FACING = 0.02  # cosine to the viewer; interpolated normals may turn away at a silhouette
 INVERSE_PI = 0.31830989
+LOWEST_LIGHT = 0.1  # sine of its height above the horizon: longer shadows than ten times the object are left out
+LEAST_CLOSENESS = 0.001  # of the ground to the light: above the 0 of an empty place in the shadow map
 TONE_OFFSET = 0.0078125  # 2^-7, see tone_map_entry
 TONE_OFFSET_BITS = 0x3C000000  # the same as the bits of a float
 TONE_SHIFT = 14  # 512 entries for each doubling
@@ -264,6 +266,32 @@ def shade_triangle(assets: Assets, frame: Frame, seen: View, index: int, x: floa
 
 
 @wp.func
+def ground_light(assets: Assets, frame: Frame, seen: View, ray: wp.vec3) -> wp.vec3:
+    """Share of its light that a level ground keeps behind a pixel, by colour: less than 1 in the object's shadow."""
+    full = wp.vec3(1.0, 1.0, 1.0)
+    height = frame.ground[seen.image]
+    down = -(seen.camera[1, 0] * ray[0] + seen.camera[1, 1] * ray[1] + seen.camera[1, 2] * ray[2])
+    light = wp.vec3(seen.light[2, 0], seen.light[2, 1], seen.light[2, 2])
+    climb = seen.camera[1, 0] * light[0] + seen.camera[1, 1] * light[1] + seen.camera[1, 2] * light[2]
+    if height <= 0.0 or down <= 0.0 or climb <= LOWEST_LIGHT:
+        return full
+    offset = ray * (height / down) - frame.position[seen.image]
+    half_map = 0.5 * float(frame.shadow_size)
+    radius = frame.scale * assets.radius[frame.mesh[seen.image]]
+    place = seen.light * offset
+    x = place[0] * half_map / (SHADOW_MARGIN * radius) + half_map
+    y = place[1] * half_map / (SHADOW_MARGIN * radius) + half_map
+    edge = float(frame.shadow_size) - 2.0
+    if x < 2.0 or y < 2.0 or x > edge or y > edge:
+        return full
+    closeness = wp.max(place[2] / radius + 2.0, LEAST_CLOSENESS)
+    share = light_reaching(frame, seen.image, wp.vec3(x, y, closeness))
+    direct = assets.light_irradiance[seen.environment] * (climb * INVERSE_PI)
+    everywhere = ambient(assets, seen.environment, wp.vec3(0.0, 1.0, 0.0))
+    return wp.cw_div(everywhere + direct * share, everywhere + direct)
+
+
+@wp.func
 def tone_map_entry(radiance: float) -> int:
     """Index into the tone map: near 0 linear, then logarithmic; read off the bits of a float, for speed."""
     return (wp.cast(wp.max(radiance, 0.0) + TONE_OFFSET, wp.int32) - TONE_OFFSET_BITS) >> TONE_SHIFT
@@ -303,6 +331,7 @@ def shade_pixel(assets: Assets, frame: Frame, seen: View, row: int, column: int)
         half = 0.5 * float(frame.size)
         ray = wp.vec3(float(column) + 0.5 - half, half - float(row) - 0.5, frame.focal)
         behind = look_up(assets.backgrounds, assets.background[seen.environment], seen.camera * ray)
+        behind = wp.cw_mul(behind, ground_light(assets, frame, seen, ray))
         color += behind * (float(empty) * share)
     most = wp.vec3(assets.white, assets.white, assets.white)
     for slot in range(distinct):

@@ -77,6 +77,7 @@ class Studio:
         self.environments = load_environments(recipe.environments)
         self.identities = {category: tuple(self.objects.identities(category)) for category in recipe.categories}
         self.views = [(scene.name, sky) for scene in self.environments.scenes for sky, _ in scene.skies]
+        self.indoor = {scene.name: scene.indoor for scene in self.environments.scenes}
         self.mesh_index = {pair: number for number, pair in enumerate(self.pairs())}
         self.view_index = {view: number for number, view in enumerate(self.views)}
         self.schema = spatial_schema(recipe.categories, tuple(identity for _, identity in self.pairs()))
@@ -94,8 +95,10 @@ class Studio:
 
     def full_recipe(self) -> dict[str, Any]:
         """The recipe with the versions of what it names: this is hashed and written into the folder."""
-        libraries = {"objects": self.objects, "environments": self.environments}
-        versions = {kind: {"name": library.name, "version": library.version} for kind, library in libraries.items()}
+        versions = {
+            "objects": {"name": self.objects.name, "version": self.objects.version},
+            "environments": {"name": self.environments.name, "version": self.environments.version},
+        }
         engine = renderer_class(self.recipe.renderer)
         quality = JPEG_QUALITY if self.recipe.encoding == "jpeg" else None
         return {
@@ -133,6 +136,7 @@ class Studio:
                 position=np.stack([s.position for s in samples]),
                 rotation=np.stack([s.rotation for s in samples]),
                 camera=np.stack([s.camera for s in samples]),
+                ground=np.array([0.0 if self.indoor[s.scene] else s.camera_position[1] for s in samples]),
             )
         )
         return rendered.images, rendered.visible
@@ -241,10 +245,10 @@ def _in_parallel(
         return
     with _workers(min(workers, len(jobs))) as pool:
         assets = [pool.submit(_make_assets, recipe, part, workers) for part in range(workers)]
-        for future in as_completed(assets):
-            future.result()
-        for future in as_completed([pool.submit(render_shard, recipe, owner, folder, *job) for job in jobs]):
-            yield future.result()
+        for made in as_completed(assets):
+            made.result()
+        for written in as_completed([pool.submit(render_shard, recipe, owner, folder, *job) for job in jobs]):
+            yield written.result()
 
 
 @contextmanager

@@ -34,6 +34,7 @@ def render(
     objects: str,
     environments: str,
     renderer: str,
+    encoding: str,
     workers: int,
     out: str,
     study: str = "",
@@ -58,6 +59,7 @@ def render(
         objects=objects,
         environments=environments,
         renderer=DEFAULT_RENDERER if renderer == "auto" else renderer,
+        encoding=encoding,
     )
     recipe.check()
     studio = Studio(recipe)

@@ -326,6 +326,39 @@ def test_the_lit_side_faces_the_sun_and_shadows_fall_away_from_it():
     assert assert_shadow < 0.7 * np.median(image[60:80, 110:130])
 
 
+def test_the_ground_is_darker_where_the_object_hides_the_sun():
+    """A ball 1.5 m ahead, 1 m above the ground, seen from 2 m: its shadow lies where the sun's ray through its centre
+    meets the ground, which is darker there by the sun's share of the light, and unchanged elsewhere."""
+    renderer = WarpRenderer([sphere()], [sunny()], size=2 * SIZE)
+    camera = turn(35.0, 0.0, 0.0)  # looks down
+    height, sun = 2.0, renderer._light_direction[0]
+    centre = np.array([0.0, 1.0 - height, 1.5])  # from the camera, world axes
+    below = centre - sun * ((centre[1] + height) / sun[1])
+    batch = scenes(camera.T @ centre, cameras=[camera])
+    plain = renderer.render(batch).images[0].astype(float)
+    shadowed = renderer.render(replace(batch, ground=np.array([height]))).images[0].astype(float)
+    x, y, z = camera.T @ below
+    focal = SIZE / np.tan(np.radians(30))
+    column, row = int(SIZE + focal * x / z), int(SIZE - focal * y / z)
+    assert 4 < column < 2 * SIZE - 4 and 4 < row < 2 * SIZE - 4
+    assert shadowed[row, column].sum() < 0.8 * plain[row, column].sum()
+    changed = np.abs(shadowed - plain).sum(axis=-1) > 3
+    assert 0.002 < changed.mean() < 0.2
+    assert (shadowed <= plain + 1).all()
+    ball = covered(renderer, batch)[0]
+    assert not changed[ball & ~_rim(ball)].any()  # the object itself is drawn as before
+    assert np.array_equal(renderer.render(replace(batch, ground=np.zeros(1))).images[0], plain)
+
+
+def _rim(mask: np.ndarray) -> np.ndarray:
+    """Pixels of a mask next to its border."""
+    inner = mask.copy()
+    for axis in (0, 1):
+        for step in (-1, 1):
+            inner &= np.roll(mask, step, axis)
+    return mask & ~inner
+
+
 def test_irradiance_matches_monte_carlo():
     rng = np.random.default_rng(0)
     vectors = lighting.directions(64, 128)

@@ -34,9 +34,9 @@ def library():
 
 @pytest.fixture(scope="module", params=CATEGORIES)
 def meshes(request):
-    """(category, three meshes, seconds of the fastest of two builds each)."""
+    """(category, two meshes, seconds of the fastest of two builds each)."""
     made, seconds = [], []
-    for k in range(3):
+    for k in range(2):
         took = []
         for _ in range(2):
             start = time.process_time()
@@ -148,7 +148,7 @@ def test_materials(meshes):
 def test_same_again_and_different_identities(meshes):
     category, made, _ = meshes
     assert same(made[0], catalogue.build(category, 0))
-    assert not same(made[0], made[1]) and not same(made[1], made[2])
+    assert not same(made[0], made[1])
 
 
 def test_build_time(meshes):

@@ -89,6 +89,7 @@ def test_the_recorded_pose_draws_the_same_picture(small_dataset: Path) -> None:
             position=np.array([[row["x"], row["y"], row["z"]] for row in stored]),
             rotation=np.stack([quaternion(row, "quat") for row in stored]),
             camera=np.stack([quaternion(row, "camera_quat") for row in stored]),
+            ground=np.array([row["camera_y"] for row in stored]),
         )
     )
     for row, image in zip(stored, drawn.images, strict=True):

@@ -55,9 +55,9 @@ class Bench:
 def test_it_learns_the_distance(small_dataset: Path, tmp_path: Path) -> None:
     bench = Bench(small_dataset, "distance", tmp_path)
     before = evaluate(bench.module, bench.spec, bench.task, bench.training, "cpu")["loss"]
-    bench.run(Settings(batches=50))
+    bench.run(Settings(batches=30))
     after = evaluate(bench.module, bench.spec, bench.task, bench.training, "cpu")["loss"]
-    assert after < 0.6 * before
+    assert after < 0.7 * before
 
 
 def test_checkpoints_are_kept_and_evaluated(small_dataset: Path, tmp_path: Path) -> None:
@@ -81,10 +81,10 @@ def test_no_batches_leave_the_initial_weights(small_dataset: Path, tmp_path: Pat
 def test_after_a_stop_the_weights_are_those_of_an_undisturbed_run(small_dataset: Path, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    settings = Settings(batches=9, checkpoints=(3,), save_every=0.0)
+    settings = Settings(batches=6, checkpoints=(3,), save_every=0.0)
     whole = Bench(small_dataset, "translation", tmp_path / "a")
     whole.run(settings)
-    for stop in (2, 5, 9):
+    for stop in (2, 5, 6):
         stopped = Bench(small_dataset, "translation", tmp_path / "b")
         with pytest.raises(KeyboardInterrupt):
             stopped.run(settings, stop_at=stop)

@@ -21,11 +21,13 @@ def merge(*parts) -> Mesh:
     part = join(*parts)
     low, high = part.low, part.high
     longest = float((high - low).max())
-    vertices = (part.vertices - (low + high) / 2) / longest
+    # rounded, because matrix products (and so rotated parts) may differ in the last bit with memory alignment
+    vertices = np.round((part.vertices - (low + high) / 2) / longest, 7) + 0.0
+    uvs_of_part = np.round(part.uvs / longest, 7) + 0.0
     faces = part.faces
     good = shortest_edge(vertices, faces) > 1e-9
     faces, finish, crease = faces[good], part.face_finish[good], part.crease[good]
-    v, uv, f, shell, origin = _divided(vertices, part.uvs / longest, faces, part.shell)
+    v, uv, f, shell, origin = _divided(vertices, uvs_of_part, faces, part.shell)
     finish, crease = finish[origin], crease[origin]
     corner_normals, face_normals = _corner_normals(v, f, shell, crease)
     uv_corner = _corner_uvs(uv, f, shell, finish, part.finishes)
@@ -92,7 +94,7 @@ def _corner_normals(v, faces, shell, crease) -> tuple[np.ndarray, np.ndarray]:
     face = order // 3
     fi, fj = face[here], face[there]
     limit = np.cos(np.radians(np.minimum(np.minimum(crease[fi], crease[fj]), 179.9)))
-    near = np.einsum("ij,ij->i", unit[fi], unit[fj]) >= limit - 1e-9
+    near = (unit[fi] * unit[fj]).sum(axis=1) >= limit - 1e-9
     here, fj = here[near], fj[near]
     total = np.stack([np.bincount(here, weighted[fj, i], len(order)) for i in range(3)], axis=1)
     length = np.linalg.norm(total, axis=1, keepdims=True)
@@ -156,17 +158,22 @@ def ambient(vertices, normals, faces, face_normals=None, seed: int = 0) -> np.nd
     frames = np.stack([right, np.cross(d, right), d], axis=1).astype(np.float32)  # (K, 3, 3)
     pixel = np.float32(1.75 / MAP)
     offset = v + n * (1.2 * pixel)
-    cosine = np.maximum(n @ frames[:, 2].T, 0)  # (V, K)
+    cosine = np.stack([np.maximum(_along(n, frame[2]), 0) for frame in frames], axis=1)  # (V, K)
     light = np.zeros(len(v), np.float32)
     depth = np.empty(MAP * MAP, np.float32)
     for k, frame in enumerate(frames):
-        seen, mine = points @ frame.T, offset @ frame.T
+        seen, mine = (np.stack([_along(places, axis) for axis in frame], axis=1) for places in (points, offset))
         depth.fill(-9)
         np.maximum.at(depth, _pixel(seen, pixel), seen[:, 2])
         open_ = np.clip(1 - (depth[_pixel(mine, pixel)] - mine[:, 2] - 0.3 * pixel) / pixel, 0, 1)
         light += cosine[:, k] * open_
     occlusion = light / np.maximum(cosine.sum(axis=1), 1e-6)
     return _blur(np.clip(occlusion, 0, 1), faces)
+
+
+def _along(points: np.ndarray, axis: np.ndarray) -> np.ndarray:
+    """(n,) inner products, summed in a fixed order, which a matrix product does not promise."""
+    return points[:, 0] * axis[0] + points[:, 1] * axis[1] + points[:, 2] * axis[2]
 
 
 def _pixel(points: np.ndarray, pixel: np.float32) -> np.ndarray:
