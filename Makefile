@@ -18,7 +18,7 @@ quickstart: $(VENV)/ready ## render, train, score and compare a small study; end
 	@echo "report: $(CURDIR)/reports/$(basename $(notdir $(CONFIG)))/report.html"
 
 test: $(VENV)/ready lint ## everything that can be checked here
-	python -m pytest
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadscope
 
 lint: $(VENV)/ready
 	ruff check .

@@ -80,7 +80,8 @@ def _corner_normals(v, faces, shell, crease) -> tuple[np.ndarray, np.ndarray]:
     """
     a, b, c = (v[faces[:, i]] for i in range(3))
     weighted = np.cross(b - a, c - a)
-    unit = weighted / np.maximum(np.linalg.norm(weighted, axis=1, keepdims=True), 1e-20)
+    area = np.linalg.norm(weighted, axis=1, keepdims=True)
+    unit = np.where(area > 1e-16, weighted / np.maximum(area, 1e-16), [0.0, 1.0, 0.0])  # a sliver has no normal
     place = _place(v, shell)[faces].ravel()  # (3F,)
     order = np.argsort(place, kind="stable")
     place = place[order]
