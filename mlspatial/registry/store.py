@@ -38,12 +38,12 @@ def client() -> Any:
 
 @cache
 def _client(uri: str) -> Any:
-    warnings.filterwarnings("ignore", module="mlflow.*")
-    warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method.*")
     import mlflow
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
+    # MLflow asks for type hints on predict, which it would then read as the schema of a table
+    warnings.filterwarnings("ignore", message=r"[\s\S]*Add type hints to the `predict` method")
     os.environ["MLFLOW_TRACKING_URI"] = uri  # so that child processes and model loading agree
     mlflow.set_tracking_uri(uri)
     try:
