@@ -25,9 +25,11 @@ from mlspatial.steps.score import log_scores
 ALIGNMENT = {("translation", 0): 0.30, ("translation", 1): 0.34, ("category", 0): 0.40, ("category", 1): 0.44}
 
 
-def train_run(task: str, seed: int, batches: int, r2: float, study: str, lr: float = 1e-3) -> str:
+def train_run(
+    task: str, seed: int, batches: int, r2: float, study: str, lr: float = 1e-3, dataset: str = "x", force: bool = False
+) -> str:
     cfg = {"task": task, "seed": seed, "batches": batches, "arch": "resnet18", "dataset": "d", "lr": lr, "workers": 2}
-    with runs.open_run(runs.Spec("train", 1, {"dataset_id": "x"}, cfg), name="t", study=study) as run:
+    with runs.open_run(runs.Spec("train", 1, {"dataset_id": dataset}, cfg), name="t", study=study, force=force) as run:
         run.log({"heldout/translation/r2": r2}, step=batches)
     return run.id
 
@@ -78,6 +80,20 @@ def test_runs_with_other_settings_are_never_averaged_together(filled: dict[str, 
     labels = [label for label in rows if label.startswith("translation")]
     assert len(labels) == 2 and sorted(rows[label]["v4"].n for label in labels) == [1, 2]
     assert any("lr 0.1" in label for label in labels)
+
+
+def test_another_dataset_of_the_same_name_stands_apart_and_a_seed_made_again_counts_once(
+    filled: dict[str, str],
+) -> None:
+    score_run(train_run("translation", 0, 100, 0.1, "s", dataset="y"), "m-y", 0, 100, 0.9, "s")
+    again = score_run(train_run("category", 0, 100, 0.1, "s", force=True), "m-again", 0, 100, 0.5, "s")
+    rows = TABLES["alignment"]("s").rows
+    assert sorted(cells["v4"].n for name, cells in rows.items() if name.startswith("translation")) == [1, 2]
+    (category,) = (cells["v4"] for name, cells in rows.items() if name.startswith("category"))
+    assert set(category.runs) == {again, filled["category1"]}
+    performance = TABLES["performance"]("s").rows
+    (learned,) = (cells["translation/r2"] for name, cells in performance.items() if name.startswith("category"))
+    assert learned.n == 2 and learned.mean == pytest.approx((0.1 + 0.8) / 2)
 
 
 def test_studies_are_kept_apart_and_checkpoints_are_not_final_scores(filled: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HEADLINES = ("/r2", "_mae_m", "/rotation_error_deg", "/top1")  # the other metrics stay in the runs
-CONDITION = ("task", "arch", "dataset", "batches", "settings")
+CONDITION = ("task", "arch", "dataset", "dataset_id", "batches", "settings")
 
 
 @TABLES.register("alignment")
@@ -27,6 +27,7 @@ def alignment(study: str) -> Table:
         return Table("alignment", "Neural alignment", caption, (), {}, ("No score runs yet.",))
     best = scored[scored.committed].merge(trained.drop(columns="seed"), left_on="train_run_id", right_on="run_id")
     best = best[best.step == best.batches]
+    best = best.drop_duplicates([*CONDITION, "seed", "benchmark"])  # newest first: a seed made again counts once
     columns = tuple(sorted(best.benchmark.unique()))
     notes = tuple(
         f"{name}: region {part.region.iloc[0]}, ceiling {part.ceiling.mean():.3f}, metric {part.metric.iloc[0]}, "
@@ -57,7 +58,7 @@ def performance(study: str) -> Table:
         return {name.removeprefix("heldout/"): Cell.of(group[name], group.run_id) for name in shown}
 
     columns = tuple(name.removeprefix("heldout/") for name in names)
-    learned = trained[trained.task != "untrained"]
+    learned = trained[trained.task != "untrained"].drop_duplicates([*CONDITION, "seed"])  # newest first
     return Table("performance", "Held-out performance", caption, columns, _rows(learned, cells))
 
 
