@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from collections.abc import Callable
@@ -18,6 +19,8 @@ SETTINGS: dict[str, Any] = {
         "token_normalize_func": lambda name: name.replace("-", "_"),
     }
 }
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 study_option = click.option("--study", default="", help="Name that the run is found by, beside its other names.")
 force_option = click.option("--force", type=bool, default=False, help="Make it again even if a finished run answers.")
@@ -43,7 +46,10 @@ def finish(entry: str, work: Callable[..., str | list[str]], **parameters: Any) 
     except KeyboardInterrupt:
         click.echo(f"{entry}: interrupted; the same command goes on where it was", err=True)
         sys.exit(130)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in NO_SPACE:
+            click.echo(f"{entry}: no space left for {error.filename or 'a file'}; make room and run it again", err=True)
+            sys.exit(UserError.exit_code)
         traceback.print_exc()
         sys.exit(1)
     for run_id in [run_ids] if isinstance(run_ids, str) else run_ids:

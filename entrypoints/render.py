@@ -18,6 +18,7 @@ from entrypoints.common import SETTINGS, finish, force_option, study_option
 @click.option("--environments", default="procedural", help="procedural, or a folder of panoramas.")
 @click.option("--renderer", default="auto", help="auto, or the name of a renderer.")
 @click.option("--encoding", default="jpeg", help="jpeg (quality 95, full colour resolution) or png.")
+@click.option("--device", default="cpu", help="cpu, or cuda (the bytes, and so the dataset_id, may differ).")
 @click.option("--workers", type=int, default=0, help="Processes; 0: one a core.")
 @click.option("--out", default="", help="Folder to write to [data/DATASET].")
 @study_option

@@ -1,10 +1,10 @@
-"""Meshes and panoramas kept on disk, so that every process builds them once a machine and not once a run."""
+"""Meshes and panoramas by number; meshes are kept on disk, so that they are built once a machine and not once a run."""
 
 from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from mlspatial.core.hashing import content_id
 from mlspatial.core.names import cache_folder
 from mlspatial.render.environments import EnvironmentLibrary
-from mlspatial.render.mesh import Environment, Material, Mesh
+from mlspatial.render.mesh import Collection, Environment, Material, Mesh
 from mlspatial.render.objects import ObjectLibrary
 
 ARRAYS = ("vertices", "normals", "uvs", "occlusion", "faces", "face_material")
@@ -35,16 +35,16 @@ def cached_mesh(library: ObjectLibrary, category: str, identity: str) -> Mesh:
     return mesh
 
 
-def cached_environment(library: EnvironmentLibrary, scene: str, sky: str, width: int) -> Environment:
-    """The panorama of a scene under a sky (float16 on disk and in use, so that cached and fresh ones are equal)."""
-    path = _path("panoramas", library.name, library.version, f"{scene}/{sky}/{width}")
-    stored = _load(path)
-    if stored is None:
-        made = library.environment(scene, sky, width=width)
-        limit = np.finfo(np.float16).max
-        stored = {"panorama": np.minimum(made.panorama, limit).astype(np.float16)}
-        _save(path, stored)
-    return Environment(f"{scene}/{sky}", stored["panorama"].astype(np.float32))
+def meshes(library: ObjectLibrary, pairs: Sequence[tuple[str, str]]) -> Collection[Mesh]:
+    """The meshes of (category, identity) pairs."""
+    key = content_id([library.name, library.version, [list(pair) for pair in pairs]])
+    return Collection(key, len(pairs), lambda index: cached_mesh(library, *pairs[index]))
+
+
+def panoramas(library: EnvironmentLibrary, views: Sequence[tuple[str, str]], width: int) -> Collection[Environment]:
+    """The panoramas of (scene, sky) pairs. They are not kept on disk: what a renderer derives from them is."""
+    key = content_id([library.name, library.version, [list(view) for view in views], width])
+    return Collection(key, len(views), lambda index: library.environment(*views[index], width=width))
 
 
 def _path(kind: str, name: str, version: str, key: str) -> Path:
@@ -57,7 +57,7 @@ def _load(path: Path) -> dict[str, np.ndarray] | None:
             return dict(arrays)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, zipfile.BadZipFile):
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         path.unlink(missing_ok=True)  # damaged: build it again
         return None
 

@@ -53,13 +53,22 @@ class Rendered:
 
 
 class Renderer(Protocol):
-    """Constructed with the meshes and environments it will draw; deterministic: same batch, same bytes."""
+    """Constructed with the meshes and environments it will draw; deterministic: same batch, same bytes.
+
+    What is derived from a Collection of them may be kept on disk under its key. prepare makes one share of that ahead,
+    so that several processes can divide the work; it may do nothing.
+    """
 
     name: str
     version: str
 
     def __init__(
         self, meshes: Sequence[Mesh], environments: Sequence[Environment], *, size: int, device: str = "cpu"
+    ) -> None: ...
+
+    @classmethod
+    def prepare(
+        cls, meshes: Sequence[Mesh], environments: Sequence[Environment], *, size: int, part: int, parts: int
     ) -> None: ...
 
     def render(self, scenes: SceneBatch) -> Rendered: ...

@@ -8,7 +8,7 @@ blurred by the GGX lobe of growing roughness for glossy ones (Karis 2013, split 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -54,16 +54,11 @@ class Lighting:
     light_radius: float
 
 
-def light_environments(environments: Sequence[Environment], focal: float) -> list[Lighting]:
-    """The lighting of each environment. focal: of the camera, in pixels; decides how fine backgrounds are."""
-    lights = [light_environment(environment, focal) for environment in environments]
-    lobe_spectrum.cache_clear()  # tens of megabytes, of no use once everything is lit
-    cube_weights.cache_clear()
-    return lights
-
-
 def light_environment(environment: Environment, focal: float) -> Lighting:
-    """Expose, take the main light out, and derive the rest from what is left; see Lighting."""
+    """Expose, take the main light out, and derive the rest from what is left; see Lighting.
+
+    focal: of the camera, in pixels; decides how fine the background is.
+    """
     panorama = np.fmax(np.asarray(environment.panorama, np.float32), np.float32(0.0))  # NaN becomes 0
     exposure, brightest = exposure_of(panorama)
     panorama = np.minimum(panorama, np.float32(brightest)) * np.float32(exposure)
@@ -211,6 +206,13 @@ def ggx_lobe(cosine: np.ndarray, alpha: float) -> np.ndarray:
 def disc_lobe(cosine: np.ndarray, degrees: float) -> np.ndarray:
     """Equal weights within an angle; never all zero, however coarse the panorama."""
     return np.where(cosine > np.cos(np.radians(degrees)), np.float32(1.0), np.float32(1e-9))
+
+
+def forget_tables() -> None:
+    """Free what is kept from one environment to the next: tens of megabytes, of no use once everything is lit."""
+    lobe_spectrum.cache_clear()
+    cube_weights.cache_clear()
+    directions.cache_clear()
 
 
 @lru_cache(maxsize=16)

@@ -7,9 +7,13 @@ left-handed, as ThreeDWorld and Unity have it; mirroring z takes the object fram
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar, overload
 
 import numpy as np
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -53,3 +57,27 @@ class Environment:
 
     name: str
     panorama: np.ndarray
+
+
+class Collection(Sequence[T]):
+    """Assets that are made or read when they are asked for, and not kept.
+
+    key: a short id of whatever decides all of them; what is derived from them may be stored under it.
+    """
+
+    def __init__(self, key: str, count: int, make: Callable[[int], T]) -> None:
+        self.key, self._count, self._make = key, count, make
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self._make(i) for i in range(*index.indices(self._count))]
+        if not -self._count <= index < self._count:
+            raise IndexError(index)
+        return self._make(index % self._count)

@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from mlspatial.core.errors import BadValue
 from mlspatial.render.lighting import WHITE, Lighting
 from mlspatial.render.mesh import Material, Mesh
+from mlspatial.render.shelf import Pools
 from mlspatial.render.warp_kernels import ONE_SIDED, Assets
 from mlspatial.render.warp_shading import TONE_OFFSET, TONE_OFFSET_BITS, TONE_SHIFT
 
@@ -21,42 +22,83 @@ MIRROR = np.array([1.0, 1.0, -1.0])  # object frame <-> camera frame
 TONE_SCALE = 0.8  # of radiance before the film curve
 
 
-def upload_assets(meshes: Sequence[Mesh], lights: Sequence[Lighting], largest_texture: int, device: str) -> Any:
-    """The pools of all meshes, materials, textures and environments on a device."""
+def mesh_arrays(mesh: Mesh, index: int, largest_texture: int) -> dict[str, np.ndarray]:
+    """What the kernels need of one mesh; faces, materials and texels are counted from its own first.
+
+    index: its number, for the message of a BadValue (see check_mesh); largest_texture: texels along a side.
+    """
+    check_mesh(mesh, index)
+    texels, texture = texture_pool(mesh.materials, largest_texture)
+    finish = [(m.roughness, m.metalness) for m in mesh.materials]
+    return {
+        "vertices": (mesh.vertices * MIRROR).astype(np.float32),
+        "normals": (mesh.normals * MIRROR).astype(np.float32),
+        "uvs": mesh.uvs.astype(np.float32),
+        "occlusion": mesh.occlusion.astype(np.float32),
+        "faces": pack_faces(mesh).astype(np.int32),
+        "radius": np.array([max(np.linalg.norm(mesh.vertices, axis=1).max(), 1e-6)], np.float32),
+        "bounds": (np.array([[mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)]]) * MIRROR).astype(np.float64),
+        "color": np.array([m.color for m in mesh.materials], np.float32),
+        "finish": np.clip(finish, 0.0, 1.0).astype(np.float32),
+        "texture": texture.astype(np.int32),
+        "texels": texels,
+    }
+
+
+def light_arrays(light: Lighting) -> dict[str, np.ndarray]:
+    """What the kernels need of one environment."""
+    return {
+        "backgrounds": light.background.reshape(-1, 3),
+        "background_edge": np.array([light.background.shape[1] - 2], np.int32),
+        "reflections": np.concatenate([level.reshape(-1, 3) for level in light.reflections]),
+        "reflection_edge": np.array([[level.shape[1] - 2 for level in light.reflections]], np.int32),
+        "irradiance": light.irradiance[None],
+        "light_irradiance": light.light_irradiance[None],
+        "light_direction": light.light_direction[None].astype(np.float64),
+        "light_radius": np.array([light.light_radius], np.float32),
+    }
+
+
+def upload_assets(meshes: Pools, lights: Pools, device: str) -> Any:
+    """The pools of mesh_arrays and light_arrays on a device; on the CPU nothing is copied."""
     assets = Assets()
 
     def put(name: str, values: Any, dtype: Any, kind: Any) -> None:
-        setattr(assets, name, wp.array(np.ascontiguousarray(values, kind), dtype=dtype, device=device))
+        array = np.ascontiguousarray(values, kind)
+        setattr(assets, name, wp.array(array, dtype=dtype, device=device, copy=device != "cpu"))
 
-    put("vertices", np.concatenate([m.vertices * MIRROR for m in meshes]), wp.vec3, np.float32)
-    put("normals", np.concatenate([m.normals * MIRROR for m in meshes]), wp.vec3, np.float32)
-    put("uvs", np.concatenate([m.uvs for m in meshes]), wp.vec2, np.float32)
-    put("occlusion", np.concatenate([m.occlusion for m in meshes]), float, np.float32)
-    first_material = starts([len(m.materials) for m in meshes])
-    faces = [pack_faces(m, first) for m, first in zip(meshes, first_material, strict=True)]
-    put("faces", np.concatenate(faces), wp.vec4i, np.int32)
-    put("first_vertex", starts([len(m.vertices) for m in meshes]), int, np.int32)
-    put("vertex_count", [len(m.vertices) for m in meshes], int, np.int32)
-    put("first_face", starts([len(f) for f in faces]), int, np.int32)
-    put("face_count", [len(f) for f in faces], int, np.int32)
-    put("radius", [max(np.linalg.norm(m.vertices, axis=1).max(), 1e-6) for m in meshes], float, np.float32)
+    arrays = {**meshes.arrays, **lights.arrays}
+    put("vertices", arrays["vertices"], wp.vec3, np.float32)
+    put("normals", arrays["normals"], wp.vec3, np.float32)
+    put("uvs", arrays["uvs"], wp.vec2, np.float32)
+    put("occlusion", arrays["occlusion"], float, np.float32)
+    put("faces", arrays["faces"], wp.vec4i, np.int32)
+    put("first_vertex", meshes.first["vertices"][:-1], int, np.int32)
+    put("vertex_count", meshes.counts("vertices"), int, np.int32)
+    put("first_face", meshes.first["faces"][:-1], int, np.int32)
+    put("face_count", meshes.counts("faces"), int, np.int32)
+    put("first_material", meshes.first["color"][:-1], int, np.int32)
+    put("radius", arrays["radius"], float, np.float32)
 
-    materials = [material for m in meshes for material in m.materials]
-    texels, texture = texture_pool(materials, largest_texture)
-    put("color", [m.color for m in materials], wp.vec3, np.float32)
-    put("finish", np.clip([(m.roughness, m.metalness) for m in materials], 0.0, 1.0), wp.vec2, np.float32)
+    texture = arrays["texture"].astype(np.int64)
+    texture[:, 0] += np.repeat(meshes.first["texels"][:-1], meshes.counts("texture"))
+    put("color", arrays["color"], wp.vec3, np.float32)
+    put("finish", arrays["finish"], wp.vec2, np.float32)
     put("texture", texture, wp.vec4i, np.int32)
-    put("texels", texels, wp.vec3ub, np.uint8)
+    put("texels", arrays["texels"], wp.vec3ub, np.uint8)
 
-    backgrounds, background = cube_pool([light.background for light in lights])
-    put("backgrounds", backgrounds, wp.vec3h, np.float16)
+    background = np.column_stack([lights.first["backgrounds"][:-1], arrays["background_edge"]])
+    put("backgrounds", arrays["backgrounds"], wp.vec3h, np.float16)
     put("background", background, wp.vec2i, np.int32)
-    reflections, reflection = cube_pool([level for light in lights for level in light.reflections])
-    put("reflections", reflections, wp.vec3h, np.float16)
-    put("reflection", reflection.reshape(len(lights), -1, 2), wp.vec2i, np.int32)
-    put("irradiance", np.stack([light.irradiance for light in lights]), wp.vec3, np.float32)
-    put("light_irradiance", np.stack([light.light_irradiance for light in lights]), wp.vec3, np.float32)
-    put("light_radius", [light.light_radius for light in lights], float, np.float32)
+    edges = arrays["reflection_edge"]  # (environments, levels)
+    sizes = 6 * (edges.astype(np.int64) + 2) ** 2
+    within = np.cumsum(sizes, axis=1) - sizes
+    put("reflections", arrays["reflections"], wp.vec3h, np.float16)
+    first = lights.first["reflections"][:-1, None] + within
+    put("reflection", np.stack([first, edges], axis=-1), wp.vec2i, np.int32)
+    put("irradiance", arrays["irradiance"], wp.vec3, np.float32)
+    put("light_irradiance", arrays["light_irradiance"], wp.vec3, np.float32)
+    put("light_radius", arrays["light_radius"], float, np.float32)
     put("tone_map", tone_map_table(), wp.uint8, np.uint8)
     assets.white = WHITE
     return assets
@@ -79,13 +121,8 @@ def check_mesh(mesh: Mesh, index: int) -> None:
             raise BadValue(f"{where}.{name}", f"{values.min()}..{values.max()}", f"indices in 0..{count - 1}")
 
 
-def starts(counts: Sequence[int]) -> np.ndarray:
-    """Where each of several runs of these lengths begins when they are laid end to end."""
-    return np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
-
-
-def pack_faces(mesh: Mesh, first_material: int) -> np.ndarray:
-    """(F, 4): corners and material of the pool, flagged ONE_SIDED where the back can never be seen.
+def pack_faces(mesh: Mesh) -> np.ndarray:
+    """(F, 4): corners and material, flagged ONE_SIDED where the back can never be seen.
 
     Faces are turned round where they disagree with their vertices' normals: the kernels tell front from back by them.
     """
@@ -94,7 +131,7 @@ def pack_faces(mesh: Mesh, first_material: int) -> np.ndarray:
     wrong = np.einsum("fc,fc->f", np.cross(b - a, c - a), normal) < 0.0
     corners = np.where(wrong[:, None], mesh.faces[:, ::-1], mesh.faces)
     flag = np.where(one_sided(mesh.vertices, corners), ONE_SIDED, 0)
-    return np.column_stack([corners, (mesh.face_material + first_material) | flag])
+    return np.column_stack([corners, mesh.face_material | flag])
 
 
 def one_sided(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -119,30 +156,25 @@ def one_sided(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return ((unbalanced == 0) & (volume > 0.0))[piece[corner[:, 0]]]
 
 
-def cube_pool(cubes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """(texels, 3) of all cube maps, and for each: first texel, texels along an edge without the border."""
-    first = starts([cube.shape[0] * cube.shape[1] * cube.shape[2] for cube in cubes])
-    return np.concatenate([cube.reshape(-1, 3) for cube in cubes]), np.column_stack(
-        [first, [cube.shape[1] - 2 for cube in cubes]]
-    )
-
-
 def texture_pool(materials: Sequence[Material], largest: int) -> tuple[np.ndarray, np.ndarray]:
     """(texels, 3) of all textures with their mip levels, and for each material: first texel, width, height, levels.
 
     A texture shared by several materials is stored once; a material without one has width 0.
     """
-    entries: dict[int, list[int]] = {}
+    entries: dict[bytes, list[int]] = {}
     pool: list[np.ndarray] = [np.zeros((1, 3), np.uint8)]
-    used = 1
+    table, used = [], 1
     for material in materials:
-        if material.texture is None or id(material.texture) in entries:
+        if material.texture is None:
+            table.append([0, 0, 0, 0])
             continue
-        levels = mip_levels(material.texture, largest)
-        entries[id(material.texture)] = [used, levels[0].shape[1], levels[0].shape[0], len(levels)]
-        pool += [level.reshape(-1, 3) for level in levels]
-        used += sum(level.shape[0] * level.shape[1] for level in levels)
-    table = [[0, 0, 0, 0] if m.texture is None else entries[id(m.texture)] for m in materials]
+        pixels = repr(material.texture.shape).encode() + material.texture.tobytes()
+        if pixels not in entries:
+            levels = mip_levels(material.texture, largest)
+            entries[pixels] = [used, levels[0].shape[1], levels[0].shape[0], len(levels)]
+            pool += [level.reshape(-1, 3) for level in levels]
+            used += sum(level.shape[0] * level.shape[1] for level in levels)
+        table.append(entries[pixels])
     return np.concatenate(pool), np.array(table)
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import warp as wp
 
 from mlspatial.core.errors import BadValue
+from mlspatial.core.hashing import content_id
+from mlspatial.core.names import cache_folder
 from mlspatial.render import warp_kernels as kernels
 from mlspatial.render.engine import FIELD_OF_VIEW, NEAR, RENDERERS, Rendered, SceneBatch
-from mlspatial.render.lighting import light_environments
-from mlspatial.render.mesh import Environment, Mesh
-from mlspatial.render.warp_assets import MIRROR, check_mesh, upload_assets
+from mlspatial.render.lighting import forget_tables, light_environment
+from mlspatial.render.mesh import Collection, Environment, Mesh
+from mlspatial.render.shelf import Shelf
+from mlspatial.render.warp_assets import light_arrays, mesh_arrays, upload_assets
 from mlspatial.render.warp_shading import shade
 
 SHADOW_SIZES = 128, 1024  # least and most texels along a side of the shadow map; else the next power of two
@@ -39,7 +42,7 @@ class WarpRenderer:
     """
 
     name = "warp"
-    version = "2"
+    version = "3"
 
     def __init__(
         self,
@@ -56,18 +59,26 @@ class WarpRenderer:
             given = f"{len(meshes)} meshes, {len(environments)} environments"
             raise BadValue("meshes, environments", given, "a renderer needs one of each at least")
         kernels.start()
+        if device != "cpu" and not wp.is_cuda_available():
+            raise BadValue("device", device, "no CUDA device is found here; use cpu")
         self.size, self.device = size, device
-        self.focal = 0.5 * size / np.tan(np.radians(FIELD_OF_VIEW) / 2.0)
-        for index, mesh in enumerate(meshes):
-            check_mesh(mesh, index)
-        lights = light_environments(environments, self.focal)
-        self._light_direction = np.stack([light.light_direction for light in lights]).astype(np.float64)
-        self._bounds = np.array([[m.vertices.min(axis=0), m.vertices.max(axis=0)] for m in meshes]) * MIRROR
-        self._vertex_count = np.array([len(m.vertices) for m in meshes])
-        self._face_count = np.array([len(m.faces) for m in meshes])
-        self._assets = upload_assets(meshes, lights, _power_of_two(4 * size, *TEXTURE_SIZES), device)
+        self.focal = _focal(size)
+        shapes, lights = (shelf.load() for shelf in _shelves(meshes, environments, size))
+        forget_tables()
+        self._light_direction = lights.arrays["light_direction"]
+        self._bounds = shapes.arrays["bounds"]
+        self._vertex_count, self._face_count = shapes.counts("vertices"), shapes.counts("faces")
+        self._assets = upload_assets(shapes, lights, device)
         self._chunk = chunk or CHUNK["cpu" if device == "cpu" else "cuda"]
         self._frame: Any = None
+
+    @classmethod
+    def prepare(
+        cls, meshes: Sequence[Mesh], environments: Sequence[Environment], *, size: int, part: int, parts: int
+    ) -> None:
+        """Make every parts-th of the kernels' arrays, beginning with number `part`, where they are kept on disk."""
+        for shelf in _shelves(meshes, environments, size):
+            shelf.fill(part, parts)
 
     def render(self, scenes: SceneBatch) -> Rendered:
         """Images and visible fractions of the scenes, in host memory."""
@@ -199,6 +210,27 @@ class WarpRenderer:
             values, expected = np.asarray(getattr(scenes, name)), (len(scenes), *shape)
             if values.shape != expected or not np.isfinite(values).all():
                 raise BadValue(f"scenes.{name}", values.shape, f"finite numbers of shape {expected}")
+
+
+def _focal(size: int) -> float:
+    """Of a camera whose pictures are `size` pixels wide, in pixels."""
+    return float(0.5 * size / np.tan(np.radians(FIELD_OF_VIEW) / 2.0))
+
+
+def _shelves(meshes: Sequence[Mesh], environments: Sequence[Environment], size: int) -> tuple[Shelf, Shelf]:
+    """The kernels' arrays of the meshes and of the environments, for pictures of this size."""
+    texels = _power_of_two(4 * size, *TEXTURE_SIZES)
+
+    def shelf(assets: Sequence[Any], kind: str, detail: int, make: Callable[[int], dict[str, np.ndarray]]) -> Shelf:
+        if not isinstance(assets, Collection):
+            return Shelf(None, len(assets), make)
+        key = content_id([assets.key, detail, WarpRenderer.version])
+        return Shelf(cache_folder("assets", f"warp-{kind}") / key, len(assets), make)
+
+    return (
+        shelf(meshes, "meshes", texels, lambda i: mesh_arrays(meshes[i], i, texels)),
+        shelf(environments, "lights", size, lambda i: light_arrays(light_environment(environments[i], _focal(size)))),
+    )
 
 
 def _part(scenes: SceneBatch, part: slice) -> SceneBatch:

@@ -58,11 +58,12 @@ class Assets:
     normals: wp.array(dtype=wp.vec3)
     uvs: wp.array(dtype=wp.vec2)
     occlusion: wp.array(dtype=float)
-    faces: wp.array(dtype=wp.vec4i)  # three vertices of its mesh, one material of the pool (with ONE_SIDED)
-    first_vertex: wp.array(dtype=int)  # for each mesh, as the next four
+    faces: wp.array(dtype=wp.vec4i)  # three vertices and one material of its mesh (with ONE_SIDED)
+    first_vertex: wp.array(dtype=int)  # for each mesh, as the next five
     vertex_count: wp.array(dtype=int)
     first_face: wp.array(dtype=int)
     face_count: wp.array(dtype=int)
+    first_material: wp.array(dtype=int)
     radius: wp.array(dtype=float)
 
     color: wp.array(dtype=wp.vec3)  # for each material, as the next two

@@ -32,6 +32,7 @@ class View:
 
     image: int
     first_vertex: int
+    first_material: int
     first_face: int
     environment: int
     camera: wp.mat33
@@ -216,7 +217,7 @@ def shade_triangle(assets: Assets, frame: Frame, seen: View, index: int, x: floa
     open_sky += assets.occlusion[corner_c] * weight_c
 
     # material
-    material = face[3] & (ONE_SIDED - 1)
+    material = seen.first_material + (face[3] & (ONE_SIDED - 1))
     color = assets.color[material]
     finish = assets.finish[material]
     roughness = finish[0]
@@ -350,6 +351,7 @@ def shade(assets: Assets, frame: Frame, strip: int, images: wp.array(dtype=wp.ui
     seen = View()
     seen.image = image
     seen.first_vertex = assets.first_vertex[mesh]
+    seen.first_material = assets.first_material[mesh]
     seen.first_face = assets.first_face[mesh]
     seen.environment = frame.environment[image]
     seen.camera = frame.camera[image]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +23,33 @@ from mlspatial.core.latents import spatial_schema
 from mlspatial.core.manifest import MANIFEST, Manifest, Shard, recipe_id, write_json
 from mlspatial.core.plugins import import_all
 from mlspatial.data.shards import existing_shard, plan, read_columns, write_shard
-from mlspatial.render.assets import cached_environment, cached_mesh
+from mlspatial.render.assets import cached_mesh, meshes, panoramas
 from mlspatial.render.engine import RENDERERS, Renderer, SceneBatch
 from mlspatial.render.environments import load_environments
+from mlspatial.render.mesh import Collection, Environment, Mesh
 from mlspatial.render.objects import load_objects
 from mlspatial.render.sampling import HELDOUT_START, ROTATIONS, TRANSLATIONS, SceneSample, SceneSampler
 
 DEFAULT_RENDERER = "warp"
 ENCODINGS = ("jpeg", "png")
+DEVICES = ("cpu", "cuda")
 JPEG_QUALITY = 95
-BATCH = 50  # images rendered between two encodings; bounds the memory of a process
+BATCH = {"cpu": 50, "cuda": 256}  # images rendered between two encodings; bounds the memory of a process
+PREPARATIONS = 64  # shares that making the renderer's arrays is cut into, each a step of the progress bar
 RECIPE_FILE = "recipe.json"
 SAMPLE_POINTS = 200  # vertices of a mesh that stand for it when the sampler asks what is visible
 BYTES_PER_PIXEL = 1.2  # generous: JPEG q95 4:4:4 with its latents; for the check of free disk space
 
 
+Progress = Callable[[str, int, int], None]
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the images of a dataset. size: pixels; categories: in the order of the units."""
+    """Everything that decides the images of a dataset. size: pixels; categories: in the order of the units.
+
+    device: the same scenes rounded by another processor; a single bit may differ here and there, so it counts.
+    """
 
     n_train: int
     n_heldout: int
@@ -53,6 +62,7 @@ class Recipe:
     environments: str = "procedural"
     renderer: str = DEFAULT_RENDERER
     encoding: str = "jpeg"
+    device: str = "cpu"
 
     def check(self) -> None:
         """Raise BadValue for a parameter that cannot be meant."""
@@ -61,7 +71,8 @@ class Recipe:
                 raise BadValue(name, getattr(self, name), f"must be at least {least}")
         if self.size > 2048:
             raise BadValue("size", self.size, "must be at most 2048 pixels")
-        for name, known in (("translation", TRANSLATIONS), ("rotation", ROTATIONS), ("encoding", ENCODINGS)):
+        choices = {"translation": TRANSLATIONS, "rotation": ROTATIONS, "encoding": ENCODINGS, "device": DEVICES}
+        for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise BadValue(name, getattr(self, name), f"must be one of {', '.join(known)}")
 
@@ -72,7 +83,6 @@ class Studio:
     def __init__(self, recipe: Recipe) -> None:
         recipe.check()
         self.recipe = recipe
-        self._points: dict[tuple[str, str], np.ndarray] = {}
         self.objects = load_objects(recipe.objects, recipe.categories)
         self.environments = load_environments(recipe.environments)
         self.identities = {category: tuple(self.objects.identities(category)) for category in recipe.categories}
@@ -118,9 +128,15 @@ class Studio:
 
     @cached_property
     def renderer(self) -> Renderer:
-        meshes = [cached_mesh(self.objects, *pair) for pair in self.pairs()]
-        environments = [cached_environment(self.environments, *view, self.panorama_width) for view in self.views]
-        return renderer_class(self.recipe.renderer)(meshes, environments, size=self.recipe.size)
+        engine = renderer_class(self.recipe.renderer)
+        return engine(*self.assets(), size=self.recipe.size, device=self.recipe.device)
+
+    def prepare(self, part: int, parts: int) -> None:
+        """Do one share of what building the renderer takes, for the processes that will share it."""
+        renderer_class(self.recipe.renderer).prepare(*self.assets(), size=self.recipe.size, part=part, parts=parts)
+
+    def assets(self) -> tuple[Collection[Mesh], Collection[Environment]]:
+        return meshes(self.objects, self.pairs()), panoramas(self.environments, self.views, self.panorama_width)
 
     @property
     def panorama_width(self) -> int:
@@ -155,13 +171,14 @@ def render_dataset(
     name: str,
     *,
     workers: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Manifest:
     """Make the dataset of a recipe in a folder and return its manifest.
 
     Finished shards of an interrupted run are kept; a folder that already holds this dataset is only checked.
-    progress: called with (images done, images in all). Raises DatasetError when the folder holds another recipe,
-    something else, or when the disk is too small.
+    progress: called with what is made ("prepare" or "render"), how much of it is done and how much there is (images,
+    for "render"). Raises DatasetError when the folder holds another recipe, something else, or when the disk is too
+    small.
     """
     studio = Studio(recipe)
     full = studio.full_recipe()
@@ -176,13 +193,12 @@ def render_dataset(
             done += rows
     missing = [job for job in jobs if job[1] not in shards]
     _check_space(folder, recipe, sum(rows for *_, rows in missing))
-    if progress:
-        progress(done, total)
-    for shard in _in_parallel(recipe, recipe_id(full), folder, missing, workers):
+    tell = progress or _silent
+    ready = partial(tell, "render", done, total)
+    for shard in _in_parallel(recipe, recipe_id(full), folder, missing, workers, tell, ready):
         shards[shard.file] = shard
         done += shard.rows
-        if progress:
-            progress(done, total)
+        tell("render", done, total)
     splits = {split: tuple(shards[file] for s, file, *_ in jobs if s == split) for split in _sizes(recipe)}
     manifest = Manifest(name, full, studio.schema, splits)
     manifest = Manifest(name, full, studio.schema, splits, _statistics(folder, manifest))
@@ -196,8 +212,9 @@ def render_shard(recipe: Recipe, owner: str, folder: Path, split: str, file: str
     studio = _studio(recipe)
     offset = HELDOUT_START if split == "heldout" else 0
     columns: dict[str, list[Any]] = {}
-    for begin in range(first, first + rows, BATCH):
-        local = range(begin, min(begin + BATCH, first + rows))
+    batch = BATCH[recipe.device]
+    for begin in range(first, first + rows, batch):
+        local = range(begin, min(begin + batch, first + rows))
         samples = [studio.sampler.draw(offset + index) for index in local]
         images, visible = studio.draw(samples)
         for index, sample, image, share in zip(local, samples, images, visible, strict=True):
@@ -237,18 +254,38 @@ def _sizes(recipe: Recipe) -> dict[str, int]:
 
 
 def _in_parallel(
-    recipe: Recipe, owner: str, folder: Path, jobs: list[tuple[str, str, int, int]], workers: int
+    recipe: Recipe,
+    owner: str,
+    folder: Path,
+    jobs: list[tuple[str, str, int, int]],
+    workers: int,
+    tell: Progress,
+    ready: Callable[[], None],
 ) -> Iterator[Shard]:
+    """The shards of the jobs as they are written; ready is called when the renderers are prepared."""
+    if not jobs:
+        return
     if workers <= 1 or len(jobs) <= 1:
+        for part in range(PREPARATIONS):
+            _prepare(recipe, part)
+            tell("prepare", part + 1, PREPARATIONS)
+        ready()
         for job in jobs:
             yield render_shard(recipe, owner, folder, *job)
         return
     with _workers(min(workers, len(jobs))) as pool:
-        assets = [pool.submit(_make_assets, recipe, part, workers) for part in range(workers)]
-        for made in as_completed(assets):
-            made.result()
+        shares = [pool.submit(_prepare, recipe, part) for part in range(PREPARATIONS)]
+        for done, share in enumerate(as_completed(shares), start=1):
+            share.result()
+            tell("prepare", done, PREPARATIONS)
+        pool.submit(_build_renderer, recipe).result()  # one process puts the shares together, the others find them
+        ready()
         for written in as_completed([pool.submit(render_shard, recipe, owner, folder, *job) for job in jobs]):
             yield written.result()
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """No progress is asked for."""
 
 
 @contextmanager
@@ -274,13 +311,13 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _make_assets(recipe: Recipe, part: int, parts: int) -> None:
-    """Fill the disk cache with every parts-th mesh and panorama."""
-    studio = _studio(recipe)
-    for pair in studio.pairs()[part::parts]:
-        cached_mesh(studio.objects, *pair)
-    for view in studio.views[part::parts]:
-        cached_environment(studio.environments, *view, studio.panorama_width)
+def _build_renderer(recipe: Recipe) -> None:
+    _ = _studio(recipe).renderer
+
+
+def _prepare(recipe: Recipe, part: int) -> None:
+    """Fill the disk cache with one share of what the renderer needs."""
+    _studio(recipe).prepare(part, PREPARATIONS)
 
 
 def _claim(folder: Path, recipe: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from mlspatial.core.manifest import Manifest, recipe_id
 from mlspatial.core.names import DATASET_ID
 from mlspatial.registry import runs
 from mlspatial.registry.datasets import FOLDER
-from mlspatial.steps.progress import bar, say
+from mlspatial.steps.progress import say, stages
 
 VERSION = 1
 FREE = frozenset({"workers", "out"})
@@ -35,6 +35,7 @@ def render(
     environments: str,
     renderer: str,
     encoding: str,
+    device: str,
     workers: int,
     out: str,
     study: str = "",
@@ -60,6 +61,7 @@ def render(
         environments=environments,
         renderer=DEFAULT_RENDERER if renderer == "auto" else renderer,
         encoding=encoding,
+        device=device,
     )
     recipe.check()
     studio = Studio(recipe)
@@ -89,11 +91,7 @@ def render(
         if run.answered:
             return run.id
         started = time.monotonic()
-        with bar(f"render {dataset}", images, "img") as progress:
-
-            def update(done: int, total: int) -> None:
-                progress.update(done - progress.n)
-
+        with stages({"prepare": f"prepare {dataset}", "render": f"render {dataset}"}, {"render": "img"}) as update:
             manifest = render_dataset(recipe, folder, dataset, workers=workers, progress=update)
         seconds = time.monotonic() - started
         run.set_tags({DATASET_ID: manifest.dataset_id, FOLDER: str(folder.resolve())})

@@ -195,8 +195,8 @@ def picture(rng, k):
 # ---- sculptures ----------------------------------------------------------------------------------------------------
 @category("sculpture")
 def sculpture(rng, k):
-    """A bust, a balloon dog, an upright form with a hole, a figure with raised arms, a bird, a winding ring."""
-    return (bust, balloon_dog, pierced_form, figure, bird, ring)[k % 6](rng)
+    """A bust, a balloon dog, a horse on a plinth, a figure with raised arms, an owl, a winding ring."""
+    return (bust, balloon_dog, horse, figure, owl, ring)[k % 6](rng)
 
 
 def plinth(rng, size: float, h: float) -> p.Part:
@@ -272,18 +272,34 @@ def balloon_dog(rng):
     return [parts, p.both(p.join(legs, ear), "z"), tail, knot]
 
 
-def pierced_form(rng):
-    """A smooth leaning stone with a hole, on a block."""
-    finish = m.pick(rng, (m.bronze, m.marble, m.brass, m.stone))(rng)
-    path = p.curve(
-        [(0.05, 0.02, 0), (-0.22, 0.3, 0), (-0.16, 0.68, 0), (0.08, 0.84, 0), (0.27, 0.62, 0), (0.2, 0.32, 0)],
-        72,
-        closed=True,
-    )
-    a = np.linspace(0, 2 * np.pi, 72, endpoint=False)
-    thick = 0.13 + 0.05 * np.sin(a + m.between(rng, 0, 6)) + 0.02 * np.sin(2 * a)
-    body = p.sweep(path, thick, finish, 22, section=p.oval(1.7, 2.0, 2.2, 22), closed=True, up=(0, 0, 1))
-    return [body.twist(m.between(rng, -50, 50)), plinth(rng, 0.36, 0.16).move(y=-0.02)]
+def limb(points, radii, finish: p.Finish, n: int = 22, sides: int = 14) -> p.Part:
+    """A tube through the points with these radii, closed by round ends."""
+    r = np.interp(np.linspace(0, 1, n), np.linspace(0, 1, len(radii)), radii)
+    r = r * np.sqrt(np.clip(np.minimum(np.arange(n), np.arange(n)[::-1]) / 2, 0.05, 1))
+    return p.sweep(p.curve(points, n), r, finish, sides)
+
+
+def horse(rng):
+    """A horse with one foot raised, on a long block, its side in front."""
+    metal = m.pick(rng, (m.bronze, m.brass, m.bronze))(rng)
+    trunk = limb([(-0.4, 0.58, 0), (-0.2, 0.62, 0), (0.1, 0.58, 0), (0.34, 0.62, 0)], (0.1, 0.17, 0.155, 0.12), metal)
+    neck = limb([(0.16, 0.6, 0), (0.34, 0.84, 0), (0.44, 1.08, 0)], (0.17, 0.15, 0.105), metal)
+    head = limb([(0.36, 1.08, 0), (0.5, 1.03, 0), (0.62, 0.9, 0), (0.7, 0.76, 0)], (0.1, 0.115, 0.075, 0.065), metal)
+    eye = p.sphere(0.022, metal, 12).move(0.5, 1.06, 0.085)
+    ear = p.cone(0.032, 0.0, 0.12, metal, segments=10).rotate(x=10, z=14).move(0.4, 1.2, 0.05)
+    tuft = [(-0.4, 0.66, 0), (-0.56, 0.62, 0), (-0.6, 0.36, 0), (-0.58, 0.16, 0)]
+    tail = limb(tuft, (0.03, 0.07, 0.07, 0.02), metal)
+    crest = [(0.5, 1.18, 0), (0.35, 1.16, 0), (0.21, 0.98, 0), (0.1, 0.78, 0)]
+    mane = limb(crest, (0.03, 0.07, 0.07, 0.03), metal).scale(1, 1, 0.7)
+    hind = [(-0.34, 0.56, 0.08), (-0.31, 0.36, 0.09), (-0.39, 0.2, 0.09), (-0.35, 0.0, 0.09)]
+    fore = [(0.28, 0.56, 0.08), (0.29, 0.3, 0.08), (0.29, 0.0, 0.08)]
+    raised = [(0.28, 0.56, -0.08), (0.46, 0.42, -0.09), (0.45, 0.28, -0.09), (0.36, 0.18, -0.09)]
+    slim, hoof = (0.13, 0.075, 0.044, 0.038), p.cone(0.055, 0.04, 0.06, metal, segments=16)
+    legs = [limb(q, slim, metal) for q in (hind, [(x + 0.1, y, -z) for x, y, z in hind], fore, raised)]
+    feet = [hoof.move(x, 0.025, z) for x, z in ((-0.36, 0.09), (-0.26, -0.09), (0.29, 0.08))]
+    feet.append(hoof.rotate(z=-40).move(0.34, 0.17, -0.09))
+    block = plinth(rng, 0.44, 0.16).scale(2.2, 1, 1)
+    return [trunk, neck, head, p.both(p.join(ear, eye), "z"), tail, mane, legs, feet, block]
 
 
 def figure(rng):
@@ -296,12 +312,7 @@ def figure(rng):
         ([(0.05, 0.82, 0), (0.22, 0.92, 0.04), (0.2, 1.12, 0.06)], (0.035, 0.024, 0.015)),
         ([(-0.05, 0.82, 0), (-0.24, 0.86, 0.04), (-0.38, 1.04, 0.02)], (0.035, 0.024, 0.015)),
     ]
-    parts = []
-    for points, radii in limbs:
-        n = 24
-        r = np.interp(np.linspace(0, 1, n), np.linspace(0, 1, len(radii)), radii)
-        r = r * np.sqrt(np.clip(np.minimum(np.arange(n), np.arange(n)[::-1]) / 2, 0.05, 1))
-        parts.append(p.sweep(p.curve(points, n), r, metal, 16))
+    parts = [limb(points, radii, metal, 24, 16) for points, radii in limbs]
     skirt = p.lathe(p.wall(p.curve([(0.05, 0.62), (0.14, 0.55), (0.26, 0.5)], 12), 0.012), metal, 48)
     wave = lambda v: 0.025 * np.sin(9 * np.arctan2(v[:, 0], v[:, 2])) * np.hypot(v[:, 0], v[:, 2]) / 0.26  # noqa: E731
     head = p.ellipsoid((0.1, 0.13, 0.11), metal, 24).move(0, 0.97, 0.01)
@@ -309,14 +320,21 @@ def figure(rng):
     return [parts, skirt.shift(y=wave), head, bun, plinth(rng, 0.3, 0.16)]
 
 
-def bird(rng):
-    """A slim wing that rises from a drum."""
-    metal = m.pick(rng, (m.brass, m.chrome, m.marble))(rng)
-    y = np.linspace(0, 1, 50)
-    r = 0.02 + 0.085 * np.sin(np.pi * y**0.8) ** 1.5 * (1 - 0.3 * y)
-    wing = p.lathe(np.column_stack([r, y]), metal, 36).scale(1, 1, 0.75).bend(m.between(rng, 10, 35))
-    drum = p.cylinder(0.12, 0.16, m.wood(rng)).move(y=-0.06)
-    return [wing, drum, plinth(rng, 0.3, 0.12).move(y=-0.13)]
+def owl(rng):
+    """A sitting owl with big eyes on a block."""
+    stone = m.pick(rng, (m.marble, m.bronze, m.stone))(rng)
+    body = p.superellipsoid((0.44, 0.62, 0.4), stone, 2.3, 2, 40).taper(0.8, 1.0).move(y=0.28)
+    head = p.superellipsoid((0.42, 0.34, 0.36), stone, 2.4, 2.2, 36).move(0, 0.66, 0.01)
+    tuft = p.cone(0.07, 0.0, 0.16, stone, segments=14).rotate(z=-22).move(0.14, 0.84, 0.02)
+    eye = p.join(p.torus(0.075, 0.035, stone, 28, 10), p.sphere(0.04, stone, 18)).rotate(x=90).move(0.09, 0.69, 0.17)
+    beak = p.cone(0.04, 0.0, 0.11, stone, segments=12).rotate(x=160).move(0, 0.6, 0.2)
+    wing = p.ellipsoid((0.12, 0.5, 0.34), stone, 24).rotate(z=-6).move(0.2, 0.28, -0.03)
+    feather = p.ellipsoid((0.08, 0.07, 0.04), stone, 12)
+    rows = [(x, 0.46 - 0.075 * i) for i in range(5) for x in np.linspace(-0.11, 0.11, 3 + i % 2)]
+    breast = [feather.move(x, y, 0.2 - 0.9 * x * x - 0.3 * (y - 0.3) ** 2) for x, y in rows]
+    claw = p.ellipsoid((0.06, 0.05, 0.12), stone, 14)
+    claws = [claw.move(0.12 + x, 0.0, 0.18) for x in (-0.05, 0.0, 0.05)]
+    return [body, head, breast, beak, p.both(p.join(tuft, eye, wing, claws)), plinth(rng, 0.5, 0.16)]
 
 
 def ring(rng):

@@ -123,13 +123,13 @@ def hairbrush(rng, k):
             p.cone(0.1, 0.06, 0.05, body).move(y=0.995),
         ]
     power = {"paddle": 4, "oval": 2.2, "vent": 3}[style]
-    w, h = {"paddle": (0.38, 0.52), "oval": (0.3, 0.5), "vent": (0.24, 0.52)}[style]
+    w, h = {"paddle": (0.38, 0.52), "oval": (0.3, 0.5), "vent": (0.3, 0.52)}[style]
     middle = 0.48 + h / 2
     outline = p.oval(w, h, power, 48)
     if style == "vent":
-        slots = [p.rectangle(0.03, 0.36, 0.014) + (x, 0) for x in (-0.07, 0.0, 0.07)]
+        slots = [p.rectangle(0.045, 0.36, 0.02) + (x, 0) for x in (-0.09, 0.0, 0.09)]
         plate = p.extrude(outline, 0.035, body, 0.012, holes=slots).move(y=middle)
-        rows = [p.rectangle(0.012, 0.4) + (x, 0) for x in (-0.1, -0.035, 0.035, 0.1)]
+        rows = [p.rectangle(0.012, 0.4) + (x, 0) for x in (-0.125, -0.045, 0.045, 0.125)]
         pins = [bristles(r, 0.045, 0.15, 0.011, (black,), end=0.6) for r in rows]
         return [handle, plate, p.join(pins).move(0, middle, 0.015)]
     plate = p.puff(outline, 0.09, body, 0.5).move(y=middle, z=-0.02)
@@ -156,33 +156,33 @@ def pin_ends(brush: p.Part) -> np.ndarray:
 
 @category("clothesbrush")
 def clothesbrush(rng, k):
-    """Long-handled wood, oval block, black with light bristles, a velvet lint brush, a waisted back with a strap."""
-    style = ("handle", "block", "slim", "velvet", "waist")[k % 5]
-    wood = m.wood(rng, m.vary(rng, ("beech", "walnut", "black", "red", "cherry")[k % 5], 0.04))
-    hair = m.fabric(rng, m.vary(rng, ("dark brown", "black", "cream", "red", "tan")[k % 5], 0.02), "twill")
+    """Long-handled wood, oval block, black with light bristles, red with bristles in bands, waisted with a strap."""
+    style = ("handle", "block", "slim", "bands", "waist")[k % 5]
+    wood = m.wood(rng, m.vary(rng, ("beech", "walnut", "black", "beech", "cherry")[k % 5], 0.04))
+    hair = m.fabric(rng, m.vary(rng, ("dark brown", "black", "cream", "black", "tan")[k % 5], 0.02), "twill")
     w, h = {
         "handle": (0.26, 0.55),
         "block": (0.36, 0.9),
         "slim": (0.18, 0.6),
-        "velvet": (0.3, 0.56),
+        "bands": (0.27, 0.66),
         "waist": (0.4, 1.0),
     }[style]
-    outline = p.oval(w, h, {"block": 2.6, "handle": 2.8, "slim": 5, "velvet": 4}.get(style, 3), 56)
+    outline = p.oval(w, h, {"block": 2.6, "handle": 2.8, "slim": 5, "bands": 3.4}.get(style, 3), 56)
     if style == "waist":
         outline = outline * np.column_stack([1 - 0.22 * np.exp(-((outline[:, 1] / 0.2) ** 2)), np.ones(56)])
-    if style == "velvet":
-        wood = m.plastic(rng, m.vary(rng, "black", 0.02), 0.6)
-    deep = {"velvet": 0.07, "slim": 0.08}.get(style, 0.11)
+    if style == "bands":
+        wood = m.enamel(rng, m.vary(rng, m.pick(rng, ("red", "royal")), 0.03))
+    deep = 0.08 if style == "slim" else 0.11
     back = p.extrude(outline, deep, wood, 0.45 * deep, rings=4)
-    if style == "velvet":
-        pad = p.puff(0.86 * outline, 0.09, m.fur(rng, m.vary(rng, m.pick(rng, ("red", "royal")), 0.03)), 0.4)
-        parts = [back, pad.move(z=0.025), pad.move(z=-0.025)]
-    else:
-        long = {"slim": 0.2, "handle": 0.19, "block": 0.17, "waist": 0.2}[style] * m.between(rng, 0.95, 1.1)
-        fan = bristles(0.86 * outline, 0.031, long, 0.0135, (hair,), end=1.25)
-        fan = fan.shift(x=lambda v: 0.8 * v[:, 0] * v[:, 2], y=lambda v: 0.5 * v[:, 1] * v[:, 2])
-        parts = [back, fan.move(z=deep / 2)]
-    if style in ("handle", "slim", "velvet"):
+    long = {"handle": 0.19, "block": 0.17}.get(style, 0.2) * m.between(rng, 0.95, 1.1)
+    tones = (hair,)
+    if style == "bands":
+        black, pale = (m.fabric(rng, m.vary(rng, tone, 0.02), "twill") for tone in ("black", "cream"))
+        tones = (*[black] * 5, *[pale] * 5)
+    fan = bristles(0.86 * outline, 0.031, long, 0.0135, tones, end=1.25)
+    fan = fan.shift(x=lambda v: 0.8 * v[:, 0] * v[:, 2], y=lambda v: 0.5 * v[:, 1] * v[:, 2])
+    parts = [back, fan.move(z=deep / 2)]
+    if style in ("handle", "slim", "bands"):
         base, r = -h / 2 + 0.03, {"slim": 0.05}.get(style, 0.058)
         line = p.curve(
             [(0.75 * r, base), (0.6 * r, base - 0.1), (r, base - 0.3), (0.95 * r, base - 0.42), (0.4 * r, base - 0.48)],

@@ -8,6 +8,7 @@ from mlspatial.render.library import materials as m
 from mlspatial.render.library import parts as p
 from mlspatial.render.library import shapes as s
 from mlspatial.render.library import textures as t
+from mlspatial.render.library.appliances import wrapped
 from mlspatial.render.library.catalogue import category
 
 
@@ -112,19 +113,9 @@ def jar_candle(rng):
     r, h = 0.3, m.between(rng, 0.55, 0.75)
     glass, wax = m.glass(rng, m.pick(rng, (m.pastel, m.pastel, m.bright))(rng)), candle_wax(rng)
     jar = s.vessel(p.fillet([(0, 0), (r, 0), (r, h)], 0.05), 0.02, glass, segments=56)
-    band = p.lathe(
-        [
-            (r * 0.98, h * 0.25),
-            (r * 1.015, h * 0.25),
-            (r * 1.015, h * 0.68),
-            (r * 0.98, h * 0.68),
-            (r * 0.98, h * 0.25),
-        ],
-        None,
-        56,
-    )
     word = m.pick(rng, ("ROSE", "VANILLA", "SEA", "PINE", "FIG", "CALM"))
-    label = band.paint(m.label(rng, word, "ivory", "black", wide=2 * np.pi * r / (0.43 * h), span=0.13))
+    print_ = m.label(rng, word, "ivory", "black", wide=2 * np.pi * r / (0.43 * h), repeats=3, span=0.6)
+    label = wrapped(r * 1.015, 0.25 * h, 0.68 * h, print_)
     wicks = [flame(0.3).move(x, h * 0.9) for x in ((0,) if m.chance(rng) else (-0.1, 0.1))]
     return [jar, p.cylinder(r * 0.94, h * 0.85, wax).move(y=h * 0.5), label, wicks]
 

@@ -213,7 +213,7 @@ def cookie_sheet(rng, k):
     if kind == 4:
         sheet = p.extrude(p.rectangle(w, d, 0.04), 0.018, bright, 0.005).rotate(x=-90).subdivide(0.09)
         raised = sheet.shift(y=lambda v: 0.1 * np.clip((np.abs(v[:, 0]) - w / 2 + 0.1) / 0.1, 0, 1) ** 1.4)
-        return [raised, biscuits(rng, 4, 3, 0.22, d / 3.2, 0.17).move(y=0.015)] if m.chance(rng, 0.5) else raised
+        return [raised, biscuits(rng, 4, 3, 0.22, d / 3.2, 0.17).move(y=0.015)]
     if kind == 5:
         return pizza_sheet(rng, dark)
     if kind == 6:
@@ -224,11 +224,13 @@ def cookie_sheet(rng, k):
         return [tray(w, d, 0.07, bright), edge, mat, rings]
     if kind == 8:
         rim, white = m.enamel(rng, m.dark(rng)), m.enamel(rng, m.pick(rng, ("white", "cream", "sky")))
-        deep = tray(w * 0.9, d, 0.22, white, 0.07, lip=0.035)
-        return [deep.paint(rim, lambda c: c[:, 1] > 0.2), side_loops(w * 0.45 + 0.08, 0.2, rim, 0.14, 0.018)]
+        flat = tray(w * 0.9, d, 0.1, white, 0.05, lip=0.035).paint(rim, lambda c: c[:, 1] > 0.08)
+        baked = biscuits(rng, 4, 3, w / 4.5, d / 3.2, 0.2).move(y=0.02)
+        return [flat, side_loops(w * 0.45 + 0.07, 0.085, rim, 0.14, 0.018), baked]
     gold, slot = m.pick(rng, (m.copper, m.gold))(rng), p.rectangle(0.06, 0.22, 0.028)
     lug = p.extrude(p.rectangle(0.16, 0.4, 0.07), 0.016, gold, 0.005, holes=[slot]).rotate(x=-90)
-    return [tray(w, d, 0.08, gold, lip=0.03), p.both(lug.move(w / 2 + 0.1, 0.07, 0))]
+    baked = biscuits(rng, 4, 3, w / 4.2, d / 3.2, 0.2).move(y=0.02)
+    return [tray(w, d, 0.08, gold, lip=0.03), p.both(lug.move(w / 2 + 0.1, 0.07, 0)), baked]
 
 
 def pizza_sheet(rng, finish: p.Finish):

@@ -147,8 +147,8 @@ def plate(rng, k):
     flat = [(0.27, 0.0), (0.34, 0.02), (0.36, 0.045), (0.5, 0.08)]
     outer = profile(flat if kind != "square" else [(0.3, 0.0), (0.4, 0.015), (0.45, 0.03), (0.48, 0.07)])
     if kind == "square":
-        dark = m.stoneware(rng, m.muted(rng))
-        return squared(s.vessel(outer, 0.02, dark, m.stoneware(rng, m.light(rng)), 72), 6)
+        ink = m.vary(rng, m.pick(rng, ("royal", "teal", "brick", "dark green")), 0.03)
+        return squared(s.vessel(outer, 0.02, pattern(rng, "ivory", ink, ink, "rays", 32), segments=84), 4.5)
     if kind == "camping":
         return banded(outer, 0.012, m.enamel(rng), [(0.073, 1.0, m.enamel(rng, m.dark(rng)))], 64)
     ink = m.pick(rng, ("royal", "navy", "dark red", "teal", "dark green"))
@@ -339,9 +339,10 @@ def measuring_spoon(rng, finish: p.Finish, length: float):
 def carving_fork(rng, k):
     """Two long tines with a guard, on a riveted, wooden or all-steel handle."""
     metal = cutlery_metal(rng)
-    tine = p.curve([(0.03, -0.04, 0), (0.075, 0.06, 0), (0.08, 0.2, -0.02), (0.07, 0.46, 0.03)], 24)
-    pair = p.both(p.sweep(tine, np.linspace(0.026, 0.008, 24), metal, 12))
-    shaft = s.between((0, -0.2, 0), (0, 0.01, 0), 0.021, metal, 0.036)
+    # stouter than the real thing: the two tines must still be seen apart in a small picture
+    tine = p.curve([(0.03, -0.05, 0), (0.1, 0.04, 0), (0.115, 0.18, -0.03), (0.1, 0.44, 0.05)], 24)
+    pair = p.both(p.sweep(tine, np.linspace(0.036, 0.01, 24), metal, 12))
+    shaft = s.between((0, -0.2, 0), (0, 0.0, 0), 0.032, metal, 0.045)
     style = ("riveted", "stag", "steel")[k % 3]
     if style == "riveted":
         tone = m.vary(rng, m.pick(rng, ("black", "walnut", "mahogany", "oak")), 0.03)
@@ -351,7 +352,7 @@ def carving_fork(rng, k):
         grip = s.grip(p.curve(shape, 30), metal if style == "steel" else m.ceramic(rng, "cream"), 0.75)
     bolster = p.superellipsoid((0.085, 0.05, 0.06), metal, 3, 2, 24).move(y=-0.13)
     guard = p.rod([(0, -0.09, -0.01), (0, -0.01, -0.06), (0, 0.06, -0.11)], 0.013, metal, 10)
-    return [pair, shaft, grip, bolster, guard, p.sphere(0.03, metal, 20).move(y=0.0)]
+    return [pair, shaft, grip.scale(1.4, 1, 1.3), bolster.scale(1.4, 1, 1.3), guard]
 
 
 # ---- glasses -------------------------------------------------------------------------------------------------------

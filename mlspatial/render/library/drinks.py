@@ -202,14 +202,21 @@ def hand_mill(rng, _kind):
 
 
 def blade_grinder(rng, _kind):
-    """An electric grinder: a round body, a smoked lid over beans, a button, a cable."""
+    """An electric grinder: a round body, a glass lid full of beans, a button, a cable."""
     shell = m.pick(rng, (m.plastic, m.enamel))(rng, m.pick(rng, ("white", "black", "red", "cream")))
     body = p.lathe(p.fillet([(0, 0), (0.25, 0), (0.22, 0.2), (0.23, 0.5), (0, 0.5)], 0.04), shell)
-    smoked = p.lathe(p.fillet([(0, 0.5), (0.22, 0.5), (0.2, 0.82), (0, 0.84)], 0.08), m.glass(rng, "#4a3226"))
+    line = p.fillet([(0, 0.5), (0.22, 0.5), (0.2, 0.86), (0, 0.88)], 0.08)
+    brown = m.plastic(rng, m.vary(rng, "dark brown", 0.02), 0.5)
+    lid = banded(line, 0, m.glass(rng), [(0.5, 0.72, brown)], 44)
+    bean = p.ellipsoid((0.075, 0.05, 0.04), brown, 8)
+    inside = [
+        p.around(bean.rotate(z=m.between(rng, 0, 180)).move(0, y, 0.205), 14, start=13 * i)
+        for i, y in enumerate((0.56, 0.61, 0.66, 0.71))
+    ]
     ring = p.torus(0.225, 0.03, m.chrome(rng), 44, 8).move(y=0.5)
     button = p.superellipsoid((0.1, 0.14, 0.05), m.plastic(rng, "charcoal"), 3, 3, 20).move(0, 0.36, 0.225)
     cable = p.curve([(0, 0.05, -0.2), (0, 0.03, -0.36), (0.2, 0.02, -0.45), (0.34, 0.02, -0.3)], 24)
-    return [body, smoked, ring, button, p.rod(cable, 0.018, m.rubber(rng), 8)]
+    return [body, lid, inside, ring, button, p.rod(cable, 0.018, m.rubber(rng), 8)]
 
 
 def burr_grinder(rng, _kind):

@@ -149,10 +149,10 @@ def soap_dispenser(rng, k):
     if kind == "wall":
         line = p.fillet([(-0.15, -0.42), (0.13, -0.42), (0.2, 0.1), (0.12, 0.46), (-0.15, 0.46)], 0.06, closed=True)
         case = p.extrude(line, 0.5, white, 0.04, rings=3).rotate(y=-90)
-        window = p.box((0.12, 0.4, 0.05), soap, 0.02).rotate(x=7).move(0, 0.12, 0.165)
-        lever = p.box((0.36, 0.2, 0.06), dark, 0.03).rotate(x=-10).move(0, -0.3, 0.17)
-        word = p.box((0.3, 0.09, 0.02), m.label(rng, "SOAP", "white", "blue", 3.2)).rotate(x=-10).move(0, -0.3, 0.205)
-        blob = p.lathe(p.curve([(0, -0.09), (0.04, -0.05), (0.02, 0.02), (0, 0.06)], 14), soap, 20).move(0, -0.5, 0.05)
+        window = p.box((0.24, 0.34, 0.05), soap, 0.02).rotate(x=11).move(0, 0.25, 0.15)
+        lever = p.box((0.4, 0.2, 0.08), dark, 0.03).rotate(x=-10).move(0, -0.32, 0.17)
+        word = p.box((0.42, 0.19, 0.02), m.label(rng, "SOAP", "white", "blue", 2.2)).rotate(x=-7).move(0, -0.08, 0.175)
+        blob = p.lathe(p.curve([(0, -0.1), (0.06, -0.06), (0.03, 0.02), (0, 0.07)], 14), soap, 20).move(0, -0.52, 0.05)
         return [case, window, lever, word, blob, p.cylinder(0.04, 0.08, dark, segments=20).move(0, -0.44, 0.05)]
     if kind == "sensor":
         body = p.extrude(p.oval(0.42, 0.36, 3), 0.6, white, 0.05, rings=3).rotate(x=-90).move(y=0.3)
@@ -215,15 +215,16 @@ def radiator(rng, k):
         return [posts, *rungs, towel, valve(rng, brass).move(0.26, -0.05)]
     if kind == "panel":
         w = 1.1
-        ribs = p.repeat(p.box((0.045, h * 0.82, 0.022), coat, 0.01, 2), 14, (w / 15, 0, 0)).move(0, h / 2, 0.055)
+        shade = m.enamel(rng, m.blend(coat.color, "#3c4044", 0.45))  # between the ribs, which show from afar so
+        ribs = p.repeat(p.box((0.056, h * 0.86, 0.05), coat, 0.022, 3), 12, (w / 12.6, 0, 0)).move(0, h / 2, 0.065)
         sides = p.both(p.box((0.02, h, 0.14), coat, 0.006).move(w / 2 + 0.005, h / 2))
         grille = p.repeat(p.box((0.012, 0.02, 0.12), coat, 0), 36, (w / 37, 0, 0)).move(y=h - 0.004)
-        panels = p.both(p.box((w, h, 0.03), coat, 0.01).move(0, h / 2, 0.045), "z")
-        taps = [
-            valve(rng, brass).move(w / 2 + 0.05, 0.1),
-            p.cylinder(0.018, 0.14, brass, segments=16).move(-w / 2 + 0.05, -0.05),
-        ]
-        return [ribs, sides, grille, panels, *taps, p.box((w, 0.02, 0.09), dark, 0).move(y=h - 0.05)]
+        panels = [p.box((w, h, 0.03), tone, 0.01).move(0, h / 2, z) for z, tone in ((0.045, shade), (-0.045, coat))]
+        rails = [p.box((w, 0.06, 0.05), coat, 0.02).move(0, y, 0.06) for y in (0.03, h - 0.03)]
+        pipe = p.rod(p.fillet([(0, 0, 0), (0.09, 0, 0), (0.09, -0.2, 0)], 0.03), 0.024, m.copper(rng), 12)
+        pipes = p.both(pipe.move(w / 2, 0.1))
+        tap = valve(rng, brass).scale(1.6).move(w / 2 + 0.09, 0.12)
+        return [ribs, sides, grille, panels, rails, pipes, tap, p.box((w, 0.02, 0.09), dark, 0).move(y=h - 0.05)]
     deep = 0.24 if kind == "oil" else 0.2
     thick = 0.028 if kind == "oil" else 0.06
     step = 0.062 if kind == "oil" else 0.085
@@ -295,15 +296,24 @@ def magnets(rng, w: float, h: float) -> p.Part:
     """Notes held by coloured magnets, facing +z."""
     parts = []
     for x, y in ((-0.25, 0.2), (0.1, -0.05), (0.28, 0.25)):
-        note = p.box((0.1, 0.12, 0.006), m.paper(rng, m.pick(rng, ("yellow", "white", "pink"))), 0)
-        dot = p.disc(0.017, 0.02, m.plastic(rng, m.bright(rng)), 16).move(y=0.045, z=0.006)
+        if x < 0:  # a child's drawing of a house in the sun
+            image = t.canvas(m.srgb("white"), 48, 60)
+            u, v = t.pixels(image)
+            t.fill(image, v < 0.25, m.srgb("lime"))
+            t.fill(image, (np.abs(u - 0.45) < 0.22) & (v > 0.2) & (v < 0.5), m.srgb("orange"))
+            t.fill(image, (v > 0.5) & (np.abs(u - 0.45) < 0.3 - 1.2 * (v - 0.5)), m.srgb("red"))
+            t.fill(image, np.hypot(u - 0.8, (v - 0.85) * 1.25) < 0.12, m.srgb("yellow"))
+            note = p.box((0.16, 0.2, 0.006), m.picture(image, 0.8), 0)
+        else:
+            note = p.box((0.12, 0.14, 0.006), m.paper(rng, m.pick(rng, ("yellow", "white", "pink"))), 0)
+        dot = p.disc(0.024, 0.024, m.plastic(rng, m.bright(rng)), 16).move(y=0.06, z=0.006)
         parts.append(p.join(note, dot).rotate(z=m.between(rng, -9, 9)).move(x * w, y * h))
     return p.join(parts)
 
 
 @category("refrigerator")
 def refrigerator(rng, k):
-    """Open and full of food, a rounded one with chrome handles, two steel doors with an ice dispenser, white."""
+    """Open and full of food, rounded with chrome handles, steel with one door open, white with notes."""
     kind = ("open", "retro", "double", "white")[k % 4]
     w = 0.9 if kind == "double" else 0.62
     h, d, z = (1.45 if kind == "retro" else 1.7), 0.6, 0.3
@@ -317,13 +327,20 @@ def refrigerator(rng, k):
         """A door about its centre; its handle at `side` (-1 left, 1 right)."""
         edge = 0.09 if kind == "retro" else 0.02
         leaf = p.extrude(p.rectangle(wide, high, edge), 0.07, shell, 0.03 if kind == "retro" else 0.012, rings=3)
-        grip = bar(min(0.45, high * 0.6), 0.016, chrome).rotate(z=90)
+        grip = bar(min(0.45, high * 0.6), 0.022, chrome).rotate(z=90)
         return p.join(leaf, grip.move(side * (wide / 2 - 0.06), 0, 0.03))
 
     upper, lower = h - split - 0.01, split - 0.01
     if kind == "double":
-        parts.append(p.box((w, h, d), m.enamel(rng, "charcoal"), 0.012).move(y=h / 2))
-        parts += [door(w / 2 - 0.006, h - 0.02, -s_).move(s_ * w / 4, h / 2, z + 0.03) for s_ in (-1, 1)]
+        grey, half = m.enamel(rng, "charcoal"), w / 2
+        parts.append(p.box((half, h, d), grey, 0.012).move(-half / 2, h / 2))
+        parts.append(hollow(half, h, d, 0.04, grey, m.enamel(rng, "white")).move(half / 2))
+        for y in np.linspace(0.05, h - 0.4, 5):
+            shelf = p.box((half - 0.07, 0.015, d - 0.12), m.glass(rng))
+            parts += [q.move(half / 2, y, 0.04) for q in (shelf, groceries(rng, half - 0.08, d).scale(1, 1.3, 1))]
+        parts.append(door(half - 0.006, h - 0.02, 1).move(-half / 2, h / 2, z + 0.03))
+        open_ = door(half - 0.006, h - 0.02, -1).move(half / 2, h / 2, z + 0.04)
+        parts.append(open_.rotate(y=115, about=(w / 2, 0, z + 0.02)))
         nook = p.join(
             p.box((0.24, 0.36, 0.02), dark, 0.01), p.box((0.2, 0.07, 0.02), readout("4 C"), 0).move(0, 0.12, 0.005)
         )
@@ -335,7 +352,8 @@ def refrigerator(rng, k):
         parts += [p.box((w, h, d), shell, 0.08 if kind == "retro" else 0.012, 3).move(y=h / 2)]
         parts.append(door(w, upper, 1).move(0, (h + split) / 2, z + 0.03))
         badge = p.box((0.2, 0.035, 0.02), chrome, 0.008).move(-0.1, h * 0.9, z + 0.065)
-        return [*parts, badge if kind == "retro" else magnets(rng, w, upper).move(0, (h + split) / 2, z + 0.067)]
+        high, y = (lower, split / 2) if kind == "retro" else (upper, (h + split) / 2)
+        return [*parts, badge if kind == "retro" else None, magnets(rng, w, high).move(-0.04, y, z + 0.067)]
     light = m.enamel(rng, "#f3f5f2")
     parts += [
         p.box((w, split, d), shell, 0.012).move(y=split / 2),

@@ -187,8 +187,8 @@ def garden_rake(rng, k):
     """Iron bow rake, leaf rake with a fan of springy tines, wooden hay rake; the head is down."""
     style = ("bow", "leaf", "hay")[k % 3]
     wood = m.wood(rng, m.vary(rng, m.pick(rng, ("beech", "pine", "oak")), 0.03))
-    r = 0.03
-    parts = [p.capsule(r, 1.05, wood, 20).move(y=0.62)]
+    r = 0.034
+    parts = [p.capsule(r, 0.9, wood, 20).move(y=0.55)]  # short: in a small picture the head has to be seen
     if style == "leaf":
         tine_finish = m.plastic(rng, m.bright(rng), 0.6) if m.chance(rng) else m.metal(rng, m.vary(rng, "green"))
         for a in np.linspace(-38, 38, 15):
@@ -204,14 +204,14 @@ def garden_rake(rng, k):
     )
     if style == "hay":
         metal = wood
-    half = 0.36
-    n = 13 if style == "bow" else 9
-    bar = p.box((2 * half + 0.05, 0.05, 0.045), metal, 0.012)
+    half = 0.42
+    n = 11 if style == "bow" else 9
+    bar = p.box((2 * half + 0.06, 0.06, 0.055), metal, 0.014)
     if style == "bow":
-        claw = p.curve([(0, 0, 0), (0, -0.12, 0.015), (0, -0.2, 0.07)], 12)
-        tine = p.sweep(claw, np.linspace(0.021, 0.006, 12), metal, section=p.rectangle(1.5, 2, 0.3), up=(1, 0, 0))
+        claw = p.curve([(0, 0, 0), (0, -0.15, 0.015), (0, -0.25, 0.09)], 12)
+        tine = p.sweep(claw, np.linspace(0.026, 0.008, 12), metal, section=p.rectangle(1.5, 2, 0.3), up=(1, 0, 0))
         bow = p.curve([(half, 0.0, 0), (half * 0.95, 0.1, 0), (half * 0.4, 0.19, 0), (0.012, 0.28, 0)], 24)
-        parts += [p.both(p.rod(bow, 0.017, metal)), p.cylinder(0.034, 0.16, metal).move(y=0.3)]
+        parts += [p.both(p.rod(bow, 0.021, metal)), p.cylinder(0.034, 0.16, metal).move(y=0.3)]
     else:
         tine = p.cone(0.008, 0.02, 0.17, metal, segments=14).move(y=-0.09).rotate(x=-12)
         parts.append(p.both(s.between((0.2, 0, 0), (0.0, 0.34, 0), 0.014, metal)))

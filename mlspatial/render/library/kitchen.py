@@ -111,7 +111,7 @@ def knife(rng, k):
     kind = ("chef", "table", "bread", "cleaver", "paring", "carving")[k % 6]
     steel = m.pick(rng, (m.steel, m.chrome, m.brushed_metal))(rng)
     length = {"chef": 0.62, "table": 0.48, "bread": 0.66, "cleaver": 0.55, "paring": 0.42, "carving": 0.68}[kind]
-    wide = {"chef": 0.13, "table": 0.058, "bread": 0.085, "cleaver": 0.24, "paring": 0.07, "carving": 0.075}[kind]
+    wide = {"chef": 0.13, "table": 0.07, "bread": 0.085, "cleaver": 0.24, "paring": 0.07, "carving": 0.075}[kind]
     wide *= m.between(rng, 1.05, 1.35)
     grip = 0.32 if kind != "table" else 0.42
     t = np.linspace(0, 1, 60)
@@ -135,6 +135,7 @@ def knife(rng, k):
     parts = [blade]
     middle = -wide * 0.32 if kind == "cleaver" else (-wide / 2 if kind == "table" else -0.042)
     if kind == "table":
+        grip_finish = m.plastic(rng, m.vary(rng, m.pick(rng, ("ivory", "dark brown", "red", "black")), 0.03), 0.7)
         handle = p.sweep(
             [
                 (-grip, middle, 0),
@@ -144,8 +145,8 @@ def knife(rng, k):
                 (0.0, middle, 0),
                 (0.03, middle, 0),
             ],
-            np.array([0.03, 0.036, 0.032, 0.021, 0.026, 0.012]),
-            steel,
+            np.array([0.036, 0.046, 0.042, 0.03, 0.034, 0.016]),
+            grip_finish,
             section=p.oval(1.0, 2.0, 2.6, 20),
             up=(0, 1, 0),
         )

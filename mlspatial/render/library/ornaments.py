@@ -131,7 +131,7 @@ def vase(rng, k):
     if style == "ginger":
         lid = p.lathe(p.curve([(0.19 * wide, 0.97), (0.18 * wide, 1.03), (0.06, 1.1), (0.05, 1.13)], 16), finish)
         parts += [lid, p.sphere(0.04, m.ceramic(rng, "royal"), 18).move(y=1.15)]
-    if style in ("trumpet", "cylinder"):
+    if style in ("trumpet", "cylinder", "tulip"):
         parts.append(bouquet(rng, 0.2).move(y=0.9))
     return parts
 

@@ -151,6 +151,8 @@ def lathe(profile, finish: Finish | None = None, segments: int = 48, crease: flo
     vertices = np.stack([r * s, np.broadcast_to(y, (len(p), segments + 1)), r * c], axis=-1)
     v = np.cumsum([0.0, *np.linalg.norm(np.diff(p, axis=0), axis=1)])
     u = angle * r.max()
+    if finish is not None and finish.tile is not None:  # runs there and back, mirrored at the sides: no seam behind
+        u = np.abs((angle + np.pi / 2) % (2 * np.pi) - np.pi) * r.max()
     uvs = np.stack(np.broadcast_arrays(u[None, :], v[:, None]), axis=-1)
     return new_part(vertices, uvs, _quads(len(p), segments + 1)[:, ::-1], finish, crease)
 

@@ -144,16 +144,14 @@ def grip(profile, finish: Finish | None = None, flat: float = 0.7, segments: int
 def vessel(outline, wall: float, outside: Finish, inside: Finish | None = None, segments: int = 48) -> Part:
     """An open pot. outline: (n, 2) of (radius, height), its outer side from (0, bottom) to the rim."""
     outline = np.asarray(outline, float)
-    part = p.lathe(p.wall(outline, wall), outside, segments)
+    profile = p.wall(outline, wall)
+    part = p.lathe(profile, outside, segments)
     if inside is None or inside is outside:
         return part
-    order = np.argsort(outline[:, 1], kind="stable")
-    y, r = outline[order, 1], outline[order, 0]
-
-    def within(c: np.ndarray) -> np.ndarray:
-        return (np.hypot(c[:, 0], c[:, 2]) < np.interp(c[:, 1], y, r) - 0.6 * wall) & (c[:, 1] > y[0] + 0.6 * wall)
-
-    return part.paint(inside, within)
+    # along the profile (v) the outer side ends at the lip: the edge of the paint is a clean ring
+    lip = np.linalg.norm(np.diff(profile[: len(outline) + 1], axis=0), axis=1).sum()
+    within = part.uvs[part.faces][..., 1].mean(axis=1) > lip
+    return part.paint(inside, lambda _: within)
 
 
 def handle(

@@ -98,7 +98,7 @@ def throw_pillow(rng, k):
         "motif": lambda: m.picture(motif(rng, (k // 9 + k % 9 // 4 * 3 + 1) % 6), 0.9),
         "tassels": lambda: m.patterned(rng, kind=m.pick(rng, ("stripes", "bands"))),
         "knit": lambda: m.fabric(rng, m.pick(rng, (m.pastel, m.muted, m.bright))(rng), "knit", 0.3),
-        "fur": lambda: m.fur(rng, m.vary(rng, m.pick(rng, ("white", "grey", "tan", "pink")), 0.04)),
+        "fur": lambda: m.fur(rng, m.vary(rng, m.pick(rng, ("white", "sky", "tan", "pink")), 0.04)),
         "oblong": lambda: m.patterned(rng, kind=m.pick(rng, ("flowers", "dots"))),
         "fringe": lambda: m.patterned(rng, kind=m.pick(rng, ("gingham", "checks"))),
     }[kind]()
@@ -106,6 +106,10 @@ def throw_pillow(rng, k):
     parts = [pad]
     if kind in ("motif", "oblong"):  # piping along the seam
         parts.append(piping(pad, trim))
+    if kind == "fur":  # balls of wool at the corners, a button in the middle
+        ball = p.sphere(0.045, m.foam(rng, m.bright(rng)), 18).move(size * 0.49, size * 0.49)
+        button = p.superellipsoid((0.07, 0.07, 0.05), ball.finishes[0], segments=18).move(z=thick * 0.5)
+        parts += [p.both(p.both(ball), "y"), p.both(button, "z")]
     if kind == "tassels":
         parts.append(tassels(size * 0.97, trim))
     if kind == "fringe":
@@ -185,11 +189,17 @@ def rug(rng, k):
         carpet = p.sheet(w, d, m.picture(persian(rng), 0.9), 0.016, lambda x, z: 0.006 * np.sin(4 * z + x))
         return p.join(carpet, fringe(rng, w * 0.96, d)).rotate(y=m.between(rng, -15, 15))
     if kind == "shaggy":
-        tones = [m.fur(rng, m.any_color(rng)), m.fur(rng, m.light(rng))]
+        ground, ring, light = (m.vary(rng, tone, 0.03) for tone in (*rng.permutation(m.BRIGHT)[:2], "ivory"))
+        ground, ring, light = (m.fur(rng, tone) for tone in (ground, ring, light))
         bump = lambda x, z: rng.normal(0, 0.006, x.shape)  # noqa: E731
-        pile = p.sheet(w, d * 0.85, tones[0], 0.05, bump, n=56)
-        pile = pile.paint(tones[1], lambda c: np.maximum(np.abs(c[:, 0]) / w, np.abs(c[:, 2]) / d / 0.85) > 0.42)
-        return pile.paint(tones[1], lambda c: np.hypot(c[:, 0], c[:, 2]) < 0.22 * w)
+        long = d * 0.85
+        pile = p.sheet(w, long, ground, 0.05, bump, n=56)
+        edge = lambda c: np.minimum(w / 2 - np.abs(c[:, 0]), long / 2 - np.abs(c[:, 2]))  # noqa: E731
+        lozenge = lambda c: np.abs(c[:, 0]) / w + np.abs(c[:, 2]) / long  # noqa: E731
+        pile = pile.paint(light, lambda c: (edge(c) > 0.06) & (edge(c) < 0.14))
+        for share, tone in ((0.36, light), (0.28, ring), (0.14, light)):
+            pile = pile.paint(tone, lambda c, share=share: lozenge(c) < share)
+        return p.join(pile, fringe(rng, w * 0.96, long).scale(1, 2, 1))
     carpet = p.sheet(d, w * 0.75, m.picture(kilim(rng), 0.9), 0.014, n=60)
     start, r0 = d * 0.05, 0.13  # from x = start on the sheet winds itself up
 

@@ -8,6 +8,7 @@ from mlspatial.render.library import materials as m
 from mlspatial.render.library import parts as p
 from mlspatial.render.library import shapes as s
 from mlspatial.render.library import textures as t
+from mlspatial.render.library.appliances import wrapped
 from mlspatial.render.library.catalogue import category
 
 
@@ -69,6 +70,8 @@ def bottle(rng, k):
         rng, 0.9, 1.1
     )
     neck = r * m.between(rng, 0.3, 0.42)
+    if kind == "flask":
+        neck = 0.75 * r  # wide, under a cup that closes it
     shoulder = {"wine": 0.6, "beer": 0.52, "water": 0.72, "sauce": 0.62, "flask": 0.66, "juice": 0.6}[kind] + m.between(
         rng, -0.04, 0.04
     )
@@ -79,7 +82,7 @@ def bottle(rng, k):
     elif kind in ("sauce", "juice"):
         body = m.plastic(rng, m.bright(rng), 0.9)
     elif kind == "flask":
-        body = m.pick(rng, (m.enamel, m.brushed_metal))(rng)
+        body = m.enamel(rng, m.bright(rng))
     top = 0.93
     straight = {"wine": 0.16, "beer": 0.3, "water": 0.13, "sauce": 0.24, "flask": 0.06, "juice": 0.14}[kind]
     bend = p.curve(
@@ -109,16 +112,20 @@ def bottle(rng, k):
     elif kind == "sauce":
         parts.append(p.cone(neck * 1.3, neck * 0.35, 0.12, m.plastic(rng)).move(y=0.97))
     else:
-        cap_r, cap_h = (r * 0.62, 0.13) if kind == "flask" else (neck * 1.32, 0.07)
+        cap_r, cap_h = (r * 0.98, 0.22) if kind == "flask" else (neck * 1.32, 0.07)
         cap = p.extrude(
             p.star(24, cap_r, cap_r * 0.96), cap_h, m.plastic(rng) if kind != "flask" else m.steel(rng), 0.01
         )
-        parts.append(cap.rotate(x=90).move(y=top + 0.02))
+        parts.append(cap.rotate(x=90).move(y=top + 0.02 - cap_h / 4))
+        if kind == "flask":
+            steel = cap.finishes[0]
+            parts += [
+                p.cylinder(r * 1.03, high, steel).move(y=y) for y, high in ((0.03, 0.06), (shoulder - 0.02, 0.03))
+            ]
     if kind != "flask":
         word = m.pick(rng, ("WINE", "COLA", "AQUA", "JUICE", "SUN", "FRESH", "1886", "NOVA", "ALPS", "FARM"))
         y0, y1 = (0.2, 0.44) if kind in ("wine", "beer") else (0.24, 0.5)
         y1 = min(y1, shoulder - 0.03)
-        wide = 2 * np.pi * r / (y1 - y0)
-        band = p.lathe([(r * 0.98, y0), (r * 1.012, y0), (r * 1.012, y1), (r * 0.98, y1), (r * 0.98, y0)], None, 56)
-        parts.append(band.paint(m.label(rng, word, wide=wide, span=0.3)))
+        print_ = m.label(rng, word, wide=2 * np.pi * r / (y1 - y0), repeats=3, span=0.8)
+        parts.append(wrapped(r * 1.012, y0, y1, print_))
     return parts

@@ -6,6 +6,7 @@ import numpy as np
 
 from mlspatial.render.library import materials as m
 from mlspatial.render.library import parts as p
+from mlspatial.render.library.appliances import wrapped
 from mlspatial.render.library.catalogue import category
 
 
@@ -86,7 +87,7 @@ def marker(rng):
         p.fillet([(0, 0.05), (0.036, 0.05), (0.05, 0.13), (0.05, 0.17), (0, 0.17)], 0.008), m.plastic(rng, "black"), 32
     )
     barrel = p.cylinder(0.075, 0.5, m.plastic(rng, pale), segments=40).move(y=0.4)
-    sleeve = p.lathe([(0.07, 0.18), (0.077, 0.18), (0.077, 0.62), (0.07, 0.62), (0.07, 0.18)], print_, 40)
+    sleeve = wrapped(0.077, 0.18, 0.62, print_)
     cap = p.extrude(p.star(14, 0.085, 0.079), 0.3, tone, 0.012).rotate(x=90).move(y=0.8)
     return [tip, neck, barrel, sleeve, cap, clip(0.68, 0.92, 0.082, 0.04, tone)]
 
