@@ -1,0 +1,259 @@
+"""Inner products between stimuli, gathered from activations that need never be in memory together.
+
+Everything that similarity analyses ask of a layer is in n x n numbers: K = X X^T over its features. `Gram` centres
+every feature over the stimuli (CKA, Procrustes); `PatternGram` centres every stimulus' pattern over its features
+(Pearson RDMs). They differ: one cannot be made from the other once the features are gone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from scipy.linalg.blas import dsyrk, ssyrk
+
+from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
+
+CHUNK = 8192  # features per float32 product: CKA then differs from float64's by 2e-8, measured on ResNet-18 layers
+STRIPES = 4  # on other devices than the CPU; 5/8 of the square are multiplied instead of 1/2
+SAFE = (1e-24, 1e36)  # largest squared pattern length for which float32 squares neither vanish nor overflow
+
+Activations: TypeAlias = "torch.Tensor | np.ndarray"
+
+
+class _Products:
+    """K = sum over features of x x^T, in float64 on the device of the first block."""
+
+    def __init__(self, n: int) -> None:
+        if n < 2:
+            raise BadValue("n", n, "similarities need at least 2 stimuli")
+        self.n = n
+        self.features = 0
+        self._upper: torch.Tensor | None = None  # only i <= j is summed
+        self._epsilon = 0.0  # spacing of the coarsest dtype that came in: smaller variation is only rounding
+
+    def add(self, block: Activations) -> None:
+        """Take the next features of all stimuli.
+
+        block: (n, features), any real dtype, on the CPU or another device (the same for all blocks). float16 and
+        float32 are multiplied as float32, float64 as float64. A memory-mapped array is read chunk by chunk.
+        Raises StimulusMismatch for another number of stimuli, UserError for values that are not finite.
+        """
+        if block.ndim != 2 or len(block) != self.n:
+            raise StimulusMismatch(
+                f"activations have shape {tuple(block.shape)}, expected ({self.n} stimuli, features)"
+            )
+        for first in range(0, block.shape[1], CHUNK):
+            part = _tensor(block[:, first : first + CHUNK])
+            if part.is_floating_point():
+                self._epsilon = max(self._epsilon, torch.finfo(part.dtype).eps)
+            self._add(part.to(torch.float64 if part.dtype == torch.float64 else torch.float32))
+            self.features += part.shape[1]
+
+    def _add(self, part: torch.Tensor) -> None:
+        centred_part, means = self._centre(part)
+        product = _upper_product(centred_part)
+        longest = product.diagonal().max().item()
+        if part.dtype != torch.float64 and not SAFE[0] < longest < SAFE[1]:  # rare: dead, tiny, huge or not finite
+            self._check(part)
+            return self._add(part.double())
+        if not math.isfinite(longest):
+            self._check(part)
+            raise UserError("activations are so large that their squares overflow; scale them down")
+        if self._upper is None:
+            self._upper = torch.zeros(self.n, self.n, dtype=torch.float64, device=part.device)
+        self._upper += product
+        self._keep(means, part.shape[1])
+
+    def _check(self, part: torch.Tensor) -> None:
+        bad = ~torch.isfinite(part)
+        if bad.any():
+            stimulus, feature = (int(i) for i in bad.nonzero()[0])
+            raise UserError(
+                f"activations are not finite for {int(bad.any(1).sum())} of {self.n} stimuli (first: stimulus "
+                f"{stimulus}, feature {self.features + feature}); look at the network, or extract in float32"
+            )
+
+    def _centre(self, part: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(centred part, the float64 means that were taken off)."""
+        raise NotImplementedError
+
+    def _keep(self, means: torch.Tensor, width: int) -> None:
+        """What the end needs to know of the means of a chunk."""
+        raise NotImplementedError
+
+    def _sum(self) -> np.ndarray:
+        if self._upper is None:
+            raise UserError("no activations were added; hand over at least one block of features")
+        return _mirrored(self._upper.cpu().numpy())
+
+
+class Gram(_Products):
+    """Gram matrix of centred features; add() blocks of features, then ask for matrix() or packed().
+
+    n: number of stimuli. Memory: n x n float64, and one chunk of 8,192 features. Float32 products of a chunk are
+    summed in float64, so that linear CKA equals a float64 computation to 1e-6 (measured: 2e-8; float16 input 2e-7).
+    """
+
+    def __init__(self, n: int) -> None:
+        super().__init__(n)
+        self._offset = 0.0  # energy of the means
+
+    def matrix(self) -> np.ndarray:
+        """(n, n) float64 K = H X X^T H, symmetric, rows sum to 0. Raises UserError before the first block."""
+        return centred(self._sum())
+
+    def packed(self) -> np.ndarray:
+        """pack(matrix()). Raises UserError when the activations do not vary over the stimuli."""
+        gram = self.matrix()
+        if np.trace(gram) <= self._epsilon**2 * (np.trace(gram) + self._offset):
+            raise UserError(
+                f"activations of {self.features} features do not vary over the {self.n} stimuli beyond rounding; "
+                "leave this layer out"
+            )
+        return pack(gram)
+
+    def _centre(self, part: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        means = _mean(part, 0)
+        return part - means.to(part.dtype), means
+
+    def _keep(self, means: torch.Tensor, width: int) -> None:
+        self._offset += self.n * means.square().sum().item()
+
+
+class PatternGram(_Products):
+    """Gram matrix of centred patterns: every stimulus has mean 0 over all its features.
+
+    n: number of stimuli. The mean over all features is known only at the end: each chunk's own mean is taken off
+    before the product, and the products between means are added in float64.
+    """
+
+    def __init__(self, n: int) -> None:
+        super().__init__(n)
+        self._totals = np.zeros(n)
+
+    def matrix(self) -> np.ndarray:
+        """(n, n) float64 inner products of centred patterns. Raises UserError before the first block."""
+        return self._sum() - np.outer(self._totals, self._totals) / self.features
+
+    def correlations(self) -> np.ndarray:
+        """(n, n) Pearson r between the patterns of every two stimuli, diagonal 1.
+
+        Raises UserError for a stimulus whose pattern is the same in all features, which has no correlation.
+        """
+        gram = self.matrix()
+        variance = np.diag(gram)
+        flat = np.flatnonzero(variance <= self._epsilon**2 * (variance + self._totals**2 / self.features))
+        if len(flat):
+            raise UserError(
+                f"the patterns of {len(flat)} of {self.n} stimuli (first: {flat[0]}) do not vary over the "
+                f"{self.features} features, so they have no correlation; leave this layer out"
+            )
+        scale = np.sqrt(variance)
+        r = (gram / scale / scale[:, None]).clip(-1.0, 1.0)
+        np.fill_diagonal(r, 1.0)
+        return r
+
+    def _centre(self, part: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        means = _mean(part, 1).to(part.dtype)
+        return part - means[:, None], means.double()  # as rounded, because that was taken off
+
+    def _keep(self, means: torch.Tensor, width: int) -> None:
+        assert self._upper is not None
+        self._upper.addr_(means, means, alpha=width)
+        self._totals += width * means.cpu().numpy()
+
+
+def centred(gram: np.ndarray) -> np.ndarray:
+    """H K H, (n, n) float64: the same inner products with the origin in the mean of all stimuli."""
+    means = gram.mean(axis=0)
+    return gram - means - means[:, None] + means.mean()
+
+
+def pack(gram: np.ndarray) -> np.ndarray:
+    """A Gram matrix as one float32 row of n (n + 1) / 2: its diagonal, then the triangle above it, row by row.
+
+    gram: (n, n), symmetric. It is scaled to Frobenius norm 1 (linear CKA ignores scale) and off-diagonal entries are
+    multiplied by the square root of 2, so that the dot product of two rows is the Frobenius inner product of the
+    matrices: their linear CKA, when they are centred. 8 MB at n = 2000. Raises UserError for a matrix of zeros.
+    """
+    gram = square(gram)
+    norm = np.linalg.norm(gram)
+    if not norm > 0 or not np.isfinite(norm):
+        raise UserError(f"a Gram matrix of norm {norm} cannot be packed; the activations must vary over the stimuli")
+    above = gram[np.triu(np.ones(gram.shape, bool), 1)]
+    return np.concatenate([np.diag(gram) / norm, above * (math.sqrt(2) / norm)]).astype(np.float32)
+
+
+def unpack(packed: np.ndarray) -> np.ndarray:
+    """(n, n) float64 Gram matrix of Frobenius norm 1 from a row that pack() made."""
+    n = stimuli_in(len(packed))
+    gram = np.zeros((n, n))
+    gram[np.triu(np.ones((n, n), bool), 1)] = packed[n:] / math.sqrt(2)
+    np.fill_diagonal(gram, packed[:n])
+    return _mirrored(gram)
+
+
+def stimuli_in(length: int) -> int:
+    """Number of stimuli n of a packed row of n (n + 1) / 2 numbers; BadValue for a length that none has."""
+    n = (math.isqrt(8 * length + 1) - 1) // 2
+    if n < 2 or n * (n + 1) // 2 != length:
+        raise BadValue("length", length, "a packed Gram matrix has n (n + 1) / 2 numbers")
+    return n
+
+
+def square(matrix: np.ndarray, other: np.ndarray | None = None) -> np.ndarray:
+    """The matrix as float64 if it is (n, n), and of the shape of the other; StimulusMismatch otherwise."""
+    matrix = np.asarray(matrix, np.float64)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise StimulusMismatch(f"a matrix of shape {matrix.shape} is not (n stimuli, n stimuli)")
+    if other is not None and np.shape(other) != matrix.shape:
+        raise StimulusMismatch(
+            f"matrices of {np.shape(other)} and {matrix.shape} are not of the same stimuli; "
+            "extract both representations from the same images"
+        )
+    return matrix
+
+
+def _tensor(block: Activations) -> torch.Tensor:
+    if isinstance(block, torch.Tensor):
+        return block.detach()
+    return torch.from_numpy(np.array(block))  # a copy: read-only and memory-mapped arrays too
+
+
+def _mean(part: torch.Tensor, axis: int) -> torch.Tensor:
+    """float64 mean: a feature that never changes is then exactly 0 once it is centred."""
+    if part.device.type == "cpu":  # a fourth of torch's time
+        return torch.from_numpy(part.numpy().mean(axis=axis, dtype=np.float64))
+    return part.mean(axis, dtype=torch.float64)
+
+
+def _upper_product(x: torch.Tensor) -> torch.Tensor:
+    """x x^T, (n, n) in x's dtype; right on and above the diagonal, which is half of the work."""
+    if x.device.type == "cpu":
+        multiply = dsyrk if x.dtype == torch.float64 else ssyrk
+        return torch.from_numpy(multiply(1.0, x.numpy().T, trans=1, lower=1).T)
+    backend = torch.backends.cuda.matmul
+    precision, backend.fp32_precision = backend.fp32_precision, "ieee"  # TensorFloat-32's 10 bits are not enough here
+    try:
+        with torch.autocast(x.device.type, enabled=False):
+            return _striped(x)
+    finally:
+        backend.fp32_precision = precision
+
+
+def _striped(x: torch.Tensor) -> torch.Tensor:
+    n = len(x)
+    product = torch.zeros(n, n, dtype=x.dtype, device=x.device)
+    for first, last in itertools.pairwise(n * i // STRIPES for i in range(STRIPES + 1)):
+        product[first:last, first:] = x[first:last] @ x[first:].T
+    return product
+
+
+def _mirrored(upper: np.ndarray) -> np.ndarray:
+    """The symmetric matrix of which one is given on and above the diagonal."""
+    upper = np.triu(upper)
+    return upper + np.triu(upper, 1).T

@@ -1,0 +1,157 @@
+"""Ridge regression against scikit-learn and against refitting without each stimulus."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge, RidgeCV
+
+from mlspatial.analysis import ridge
+from mlspatial.analysis.ridge import RidgeFold, inner_products
+from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
+
+ALPHAS = (1e-4, 1e-2, 0.1, 1.0, 10.0, 100.0, 1e4)
+
+
+def data(n: int, p: int, targets: int = 6, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Correlated features with a mean, and targets from nearly noiseless to nearly noise."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(n, p)) / np.sqrt(np.arange(1, p + 1)) + 2.0
+    signal = features[:, : min(p, 8)] @ rng.normal(size=(min(p, 8), targets))
+    return features, signal + rng.normal(size=(n, targets)) * np.logspace(-3, 1, targets) + 5.0
+
+
+def fold(features: np.ndarray, train: int, *, way: str) -> RidgeFold:
+    known, new = features[:train], features[train:]
+    if way == "features":
+        return RidgeFold.from_features(known, new)
+    origin = known.mean(axis=0) if way == "centred gram" else 0.0
+    return RidgeFold.from_gram(inner_products(known - origin), inner_products(new - origin, known - origin))
+
+
+@pytest.mark.parametrize("way", ["features", "gram", "centred gram"])
+@pytest.mark.parametrize(("train", "p"), [(100, 300), (100, 100), (100, 99), (100, 70), (100, 12), (100, 1)])
+def test_predictions_and_alphas_equal_scikit_learn_s(train: int, p: int, way: str) -> None:
+    features, targets = data(train + 30, p)
+    ours = fold(features, train, way=way).fit(targets[:train], ALPHAS)
+    model = RidgeCV(ALPHAS, alpha_per_target=True).fit(features[:train], targets[:train])
+    assert ours.alpha.tolist() == model.alpha_.tolist()
+    assert ours.predictions.numpy() == pytest.approx(model.predict(features[train:]), abs=1e-6)
+    assert ours.score.numpy() == pytest.approx(-model.best_score_, rel=1e-6)
+
+
+def left_out(features: np.ndarray, targets: np.ndarray, alpha: float, blocks: list[np.ndarray]) -> np.ndarray:
+    """Fit without each block, predict it."""
+    predictions = np.empty_like(targets)
+    for block in blocks:
+        rest = np.setdiff1d(np.arange(len(features)), block)
+        predictions[block] = Ridge(alpha).fit(features[rest], targets[rest]).predict(features[block])
+    return predictions
+
+
+@pytest.mark.parametrize("p", [80, 12])
+def test_leave_one_out_equals_refitting_without_each(p: int) -> None:
+    features, targets = data(40, p, targets=3)
+    one = [np.array([i]) for i in range(40)]
+    ours = RidgeFold.from_features(features)
+    alphas = np.array([0.01, 1.0, 100.0])
+    expected = np.stack([left_out(features, targets, a, one)[:, t] for t, a in enumerate(alphas)], axis=1)
+    assert ours.loo_predictions(targets, alphas).numpy() == pytest.approx(expected, abs=1e-7)
+    assert ours.loo_predictions(targets, 1.0).numpy() == pytest.approx(left_out(features, targets, 1.0, one), abs=1e-7)
+
+
+@pytest.mark.parametrize("p", [80, 12])
+def test_inner_folds_equal_refitting_without_each_fold(p: int) -> None:
+    features, targets = data(40, p)
+    inner = np.array_split(np.random.default_rng(0).permutation(40), 5)
+    ours = RidgeFold.from_features(features).fit(targets, ALPHAS, inner=inner)
+    errors = [((left_out(features, targets, alpha, inner) - targets) ** 2).mean(axis=0) for alpha in ALPHAS]
+    assert ours.alpha.tolist() == [ALPHAS[i] for i in np.argmin(errors, axis=0)]
+    assert ours.score.numpy() == pytest.approx(np.min(errors, axis=0), rel=1e-7)
+
+
+def test_the_alpha_of_the_best_correlation() -> None:
+    features, targets = data(40, 60)
+    one = [np.array([i]) for i in range(40)]
+    ours = RidgeFold.from_features(features).fit(targets, ALPHAS, criterion="pearson")
+    r = np.array(
+        [
+            [np.corrcoef(column, truth)[0, 1] for column, truth in zip(predicted.T, targets.T, strict=True)]
+            for predicted in (left_out(features, targets, alpha, one) for alpha in ALPHAS)
+        ]
+    )
+    assert ours.alpha.tolist() == [ALPHAS[i] for i in r.argmax(axis=0)]
+    assert ours.score.numpy() == pytest.approx(r.max(axis=0), abs=1e-7)
+
+
+def test_many_targets_are_taken_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, targets = data(50, 80, targets=23)
+    whole = RidgeFold.from_features(features[:40], features[40:])
+    first, loo = whole.fit(targets[:40], ALPHAS), whole.loo_predictions(targets[:40], 1.0)
+    monkeypatch.setattr(ridge, "CHUNK_TARGETS", 5)
+    assert torch.equal(first.alpha, whole.fit(targets[:40], ALPHAS).alpha)
+    assert first.predictions.numpy() == pytest.approx(whole.fit(targets[:40], ALPHAS).predictions.numpy(), abs=1e-10)
+    assert loo.numpy() == pytest.approx(whole.loo_predictions(targets[:40], 1.0).numpy(), abs=1e-10)
+
+
+def test_constant_features_and_constant_targets_predict_the_mean() -> None:
+    targets = np.stack([np.arange(20.0), np.full(20, 3.0)], axis=1)
+    for features in (np.ones((24, 50)), np.ones((24, 2))):
+        fitted = RidgeFold.from_features(features[:20], features[20:]).fit(targets, ALPHAS, criterion="pearson")
+        assert fitted.predictions.numpy() == pytest.approx(np.tile([9.5, 3.0], (4, 1)))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.uint8])
+def test_inner_products(monkeypatch: pytest.MonkeyPatch, dtype: type) -> None:
+    monkeypatch.setattr(ridge, "CHUNK_FEATURES", 7)
+    rng = np.random.default_rng(0)
+    first, second = (rng.integers(0, 9, size=(m, 30)).astype(dtype) for m in (19, 5))
+    assert np.array_equal(inner_products(first), first.astype(float) @ first.astype(float).T)
+    assert np.array_equal(inner_products(torch.from_numpy(second), first), second.astype(float) @ first.astype(float).T)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("p", [200, 20])
+def test_a_device_predicts_the_same(p: int) -> None:
+    features, targets = data(100, p)
+    here, there = (RidgeFold.from_features(features[:80], features[80:], device=d) for d in ("cpu", "cuda"))
+    expected, found = here.fit(targets[:80], ALPHAS), there.fit(targets[:80], ALPHAS)
+    assert found.predictions.device.type == "cuda" and found.alpha.tolist() == expected.alpha.tolist()
+    assert found.predictions.cpu().numpy() == pytest.approx(expected.predictions.numpy(), abs=1e-7)
+
+
+def test_what_cannot_be_fitted_is_said() -> None:
+    features, targets = data(20, 30)
+    fitted = RidgeFold.from_features(features)
+    with pytest.raises(UserError, match="at least 3 training stimuli, there are 2"):
+        RidgeFold.from_features(features[:2])
+    with pytest.raises(StimulusMismatch, match="do not fit"):
+        RidgeFold.from_features(features, features[:, :5])
+    with pytest.raises(StimulusMismatch, match="not of one fold"):
+        RidgeFold.from_gram(np.eye(5), np.ones((2, 4)))
+    with pytest.raises(StimulusMismatch, match="no inner product"):
+        inner_products(features, features[:, :5])
+    with pytest.raises(StimulusMismatch, match=r"expected \(20 training stimuli, targets\)"):
+        fitted.fit(targets[:10], ALPHAS)
+    with pytest.raises(BadValue, match="alphas="):
+        fitted.fit(targets, (0.0, 1.0))
+    with pytest.raises(BadValue, match=r"alpha=-1\.0"):
+        fitted.predict(targets, -1.0)
+    with pytest.raises(BadValue, match="criterion=r2"):
+        fitted.fit(targets, ALPHAS, criterion="r2")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="each of the 20 training stimuli exactly once"):
+        fitted.fit(targets, ALPHAS, inner=[np.arange(12), np.arange(10, 20)])
+    targets[3, 2] = np.nan
+    with pytest.raises(UserError, match=r"1 of 6 targets are not finite.*target 2"):
+        fitted.fit(targets, ALPHAS)
+
+
+@pytest.mark.parametrize("p", [30, 5])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_features_that_are_not_finite(p: int, value: float) -> None:
+    features, _ = data(20, p)
+    features[4, 1] = value
+    with pytest.raises(UserError, match=r"1 of 20 stimuli are NaN or infinite \(first: row 4\)"):
+        RidgeFold.from_features(features)
