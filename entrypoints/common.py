@@ -54,3 +54,23 @@ def finish(entry: str, work: Callable[..., str | list[str]], **parameters: Any) 
         sys.exit(1)
     for run_id in [run_ids] if isinstance(run_ids, str) else run_ids:
         click.echo(f"run {run_id}")
+
+
+def rendered_first(entry: str, work: Callable[..., Any]) -> Callable[..., Any]:
+    """The work, after rendering the default dataset with render's defaults if it is asked for and not there yet."""
+
+    def with_dataset(**parameters: Any) -> Any:
+        from entrypoints.render import main as render_command
+        from mlspatial.registry import datasets, runs
+        from mlspatial.steps.progress import say
+        from mlspatial.steps.render import render
+
+        options = render_command.make_context("render", []).params
+        name = options["dataset"]
+        if parameters["dataset"].removeprefix("live:") == name and not datasets.is_known(name):
+            say(f"{entry}: dataset {name} is not there yet; rendering it first, with render's defaults")
+            with runs.project_run_reserved():
+                render(**options)
+        return work(**parameters)
+
+    return with_dataset

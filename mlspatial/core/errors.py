@@ -31,13 +31,19 @@ class UnknownName(UserError):
         super().__init__(f"unknown {kind} {name!r}; {hint}")
         self.kind, self.name, self.known = kind, name, names
 
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (self.kind, self.name, self.known)  # worker processes hand errors over pickled
+
 
 class BadValue(UserError):
     """A parameter outside of what it may be."""
 
     def __init__(self, parameter: str, value: object, expected: str) -> None:
         super().__init__(f"{parameter}={value}: {expected}")
-        self.parameter, self.value = parameter, value
+        self.parameter, self.value, self.expected = parameter, value, expected
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (self.parameter, self.value, self.expected)
 
 
 class DatasetError(UserError):

@@ -83,10 +83,31 @@ def existing_shard(folder: Path, file: str, rows: int, recipe_id: str) -> Shard 
 
 
 def read_columns(folder: Path, manifest: Manifest, split: str, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Whole columns of a split, in order; categorical ones as int64 codes in the order of the schema."""
-    tables = [pq.read_table(folder / shard.file, columns=list(names)) for shard in manifest.shards(split)]
+    """Whole columns of a split, in order; categorical ones as int64 codes in the order of the schema.
+
+    Raises DatasetError for a shard that cannot be read, lacks a column or is not what the manifest says.
+    """
+    tables = [_read_shard(folder, shard, names) for shard in manifest.shards(split)]
     table = pa.concat_tables([decode_dictionaries(part) for part in tables])
     return {name: as_numpy(table.column(name), name, manifest.schema) for name in names}
+
+
+def _read_shard(folder: Path, shard: Shard, names: Sequence[str]) -> pa.Table:
+    try:
+        with pq.ParquetFile(folder / shard.file, page_checksum_verification=True) as parquet:
+            rows, known = parquet.metadata.num_rows, parquet.schema_arrow.names
+            if missing := [name for name in names if name not in known]:
+                raise damaged_shard(folder, shard.file, f"has no column {missing[0]!r}; it has {', '.join(known)}")
+            if rows != shard.rows:
+                raise damaged_shard(folder, shard.file, f"holds {rows} images; the manifest says {shard.rows}")
+            return parquet.read(columns=list(names))
+    except (OSError, pa.ArrowException) as error:
+        raise damaged_shard(folder, shard.file, f"cannot be read ({error})") from error
+
+
+def damaged_shard(folder: Path, file: str, what: str) -> DatasetError:
+    """The error for a shard that is not what the manifest says, with the next step."""
+    return DatasetError(f"{folder / file}: {what}; check the set with `python -m mlspatial.data.verify {folder}`")
 
 
 def decode_dictionaries(table: pa.Table) -> pa.Table:
@@ -100,7 +121,10 @@ def decode_dictionaries(table: pa.Table) -> pa.Table:
 def as_numpy(column: pa.ChunkedArray, name: str, schema: LatentSchema) -> np.ndarray:
     if name in schema and schema[name].kind == "category":
         codes = {value: code for code, value in enumerate(schema[name].categories)}
-        return np.array([codes[value] for value in column.to_pylist()], dtype=np.int64)
+        values = column.to_pylist()
+        if unknown := set(values) - set(codes):
+            raise DatasetError(f"{name}={min(unknown, key=str)!r} is none of the manifest's; render the dataset again")
+        return np.array([codes[value] for value in values], dtype=np.int64)
     return column.to_numpy()
 
 

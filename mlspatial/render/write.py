@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-import multiprocessing
-import os
 import shutil
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures import Executor, as_completed
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property, lru_cache, partial
 from pathlib import Path
@@ -28,6 +24,7 @@ from mlspatial.render.engine import RENDERERS, Renderer, SceneBatch
 from mlspatial.render.environments import load_environments
 from mlspatial.render.mesh import Collection, Environment, Mesh
 from mlspatial.render.objects import load_objects
+from mlspatial.render.processes import worker_processes
 from mlspatial.render.sampling import HELDOUT_START, ROTATIONS, TRANSLATIONS, SceneSample, SceneSampler
 
 DEFAULT_RENDERER = "warp"
@@ -145,17 +142,19 @@ class Studio:
 
     def draw(self, samples: list[SceneSample]) -> tuple[np.ndarray, np.ndarray]:
         """(n, size, size, 3) uint8 images and (n,) visible fractions of n scenes."""
-        rendered = self.renderer.render(
-            SceneBatch(
-                mesh=np.array([self.mesh_index[s.category, s.identity] for s in samples], dtype=np.int32),
-                environment=np.array([self.view_index[s.scene, s.sky] for s in samples], dtype=np.int32),
-                position=np.stack([s.position for s in samples]),
-                rotation=np.stack([s.rotation for s in samples]),
-                camera=np.stack([s.camera for s in samples]),
-                ground=np.array([0.0 if self.indoor[s.scene] else s.camera_position[1] for s in samples]),
-            )
-        )
+        rendered = self.renderer.render(self.scenes(samples))
         return rendered.images, rendered.visible
+
+    def scenes(self, samples: list[SceneSample]) -> SceneBatch:
+        """What the renderer is given for n scenes."""
+        return SceneBatch(
+            mesh=np.array([self.mesh_index[s.category, s.identity] for s in samples], dtype=np.int32),
+            environment=np.array([self.view_index[s.scene, s.sky] for s in samples], dtype=np.int32),
+            position=np.stack([s.position for s in samples]),
+            rotation=np.stack([s.rotation for s in samples]),
+            camera=np.stack([s.camera for s in samples]),
+            ground=np.array([0.0 if self.indoor[s.scene] else s.camera_position[1] for s in samples]),
+        )
 
 
 def renderer_class(name: str) -> type[Renderer]:
@@ -193,7 +192,7 @@ def render_dataset(
             done += rows
     missing = [job for job in jobs if job[1] not in shards]
     _check_space(folder, recipe, sum(rows for *_, rows in missing))
-    tell = progress or _silent
+    tell = progress or silent
     ready = partial(tell, "render", done, total)
     for shard in _in_parallel(recipe, recipe_id(full), folder, missing, workers, tell, ready):
         shards[shard.file] = shard
@@ -209,7 +208,7 @@ def render_dataset(
 
 def render_shard(recipe: Recipe, owner: str, folder: Path, split: str, file: str, first: int, rows: int) -> Shard:
     """Draw, encode and write one shard; owner: the recipe_id written into it. Runs in a worker process."""
-    studio = _studio(recipe)
+    studio = studio_of(recipe)
     offset = HELDOUT_START if split == "heldout" else 0
     columns: dict[str, list[Any]] = {}
     batch = BATCH[recipe.device]
@@ -245,7 +244,8 @@ def encode(image: np.ndarray, encoding: str) -> bytes:
 
 
 @lru_cache(maxsize=1)
-def _studio(recipe: Recipe) -> Studio:
+def studio_of(recipe: Recipe) -> Studio:
+    """The studio of a worker process, which serves one recipe."""
     return Studio(recipe)
 
 
@@ -273,51 +273,34 @@ def _in_parallel(
         for job in jobs:
             yield render_shard(recipe, owner, folder, *job)
         return
-    with _workers(min(workers, len(jobs))) as pool:
-        shares = [pool.submit(_prepare, recipe, part) for part in range(PREPARATIONS)]
-        for done, share in enumerate(as_completed(shares), start=1):
-            share.result()
-            tell("prepare", done, PREPARATIONS)
-        pool.submit(_build_renderer, recipe).result()  # one process puts the shares together, the others find them
+    with worker_processes(min(workers, len(jobs))) as pool:
+        prepare_in(pool, recipe, tell)
+        pool.submit(build_renderer, recipe).result()  # one process puts the shares together, the others find them
         ready()
         for written in as_completed([pool.submit(render_shard, recipe, owner, folder, *job) for job in jobs]):
             yield written.result()
 
 
-def _silent(stage: str, done: int, total: int) -> None:
+def prepare_in(pool: Executor, recipe: Recipe, tell: Progress) -> None:
+    """Have worker processes fill the disk cache with what the renderer needs, each with shares of it."""
+    shares = [pool.submit(_prepare, recipe, part) for part in range(PREPARATIONS)]
+    for done, share in enumerate(as_completed(shares), start=1):
+        share.result()
+        tell("prepare", done, PREPARATIONS)
+
+
+def silent(stage: str, done: int, total: int) -> None:
     """No progress is asked for."""
 
 
-@contextmanager
-def _workers(n: int) -> Iterator[ProcessPoolExecutor]:
-    """Fresh processes (forking one that runs threads is unsafe) that end with their parent, however it ends."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(n, mp_context=context, initializer=_end_with_parent) as pool:
-        try:
-            yield pool
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _build_renderer(recipe: Recipe) -> None:
-    _ = _studio(recipe).renderer
+def build_renderer(recipe: Recipe) -> None:
+    """Put the prepared shares together, in a worker process."""
+    _ = studio_of(recipe).renderer
 
 
 def _prepare(recipe: Recipe, part: int) -> None:
     """Fill the disk cache with one share of what the renderer needs."""
-    _studio(recipe).prepare(part, PREPARATIONS)
+    studio_of(recipe).prepare(part, PREPARATIONS)
 
 
 def _claim(folder: Path, recipe: dict[str, Any]) -> None:

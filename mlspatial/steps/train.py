@@ -1,11 +1,14 @@
-"""train: a task and a dataset in, registered networks and a run out."""
+"""train: tasks, seeds and a dataset in, registered networks and a run for each out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mlspatial.core.errors import BadValue
 from mlspatial.core.manifest import Manifest
 from mlspatial.core.names import MODEL_ID, cache_folder
 from mlspatial.registry import runs
@@ -13,136 +16,252 @@ from mlspatial.registry.datasets import find_dataset
 from mlspatial.steps.progress import bar, say
 from mlspatial.tasks import canonical_name
 
-VERSION = 1
-FREE = frozenset({"device", "workers", "resume"})
+if TYPE_CHECKING:  # torch takes seconds to import, and an answered run does not need it
+    from mlspatial.train.loop import Network
+    from mlspatial.train.ranks import Group
+
+VERSION = 2
+FREE = frozenset({"device", "workers", "resume", "cache"})
 LARGEST_INPUT = 224  # pixels; Xie et al. 2025
 EVALUATION_BATCH = 256
+LIVE = "live:"  # before the name of a dataset: fresh images by its recipe
+
+Report = Callable[[int, Mapping[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the images come from. label: the dataset's name in that of registered models."""
+
+    folder: Path
+    manifest: Manifest
+    made_by: runs.RunRecord | None
+    live: bool
+
+    @property
+    def label(self) -> str:
+        return self.manifest.name + ("-live" if self.live else "")
 
 
 def train(
     *,
     task: str,
     dataset: str,
-    arch: str,
     seed: int,
-    batches: int,
-    batch_size: int,
-    lr: float,
-    input_size: int,
-    checkpoints: str,
-    fraction: float,
-    device: str,
-    precision: str,
-    workers: int,
-    resume: bool,
+    seeds: str = "",
+    resume: bool = True,
     study: str = "",
     force: bool = False,
-) -> str:
-    """Train one network and return the id of its run. Parameters as in the MLproject file."""
+    report: Report | None = None,
+    **options: Any,
+) -> list[str]:
+    """Train a network for every task and seed, all on the same batches, and return the ids of their runs.
+
+    task: one, or several with | between; seeds: such as 0-5 or 0,2, instead of seed; options: the other parameters of
+    the MLproject file. report(step, held-out metrics): called after every evaluation; what it raises ends the runs.
+    Networks that finished runs hold are not trained again.
+    """
     from mlspatial.models.zoo import ARCHITECTURES
 
-    task = canonical_name(task)
-    _ = ARCHITECTURES[arch]
-    folder, manifest, made_by = find_dataset(dataset)
-    cfg = {
-        "task": task,
-        "dataset": manifest.name,
-        "arch": arch,
-        "seed": seed,
-        "batches": batches,
-        "batch_size": batch_size,
-        "lr": lr,
-        "input_size": input_size or min(int(manifest.recipe["size"]), LARGEST_INPUT),
-        "checkpoints": checkpoints,
-        "fraction": fraction,
-        "device": device,
-        "precision": precision,
-        "workers": workers,
-        "resume": resume,
-    }
-    spec = runs.Spec("train", VERSION, {"dataset_id": manifest.dataset_id}, cfg, FREE)
-    name = f"train {task} {arch} seed {seed}" + (" untrained" if batches == 0 else "")
-    parents = [made_by.id] if made_by else []
-    with runs.open_run(spec, name=name, study=study, parents=parents, force=force) as run:
-        if not run.answered:
-            run.log_dataset(manifest, folder, "training")
-            _train(run, spec, folder, manifest, cfg)
-    return run.id
+    _ = ARCHITECTURES[options["arch"]]
+    tasks = list(dict.fromkeys(canonical_name(name) for name in task.split("|")))
+    source = _source(dataset)
+    options["input_size"] = options["input_size"] or min(int(source.manifest.recipe["size"]), LARGEST_INPUT)
+    cfgs = [
+        {"task": name, "dataset": source.label, "seed": number, "resume": resume, **options}
+        for name in tasks
+        for number in parse_seeds(seeds, seed)
+    ]
+    job = _Job(source, options, study, force, report)
+    from mlspatial.train.loop import choose_device
+    from mlspatial.train.ranks import group_of
+
+    with group_of(choose_device(options["device"])) as group:
+        return job.run(cfgs, resume, group)
 
 
-def _train(run: runs.Run, run_spec: runs.Spec, folder: Path, manifest: Manifest, cfg: Mapping[str, Any]) -> None:
-    from mlspatial.data.loader import Loader
-    from mlspatial.models.zoo import ModelSpec, build
-    from mlspatial.registry.models import log_model
-    from mlspatial.tasks import build_task, head_layout
-    from mlspatial.train.loop import Settings, choose_device, parse_steps
-    from mlspatial.train.loop import train as run_loop
+def parse_seeds(text: str, seed: int) -> list[int]:
+    """'0-5' or '0,2,4-6' -> the numbers; '' -> [seed]. Raises BadValue."""
+    if not text.strip():
+        return [seed]
+    found: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.strip().partition("-")
+        if not first.isdecimal() or not (last or first).isdecimal() or int(last or first) < int(first):
+            raise BadValue("seeds", text, "must be numbers or ranges, such as 0-5 or 0,2,4")
+        found += range(int(first), int(last or first) + 1)
+    return list(dict.fromkeys(found))
 
-    settings = Settings(cfg["batches"], cfg["lr"], parse_steps(cfg["checkpoints"]), precision=cfg["precision"])
-    settings.check()
-    device = choose_device(cfg["device"])
-    task = build_task(cfg["task"], manifest.schema, manifest.statistics)
-    shared = {"columns": task.columns, "threads": cfg["workers"]}
-    training = Loader(
-        folder, manifest, "train", batch_size=cfg["batch_size"], seed=cfg["seed"], fraction=cfg["fraction"], **shared
-    )
-    heldout = Loader(folder, manifest, "heldout", batch_size=EVALUATION_BATCH, **shared)
-    task.check(manifest.name, training.columns)
 
-    layout = head_layout(manifest.schema)
-    spec = ModelSpec(
-        arch=cfg["arch"],
-        units=max(end for _, end in layout.values()),
-        head=layout,
-        supervised=tuple(task.parts),
-        input_size=cfg["input_size"],
-        statistics=manifest.statistics,
-        classes={latent.name: latent.categories for latent in manifest.schema if latent.categories},
-    )
-    module = build(spec, seed=cfg["seed"])
-    state = cache_folder("train") / f"{run_spec.id}.pt"
-    if not (run.resumed and cfg["resume"]):
-        state.unlink(missing_ok=True)  # a state without its run belongs to nobody
-    logged_until = run.last_step("train/loss") if run.resumed else -1
+def _source(dataset: str) -> Source:
+    live = dataset.startswith(LIVE)
+    folder, manifest, made_by = find_dataset(dataset.removeprefix(LIVE))
+    return Source(folder, manifest, made_by, live)
 
-    def log(metrics: Mapping[str, float], step: int) -> None:
-        if step > logged_until:
-            run.log(metrics, step)
 
-    def keep(network: Any, step: int, metrics: dict[str, float]) -> None:
-        run.flush()
-        record = log_model(
-            run,
-            network,
-            spec,
-            dataset=manifest.name,
-            dataset_id=manifest.dataset_id,
-            task=cfg["task"],
-            seed=cfg["seed"],
-            step=step,
-            metrics=metrics,
+@dataclass
+class _Member:
+    """A run that is open, and its network's settings."""
+
+    cfg: dict[str, Any]
+    spec: runs.Spec
+    run: runs.Run | None  # None in the processes that keep no records
+    stack: ExitStack
+
+    @property
+    def state(self) -> Path:
+        return cache_folder("train") / f"{self.spec.id}.pt"
+
+    @property
+    def name(self) -> str:
+        return f"{self.cfg['task']} seed {self.cfg['seed']}"
+
+
+@dataclass
+class _Job:
+    """Networks to be trained together."""
+
+    source: Source
+    options: dict[str, Any]
+    study: str
+    force: bool
+    report: Report | None
+
+    def run(self, cfgs: list[dict[str, Any]], resume: bool, group: Group) -> list[str]:
+        ids: list[str] = []
+        with ExitStack() as stack:
+            members = []
+            for cfg in cfgs:
+                inputs = {"dataset_id": self.source.manifest.dataset_id, "live": self.source.live}
+                spec = runs.Spec("train", VERSION, inputs, cfg, FREE)
+                own = stack.enter_context(ExitStack())
+                run = own.enter_context(self._open(spec, cfg)) if group.first else None
+                ids.append(run.id if run else "")
+                if not group.share(run.answered if run else None):
+                    members.append(_Member(cfg, spec, run, own))
+            for member in members:
+                if member.run and not (member.run.resumed and resume):
+                    member.state.unlink(missing_ok=True)  # a state without its run belongs to nobody
+            group.share(None)  # nobody looks for a state before that is done
+            if members:
+                self._train(members, group)
+        return ids
+
+    def _open(self, spec: runs.Spec, cfg: Mapping[str, Any]) -> Any:
+        name = f"train {cfg['task']} {cfg['arch']} seed {cfg['seed']}" + (" untrained" if cfg["batches"] == 0 else "")
+        parents = [self.source.made_by.id] if self.source.made_by else []
+        return runs.open_run(spec, name=name, study=self.study, parents=parents, force=self.force)
+
+    def _train(self, members: list[_Member], group: Group) -> None:
+        from mlspatial.data.loader import Loader
+        from mlspatial.tasks import build_task
+        from mlspatial.train.loop import Settings, parse_steps, slow_precision
+        from mlspatial.train.loop import train as run_loop
+
+        cfg, manifest = self.options, self.source.manifest
+        settings = Settings(
+            batches=cfg["batches"],
+            lr=cfg["lr"],
+            weight_decay=cfg["weight_decay"],
+            checkpoints=parse_steps("checkpoints", cfg["checkpoints"]),
+            evaluations=parse_steps("evaluations", cfg["evaluations"]),
+            precision=cfg["precision"],
+            augment=cfg["augment"],
+            augment_seed=cfg["order_seed"],
+            compile=cfg["compile"],
+            deterministic=cfg["deterministic"],
         )
-        run.set_tags({MODEL_ID: record.model_id})
+        settings.check()
+        if group.first and slow_precision(cfg["precision"], group.device):
+            say(f"train: this processor has no instructions for {cfg['precision']}; float32 is faster here")
+        tasks = {m.cfg["task"]: build_task(m.cfg["task"], manifest.schema, manifest.statistics) for m in members}
+        columns = tuple(dict.fromkeys(column for task in tasks.values() for column in task.columns))
+        shared = {"columns": columns, "threads": cfg["workers"]}
+        heldout = Loader(self.source.folder, manifest, "heldout", batch_size=EVALUATION_BATCH, **shared)
+        for task in tasks.values():
+            task.check(manifest.name, heldout.columns)
+        training = self._training(columns, group)
+        networks = [self._network(member, tasks[member.cfg["task"]]) for member in members]
+        by_name = dict(zip((network.name for network in networks), members, strict=True))
 
-    with bar(f"train {cfg['task']} seed {cfg['seed']}", cfg["batches"] * cfg["batch_size"], "img") as progress:
+        def gave_up(network: Network) -> None:
+            assert network.failed is not None
+            say(f"train: {network.failed}")
+            by_name[network.name].state.unlink(missing_ok=True)
+            by_name[network.name].stack.__exit__(type(network.failed), network.failed, None)
 
-        def update(step: int, loss: float) -> None:
-            progress.update(step * cfg["batch_size"] - progress.n)
-            progress.set_postfix(loss=f"{loss:.3f}", refresh=False)
+        title = f"train {members[0].name}" if len(members) == 1 else f"train {len(members)} networks"
+        images = cfg["batches"] * cfg["batch_size"]
+        with bar(title, images, "img") as progress:
 
-        metrics = run_loop(
-            module,
-            spec,
-            task,
-            training,
-            heldout,
-            settings,
-            device=device,
-            log=log,
-            keep=keep,
-            resume_file=state,
-            progress=update,
+            def update(step: int, loss: float) -> None:
+                progress.update(step * cfg["batch_size"] - progress.n)
+                progress.set_postfix(loss=f"{loss:.3f}", refresh=False)
+
+            run_loop(networks, training, heldout, settings, group=group, progress=update, gave_up=gave_up)
+        for network, member in zip(networks, members, strict=True):
+            if group.first and not network.failed:
+                member.stack.close()  # finished, whatever becomes of the others
+                member.state.unlink(missing_ok=True)
+                shown = ", ".join(f"{key} {value:.3f}" for key, value in network.metrics.items())
+                say(f"train {member.name}: held-out {shown}")
+        if failed := next((network.failed for network in networks if network.failed), None):
+            raise failed
+
+    def _training(self, columns: tuple[str, ...], group: Group) -> Any:
+        cfg, source = self.options, self.source
+        shared: dict[str, Any] = {
+            "columns": columns,
+            "batch_size": cfg["batch_size"],
+            "device": group.device if group.device.startswith("cuda") else None,
+            "rank": group.rank,
+            "world": group.world,
+        }
+        if source.live:
+            if cfg["fraction"] != 1.0:
+                raise BadValue("fraction", cfg["fraction"], f"has no meaning for dataset={LIVE}...; leave it out")
+            from mlspatial.render.live import live_source
+
+            return live_source(source.manifest, workers=cfg["workers"], **shared)
+        from mlspatial.data.loader import Loader
+
+        order = {"seed": cfg["order_seed"], "fraction": cfg["fraction"], "cache": cfg["cache"]}
+        return Loader(source.folder, source.manifest, "train", threads=cfg["workers"], **order, **shared)
+
+    def _network(self, member: _Member, task: Any) -> Network:
+        from mlspatial.models.zoo import ModelSpec, build
+        from mlspatial.registry.models import log_model
+        from mlspatial.tasks import head_layout
+        from mlspatial.train.loop import Network
+
+        cfg, manifest, run, report = member.cfg, self.source.manifest, member.run, self.report
+        layout = head_layout(manifest.schema)
+        spec = ModelSpec(
+            arch=cfg["arch"],
+            units=max(end for _, end in layout.values()),
+            head=layout,
+            supervised=tuple(task.parts),
+            input_size=cfg["input_size"],
+            statistics=manifest.statistics,
+            classes={latent.name: latent.categories for latent in manifest.schema if latent.categories},
         )
-    state.unlink(missing_ok=True)
-    shown = ", ".join(f"{key} {value:.3f}" for key, value in metrics.items())
-    say(f"train {cfg['task']} seed {cfg['seed']}: held-out {shown}")
+        logged_until = run.last_step("train/loss") if run and run.resumed else -1
+
+        def log(metrics: Mapping[str, float], step: int) -> None:
+            if run and step > logged_until:
+                run.log(metrics, step)
+
+        def evaluated(module: Any, step: int, metrics: dict[str, float], checkpoint: bool) -> None:
+            if run and checkpoint:
+                run.flush()
+                facts = {key: cfg[key] for key in ("dataset", "task", "seed")}
+                dataset_id = manifest.dataset_id
+                record = log_model(run, module, spec, dataset_id=dataset_id, step=step, metrics=metrics, **facts)
+                run.set_tags({MODEL_ID: record.model_id})
+            if report:
+                report(step, metrics)
+
+        if run:
+            run.log_dataset(manifest, self.source.folder, "training")
+        module = build(spec, seed=cfg["seed"], init=cfg["init"])
+        return Network(member.name, module, spec, task, cfg["seed"], log, evaluated, member.state)

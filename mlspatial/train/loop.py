@@ -1,12 +1,17 @@
-"""One visible training loop. It receives `log` and `keep` and knows nothing of where they lead."""
+"""One visible training loop for one network or for several that see the same batches.
+
+It receives `log` and `keep` and knows nothing of where they lead. Networks that are trained together share reading,
+decoding and moving the images; each has its own weights, optimiser and random draws, so that it ends with the very
+weights it would have had alone.
+"""
 
 from __future__ import annotations
 
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,154 +20,276 @@ import torch
 from torch import nn
 
 from mlspatial.core.errors import BadValue, UserError
-from mlspatial.data.loader import Batch, Loader
+from mlspatial.data.loader import Loader, Source
 from mlspatial.models.zoo import ModelSpec, to_input
 from mlspatial.tasks import Task
+from mlspatial.train.augment import AUGMENTATIONS
+from mlspatial.train.ranks import ALONE, Group
 
 Log = Callable[[Mapping[str, float], int], None]
-PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
+Evaluated = Callable[[nn.Module, int, dict[str, float], bool], None]
+PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+SAVING_SHARE = 0.02  # of the time may go into saving states to go on from
 
 
 @dataclass(frozen=True)
 class Settings:
-    """lr: Adam's learning rate; batches: number of steps; checkpoints: steps after which the model is kept and
-    evaluated (the last one always is); save_every: seconds between resume points; precision: of the forward pass."""
+    """What all networks of a loop share.
+
+    batches: number of steps; lr, weight_decay: Adam's; checkpoints: steps after which a network is evaluated and kept
+    (the last one always is); evaluations: steps after which it is only evaluated; precision: of the forward pass;
+    augment: a name in AUGMENTATIONS; augment_seed: of its draws; save_every: least seconds between two states to go on
+    from.
+    """
 
     batches: int
     lr: float = 1e-3  # Xie et al. 2025
+    weight_decay: float = 0.0
     checkpoints: tuple[int, ...] = ()
+    evaluations: tuple[int, ...] = ()
+    precision: str = "float32"
+    augment: str = "none"
+    augment_seed: int = 0
+    compile: bool = False
+    deterministic: bool = False
     log_every: int = 10
     save_every: float = 20.0
-    precision: str = "float32"
 
     def check(self) -> None:
         if self.batches < 0:
             raise BadValue("batches", self.batches, "must be 0 (untrained) or more")
         if not 0 < self.lr < 10:
             raise BadValue("lr", self.lr, "must be above 0 and below 10")
+        if not 0 <= self.weight_decay < 10:
+            raise BadValue("weight_decay", self.weight_decay, "must be 0 or more and below 10")
         if self.precision not in PRECISIONS:
             raise BadValue("precision", self.precision, f"must be one of {', '.join(PRECISIONS)}")
-        if bad := [step for step in self.checkpoints if not 0 <= step <= self.batches]:
-            raise BadValue("checkpoints", bad[0], f"must lie between 0 and batches={self.batches}")
+        for name, steps in (("checkpoints", self.checkpoints), ("evaluations", self.evaluations)):
+            if bad := [step for step in steps if not 0 <= step <= self.batches]:
+                raise BadValue(name, bad[0], f"must lie between 0 and batches={self.batches}")
+        _ = AUGMENTATIONS[self.augment]
 
     @property
     def stops(self) -> tuple[int, ...]:
-        return tuple(sorted({*self.checkpoints, self.batches}))
+        return tuple(sorted({*self.checkpoints, *self.evaluations, self.batches}))
+
+    def keeps(self, step: int) -> bool:
+        return step in (*self.checkpoints, self.batches)
 
 
 class Diverged(Exception):
     """The loss is no longer finite."""
 
 
+@dataclass
+class Network:
+    """One network in training and where its results go.
+
+    log(metrics, step): training loss and speed as they come, held-out metrics as evaluated; evaluated(module, step,
+    metrics, checkpoint): called after every evaluation, checkpoint says whether to keep the module; state_file: what
+    to go on from after a kill, written atomically; failed: why it was given up, if it was; metrics: of the last
+    evaluation; seed: of what the module draws itself (dropout), with the number of the step, so that neither a stop
+    nor other networks change the draws.
+    """
+
+    name: str
+    module: nn.Module
+    spec: ModelSpec
+    task: Task
+    seed: int
+    log: Log
+    evaluated: Evaluated
+    state_file: Path
+    step: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    failed: Diverged | None = None
+
+    def start(self, settings: Settings, group: Group) -> None:
+        """Move to the device, make the optimiser, go on from the saved state if there is one."""
+        self.module.to(device=group.device, memory_format=torch.channels_last)
+        self.optimizer = torch.optim.Adam(
+            self.module.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True
+        )
+        self.scaler = torch.amp.GradScaler(group.device.split(":")[0], enabled=settings.precision == "float16")
+        if self.state_file.is_file():
+            state: dict[str, Any] = torch.load(self.state_file, weights_only=True, map_location=group.device)
+            self.module.load_state_dict(state["module"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.scaler.load_state_dict(state["scaler"])
+            self.step, self.metrics = state["step"], state["metrics"]
+        self.group = group
+        forward = group.wrap(self.module)
+        self.forward = torch.compile(forward) if settings.compile else forward
+        self._losses: list[torch.Tensor] = []
+
+    def save(self) -> None:
+        self.state_file.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.state_file.with_name(f".{self.state_file.name}.{os.getpid()}")
+        state = {
+            "module": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "step": self.step,
+            "metrics": self.metrics,
+        }
+        torch.save(state, partial)
+        partial.replace(self.state_file)
+
+    def descend(self, images: torch.Tensor, columns: Mapping[str, torch.Tensor], precision: str) -> None:
+        """One step of gradient descent on a normalised batch."""
+        dtype = PRECISIONS[precision]
+        torch.manual_seed((self.seed << 32) + self.step)
+        with torch.autocast(images.device.type, dtype=dtype, enabled=dtype is not None):
+            outputs = self.forward(images)
+        loss = self.task.loss(outputs.float(), columns)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.step += 1
+        self._losses.append(loss.detach())
+
+    def loss(self) -> float:
+        """The loss of the last step. Raises Diverged when it or one since the last question was not finite.
+
+        Asking makes a GPU finish its work, so it is asked now and then only; nothing is kept or saved in between.
+        """
+        losses = self.group.mean(torch.stack(self._losses)).tolist()
+        first = self.step - len(losses) + 1
+        self._losses.clear()
+        for number, value in enumerate(losses, first):
+            if not math.isfinite(value):
+                raise Diverged(f"{self.name}, batch {number}: the loss is {value}; try a smaller lr")
+        return losses[-1]
+
+
 def train(
-    module: nn.Module,
-    spec: ModelSpec,
-    task: Task,
-    training: Loader,
+    networks: Sequence[Network],
+    training: Source,
     heldout: Loader,
     settings: Settings,
     *,
-    device: str,
-    log: Log,
-    keep: Callable[[nn.Module, int, dict[str, float]], None],
-    resume_file: Path,
+    group: Group = ALONE,
     progress: Callable[[int, float], None] | None = None,
-) -> dict[str, float]:
-    """Train until settings.batches; return the held-out metrics of the last step.
+    gave_up: Callable[[Network], None] | None = None,
+) -> None:
+    """Train every network until settings.batches; their `metrics` then hold those of the last step.
 
-    log(metrics, step): training loss and speed as they come, held-out metrics at every checkpoint;
-    keep(module, step, metrics): called at every checkpoint; resume_file: the state to go on from after a kill,
-    written atomically and deleted at the end; progress(step, loss): called at every step.
-    Raises Diverged with the batch number when the loss is not finite; the last kept model stays.
+    All networks take the same input. progress(step, mean loss): called at every look at the losses, which is every
+    step on a CPU. A network whose loss is not finite gets `failed`, gave_up is called, and the others go on; its last
+    kept model stays.
     """
     settings.check()
-    module.to(device=device, memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(module.parameters(), lr=settings.lr, fused=True)
-    step, metrics = _resume(resume_file, module, optimizer)
-
-    def checkpoint() -> None:
-        nonlocal metrics
-        metrics = evaluate(module, spec, task, heldout, device)
-        log({f"heldout/{name}": value for name, value in metrics.items()}, step)
-        keep(module, step, metrics)
+    _set_mode(settings, group.device)
+    for network in networks:
+        network.start(settings, group)
+    augment = AUGMENTATIONS[settings.augment]
+    look_every = 1 if group.device == "cpu" else settings.log_every
+    step = min(network.step for network in networks)
+    alive = list(networks)
 
     if step == 0 and 0 in settings.stops:
-        checkpoint()
+        _evaluate([network for network in alive if network.step == 0], heldout, settings, group)
     saved = mark = time.monotonic()
-    waited, marked_step = 0.0, step
+    waited, marked, saving = 0.0, step, 0.0
     batches = training.endless(step) if step < settings.batches else iter(())
-    module.train()
-    while step < settings.batches:
+    for network in alive:
+        network.module.train()
+    while step < settings.batches and alive:
         before = time.monotonic()
         batch = next(batches)
         waited += time.monotonic() - before
 
-        loss = step_once(module, spec, task, optimizer, batch, device, settings.precision)
+        columns = to_tensors(batch.columns, group.device)
+        images = augment(torch.as_tensor(batch.images).to(group.device, non_blocking=True), settings.augment_seed, step)
+        images = to_input(images, alive[0].spec)
+        stepping = [network for network in alive if network.step == step]  # after a kill some may be ahead
+        for network in stepping:
+            network.descend(images, columns, settings.precision)
         step += 1
-        if not math.isfinite(loss):
-            raise Diverged(f"batch {step}: the loss is {loss}; try a smaller lr than {settings.lr}")
-        if progress:
-            progress(step, loss)
 
+        stop = step in settings.stops
+        save = stop or time.monotonic() - saved > max(settings.save_every, saving / SAVING_SHARE)
+        if not (stop or save or step % look_every == 0 or step % settings.log_every == 0):
+            continue
+        losses: dict[str, float] = {}
+        for network in stepping:
+            try:
+                losses[network.name] = network.loss()
+            except Diverged as error:
+                network.failed = error
+                alive.remove(network)
+                if gave_up:
+                    gave_up(network)
+        stepping = [network for network in stepping if network.failed is None]
+        if progress:
+            progress(step, float(np.mean(list(losses.values()))) if losses else math.nan)
         if step % settings.log_every == 0 or step == settings.batches:
             now = time.monotonic()
-            images = (step - marked_step) * training.batch_size
-            speed = {"images_per_s": images / (now - mark), "waiting_for_data": waited / (now - mark)}
-            log({"train/loss": loss, **speed}, step)
-            mark, waited, marked_step = now, 0.0, step
-        if step in settings.stops:
-            checkpoint()
-            module.train()
-        if step in settings.stops or time.monotonic() - saved > settings.save_every:
-            _save(resume_file, module, optimizer, step, metrics)
+            speed = {
+                "images_per_s": (step - marked) * training.batch_size / (now - mark),
+                "waiting_for_data": waited / (now - mark),
+            }
+            for network in stepping:
+                network.log({"train/loss": losses[network.name], **speed}, step)
+            mark, waited, marked = now, 0.0, step
+        if stop:
+            _evaluate(stepping, heldout, settings, group)
+        if save:
+            before = time.monotonic()
+            if group.first:
+                for network in stepping:
+                    network.save()
             saved = time.monotonic()
-    return metrics
+            saving = saved - before
 
 
-def step_once(
-    module: nn.Module,
-    spec: ModelSpec,
-    task: Task,
-    optimizer: torch.optim.Optimizer,
-    batch: Batch,
-    device: str,
-    precision: str,
-) -> float:
-    """One step of gradient descent. Returns the loss of the batch before the step."""
-    images = to_input(torch.from_numpy(batch.images).to(device, non_blocking=True), spec)
-    columns = to_tensors(batch.columns, device)
-    with torch.autocast(device.split(":")[0], dtype=PRECISIONS[precision], enabled=PRECISIONS[precision] is not None):
-        outputs = module(images)
-    loss = task.loss(outputs.float(), columns)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
-    return loss.item()
+def _evaluate(networks: Sequence[Network], heldout: Loader, settings: Settings, group: Group) -> None:
+    """Evaluate networks and hand them over; rank 0 does it and the others wait at the next gradient."""
+    if group.first and networks:
+        found = evaluate([(n.module, n.spec, n.task) for n in networks], heldout, group.device)
+        for network, metrics in zip(networks, found, strict=True):
+            network.metrics = metrics
+            network.log({f"heldout/{name}": value for name, value in metrics.items()}, network.step)
+            network.evaluated(network.module, network.step, metrics, settings.keeps(network.step))
+    for network in networks:
+        network.module.train()
 
 
 @torch.inference_mode()
-def evaluate(module: nn.Module, spec: ModelSpec, task: Task, heldout: Loader, device: str) -> dict[str, float]:
-    """The task's metrics over the whole split of a loader. The module is left in evaluation mode."""
-    module.eval()
-    outputs: list[torch.Tensor] = []
+def evaluate(
+    networks: Sequence[tuple[nn.Module, ModelSpec, Task]], heldout: Loader, device: str
+) -> list[dict[str, float]]:
+    """Each task's metrics over the whole split of a loader, read once. The modules are left in evaluation mode."""
+    outputs: list[list[torch.Tensor]] = [[] for _ in networks]
     columns: dict[str, list[torch.Tensor]] = {}
+    for module, _, _ in networks:
+        module.eval()
     for batch in heldout.once():
-        outputs.append(module(to_input(torch.from_numpy(batch.images).to(device), spec)).float().cpu())
+        images = to_input(torch.as_tensor(batch.images).to(device), networks[0][1])
+        for (module, _, _), collected in zip(networks, outputs, strict=True):
+            collected.append(module(images).float().cpu())
         for name, values in to_tensors(batch.columns, "cpu").items():
             columns.setdefault(name, []).append(values)
-    return task.metrics(torch.cat(outputs), {name: torch.cat(values) for name, values in columns.items()})
+    whole = {name: torch.cat(values) for name, values in columns.items()}
+    return [
+        task.metrics(torch.cat(collected), whole) for (_, _, task), collected in zip(networks, outputs, strict=True)
+    ]
 
 
-def to_tensors(columns: Mapping[str, np.ndarray], device: str) -> dict[str, torch.Tensor]:
-    return {name: torch.from_numpy(np.array(values)).to(device) for name, values in columns.items()}
+def to_tensors(columns: Mapping[str, Any], device: str) -> dict[str, torch.Tensor]:
+    return {
+        name: torch.as_tensor(np.array(values) if isinstance(values, np.ndarray) else values).to(device)
+        for name, values in columns.items()
+    }
 
 
-def parse_steps(text: str) -> tuple[int, ...]:
-    """'100,1000' -> (100, 1000). Raises BadValue."""
+def parse_steps(name: str, text: str) -> tuple[int, ...]:
+    """'100,1000' -> (100, 1000). Raises BadValue that names the parameter."""
     try:
         return tuple(sorted({int(part) for part in text.split(",") if part.strip()}))
     except ValueError:
-        raise BadValue("checkpoints", text, "must be a comma list of batch numbers, such as 100,1000") from None
+        raise BadValue(name, text, "must be a comma list of batch numbers, such as 100,1000") from None
 
 
 def choose_device(name: str) -> str:
@@ -176,19 +303,20 @@ def choose_device(name: str) -> str:
     return name
 
 
-def _save(path: Path, module: nn.Module, optimizer: Any, step: int, metrics: dict[str, float]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save(
-        {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "metrics": metrics}, partial
-    )
-    partial.replace(path)
+def slow_precision(precision: str, device: str) -> bool:
+    """Whether a precision is emulated: bfloat16 on a CPU without AVX512-BF16 or AMX takes twice the time of float32."""
+    if device != "cpu" or precision != "bfloat16":
+        return False
+    capability: dict[str, object] = dict(getattr(torch.cpu, "get_capabilities", dict)())
+    return not any(capability.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16", "amx_tile"))
 
 
-def _resume(path: Path, module: nn.Module, optimizer: Any) -> tuple[int, dict[str, float]]:
-    if not path.is_file():
-        return 0, {}
-    state: dict[str, Any] = torch.load(path, weights_only=True)
-    module.load_state_dict(state["module"])
-    optimizer.load_state_dict(state["optimizer"])
-    return state["step"], state["metrics"]
+def _set_mode(settings: Settings, device: str) -> None:
+    if settings.precision == "float16" and device == "cpu":
+        raise BadValue("precision", "float16", "is for GPUs; use bfloat16 or float32 on a CPU")
+    if device.startswith("cuda"):
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = not settings.deterministic
+        torch.backends.cudnn.benchmark = not settings.deterministic
+        if settings.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(settings.deterministic)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mlspatial.core.errors import DatasetError, UnknownName
+from mlspatial.core.errors import BadValue, DatasetError, UnknownName, UserError
 from mlspatial.core.hashing import content_id
 from mlspatial.core.latents import Latent, LatentSchema, spatial_schema
 from mlspatial.core.manifest import MANIFEST, Manifest, Shard
@@ -99,3 +100,8 @@ def test_score_without_a_ceiling_is_nan_and_unknown_words_are_refused() -> None:
         Score(0.4, 0.8, 0.01, 10, "pls25", "1", "r**2")
     with pytest.raises(ValueError, match="direction"):
         Score(0.4, 0.8, 0.01, 10, "pls25", "1", direction="up")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("error", [BadValue("size", 3, "too small"), UnknownName("task", "distanse", ["distance"])])
+def test_errors_come_back_from_worker_processes(error: UserError) -> None:
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,59 +15,77 @@ from mlspatial.core.manifest import Manifest
 from mlspatial.data.loader import Loader
 from mlspatial.models.zoo import ModelSpec, build, to_input
 from mlspatial.tasks import build_task, head_layout
-from mlspatial.train.loop import Diverged, Settings, choose_device, evaluate, parse_steps, train
+from mlspatial.train.augment import AUGMENTATIONS
+from mlspatial.train.loop import Diverged, Network, Settings, choose_device, evaluate, parse_steps, train
+from mlspatial.train.ranks import group_of
 
 
 class Bench:
-    """One training job on the small dataset whose calls are recorded."""
+    """One network on the small dataset whose calls are recorded."""
 
     def __init__(self, folder: Path, task: str, tmp_path: Path, seed: int = 0) -> None:
-        manifest = Manifest.load(folder)
-        self.task = build_task(task, manifest.schema, manifest.statistics)
-        layout = head_layout(manifest.schema)
+        self.manifest = Manifest.load(folder)
+        self.folder = folder
+        self.task = build_task(task, self.manifest.schema, self.manifest.statistics)
+        layout = head_layout(self.manifest.schema)
         units = max(end for _, end in layout.values())
         self.spec = ModelSpec("resnet18", units, layout, tuple(self.task.parts), 48)
         self.module = build(self.spec, seed=seed)
-        columns = self.task.columns
-        self.training = Loader(folder, manifest, "train", columns=columns, batch_size=16, seed=seed)
-        self.heldout = Loader(folder, manifest, "heldout", columns=columns, batch_size=64)
-        self.state = tmp_path / "state.pt"
+        self.state = tmp_path / f"{task}-{seed}.pt"
         self.logged: list[tuple[int, dict[str, float]]] = []
         self.kept: list[int] = []
-
-    def run(self, settings: Settings, stop_at: int | None = None) -> dict[str, float]:
-        def progress(step: int, loss: float) -> None:
-            if step == stop_at:
-                raise KeyboardInterrupt
-
-        return train(
+        self.network = Network(
+            f"{task} seed {seed}",
             self.module,
             self.spec,
             self.task,
-            self.training,
-            self.heldout,
-            settings,
-            device="cpu",
+            seed,
             log=lambda metrics, step: self.logged.append((step, dict(metrics))),
-            keep=lambda module, step, metrics: self.kept.append(step),
-            resume_file=self.state,
-            progress=progress,
+            evaluated=lambda module, step, metrics, checkpoint: self.kept.append(step) if checkpoint else None,
+            state_file=self.state,
         )
+
+    @property
+    def training(self) -> Loader:
+        return Loader(self.folder, self.manifest, "train", columns=self.task.columns, batch_size=16)
+
+    def run(self, settings: Settings, stop_at: int | None = None) -> dict[str, float]:
+        together([self], settings, stop_at)
+        if self.network.failed:
+            raise self.network.failed
+        return self.network.metrics
+
+
+def together(benches: list[Bench], settings: Settings, stop_at: int | None = None) -> None:
+    def progress(step: int, loss: float) -> None:
+        if step == stop_at:
+            raise KeyboardInterrupt
+
+    first = benches[0]
+    columns = tuple(dict.fromkeys(column for bench in benches for column in bench.task.columns))
+    training = Loader(first.folder, first.manifest, "train", columns=columns, batch_size=16)
+    heldout = Loader(first.folder, first.manifest, "heldout", columns=columns, batch_size=64)
+    train([bench.network for bench in benches], training, heldout, settings, progress=progress)
+
+
+def same_weights(one: torch.nn.Module, two: torch.nn.Module) -> bool:
+    pairs = zip(one.state_dict().values(), two.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
 
 
 def test_it_learns_the_distance(small_dataset: Path, tmp_path: Path) -> None:
     bench = Bench(small_dataset, "distance", tmp_path)
-    before = evaluate(bench.module, bench.spec, bench.task, bench.training, "cpu")["loss"]
+    before = evaluate([(bench.module, bench.spec, bench.task)], bench.training, "cpu")[0]["loss"]
     bench.run(Settings(batches=30))
-    after = evaluate(bench.module, bench.spec, bench.task, bench.training, "cpu")["loss"]
+    after = evaluate([(bench.module, bench.spec, bench.task)], bench.training, "cpu")[0]["loss"]
     assert after < 0.7 * before
 
 
 def test_checkpoints_are_kept_and_evaluated(small_dataset: Path, tmp_path: Path) -> None:
     bench = Bench(small_dataset, "category", tmp_path)
-    bench.run(Settings(batches=6, checkpoints=(0, 2, 4), log_every=3))
+    bench.run(Settings(batches=6, checkpoints=(0, 2, 4), evaluations=(1, 4), log_every=3))
     assert bench.kept == [0, 2, 4, 6]
-    assert [step for step, metrics in bench.logged if "heldout/category/top1" in metrics] == [0, 2, 4, 6]
+    assert [step for step, metrics in bench.logged if "heldout/category/top1" in metrics] == [0, 1, 2, 4, 6]
     assert [step for step, metrics in bench.logged if "train/loss" in metrics] == [3, 6]
     speeds = [metrics["images_per_s"] for _, metrics in bench.logged if "images_per_s" in metrics]
     assert all(speed > 0 for speed in speeds)
@@ -90,8 +111,73 @@ def test_after_a_stop_the_weights_are_those_of_an_undisturbed_run(small_dataset:
             stopped.run(settings, stop_at=stop)
     resumed = Bench(small_dataset, "translation", tmp_path / "b", seed=0)
     resumed.run(settings)
-    for (name, one), two in zip(whole.module.state_dict().items(), resumed.module.state_dict().values(), strict=True):
-        assert torch.equal(one, two), name
+    assert same_weights(whole.module, resumed.module)
+
+
+def test_networks_trained_together_equal_networks_trained_alone(small_dataset: Path, tmp_path: Path) -> None:
+    settings = Settings(batches=4, checkpoints=(2,), augment="colour")
+    jobs = [("distance", 0), ("category", 0), ("distance", 1)]
+    (tmp_path / "alone").mkdir()
+    alone = [Bench(small_dataset, task, tmp_path / "alone", seed) for task, seed in jobs]
+    for bench in alone:
+        bench.run(settings)
+    group = [Bench(small_dataset, task, tmp_path, seed) for task, seed in jobs]
+    with pytest.raises(KeyboardInterrupt):
+        together(group, settings, stop_at=3)
+    for bench in group[1:]:
+        bench.state.unlink()  # as if the kill had come between two saves
+    again = [Bench(small_dataset, task, tmp_path, seed) for task, seed in jobs]
+    together(again, settings)
+    for one, other in zip(alone, again, strict=True):
+        assert same_weights(one.module, other.module)
+        assert one.network.metrics == other.network.metrics
+    assert [bench.kept for bench in again] == [[4], [2, 4], [2, 4]]
+
+
+def test_one_that_diverges_does_not_stop_the_others(small_dataset: Path, tmp_path: Path) -> None:
+    good, bad = Bench(small_dataset, "distance", tmp_path), Bench(small_dataset, "category", tmp_path)
+    with torch.no_grad():
+        bad.module.fc.weight.fill_(float("nan"))
+    together([bad, good], Settings(batches=3))
+    assert "category seed 0, batch 1: the loss is nan" in str(bad.network.failed)
+    assert bad.kept == [] and good.kept == [3] and good.network.failed is None
+
+
+def rank(number: int, folder: Path, out: Path, port: int) -> None:
+    """One of two processes that train together."""
+    os.environ |= {"WORLD_SIZE": "2", "RANK": str(number), "LOCAL_RANK": str(number)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+    with group_of("cpu") as group:
+        bench = Bench(folder, "distance", out)
+        shared = {"columns": bench.task.columns, "batch_size": 16}
+        training = Loader(folder, bench.manifest, "train", rank=number, world=2, **shared)
+        heldout = Loader(folder, bench.manifest, "heldout", **shared)
+        train([bench.network], training, heldout, Settings(batches=3, save_every=0.0), group=group)
+        torch.save({"weights": bench.module.state_dict(), "kept": bench.kept}, out / f"rank{number}.pt")
+
+
+def test_two_processes_share_every_batch(small_dataset: Path, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(rank, (small_dataset, tmp_path, port), nprocs=2)
+    one, two = (torch.load(tmp_path / f"rank{number}.pt", weights_only=True) for number in (0, 1))
+    parameters = dict(Bench(small_dataset, "distance", tmp_path).module.named_parameters())
+    assert all(torch.equal(one["weights"][name], two["weights"][name]) for name in parameters)
+    assert any(not torch.equal(one["weights"][name], value) for name, value in parameters.items())
+    assert one["kept"] == [3] and two["kept"] == []
+
+
+def test_colours_change_and_nothing_else(small_dataset: Path) -> None:
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8))
+    changed = AUGMENTATIONS["colour"](images, 3, 7)
+    assert changed.shape == images.shape and changed.dtype == torch.uint8 and not torch.equal(changed, images)
+    assert torch.equal(changed, AUGMENTATIONS["colour"](images, 3, 7))
+    assert not torch.equal(changed, AUGMENTATIONS["colour"](images, 3, 8))
+    grey = torch.full((2, 4, 4, 3), 100, dtype=torch.uint8)
+    assert (AUGMENTATIONS["colour"](grey, 0, 0).float().std((1, 2, 3)) == 0).all()  # grey stays grey and even
+    assert AUGMENTATIONS["none"](images, 3, 7) is images
 
 
 def test_different_seeds_differ(small_dataset: Path) -> None:
@@ -105,12 +191,11 @@ def test_different_seeds_differ(small_dataset: Path) -> None:
 
 def test_a_loss_that_is_not_finite_stops_with_the_batch(small_dataset: Path, tmp_path: Path) -> None:
     bench = Bench(small_dataset, "distance", tmp_path)
-    bench.run(Settings(batches=1))
     with torch.no_grad():
         bench.module.fc.weight[0, 0] = float("nan")
-    bench.state.unlink()
     with pytest.raises(Diverged, match="batch 1: the loss is nan"):
         bench.run(Settings(batches=3))
+    assert not bench.state.exists() and not bench.kept
 
 
 def test_bfloat16_is_close_to_float32(small_dataset: Path, tmp_path: Path) -> None:
@@ -146,9 +231,9 @@ def test_settings_that_cannot_be_meant(settings: Settings, words: str) -> None:
 
 
 def test_parameters_as_text() -> None:
-    assert parse_steps("100, 20,,20") == (20, 100)
+    assert parse_steps("checkpoints", "100, 20,,20") == (20, 100)
     with pytest.raises(BadValue, match="comma list"):
-        parse_steps("1k")
+        parse_steps("checkpoints", "1k")
     assert choose_device("cpu") == "cpu"
     with pytest.raises(BadValue, match="device=tpu"):
         choose_device("tpu")

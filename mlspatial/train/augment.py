@@ -1,0 +1,35 @@
+"""Changes of colour that leave every latent as it is. Off by default: the published networks saw images unchanged."""
+
+from __future__ import annotations
+
+import torch
+
+from mlspatial.core.plugins import Plugins
+
+STRENGTH = 0.4  # of brightness, contrast and saturation: factors from 0.6 to 1.4
+GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+AUGMENTATIONS: Plugins = Plugins("augment")
+
+
+@AUGMENTATIONS.register("none")
+def none(images: torch.Tensor, seed: int, number: int) -> torch.Tensor:
+    """images unchanged."""
+    return images
+
+
+@AUGMENTATIONS.register("colour")
+def colour(images: torch.Tensor, seed: int, number: int) -> torch.Tensor:
+    """(b, h, w, 3) uint8 -> the same, brightness, contrast and saturation of every image changed by chance.
+
+    seed, number: of the run and of the batch; they alone decide the draws.
+    """
+    draws = torch.Generator().manual_seed((seed << 32) + number)
+    factors = 1.0 + STRENGTH * (2.0 * torch.rand((3, len(images), 1, 1, 1), generator=draws) - 1.0)
+    brightness, contrast, saturation = factors.to(images.device)
+    pixels = images.float() * brightness
+    weights = torch.tensor(GREY, device=images.device)
+    grey = (pixels * weights).sum(-1, keepdim=True)
+    pixels = grey + saturation * (pixels - grey)
+    mean = grey.mean((1, 2, 3), keepdim=True)
+    return (mean + contrast * (pixels - mean)).round_().clamp_(0, 255).to(torch.uint8)

@@ -1,0 +1,194 @@
+"""Training a ResNet-18 on 64 px images: next to a plain loop, several networks at once, and what logging costs.
+
+    python -m speed.train [--quick] [--device cuda]
+
+- plain: torchvision's way (ImageFolder, DataLoader with two workers, ToTensor, Normalize, Adam, nothing else) on the
+  same images and the same number of threads; ours in float32 and, where the processor can, in bfloat16;
+- together: six networks in one process next to the same six one after the other, from a dataset (`shards`) and from
+  the renderer (`live`), where making the images is most of the work;
+- logging: the share of a run's time that goes into the tracking database (1,000 batches; 40 with --quick).
+All times are wall-clock, in turns in one process. `error` is the largest difference of the weights of networks trained
+together and alone, which has to be 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mlspatial.core.manifest import Manifest
+from mlspatial.data.loader import Loader
+from mlspatial.models.zoo import IMAGENET_MEAN, IMAGENET_SD, ModelSpec, build
+from mlspatial.render.live import live_source
+from mlspatial.render.write import Recipe, render_dataset
+from mlspatial.tasks import build_task, head_layout
+from mlspatial.train.loop import Network, Settings, train
+from speed.common import peak_mib, report
+
+SIZE, BATCH = 64, 64
+TASKS = ("distance", "translation", "rotation", "category", "distance+translation", "all")
+CATEGORIES = ("chair", "apple", "teakettle", "hammer")
+
+
+def dataset(folder: Path, images: int) -> Manifest:
+    recipe = Recipe(images, 100, SIZE, 0, CATEGORIES, environments="procedural:meadow,street")
+    return render_dataset(recipe, folder, "speed")
+
+
+def network(manifest: Manifest, task: str, state: Path, log: Callable[..., None] | None = None) -> Network:
+    made = build_task(task, manifest.schema, manifest.statistics)
+    layout = head_layout(manifest.schema)
+    spec = ModelSpec("resnet18", max(end for _, end in layout.values()), layout, tuple(made.parts), SIZE)
+    return Network(
+        task, build(spec, seed=0), spec, made, 0, log or (lambda *_: None), lambda *_: None, state / f"{task}.pt"
+    )
+
+
+def run(
+    networks: Sequence[Network], folder: Path, manifest: Manifest, batches: int, *, live: bool = False,
+    precision: str = "float32",
+) -> float:  # fmt: skip
+    """Seconds of a training without its first batch, the evaluation at its end and the processes' start."""
+    columns = tuple(dict.fromkeys(column for n in networks for column in n.task.columns))
+    shared: dict[str, Any] = {"columns": columns, "batch_size": BATCH}
+    source = live_source(manifest, workers=2, **shared) if live else Loader(folder, manifest, "train", **shared)
+    heldout = Loader(folder, manifest, "heldout", **shared, fraction=0.1)
+    times: list[float] = []
+    settings = Settings(batches, save_every=1e9, precision=precision)
+    train(networks, source, heldout, settings, progress=lambda *_: times.append(time.monotonic()))
+    return (times[-1] - times[0]) / (len(times) - 1) * batches
+
+
+def plain(folder: Path, manifest: Manifest, batches: int) -> float:
+    """The loop that everybody writes first, on the same JPEG bytes as files."""
+    from torch.utils.data import DataLoader
+    from torchvision.datasets import ImageFolder
+    from torchvision.transforms import Compose, Normalize, ToTensor
+
+    images = ImageFolder(str(folder), Compose([ToTensor(), Normalize(IMAGENET_MEAN, IMAGENET_SD)]))
+    loader = DataLoader(images, BATCH, shuffle=True, num_workers=2, drop_last=True)
+    model = network(manifest, "category", folder).module
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    model.train()
+    done, start = 0, 0.0
+    while True:
+        for pixels, labels in loader:
+            loss = torch.nn.functional.cross_entropy(model(pixels)[:, : len(CATEGORIES)], labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss.item()
+            done += 1
+            if done == 1:
+                start = time.monotonic()
+            if done == batches:
+                return (time.monotonic() - start) / (batches - 1) * batches
+
+
+def as_files(folder: Path, manifest: Manifest, out: Path) -> Path:
+    """The training images as out/CATEGORY/N.jpg."""
+    import pyarrow.parquet as pq
+
+    for shard in manifest.shards("train"):
+        table = pq.read_table(folder / shard.file, columns=["stimulus_id", "image", "category"])
+        for row in table.to_pylist():
+            target = out / row["category"] / f"{row['stimulus_id']}.jpg"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(row["image"])
+    return out
+
+
+def line(case: str, name: str, ours: float, theirs: float, images: int, error: float | None = None) -> dict:
+    return {
+        "case": case,
+        "ours": round(images / ours, 1),
+        "alternative": round(images / theirs, 1),
+        "unit": "images per second",
+        "alternative_name": name,
+        "ratio": round(theirs / ours, 2),
+        "error": error,
+        "peak_mib": peak_mib(),
+        "n": images,
+    }
+
+
+def compare_plain(folder: Path, manifest: Manifest, work: Path, batches: int) -> list[dict]:
+    files = as_files(folder, manifest, work / "files")
+    theirs = plain(files, manifest, batches)
+    lines = []
+    for precision in ("float32", "bfloat16"):
+        ours = run([network(manifest, "category", work)], folder, manifest, batches, precision=precision)
+        (work / "category.pt").unlink()
+        name = "ImageFolder + DataLoader, 2 workers, Adam, float32"
+        lines.append(line(f"train_{SIZE}px_{precision}", name, ours, theirs, batches * BATCH))
+    return lines
+
+
+def compare_together(folder: Path, manifest: Manifest, work: Path, batches: int, live: bool) -> dict:
+    """Six networks at once and in turns; the batches of the two ways are the same."""
+    (work / "alone").mkdir(exist_ok=True)
+    alone = [network(manifest, task, work / "alone") for task in TASKS]
+    separately = sum(run([n], folder, manifest, batches, live=live) for n in alone)
+    group = [network(manifest, task, work) for task in TASKS]
+    together = run(group, folder, manifest, batches, live=live)
+    error = max(
+        float((a - b).abs().max())
+        for one, other in zip(alone, group, strict=True)
+        for a, b in zip(one.module.parameters(), other.module.parameters(), strict=True)
+    )
+    for state in work.rglob("*.pt"):
+        state.unlink()
+    images = len(TASKS) * batches * BATCH
+    name = "six runs of one network"
+    return line(f"six_networks_{'live' if live else 'shards'}", name, together, separately, images, error)
+
+
+def logging_share(folder: Path, manifest: Manifest, work: Path, batches: int) -> dict:
+    """Time inside the tracking database over the time of the run."""
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{work}/mlflow.db"
+    os.environ["MLSPATIAL_CACHE"] = str(work / "cache")
+    from mlspatial.registry import runs
+
+    spent = 0.0
+    spec = runs.Spec("train", 0, {}, {"task": "speed"})
+    with runs.open_run(spec, name="speed") as open_run:
+
+        def log(metrics: Any, step: int) -> None:
+            nonlocal spent
+            start = time.monotonic()
+            open_run.log(metrics, step)
+            spent += time.monotonic() - start
+
+        start = time.monotonic()
+        run([network(manifest, "distance", work, log)], folder, manifest, batches)
+        whole = time.monotonic() - start
+        before = time.monotonic()
+        open_run.flush()
+        spent += time.monotonic() - before
+    found = line("logging", "the same without logging", whole, whole - spent, batches * BATCH)
+    return {**found, "ratio": round(1 - spent / whole, 4), "share_of_time": round(spent / whole, 5)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="under 50 seconds")
+    options = parser.parse_args()
+    batches = 6 if options.quick else 40
+    with tempfile.TemporaryDirectory() as made:
+        work = Path(made)
+        folder = work / "data"
+        manifest = dataset(folder, 640 if options.quick else 4000)
+        report(compare_plain(folder, manifest, work, batches))
+        report([compare_together(folder, manifest, work, max(batches // 3, 3), live) for live in (True, False)])
+        report([logging_share(folder, manifest, work, 40 if options.quick else 1000)])
+
+
+if __name__ == "__main__":
+    main()
