@@ -42,12 +42,11 @@ def extract(
     spec: ModelSpec,
     stimuli: Stimuli,
     layers: Sequence[str],
-    sink: Sink,
-    *,
+    *sinks: Sink,
     batch_size: int = 64,
     progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Run all stimuli through the network once and hand every layer's flattened output to the sink.
+    """Run all stimuli through the network once and hand every layer's flattened output to every sink.
 
     A module that is called several times in one pass (a ResNet block's one ReLU) counts with its last call. The
     network is put into evaluation mode. Raises UnknownName for a layer that does not exist and UserError for
@@ -66,7 +65,8 @@ def extract(
                 values = outputs[layer].float().flatten(1)
                 if not torch.isfinite(values).all():
                     raise UserError(f"layer {layer} gives values that are not finite for stimuli from number {first}")
-                sink.add(layer, values)
+                for sink in sinks:
+                    sink.add(layer, values)
             if progress:
                 progress(len(images))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import time
 import warnings
@@ -14,18 +15,25 @@ from typing import Any
 
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.core.names import DATASET_ID, MODEL_ID
-from mlspatial.models.zoo import ModelSpec, build
+from mlspatial.models import external
+from mlspatial.models.external import load_folder
+from mlspatial.models.zoo import ModelSpec
 from mlspatial.registry import runs
 from mlspatial.registry.store import client
 
 FIELDS = ("task", "seed", "arch", "dataset", "study", "step")
 REQUIREMENTS = ["mlspatial", "torch", "torchvision", "safetensors"]
+NEXT_ADDRESS = re.compile(rf",\s*(?=(?:models|runs|{'|'.join(external.SCHEMES)}):)")  # paths may hold commas too
 PYFUNC = Path(__file__).with_name("pyfunc_model.py")
 
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """A registered network. uri: models:/m-..., which never moves; step: batches it was trained for."""
+    """A network. uri: models:/m-..., which never moves; step: batches it was trained for.
+
+    Of a network from outside the registry, uri is its selector, name the same for all seeds, version and run_id "",
+    step 0, task `untrained`, `imagenet`, what its spec says was trained, or `pretrained` when nobody says.
+    """
 
     uri: str
     name: str
@@ -46,7 +54,7 @@ class ModelRecord:
 
     def load(self) -> tuple[Any, ModelSpec]:
         """(nn.Module, ModelSpec); hooks work on the module. Raises UserError when the weights are damaged."""
-        return load_folder(self.folder)
+        return external.load_external(self.uri) if external.is_external(self.uri) else load_folder(self.folder)
 
 
 def registered_name(arch: str, dataset: str, task: str) -> str:
@@ -137,26 +145,6 @@ def save_folder(folder: Path, module: Any, spec: ModelSpec, run_id: str, logged_
         )
 
 
-def load_folder(folder: Path) -> tuple[Any, ModelSpec]:
-    """(nn.Module, ModelSpec) from a folder with weights.safetensors and spec.json.
-
-    Raises UserError when a file is missing or the weights are not those of the spec.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        spec = ModelSpec.from_json(json.loads((folder / "spec.json").read_text()))
-        weights = load_file(folder / "weights.safetensors")
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise UserError(f"model in {folder} cannot be read ({error}); train it again with force=true") from error
-    module = build(spec)
-    module.load_state_dict(weights)
-    if spec.with_weights(module).weights != spec.weights:
-        raise UserError(f"model in {folder}: the weights are not those of its spec; train it again with force=true")
-    return module.eval(), spec
-
-
 def ensure_registered(name: str) -> None:
     """Create the registered model of a name unless it is there already."""
     from mlflow.exceptions import MlflowException
@@ -173,11 +161,12 @@ def select(selector: str) -> list[ModelRecord]:
 
     'task=translation|distance,seed=0,arch=resnet18': fields task, seed, arch, dataset, study, step. Without step the
     last checkpoint of every run counts (untrained networks only when no task is named); step=all takes each of them.
-    Or one address: models:/NAME/VERSION, models:/NAME@alias, models:/m-..., runs:/ID/model (its last checkpoint).
+    Or addresses with commas between, in the order given: models:/NAME/VERSION, models:/NAME@alias, models:/m-...,
+    runs:/ID/model (its last checkpoint), torchvision:NAME, timm:NAME, file:PATH (see mlspatial.models.external).
     Raises UserError when nothing matches, with the nearest values that exist.
     """
     if ":" in selector.split("=")[0]:
-        return [_by_uri(selector)]
+        return list(dict.fromkeys(_by_address(part.strip()) for part in NEXT_ADDRESS.split(selector)))
     wanted = _parse(selector)
     records = _of_finished_runs(_versions(""))
     if not records:
@@ -201,6 +190,14 @@ def select(selector: str) -> list[ModelRecord]:
     return sorted(records, key=lambda r: (r.name, r.seed, r.step, r.run_id))
 
 
+def load(selector: str) -> tuple[Any, ModelSpec]:
+    """(nn.Module, ModelSpec) of the one network that a selector names; raises BadValue when it names several."""
+    records = select(selector)
+    if len(records) != 1:
+        raise BadValue("models", selector, f"names {len(records)} networks, not one; add fields, or its address")
+    return records[0].load()
+
+
 def _parse(selector: str) -> dict[str, tuple[str, ...]]:
     wanted = {}
     for clause in filter(None, (part.strip() for part in selector.split(","))):
@@ -219,9 +216,28 @@ def _field_values(records: Iterable[ModelRecord], field: str) -> dict[str, set[s
     return {record.uri: studies.get(record.run_id, set()) for record in records}
 
 
-def _by_uri(uri: str) -> ModelRecord:
+def _external(selector: str) -> ModelRecord:
+    asked, spec = external.parse_selector(selector), external.external_spec(selector)
+    task = "untrained" if asked.seed is not None else "+".join(spec.supervised) or "pretrained"
+    return ModelRecord(
+        uri=selector,
+        name=asked.title,
+        version="",
+        model_id=spec.model_id,
+        run_id="",
+        arch=spec.arch,
+        dataset="imagenet1k" if task == "imagenet" else "",
+        task=task,
+        seed=asked.seed or 0,
+        step=0,
+    )
+
+
+def _by_address(uri: str) -> ModelRecord:
     from mlflow.exceptions import MlflowException
 
+    if external.is_external(uri):
+        return _external(uri)
     scheme, _, rest = uri.partition(":/")
     try:
         if scheme == "models" and rest.startswith("m-"):
@@ -235,7 +251,10 @@ def _by_uri(uri: str) -> ModelRecord:
             found = sorted(_versions(f"run_id = '{rest.split('/')[0]}'"), key=lambda record: record.step)[-1:]
         else:
             raise BadValue(
-                "models", uri, "must be a selector, models:/NAME/VERSION, models:/NAME@alias or runs:/ID/model"
+                "models",
+                uri,
+                "must be a selector, models:/NAME/VERSION, models:/NAME@alias, runs:/ID/model, "
+                "torchvision:NAME, timm:NAME or file:PATH",
             )
     except MlflowException as error:
         raise UserError(f"models={uri}: {str(error).splitlines()[0]}") from error

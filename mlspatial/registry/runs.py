@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shutil
 import signal
 import socket
 import tempfile
@@ -17,6 +18,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -43,6 +45,10 @@ PARENTS_FILE = "parents.txt"
 
 class Terminated(BaseException):
     """SIGTERM arrived: the run ends KILLED and may be resumed."""
+
+
+class Stopped(Exception):
+    """The caller wants no more of a run: it ends KILLED and may be resumed."""
 
 
 class Run:
@@ -218,8 +224,8 @@ def _alive(run: Run) -> Iterator[None]:
         with _sigterm_raises():
             yield
         status, reason = "FINISHED", ""
-    except (KeyboardInterrupt, Terminated) as stopped:
-        status, reason = "KILLED", type(stopped).__name__
+    except (KeyboardInterrupt, Terminated, Stopped) as stopped:
+        status, reason = "KILLED", f"{type(stopped).__name__}: {stopped}".removesuffix(": ")
         raise
     except BaseException as error:
         status, reason = "FAILED", f"{type(error).__name__}: {error}"
@@ -246,7 +252,8 @@ def _sigterm_raises() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if signal.getsignal(signal.SIGTERM) is handler:  # several open runs may end in any order
+            signal.signal(signal.SIGTERM, before)
 
 
 def find(
@@ -281,6 +288,27 @@ def finished(spec: Spec) -> RunRecord | None:
 def download(run_id: str, artifact: str) -> Path:
     """A local path of one artifact of a run (a copy in a temporary folder when it is remote)."""
     return Path(client().download_artifacts(run_id, artifact, dst_path=tempfile.mkdtemp(prefix="mlspatial-")))
+
+
+def local(run_id: str, artifact: str) -> Path:
+    """A path at which one artifact of a run stays: where it lies, or a copy in the cache when it is remote."""
+    from mlflow.utils.file_utils import local_file_uri_to_path
+
+    root = _artifact_root(run_id)
+    if "://" not in root or root.startswith("file:"):
+        return Path(local_file_uri_to_path(root)) / artifact
+    target = cache_folder("artifacts", run_id) / artifact
+    if not target.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made = download(run_id, artifact)
+        shutil.move(made, target)
+        shutil.rmtree(made.parent, ignore_errors=True)
+    return target
+
+
+@lru_cache(maxsize=4096)
+def _artifact_root(run_id: str) -> str:
+    return str(client().get_run(run_id).info.artifact_uri)
 
 
 def mark_dead_runs() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import OrderedDict
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import torch
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.models.zoo import ARCHITECTURES, ModelSpec, build, to_input
 from mlspatial.registry import runs
-from mlspatial.registry.models import load_folder, log_model, select
+from mlspatial.registry.models import load, load_folder, log_model, select
 from mlspatial.registry.store import client
 
 
@@ -109,6 +110,37 @@ def test_selectors_that_match_nothing(filled: dict[str, str], selector: str, wor
 def test_an_empty_registry_says_what_to_do(registry: Path) -> None:
     with pytest.raises(UserError, match="holds no network yet"):
         select("task=distance")
+
+
+def test_networks_from_outside_are_selected_too(filled: dict[str, str], tmp_path: Path) -> None:
+    small = "torchvision:shufflenet_v2_x0_5"
+    first, second, third = select(f"{small}@random1,models:/tiny.small.translation/1, {small}@random")
+    assert (first.uri, first.name, first.arch) == (f"{small}@random1", f"{small}@random", small)
+    assert (first.task, first.dataset, first.seed, first.step) == ("untrained", "", 1, 0)
+    assert (first.version, first.run_id) == ("", "") and second.run_id == filled["t0"] and third.seed == 0
+    module, facts = first.load()
+    assert facts.model_id == first.model_id != third.model_id and not module.training
+    assert select(f"{small}@random1,{small}@random1") == [first]
+    folder = tmp_path / "copy, not the registry's"
+    shutil.copytree(second.folder, folder)
+    copy = select(f"file:{folder}")[0]
+    assert copy.model_id == second.model_id and copy.task == "translation" and copy.name == f"file:{folder}"
+    weights = tmp_path / "weights.pt"
+    torch.save(build(ModelSpec("tiny", 5, {}, (), 32), seed=0).state_dict(), weights)
+    assert select(f"file:{weights}?arch=tiny&input_size=32")[0].task == "pretrained"
+    torch.save(build(ModelSpec("tiny", 1000, {}, (), 32), seed=0).state_dict(), weights)
+    record = select(f"file:{weights}?arch=tiny")[0]
+    assert (record.task, record.dataset, record.arch) == ("imagenet", "imagenet1k", "tiny")
+    with pytest.raises(UserError, match="unknown torchvision network 'resnet19'; did you mean"):
+        select(f"{small}@random,torchvision:resnet19")
+
+
+def test_load_takes_a_selector_of_one_network(filled: dict[str, str]) -> None:
+    module, facts = load("task=translation,seed=1")
+    assert facts.model_id == select("task=translation,seed=1")[0].model_id and module.fc.bias[0] == 20
+    assert load("torchvision:shufflenet_v2_x0_5@random")[1].arch == "torchvision:shufflenet_v2_x0_5"
+    with pytest.raises(BadValue, match="names 2 networks, not one"):
+        load("task=translation")
 
 
 def test_a_loaded_network_computes_the_same_and_its_hooks_fire(registry: Path) -> None:

@@ -1,0 +1,125 @@
+"""What is kept of a layer: its Gram matrix, a random projection, or the activations themselves."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mlspatial.analysis.gram import Gram, PatternGram
+from mlspatial.analysis.projection import projection
+from mlspatial.analysis.rsa import condensed
+from mlspatial.core.errors import BadValue
+from mlspatial.models.spool import Spool
+
+PRECISIONS = {"float16": np.float16, "float32": np.float32}
+
+
+class Grams:
+    """Centred Gram matrices, packed (see analysis.gram.pack), of n stimuli.
+
+    Waiting activations lie in spools: in memory while they are small, in nameless files in `folder` when not.
+    """
+
+    def __init__(self, n: int, folder: Path, device: str = "cpu") -> None:
+        self.n, self.folder, self.device = n, folder, device
+        self._spools: dict[str, Spool] = {}
+
+    def add(self, layer: str, activations: torch.Tensor) -> None:
+        if layer not in self._spools:
+            self._spools[layer] = Spool(self.n, activations.shape[1], self.folder)
+        self._spools[layer].add(activations)
+
+    def pop(self, layer: str) -> np.ndarray:
+        """(n (n + 1) / 2,) float32 once all stimuli are in. Raises UserError for a layer that does not vary."""
+        spool, gram = self._spools.pop(layer), Gram(self.n)
+        for part in spool.chunks():
+            gram.add(part.to(self.device))
+        spool.close()
+        return gram.packed()
+
+
+class Patterns(Grams):
+    """Pearson correlations between the stimuli's patterns, the upper triangle without the diagonal, row by row."""
+
+    def pop(self, layer: str) -> np.ndarray:
+        """(n (n - 1) / 2,) float32 once all stimuli are in. Raises UserError for a pattern without variance."""
+        spool, gram = self._spools.pop(layer), PatternGram(self.n)
+        for part in spool.chunks():
+            gram.add(part.to(self.device))
+        spool.close()
+        return condensed(gram.correlations()).astype(np.float32)
+
+
+class Projections:
+    """(n, features) float32; a layer wider than `dimension` through the sparse random projection of a seed.
+
+    The matrix depends on the seed and the layer's width alone, so all networks share it; see analysis.projection.
+    """
+
+    def __init__(self, dimension: int, seed: int) -> None:
+        self.dimension, self.seed = dimension, seed
+        self._parts: dict[str, list[np.ndarray]] = {}
+
+    def add(self, layer: str, activations: torch.Tensor) -> None:
+        if activations.shape[1] > self.dimension:
+            activations = projection(activations.shape[1], self.dimension, self.seed).project(activations)
+        self._parts.setdefault(layer, []).append(activations.cpu().numpy())
+
+    def pop(self, layer: str) -> np.ndarray:
+        return np.concatenate(self._parts.pop(layer))
+
+
+class Files:
+    """The activations themselves, an Arrow file a layer: columns stimulus_id and activations, a row a stimulus.
+
+    precision: float16 or float32. The files appear when close() is called, whole.
+    """
+
+    def __init__(self, ids: tuple[str, ...], folder: Path, precision: str = "float16") -> None:
+        if precision not in PRECISIONS:
+            raise BadValue("precision", precision, f"activations are kept as {' or '.join(PRECISIONS)}")
+        self.ids, self.folder, self.kind = ids, folder, PRECISIONS[precision]
+        self._writers: dict[str, Any] = {}
+        self._rows: dict[str, int] = {}
+
+    def add(self, layer: str, activations: torch.Tensor) -> None:
+        import pyarrow as pa
+
+        values = activations.cpu().numpy().astype(self.kind)
+        first = self._rows.get(layer, 0)
+        numbers = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
+        ids = pa.array(self.ids[first : first + len(values)])
+        batch = pa.record_batch([ids, numbers], names=["stimulus_id", "activations"])
+        if layer not in self._writers:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._writers[layer] = pa.ipc.new_file(str(self._partial(layer)), batch.schema)
+        self._writers[layer].write_batch(batch)
+        self._rows[layer] = first + len(values)
+
+    def close(self) -> list[Path]:
+        """The files, one a layer."""
+        files = []
+        for layer, writer in self._writers.items():
+            writer.close()
+            files.append(self.folder / f"{layer}.arrow")
+            self._partial(layer).replace(files[-1])
+        return files
+
+    def _partial(self, layer: str) -> Path:
+        return self.folder / f".{layer}.{os.getpid()}"
+
+
+def read_activations(file: Path) -> tuple[tuple[str, ...], np.ndarray]:
+    """Stimulus ids and (n, features) activations from a file of `Files`. Batches are mapped, then laid end to end."""
+    import pyarrow as pa
+
+    with pa.memory_map(str(file)) as source:
+        table = pa.ipc.open_file(source).read_all()
+        numbers = table["activations"]
+        width = numbers.type.list_size
+        parts = [chunk.flatten().to_numpy().reshape(-1, width) for chunk in numbers.chunks]
+        return tuple(table["stimulus_id"].to_pylist()), np.concatenate(parts)

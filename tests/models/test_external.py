@@ -1,0 +1,260 @@
+"""Networks from outside the registry: names, preprocessing, files, missing weights. Nothing is downloaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mlspatial.core.errors import BadValue, UnknownName, UserError
+from mlspatial.models import external
+from mlspatial.models.external import default_spec, external_spec, load_external, load_folder
+from mlspatial.models.zoo import CANDIDATE_LAYERS, IMAGENET_MEAN, ModelSpec, build, candidate_layers
+
+SMALL = "torchvision:shufflenet_v2_x0_5"
+SMALL_FILE = "shufflenetv2_x0.5-f707e7126e.pth"
+TINY = "timm:resnet10t"
+
+
+@pytest.fixture(autouse=True)
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Empty caches, a network that fails, and a list of the addresses that were asked for."""
+    from huggingface_hub import constants
+
+    asked: list[str] = []
+
+    def fail(url: str, *_args: Any, **_options: Any) -> None:
+        asked.append(url)
+        raise URLError("no network")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf"))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fail)
+    external._remembered_spec.cache_clear()
+    return asked
+
+
+def checkpoints() -> Path:
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def state_of(arch: str, seed: int) -> dict[str, torch.Tensor]:
+    return build(default_spec(arch), seed=seed).state_dict()
+
+
+def same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_random_weights_depend_on_the_seed_alone(offline: list[str]) -> None:
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    module, spec = load_external(f"{SMALL}@random3")
+    assert torch.equal(torch.random.get_rng_state(), before) and not module.training and not offline
+    assert (spec.arch, spec.units, spec.input_size, spec.mean) == (SMALL, 1000, 224, IMAGENET_MEAN)
+    assert spec.head == {"imagenet": (0, 1000)} and spec.supervised == ()
+    assert same(module.state_dict(), state_of(SMALL, 3))
+    assert external_spec(f"{SMALL}@random3") == spec
+    assert external_spec(f"{SMALL}@random").model_id == external_spec(f"{SMALL}@random0").model_id != spec.model_id
+    assert ModelSpec.from_json(spec.to_json()) == spec and build(spec).state_dict().keys() == module.state_dict().keys()
+
+
+def test_timm_s_preprocessing_is_that_of_its_configuration() -> None:
+    spec = external_spec(f"{TINY}@random")
+    assert (spec.arch, spec.units, spec.input_size, spec.supervised) == (TINY, 1000, 176, ())
+    vit = default_spec("timm:vit_tiny_patch16_224.augreg_in21k_ft_in1k")
+    assert vit.arch == "timm:vit_tiny_patch16_224" and vit.mean == vit.sd == (0.5, 0.5, 0.5)
+    headless = default_spec("timm:vit_small_patch14_dinov2.lvd142m")
+    assert (headless.units, headless.head, headless.input_size) == (0, {}, 518)
+
+
+def test_a_transformer_takes_the_input_size_and_units_of_its_spec() -> None:
+    spec = ModelSpec("timm:vit_tiny_patch16_224", 7, {}, (), 64)
+    module = build(spec, seed=0).eval()
+    with torch.no_grad():
+        assert module(torch.zeros(1, 3, 64, 64)).shape == (1, 7)
+    assert candidate_layers(spec, module) == (*(f"blocks.{n}" for n in range(12)), "head")
+    with pytest.raises(UnknownName, match="unknown library of networks 'tim'"):
+        build(ModelSpec("tim:resnet18", 7, {}, (), 64))
+
+
+@pytest.mark.parametrize(
+    ("selector", "words"),
+    [
+        ("torchvision:resnet19", "unknown torchvision network 'resnet19'; did you mean resnet18"),
+        ("torchvision:fcn_resnet50", "unknown torchvision network"),
+        ("timm:resnet10x@random", "unknown timm network 'resnet10x'; did you mean .*resnet10t"),
+        ("timm:resnet10t.c4_in1k", r"unknown timm network 'resnet10t\.c4_in1k'; did you mean resnet10t\.c3_in1k"),
+        ("torchvision:resnet18@rnadom", "must be torchvision:NAME or timm:NAME, perhaps with @random"),
+        ("file:nowhere.pt?arch=resnet18", "there is no such file or folder"),
+        ("file:nowhere.pt?arhc=resnet18", "a file takes .arch=NAME and &input_size=PIXELS"),
+        ("file:nowhere.pt?arch=resnet18&input_size=big", "a file takes"),
+    ],
+)
+def test_selectors_that_make_no_sense(offline: list[str], selector: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        load_external(selector)
+    assert not offline
+
+
+@pytest.mark.parametrize(
+    ("selector", "words"),
+    [
+        (SMALL, [SMALL_FILE, "(5 MiB)", f"https://download.pytorch.org/models/{SMALL_FILE}"]),
+        (TINY, ["resnet10t.c3_in1k.safetensors", "timm/resnet10t.c3_in1k/resolve/main/model.safetensors"]),
+    ],
+)
+def test_weights_that_cannot_be_had_say_what_to_fetch_and_where_to_put_it(
+    offline: list[str], selector: str, words: list[str]
+) -> None:
+    with pytest.raises(UserError) as caught:
+        load_external(selector)
+    message = str(caught.value)
+    assert "\n" not in message and "no network" in message and str(checkpoints()) in message
+    assert all(word in message for word in words) and len(offline) == 1
+
+
+def test_weights_in_the_cache_are_used_without_the_network(offline: list[str]) -> None:
+    state = state_of(SMALL, 7)
+    torch.save(state, checkpoints() / SMALL_FILE)
+    module, spec = load_external(SMALL)
+    assert same(module.state_dict(), state) and spec.supervised == ("imagenet",) and not offline
+    assert external_spec(SMALL) == spec and not module.training
+    torch.save(state_of(SMALL, 8), checkpoints() / SMALL_FILE)  # another file under the name is another network
+    assert external_spec(SMALL).model_id != spec.model_id
+
+
+def test_timm_s_weights_come_from_either_cache(tmp_path: Path, offline: list[str]) -> None:
+    by_hand, cached = state_of(TINY, 1), state_of(TINY, 2)
+    save_file(by_hand, checkpoints() / "resnet10t.c3_in1k.safetensors")
+    module, spec = load_external(TINY)
+    assert same(module.state_dict(), by_hand) and spec.supervised == ("imagenet",) and not module.training
+    repository = tmp_path / "hf" / "models--timm--resnet10t.c3_in1k"
+    (repository / "snapshots" / "c0ffee").mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("c0ffee")
+    save_file(cached, repository / "snapshots" / "c0ffee" / "model.safetensors")
+    assert same(load_external(f"{TINY}.c3_in1k")[0].state_dict(), cached) and not offline
+    (repository / "snapshots" / "c0ffee" / "model.safetensors").write_bytes(b"half")
+    with pytest.raises(UserError, match=r"do not fit timm:resnet10t .*fetch them again"):
+        load_external(TINY)
+
+
+def test_a_damaged_or_dangerous_file_is_refused(tmp_path: Path) -> None:
+    path = checkpoints() / SMALL_FILE
+    path.write_bytes(b"half a file")
+    with pytest.raises(UserError, match="cannot be read"):
+        load_external(SMALL)
+    torch.save(build(default_spec(SMALL)), path)  # a whole network: loading it would run code
+    with pytest.raises(UserError, match=r"cannot be read.*save the network's state_dict\(\) alone"):
+        load_external(SMALL)
+    torch.save({"epoch": 3}, tmp_path / "a.pt")
+    with pytest.raises(UserError, match="no state dict"):
+        load_external(f"file:{tmp_path}/a.pt?arch={SMALL}")
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "model.backbone."])
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_files_of_weights(tmp_path: Path, prefix: str, suffix: str) -> None:
+    state = build(ModelSpec(SMALL, 12, {}, (), 224), seed=4).state_dict()
+    named = {prefix + key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
+    path = tmp_path / f"a,b{suffix}"
+    if suffix == ".pt":
+        torch.save({"state_dict": named, "epoch": 3}, path)
+    else:
+        save_file(named, path)
+    module, spec = load_external(f"file:{path}?arch={SMALL}&input_size=96")
+    assert same(module.state_dict(), state)
+    assert (spec.arch, spec.units, spec.input_size, spec.head, spec.supervised) == (SMALL, 12, 96, {}, ())
+
+
+def test_files_that_do_not_fit_name_the_first_keys(tmp_path: Path) -> None:
+    state = state_of(SMALL, 0)
+    state["conv1.0.weight"] = state["conv1.0.weight"][:5].clone()
+    del state["fc.bias"]
+    state["extra"] = torch.zeros(1)
+    path = tmp_path / "weights.pth"
+    torch.save(state, path)
+    with pytest.raises(UserError) as caught:
+        load_external(f"file:{path}?arch={SMALL}")
+    for words in (
+        "missing: fc.bias (1 in all)",
+        "not in it: extra (1",
+        "conv1.0.weight (5, 3, 3, 3) for (24, 3, 3, 3)",
+    ):
+        assert words in str(caught.value)
+    with pytest.raises(BadValue, match=r"add \?arch=NAME \(.*resnet18"):
+        load_external(f"file:{path}")
+
+
+def test_folders_with_a_spec(tmp_path: Path) -> None:
+    spec = ModelSpec(SMALL, 5, {"translation": (0, 3), "category": (3, 5)}, ("translation",), 64)
+    module = build(spec, seed=1).eval()
+    spec = spec.with_weights(module)
+    artifacts = tmp_path / "model" / "artifacts"
+    artifacts.mkdir(parents=True)
+    save_file(module.state_dict(), artifacts / "weights.safetensors")
+    (artifacts / "spec.json").write_text(json.dumps(spec.to_json()))
+    for folder in (tmp_path / "model", artifacts):
+        loaded, facts = load_external(f"file:{folder}")
+        assert facts == spec and same(loaded.state_dict(), module.state_dict())
+    assert external_spec(f"file:{tmp_path}/model") == spec
+    with pytest.raises(BadValue, match=r"has its own spec\.json"):
+        load_external(f"file:{tmp_path}/model?arch=resnet18")
+    with pytest.raises(UserError, match="cannot be read"):
+        load_folder(tmp_path)
+
+
+def test_init_imagenet_keeps_the_trunk_and_draws_the_head(offline: list[str]) -> None:
+    spec = ModelSpec("resnet18", 6, {}, (), 64)
+    with pytest.raises(UserError, match=r"resnet18-f37072fd\.pth \(45 MiB\) are not on this machine"):
+        build(spec, seed=0, init="imagenet")
+    trunk = state_of("torchvision:resnet18", 9)
+    torch.save(trunk, checkpoints() / "resnet18-f37072fd.pth")
+    drawn, other = build(spec, seed=0, init="imagenet"), build(spec, seed=1, init="imagenet")
+    assert torch.equal(drawn.layer4[1].conv2.weight, trunk["layer4.1.conv2.weight"])
+    assert torch.equal(drawn.fc.weight, build(spec, seed=0).fc.weight) and drawn.fc.weight.shape == (6, 512)
+    assert not torch.equal(drawn.fc.weight, other.fc.weight) and len(offline) == 1
+    with pytest.raises(BadValue, match="there are ImageNet weights for resnet18 and resnet50"):
+        build(ModelSpec(SMALL, 6, {}, (), 64), init="imagenet")
+    with pytest.raises(BadValue, match="must be random or imagenet"):
+        build(spec, init="imagnet")
+
+
+@pytest.mark.parametrize("name", ["resnet18", "shufflenet_v2_x0_5", "mobilenet_v2", "squeezenet1_1", "inception_v3"])
+def test_candidate_layers_are_called(name: str) -> None:
+    spec = default_spec(f"torchvision:{name}")
+    called = []
+    with torch.device("meta"):  # shapes only
+        module = build(spec).eval()
+        layers = candidate_layers(spec, module)
+        for layer, part in module.named_modules():
+            part.register_forward_hook(lambda *_, layer=layer: called.append(layer))
+        module(torch.zeros(1, 3, spec.input_size, spec.input_size))
+    assert layers and set(layers) <= set(called)
+    assert name not in CANDIDATE_LAYERS or layers == CANDIDATE_LAYERS[name]
+
+
+def test_blocks_of_transformers() -> None:
+    from torchvision.models import VisionTransformer
+
+    module = VisionTransformer(32, 16, 2, 2, 8, 16, num_classes=11)
+    layers = candidate_layers(ModelSpec("torchvision:vit_b_16", 11, {}, (), 32), module)
+    assert layers == ("encoder.layers.encoder_layer_0", "encoder.layers.encoder_layer_1", "heads.head")
+
+
+def test_densenet_s_old_names_and_auxiliary_heads() -> None:
+    path = checkpoints() / "old.pth"
+    torch.save({f"features.denseblock1.denselayer2.norm.1.{k}": torch.ones(1) for k in ("weight", "running_var")}, path)
+    names = set(external._torchvision_state(path))
+    assert names == {f"features.denseblock1.denselayer2.norm1.{k}" for k in ("weight", "running_var")}
+    torch.save({"aux1.fc1.weight": torch.ones(1), "AuxLogits.fc.bias": torch.ones(1), "fc.bias": torch.ones(1)}, path)
+    assert set(external._torchvision_state(path)) == {"fc.bias"}
