@@ -15,11 +15,8 @@ with "alternative": null:
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
-import platform
-import resource
 import statistics
 import tempfile
 import time
@@ -37,6 +34,7 @@ from mlspatial.render.lighting import directions
 from mlspatial.render.mesh import Environment, Material, Mesh
 from mlspatial.render.warp_engine import WarpRenderer
 from mlspatial.render.write import Recipe, Studio, render_shard
+from speed.common import peak_mib, report
 
 SIZES = (224, 64)
 RINGS, SIDES = 120, 64
@@ -254,7 +252,7 @@ def compare(name: str, size: int, count: int, repeats: int) -> dict:
     renderer.render(scenes)
     line = {"case": f"render_{size}px", "ours": None, "alternative": None, "unit": "images per CPU-second"}
     line |= {"alternative_name": name, "ratio": None, "error": None, "n": count * repeats}
-    line["peak_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    line["peak_mib"] = peak_mib()
     poses = eye_poses(scenes)
     peer: Peer | None = None
     try:
@@ -300,7 +298,7 @@ def time_device(size: int, count: int, repeats: int, device: str) -> dict:
         "alternative_name": None,
         "ratio": None,
         "error": None,
-        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_mib": peak_mib(),
         "n": count * repeats,
     }
 
@@ -323,21 +321,51 @@ def time_end_to_end(size: int, count: int) -> dict:
         "alternative_name": "the renderer's part alone",
         "ratio": round(whole / alone, 2),
         "error": None,
-        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_mib": peak_mib(),
         "n": count,
     }
 
 
-def machine() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    names = [line for line in cpuinfo.read_text().splitlines() if "model name" in line] if cpuinfo.exists() else []
-    name = names[0].split(":")[1].strip() if names else platform.processor()
-    return f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}"
+def draw_for(recipe: Recipe, count: int, first: int, seconds: float, rates: multiprocessing.Queue) -> None:
+    """Put images per second of wall-clock time into the queue, measured between two agreed moments."""
+    studio = Studio(recipe)
+    samples = [studio.sampler.draw(index) for index in range(first, first + count)]
+    studio.draw(samples[:8])
+    rates.put(None)  # ready
+    done, start = 0, time.monotonic()
+    while time.monotonic() - start < seconds:
+        studio.draw(samples)
+        done += count
+    rates.put(done / (time.monotonic() - start))
 
 
-def report(lines: list[dict]) -> None:
-    for line in lines:
-        print(json.dumps({**line, "machine": machine()}), flush=True)
+def time_scaling(size: int, seconds: float) -> dict:
+    """Two processes at once next to one alone, in images per second of wall-clock time."""
+    recipe = Recipe(100, 1, size, 0, ("chair", "apple", "teakettle"), environments="procedural:meadow,living_room")
+    spawn = multiprocessing.get_context("spawn")
+
+    def together(number: int) -> float:
+        rates = spawn.Queue()
+        jobs = [spawn.Process(target=draw_for, args=(recipe, 16, 16 * k, seconds, rates)) for k in range(number)]
+        for job in jobs:
+            job.start()
+        found = [rates.get() for _ in range(2 * number)]
+        for job in jobs:
+            job.join()
+        return sum(rate for rate in found if rate is not None)
+
+    alone, both = together(1), together(2)
+    return {
+        "case": f"two_processes_{size}px",
+        "ours": round(both, 1),
+        "alternative": round(alone, 1),
+        "unit": "images per second",
+        "alternative_name": "one process",
+        "ratio": round(both / alone, 2),
+        "error": None,
+        "peak_mib": peak_mib(),
+        "n": round((both + alone) * seconds),
+    }
 
 
 def main() -> None:
@@ -347,9 +375,10 @@ def main() -> None:
     options = parser.parse_args()
     count, repeats = (8, 3) if options.quick else (64, 5)
     if options.device != "cpu":
-        report([time_device(size, 16 * count, repeats, options.device) for size in SIZES])
+        report([time_device(size, 16 * count, repeats, options.device) for size in SIZES], options.device)
         return
     report([time_end_to_end(size, 100 if options.quick else 500) for size in SIZES])
+    report([time_scaling(SIZES[0], 3.0 if options.quick else 15.0)])
     processes = multiprocessing.get_context("spawn")
     for name in PEERS:
         process = processes.Process(target=compare_in_own_process, args=(name, count, repeats))

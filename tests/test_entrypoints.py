@@ -118,7 +118,7 @@ def test_a_defect_keeps_its_traceback_and_ends_failed(rendered: Path, monkeypatc
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr("mlspatial.train.loop.step_once", broken)
+    monkeypatch.setattr("mlspatial.train.loop.Network.descend", broken)
     code, _, err = call(train.main, "--task", "distance", "--dataset", "tiny", "--batches", "3")
     assert code == 1 and "RuntimeError: a defect" in err and "Traceback" in err
     assert runs.find(entry="train")[0].status == "FAILED"

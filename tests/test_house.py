@@ -21,7 +21,7 @@ MAY_SEE = {
     "analysis": {"core"},
     "data": {"core"},
     "tasks": {"core"},
-    "models": {"core"},
+    "models": {"core", "analysis"},  # a sink gathers what an analysis works on
     "render": {"core", "data"},
     "train": {"core", "tasks", "models", "data"},
     "benchmarks": {"core", "models", "analysis"},

@@ -1,0 +1,188 @@
+"""similarity: networks and images in, one run with a model-by-model matrix for every layer out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlspatial.analysis.cka import cka_matrices
+from mlspatial.analysis.groups import group_statistics
+from mlspatial.analysis.mds import mds, row_distances
+from mlspatial.core.errors import UnknownName, UserError
+from mlspatial.registry import activations, runs
+from mlspatial.registry.models import ModelRecord, select
+from mlspatial.steps.gather import Gathered, gather, spool_folder
+from mlspatial.steps.progress import say
+from mlspatial.steps.stimuli import load_images
+
+VERSION = 1
+FREE = frozenset({"device", "models"})
+METRICS = ("cka", "cka_debiased", "rsa", "rsa_spearman", "procrustes")
+KIND = {"cka": "gram", "cka_debiased": "gram", "procrustes": "gram", "rsa": "pattern", "rsa_spearman": "pattern"}
+
+
+def similarity(
+    *,
+    models: str,
+    layers: str,
+    stimuli: str,
+    dataset: str,
+    metric: str,
+    device: str,
+    seed: int,
+    study: str = "",
+    force: bool = False,
+) -> str:
+    """Compare every two networks of a selector at every layer; return the run's id. Parameters as in the MLproject."""
+    names = tuple(dict.fromkeys(part.strip() for part in metric.split(",") if part.strip()))
+    for name in names:
+        if name not in METRICS:
+            raise UnknownName("metric", name, METRICS)
+    records = select(models)
+    if len(records) < 2:
+        raise UserError(f"models={models}: matches {len(records)} network; similarity needs two or more")
+    images = load_images(stimuli, dataset)
+    data_runs = [images.made_by.id] if images.made_by else []
+    grams: dict[str, list[Gathered]] = {}
+    for kind in dict.fromkeys(KIND[name] for name in names):
+        grams[kind] = gather(
+            records, images.stimuli, kind, _layers(layers), _sink(kind, len(images.stimuli)), device=device,
+            study=study, parents=data_runs,
+        )  # fmt: skip
+    common = _common_layers(next(iter(grams.values())))
+    inputs = {"models": sorted(r.model_id for r in records), "stimuli": images.stimuli.id, "layers": common}
+    cfg = {"models": models, "layers": layers, "stimuli": stimuli, "dataset": dataset, "metric": ",".join(names),
+           "device": device, "seed": seed}  # fmt: skip
+    spec = runs.Spec("similarity", VERSION, inputs, cfg, FREE)
+    parents = sorted({run for part in grams.values() for g in part for run in g.runs} | set(data_runs))
+    title = f"similarity of {len(records)} networks"
+    with runs.open_run(spec, name=title, study=study, parents=parents, force=force) as run:
+        if not run.answered:
+            run.log_dataset(images.manifest, Path(images.manifest.name), "evaluation")
+            with tempfile.TemporaryDirectory() as folder:
+                for name in names:
+                    _log(run, name, records, _matrices(name, grams[KIND[name]], common), seed, Path(folder))
+    return run.id
+
+
+def _layers(text: str) -> Any:
+    def choose(module: Any, spec: Any) -> Sequence[str]:
+        from mlspatial.models.layers import block_layers, resolve_layers
+        from mlspatial.models.zoo import candidate_layers
+
+        return resolve_layers(text, module, block_layers(module, candidate_layers(spec, module)))
+
+    return choose
+
+
+def _sink(kind: str, n: int) -> Any:
+    def make(device: str) -> Any:
+        from mlspatial.models.sinks import Grams, Patterns
+
+        return {"gram": Grams, "pattern": Patterns}[kind](n, spool_folder(), device)
+
+    return make
+
+
+def _common_layers(gathered: Sequence[Gathered]) -> list[str]:
+    """Layers that every network has; without any, layers are matched by their place in each network's list."""
+    common = [layer for layer in gathered[0].files if all(layer in g.files for g in gathered)]
+    if not common:
+        raise UserError(
+            f"the networks share no layer name ({gathered[0].record.name} has {', '.join(gathered[0].files)}); "
+            "name layers that all of them have, or compare networks of one architecture"
+        )
+    return common
+
+
+def _matrices(metric: str, gathered: Sequence[Gathered], layers: Sequence[str]) -> dict[str, np.ndarray]:
+    """layer -> (networks, networks)."""
+    found = {}
+    for layer in layers:
+        rows = [activations.load({layer: g.files[layer]})[layer] for g in gathered]
+        if metric in ("cka", "cka_debiased"):
+            both = cka_matrices(rows)
+            found[layer] = both.biased if metric == "cka" else both.debiased
+        elif metric == "procrustes":
+            from mlspatial.analysis.gram import unpack
+            from mlspatial.analysis.shape import gram_factor, procrustes_matrix
+
+            found[layer] = procrustes_matrix([gram_factor(unpack(row)) for row in rows])
+        else:
+            from mlspatial.analysis.rsa import compare
+
+            method = "spearman" if metric == "rsa_spearman" else "pearson"
+            found[layer] = compare(np.stack(rows), method=method)
+    return found
+
+
+def _log(
+    run: runs.Run,
+    metric: str,
+    records: Sequence[ModelRecord],
+    matrices: dict[str, np.ndarray],
+    seed: int,
+    folder: Path,
+) -> None:
+    """Matrices as csv and parquet, the table of groups, heat maps and maps, and each layer's means as metrics."""
+    from mlspatial.compare.plots import heat_maps, maps, save
+
+    groups = [group_of(record) for record in records]
+    labels = [label_of(record) for record in records]
+    rows, points, stress = [], {}, {}
+    for layer, matrix in matrices.items():
+        table = pd.DataFrame(matrix, index=labels, columns=labels)
+        table.index.name = "model"
+        table.to_csv(folder / f"{metric}_{layer}.csv")
+        table.reset_index().to_parquet(folder / f"{metric}_{layer}.parquet")
+        for suffix in ("csv", "parquet"):
+            run.log_file(folder / f"{metric}_{layer}.{suffix}", "matrices")
+        seeds = [record.seed for record in records]
+        for pair in group_statistics(matrix, groups, np.random.default_rng([seed]), seeds=seeds):
+            rows.append({"metric": metric, "layer": layer, **pair.__dict__})
+        off = matrix[~np.eye(len(matrix), dtype=bool)]
+        run.log({f"{metric}/{layer}/mean": float(off.mean())})
+        if len(records) > 2:
+            embedding = mds(row_distances(matrix))
+            points[layer], stress[layer] = embedding.coordinates, embedding.stress
+    table = pd.DataFrame(rows)
+    run.log_table(table, f"groups_{metric}.json")
+    models = [
+        {"model": label, "group": group, "uri": r.uri, "model_id": r.model_id, "run_id": r.run_id, "seed": r.seed}
+        for label, group, r in zip(labels, groups, records, strict=True)
+    ]
+    run.log_table(pd.DataFrame(models), "models.json")
+    title = {"cka": "linear CKA", "cka_debiased": "debiased CKA"}.get(metric, metric)
+    files = save(heat_maps(matrices, groups, title), folder, f"{metric}_matrices")
+    if points:
+        files += save(maps(points, stress, groups), folder, f"{metric}_mds")
+        where = pd.concat(
+            [
+                pd.DataFrame({"layer": layer, "model": labels, "group": groups, "x": xy[:, 0], "y": xy[:, 1]})
+                for layer, xy in points.items()
+            ]
+        )
+        where.to_csv(folder / f"{metric}_mds.csv", index=False)
+        files.append(folder / f"{metric}_mds.csv")
+    for file in files:
+        run.log_file(file, "pictures")
+    for layer, part in table.groupby("layer", sort=False):
+        inside, between = part[part["first"] == part["second"]]["mean"], part[part["first"] != part["second"]]["mean"]
+        say(f"{title} at {layer}: {inside.mean():.3f} within groups, {between.mean():.3f} between")
+
+
+def group_of(record: ModelRecord) -> str:
+    """The condition that a network belongs to: its task, or untrained; with what else tells groups apart."""
+    task = record.task if record.step or not record.run_id else "untrained"
+    return f"{record.arch} {task}" if ":" in record.arch else task
+
+
+def label_of(record: ModelRecord) -> str:
+    """A network's name in tables: unique within the registry."""
+    version = f" v{record.version}" if record.version else ""
+    return f"{record.name}{version}"

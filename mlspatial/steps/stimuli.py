@@ -1,0 +1,52 @@
+"""Images of a dataset to look at networks with: 'heldout:2000' and their latents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlspatial.core.errors import BadValue
+from mlspatial.core.manifest import Manifest
+from mlspatial.data.loader import Loader
+from mlspatial.data.shards import read_columns
+from mlspatial.registry import runs
+from mlspatial.registry.datasets import find_dataset
+
+if TYPE_CHECKING:
+    from mlspatial.models.stimuli import Stimuli
+
+LEAST = 10
+
+
+@dataclass(frozen=True)
+class Images:
+    """The first images of a split (they are balanced). latents: column -> (n,), categories as codes."""
+
+    stimuli: Stimuli
+    latents: dict[str, np.ndarray]
+    manifest: Manifest
+    made_by: runs.RunRecord | None
+
+
+def load_images(text: str, dataset: str) -> Images:
+    """text: SPLIT or SPLIT:N. Raises BadValue for an unknown split or more images than there are."""
+    from mlspatial.models.stimuli import Stimuli
+
+    folder, manifest, made_by = find_dataset(dataset)
+    split, _, number = text.partition(":")
+    if split not in manifest.splits:
+        raise BadValue("stimuli", text, f"dataset {manifest.name} has the splits {', '.join(manifest.splits)}")
+    there = manifest.rows(split)
+    if number and not (number.isdecimal() and int(number) >= LEAST):
+        raise BadValue("stimuli", text, f"write {split}:N with N at least {LEAST}")
+    count = int(number or there)
+    if count > there:
+        raise BadValue("stimuli", text, f"dataset {manifest.name} has {there} {split} images; take {split}:{there}")
+    names = [latent.name for latent in manifest.schema if latent.kind in ("linear", "circular", "category")]
+    loader = Loader(folder, manifest, split, columns=names, batch_size=256, fraction=count / there)
+    images = np.concatenate([np.asarray(batch.images) for batch in loader.once()])[:count]
+    latents = {name: values[:count] for name, values in loader.columns.items()}
+    ids = tuple(read_columns(folder, manifest, split, ["stimulus_id"])["stimulus_id"][:count])
+    return Images(Stimuli(ids, images), latents, manifest, made_by)

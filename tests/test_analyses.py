@@ -1,0 +1,121 @@
+"""similarity and decode as a user runs them, on two tasks and two seeds trained together."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from entrypoints import decode, similarity, train
+from mlspatial.analysis.gram import Gram
+from mlspatial.models.extract import Store, extract
+from mlspatial.registry import runs
+from mlspatial.registry.models import select
+from mlspatial.registry.store import client
+from mlspatial.steps.decode import group_contrasts
+from mlspatial.steps.stimuli import load_images
+from tests.test_entrypoints import call
+
+N = 60
+
+
+@pytest.fixture
+def trained(registry: Path, small_dataset: Path) -> str:
+    """The dataset's folder; four networks of it are in the registry."""
+    arguments = ["--task", "distance|category", "--seeds", "0-1", "--batches", "3", "--batch_size", "16"]
+    code, out, err = call(train.main, *arguments, "--dataset", str(small_dataset), "--input_size", "32", "--study", "s")
+    assert code == 0, err
+    assert len([line for line in out.splitlines() if line.startswith("run ")]) == 4
+    assert {(r.task, r.seed) for r in select("study=s")} == {(t, s) for t in ("distance", "category") for s in (0, 1)}
+    return str(small_dataset)
+
+
+def artifact(run_id: str, name: str) -> Path:
+    return runs.local(run_id, name)
+
+
+def test_similarity_and_decode(trained: str) -> None:
+    images = ["--models", "study=s", "--dataset", trained, "--stimuli", f"heldout:{N}", "--study", "s"]
+    metrics = "cka,cka_debiased,rsa,procrustes"
+    first = call(similarity.main, *images, "--layers", "layer?.0.relu", "--metric", metrics)
+    assert first[0] == 0, first[2]
+    extracted = runs.find(entry="extract")
+    assert len(extracted) == 8  # Grams and patterns of four networks
+    again = call(similarity.main, *images, "--layers", "layer?.0.relu", "--metric", metrics)
+    assert again[1] == first[1] and len(runs.find(entry="extract")) == 8
+    run_id = first[1].split()[-1]
+
+    table = pd.read_csv(artifact(run_id, "matrices/cka_layer1.0.relu.csv"), index_col=0)
+    assert np.allclose(np.diag(table), 1.0, atol=1e-6) and np.allclose(table, table.T)
+    records = select("study=s")
+    stimuli = load_images(f"heldout:{N}", trained).stimuli
+    grams = []
+    for record in records[:2]:
+        module, spec = record.load()
+        store = Store()
+        extract(module, spec, stimuli, ["layer1.0.relu"], store)
+        gram = Gram(N)
+        gram.add(store.pop("layer1.0.relu").astype(np.float64))
+        grams.append(gram.matrix())
+    direct = np.vdot(*grams) / np.linalg.norm(grams[0]) / np.linalg.norm(grams[1])
+    assert table.iloc[0, 1] == pytest.approx(direct, abs=1e-6)
+    groups = pd.DataFrame(**json.loads(artifact(run_id, "groups_cka.json").read_text()))
+    assert set(zip(groups["first"], groups["second"], strict=True)) == {
+        ("category", "category"), ("category", "distance"), ("distance", "distance")
+    }  # fmt: skip
+    pictures = {Path(item.path).name for item in client().list_artifacts(run_id, "pictures")}
+    assert {f"{name}_{kind}" for name in metrics.split(",") for kind in ("matrices.svg", "mds.png")} <= pictures
+    assert set(runs.get(run_id).parents) == {r.id for r in extracted}
+
+    code, out, err = call(decode.main, *images, "--folds", "2", "--latents", "x,z,rot_1,category")
+    assert code == 0, err
+    ids = [line.split()[1] for line in out.splitlines() if line.startswith("run ")]
+    assert len(ids) == 6  # pixels, four networks, their comparison
+    assert len(runs.find(entry="extract")) == 12
+    whole = pd.read_json(artifact(ids[-1], "decoding.json"), orient="table")
+    assert set(whole.layer) == {"pixels", *(f"layer{n}.0.relu" for n in (1, 2, 3, 4)), "avgpool", "fc"}
+    assert set(whole.latent) == {"x", "z", "rot_1", "category"} and set(whole.fold) == {0, 1}
+    assert set(whole.measure) == {"pearson_r", "r2", "mae", "angular_error_deg", "accuracy"}
+    assert whole.value.notna().any() and (whole.n_test == N // 5).all()
+    tests = pd.DataFrame(**json.loads(artifact(ids[-1], "contrasts.json").read_text()))
+    assert set(tests.unit) == {"fold", "seed"} and tests.p_holm.ge(tests.p - 1e-12).all()
+    answered = call(decode.main, *images, "--folds", "2", "--latents", "x,z,rot_1,category")
+    assert answered[1] == out
+
+
+def test_mistakes(trained: str) -> None:
+    base = ["--models", "study=s", "--dataset", trained, "--stimuli", f"heldout:{N}"]
+    for command, extra, words in [
+        (similarity.main, ["--layers", "layer1.0.rely"], "unknown layer 'layer1.0.rely'; did you mean layer1.0.relu"),
+        (similarity.main, ["--metric", "ckaa"], "unknown metric 'ckaa'; did you mean cka"),
+        (similarity.main, ["--models", "task=distance,seed=0"], "matches 1 network; similarity needs two or more"),
+        (similarity.main, ["--stimuli", "heldout:5000"], "has 60 heldout images; take heldout:60"),
+        (similarity.main, ["--stimuli", "test:20"], "has the splits"),
+        (decode.main, ["--latents", "depth"], "depth"),
+        (decode.main, ["--split", "loo"], "split=loo: must be random"),
+        (decode.main, ["--folds", "61", "--split", "kfold"], "60"),
+        (decode.main, ["--classifier", "knn"], "classifier=knn"),
+    ]:  # fmt: skip
+        code, _, err = call(command, *base, *extra)
+        assert code == 2 and words in err, (extra, err)
+    assert not runs.find(entry="similarity", status="FINISHED")
+
+
+def test_contrasts_are_those_of_scipy() -> None:
+    from scipy.stats import mannwhitneyu
+
+    rng = np.random.default_rng(0)
+    rows = [
+        {"group": group, "latent": "x", "layer": "l", "fold": fold, "seed": seed, "model_id": f"{group}{seed}",
+         "value": rng.normal() + (group == "a")}
+        for group in "ab" for seed in range(3) for fold in range(5)
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    found = {row["unit"]: row for row in group_contrasts(table)}
+    a, b = (table[table.group == group].value for group in "ab")
+    assert found["fold"]["p"] == pytest.approx(mannwhitneyu(a, b).pvalue)
+    means = table.groupby(["group", "seed"]).value.mean()
+    assert found["seed"]["p"] == pytest.approx(mannwhitneyu(means["a"], means["b"]).pvalue)
