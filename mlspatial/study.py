@@ -19,7 +19,7 @@ from mlspatial.steps.progress import say
 
 VERSION = 1
 CHILDREN = "children.txt"  # artifact: ids of the runs that make up the study
-ENTRIES = ("render", "train", "score", "compare")  # in the order in which they are run
+ENTRIES = ("render", "tune", "train", "score", "similarity", "decode", "compare")  # in the order in which they are run
 
 
 @dataclass(frozen=True)
