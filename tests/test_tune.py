@@ -296,5 +296,5 @@ def test_mistakes_get_one_line_and_no_run(small_dataset: Path, registry: Path) -
 
 def test_every_option_of_train_is_passed_on() -> None:
     own = {"trials", "evaluations", "timeout", "storage", "name"}
-    not_searched = {"seeds", "checkpoints", "resume"}
+    not_searched = {"seeds", "checkpoints", "evaluations", "resume"}
     assert {o.name for o in tune.main.params} - own == {o.name for o in train.main.params} - not_searched

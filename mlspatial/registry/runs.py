@@ -225,7 +225,7 @@ def _alive(run: Run) -> Iterator[None]:
             yield
         status, reason = "FINISHED", ""
     except (KeyboardInterrupt, Terminated, Stopped) as stopped:
-        status, reason = "KILLED", f"{type(stopped).__name__}: {stopped}".removesuffix(": ")
+        status, reason = "KILLED", type(stopped).__name__ + (f": {stopped}" if isinstance(stopped, Stopped) else "")
         raise
     except BaseException as error:
         status, reason = "FAILED", f"{type(error).__name__}: {error}"
