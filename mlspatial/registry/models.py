@@ -140,6 +140,7 @@ def save_folder(folder: Path, module: Any, spec: ModelSpec, run_id: str, logged_
                 Schema([TensorSpec(np.dtype(np.uint8), (-1, spec.input_size, spec.input_size, 3))]),
                 Schema([TensorSpec(np.dtype(np.float32), (-1, spec.units))]),
             ),
+            input_example=np.full((1, spec.input_size, spec.input_size, 3), 128, np.uint8),
             pip_requirements=REQUIREMENTS,
             mlflow_model=Model(run_id=run_id, model_id=logged_model, artifact_path=""),
         )

@@ -22,7 +22,7 @@ class SpatialNetwork(mlflow.pyfunc.PythonModel):
         self.module.eval()
 
     @torch.inference_mode()
-    def predict(self, context, model_input, params=None):  # MLflow would read type hints as a table's schema
+    def predict(self, context: Any, model_input: np.ndarray, params: dict[str, Any] | None = None) -> np.ndarray:
         images = torch.from_numpy(np.asarray(model_input, dtype=np.uint8))
         return self.module(to_input(images, self.spec)).numpy()
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
-import warnings
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -42,8 +42,8 @@ def _client(uri: str) -> Any:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    # MLflow asks for type hints on predict, which it would then read as the schema of a table
-    warnings.filterwarnings("ignore", message=r"[\s\S]*Add type hints to the `predict` method")
+    for name in ("mlflow.pyfunc", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # not a line for every model
     os.environ["MLFLOW_TRACKING_URI"] = uri  # so that child processes and model loading agree
     mlflow.set_tracking_uri(uri)
     try:

@@ -26,14 +26,14 @@ def bar(description: str, total: int, unit: str, initial: int = 0) -> Any:
 
 
 @contextmanager
-def stages(descriptions: dict[str, str], units: dict[str, str]) -> Iterator[Callable[[str, int, int], None]]:
-    """A function (stage, done, total) that shows one bar after another.
+def stages(descriptions: dict[str, str], units: dict[str, str]) -> Iterator[Callable[..., None]]:
+    """A function (stage, done, total, **notes) that shows one bar after another.
 
     A stage that is complete when it is first heard of is not shown.
     """
     current: tuple[str, Any] = ("", None)
 
-    def update(stage: str, done: int, total: int) -> None:
+    def update(stage: str, done: int, total: int, **notes: str) -> None:
         nonlocal current
         if stage != current[0]:
             if current[1] is not None:
@@ -41,6 +41,8 @@ def stages(descriptions: dict[str, str], units: dict[str, str]) -> Iterator[Call
             current = stage, bar(descriptions[stage], total, units.get(stage, "it"), done) if done < total else None
         if current[1] is not None:
             current[1].update(done - current[1].n)
+            if notes:
+                current[1].set_postfix(refresh=False, **notes)
 
     try:
         yield update

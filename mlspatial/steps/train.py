@@ -13,7 +13,7 @@ from mlspatial.core.manifest import Manifest
 from mlspatial.core.names import MODEL_ID, cache_folder
 from mlspatial.registry import runs
 from mlspatial.registry.datasets import find_dataset
-from mlspatial.steps.progress import bar, say
+from mlspatial.steps.progress import say, stages
 from mlspatial.tasks import canonical_name
 
 if TYPE_CHECKING:  # torch takes seconds to import, and an answered run does not need it
@@ -192,11 +192,10 @@ class _Job:
 
         title = f"train {members[0].name}" if len(members) == 1 else f"train {len(members)} networks"
         images = cfg["batches"] * cfg["batch_size"]
-        with bar(title, images, "img") as progress:
+        with stages({"train": title}, {"train": "img"}) as show:
 
             def update(step: int, loss: float) -> None:
-                progress.update(step * cfg["batch_size"] - progress.n)
-                progress.set_postfix(loss=f"{loss:.3f}", refresh=False)
+                show("train", step * cfg["batch_size"], images, loss=f"{loss:.3f}")
 
             run_loop(networks, training, heldout, settings, group=group, progress=update, gave_up=gave_up)
         for network, member in zip(networks, members, strict=True):

@@ -158,6 +158,8 @@ def test_a_loaded_network_computes_the_same_and_its_hooks_fire(registry: Path) -
     served = mlflow.pyfunc.load_model(record.uri)
     assert served.predict(images) == pytest.approx(expected.numpy(), abs=1e-5)
     assert served.unwrap_python_model().module is not None
+    example = served.input_example
+    assert example.shape == (1, 32, 32, 3) and example.dtype == np.uint8
     signature = served.metadata.signature
     assert signature.inputs.inputs[0].shape == (-1, 32, 32, 3) and signature.outputs.inputs[0].shape == (-1, 5)
 
