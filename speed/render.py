@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import trimesh
@@ -326,12 +326,13 @@ def time_end_to_end(size: int, count: int) -> dict:
     }
 
 
-def draw_for(recipe: Recipe, count: int, first: int, seconds: float, rates: multiprocessing.Queue) -> None:
-    """Put images per second of wall-clock time into the queue, measured between two agreed moments."""
+def draw_for(recipe: Recipe, first: int, seconds: float, start_line: Any, rates: multiprocessing.Queue) -> None:
+    """Put images per second of wall-clock time into the queue, measured while all processes draw."""
+    count = 16
     studio = Studio(recipe)
     samples = [studio.sampler.draw(index) for index in range(first, first + count)]
     studio.draw(samples[:8])
-    rates.put(None)  # ready
+    start_line.wait()
     done, start = 0, time.monotonic()
     while time.monotonic() - start < seconds:
         studio.draw(samples)
@@ -345,14 +346,14 @@ def time_scaling(size: int, seconds: float) -> dict:
     spawn = multiprocessing.get_context("spawn")
 
     def together(number: int) -> float:
-        rates = spawn.Queue()
-        jobs = [spawn.Process(target=draw_for, args=(recipe, 16, 16 * k, seconds, rates)) for k in range(number)]
+        rates, line = spawn.Queue(), spawn.Barrier(number)
+        jobs = [spawn.Process(target=draw_for, args=(recipe, 16 * k, seconds, line, rates)) for k in range(number)]
         for job in jobs:
             job.start()
-        found = [rates.get() for _ in range(2 * number)]
+        found = [rates.get() for _ in range(number)]
         for job in jobs:
             job.join()
-        return sum(rate for rate in found if rate is not None)
+        return sum(found)
 
     alone, both = together(1), together(2)
     return {
