@@ -48,7 +48,7 @@ def time_live(size: int, batches: int) -> dict:
     for batch in islice(stream, batches):
         assert batch.images.shape == (BATCH, size, size, 3)
     cpu, wall = cpu_seconds() - cpu, time.perf_counter() - wall
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
 
     alone = studio.draw([studio.sampler.draw(index) for index in range(BATCH)])[0]
     start = time.process_time()

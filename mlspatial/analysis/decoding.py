@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,14 +20,13 @@ from mlspatial.analysis.svc import CATEGORY_C, Svc, fit_svc, predict_logistic
 from mlspatial.core.errors import BadValue, StimulusMismatch, UnknownName, UserError
 from mlspatial.core.latents import Latent
 
-Classifier = Literal["svc", "logistic"]
 Measure = Literal["pearson_r", "r2", "mae", "accuracy", "angular_error_deg"]
 
 #: Xie et al. 2025, the authors' published experiment settings
 ALPHAS = (1e-4, 1e-3, 1e-2, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 100.0, 1000.0)
+CLASSIFIERS = ("svc", "logistic")
 VERSION = "1"
 CONSTANT = 1e-6  # of a latent's unit (radians for angles): a smaller range is rounding, not variation
-PERIOD = 360.0  # degrees, of a circular latent without bounds
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def decode(
     is_gram: bool = False,
     alphas: Sequence[float] = ALPHAS,
     c: float = CATEGORY_C,
-    classifier: Classifier = "svc",
+    classifier: str = "svc",
     device: str = "cpu",
 ) -> list[Decoding]:
     """Decode every latent in every split.
@@ -79,8 +78,8 @@ def decode(
     for the classes; BadValue for a latent that does not vary; UnknownName for a latent without values; StimulusMismatch
     when features and values differ in number.
     """
-    if classifier not in get_args(Classifier):
-        raise BadValue("classifier", classifier, f"must be one of {', '.join(get_args(Classifier))}")
+    if classifier not in CLASSIFIERS:
+        raise BadValue("classifier", classifier, f"must be one of {', '.join(CLASSIFIERS)}")
     n = len(features)
     targets = {latent.name: _target(latent, values, n) for latent in latents}
     _check_splits(splits, n)
@@ -164,8 +163,7 @@ def _target(latent: Latent, values: Mapping[str, np.ndarray], n: int) -> _Target
         raise UserError(f"latent {latent.name} is {truth[row]} for stimulus {row}; choose other latents or stimuli")
     columns = truth[:, None]
     if latent.kind == "circular":
-        bounded = latent.low is not None and latent.high is not None
-        angle = 2 * np.pi * truth / (latent.high - latent.low if bounded else PERIOD)  # type: ignore[operator]
+        angle = 2 * np.pi * truth / latent.period
         columns = np.stack([np.sin(angle), np.cos(angle)], axis=1)
     if np.ptp(columns, axis=0).max() <= CONSTANT:
         raise _constant(latent, truth[0])

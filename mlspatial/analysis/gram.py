@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from abc import ABC, abstractmethod
 from typing import TypeAlias
 
 import numpy as np
@@ -24,7 +25,7 @@ SAFE = (1e-24, 1e36)  # largest squared pattern length for which float32 squares
 Activations: TypeAlias = "torch.Tensor | np.ndarray"
 
 
-class _Products:
+class _Products(ABC):
     """K = sum over features of x x^T, in float64 on the device of the first block."""
 
     def __init__(self, n: int) -> None:
@@ -77,13 +78,13 @@ class _Products:
                 f"{stimulus}, feature {self.features + feature}); look at the network, or extract in float32"
             )
 
+    @abstractmethod
     def _centre(self, part: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(centred part, the float64 means that were taken off)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _keep(self, means: torch.Tensor, width: int) -> None:
         """What the end needs to know of the means of a chunk."""
-        raise NotImplementedError
 
     def _sum(self) -> np.ndarray:
         if self._upper is None:

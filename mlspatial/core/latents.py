@@ -39,6 +39,11 @@ class Latent:
         if self.kind == "category" and len(set(self.categories)) != len(self.categories):
             raise ValueError(f"latent {self.name}: repeated categories")
 
+    @property
+    def period(self) -> float:
+        """After which a circular latent repeats, in its unit; a whole turn in degrees without bounds."""
+        return 360.0 if self.low is None or self.high is None else self.high - self.low
+
 
 @dataclass(frozen=True)
 class LatentSchema:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -56,9 +56,6 @@ class Source(Protocol):
 
     def endless(self, start: int = 0) -> Iterator[Batch]:
         """Full batches for ever, from batch number `start`."""
-
-    def once(self) -> Iterator[Batch]:
-        """Every image once; the last batch may be smaller."""
 
 
 class Loader:
@@ -144,7 +141,7 @@ class Loader:
             return prefetched(self._tensors(parts))
         return self._arrived(prefetched(self._sent(parts)))
 
-    def _arrays(self, parts: Parts) -> Iterator[Batch]:
+    def _arrays(self, parts: Parts) -> Generator[Batch, None, None]:
         with ThreadPoolExecutor(self.threads) as pool:
             fill, buffers = self._filler(pool), Buffers(self._shape)
             for number, rows in parts:
@@ -159,7 +156,7 @@ class Loader:
             return partial(stream.decode, pool)
         return partial(self._memory.copy, stream, pool)
 
-    def _tensors(self, parts: Parts) -> Iterator[Batch]:
+    def _tensors(self, parts: Parts) -> Generator[Batch, None, None]:
         with ThreadPoolExecutor(self.threads) as pool:
             fill = self._filler(pool)
             ring = _Ring(self._shape, self._device)
@@ -173,7 +170,7 @@ class Loader:
                 columns = {name: ring.send_small(values[rows]) for name, values in self.columns.items()}
                 yield Batch(number, images, columns)
 
-    def _sent(self, parts: Parts) -> Iterator[tuple[Batch, torch.cuda.Event]]:
+    def _sent(self, parts: Parts) -> Generator[tuple[Batch, torch.cuda.Event], None, None]:
         """Batches on their way to a GPU and the events of their arrival. Runs in the prefetching thread."""
         import torch
 
@@ -187,11 +184,11 @@ class Loader:
                 return
             yield batch, arrival
 
-    def _arrived(self, sent: Iterator[tuple[Batch, torch.cuda.Event]]) -> Iterator[Batch]:
+    def _arrived(self, sent: Generator[tuple[Batch, torch.cuda.Event], None, None]) -> Iterator[Batch]:
         """The same batches for the consumer's stream, which waits for each; the consumer itself does not."""
         import torch
 
-        with closing(sent):  # type: ignore[type-var]
+        with closing(sent):
             for batch, arrival in sent:
                 current = torch.cuda.current_stream(self._device)
                 current.wait_event(arrival)
@@ -235,7 +232,7 @@ class _Ring:
         return tensor.pin_memory().to(self.device, non_blocking=True) if self.cuda else tensor.to(self.device)
 
 
-def prefetched(source: Iterator[T]) -> Iterator[T]:
+def prefetched(source: Generator[T, None, None]) -> Generator[T, None, None]:
     """The items of a generator, made ahead in a thread, which ends when the consumer stops early."""
     ready: queue.Queue[T | BaseException | None] = queue.Queue(maxsize=PREFETCH)
     stopped = threading.Event()
@@ -249,7 +246,7 @@ def prefetched(source: Iterator[T]) -> Iterator[T]:
 
     def work() -> None:
         try:
-            with closing(source):  # type: ignore[type-var]
+            with closing(source):
                 for item in source:
                     put(item)
                     if stopped.is_set():

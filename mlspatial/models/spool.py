@@ -33,11 +33,9 @@ class Spool:
         self._scales = np.zeros(n, np.float32)
         self._rows = 0
         self._means: torch.Tensor | None = None
-        self._kind = np.dtype(np.float32 if 4 * n * features <= EXACT else np.float16)
-        size = self._kind.itemsize * n * features
-        small = size <= IN_MEMORY
-        self._file = None if small else tempfile.TemporaryFile(dir=folder, prefix=".activations-")  # noqa: SIM115
-        self._memory = np.empty(n * features, self._kind) if self._file is None else None
+        kind = np.dtype(np.float32 if 4 * n * features <= EXACT else np.float16)
+        size = kind.itemsize * n * features
+        self._numbers: _Memory | _File = _Memory(n * features, kind) if size <= IN_MEMORY else _File(folder, kind)
 
     def add(self, rows: torch.Tensor) -> None:
         """rows: (b, features) float32 on any device, the next images. Raises StimulusMismatch after more than n."""
@@ -49,14 +47,11 @@ class Spool:
         rows = rows - self._means
         largest = float(rows.abs().max()) if rows.numel() else 0.0
         scale = 2.0 ** np.floor(np.log2(LARGEST / largest)) if largest > 0 else 1.0
-        values = (rows * scale).cpu().numpy().astype(self._kind)
+        values = (rows * scale).cpu().numpy()
         for first in range(0, self.features, CHUNK):
             part = np.ascontiguousarray(values[:, first : first + CHUNK])
             start = self.n * first + self._rows * part.shape[1]  # of all numbers; a chunk lies in one piece
-            if self._memory is not None:
-                self._memory[start : start + part.size] = part.reshape(-1)
-            else:
-                _write(self._file.fileno(), part, self._kind.itemsize * start)  # type: ignore[union-attr]
+            self._numbers.write(part, start)
         self._scales[self._rows : self._rows + count] = 1.0 / scale
         self._rows += count
 
@@ -67,10 +62,7 @@ class Spool:
         scales, means = torch.from_numpy(self._scales)[:, None], self._means.cpu()
         for first in range(0, self.features, CHUNK):
             width = min(CHUNK, self.features - first)
-            if self._memory is not None:
-                part = self._memory[self.n * first : self.n * (first + width)]
-            else:
-                part = _read(self._file.fileno(), self._kind, self.n * width, self.n * first)  # type: ignore[union-attr]
+            part = self._numbers.read(self.n * first, self.n * width)
             yield (
                 torch.from_numpy(part.reshape(self.n, width))
                 .to(torch.float32)
@@ -79,22 +71,47 @@ class Spool:
             )
 
     def close(self) -> None:
-        self._memory = None
-        if self._file is not None:
-            self._file.close()
+        self._numbers.close()
 
 
-def _write(descriptor: int, values: np.ndarray, offset: int) -> None:
-    data = memoryview(values.reshape(-1).view(np.uint8).data)
-    while len(data):
-        done = os.pwrite(descriptor, data, offset)
-        data, offset = data[done:], offset + done
+class _Memory:
+    """Numbers in memory. write and read count in numbers."""
+
+    def __init__(self, count: int, kind: np.dtype) -> None:
+        self.values = np.empty(count, kind)
+
+    def write(self, part: np.ndarray, start: int) -> None:
+        self.values[start : start + part.size] = part.reshape(-1)
+
+    def read(self, start: int, count: int) -> np.ndarray:
+        return self.values[start : start + count]
+
+    def close(self) -> None:
+        self.values = self.values[:0].copy()
 
 
-def _read(descriptor: int, kind: np.dtype, count: int, first: int) -> np.ndarray:
-    values = np.empty(count, kind)
-    data, offset = memoryview(values.view(np.uint8).data), first * kind.itemsize
-    while len(data):
-        done = os.preadv(descriptor, [data], offset)
-        data, offset = data[done:], offset + done
-    return values
+class _File:
+    """The same in a file without a name. Read and written, not mapped: mapped pages would count as memory."""
+
+    def __init__(self, folder: Path, kind: np.dtype) -> None:
+        self.kind = kind
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".activations-") as file:
+            self.descriptor = os.dup(file.fileno())  # outlives the name
+
+    def write(self, part: np.ndarray, start: int) -> None:
+        values = np.ascontiguousarray(part, self.kind).reshape(-1)
+        data, offset = memoryview(values.view(np.uint8).data), start * self.kind.itemsize
+        while len(data):
+            done = os.pwrite(self.descriptor, data, offset)
+            data, offset = data[done:], offset + done
+
+    def read(self, start: int, count: int) -> np.ndarray:
+        values = np.empty(count, self.kind)
+        data, offset = memoryview(values.view(np.uint8).data), start * self.kind.itemsize
+        while len(data):
+            done = os.preadv(self.descriptor, [data], offset)
+            data, offset = data[done:], offset + done
+        return values
+
+    def close(self) -> None:
+        os.close(self.descriptor)

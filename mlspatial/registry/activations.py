@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlspatial.core.names import MODEL_ID, TAG
+from mlspatial.core.names import DATASET_ID, MODEL_ID, TAG
 from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord
 
@@ -32,15 +32,18 @@ def layer_arrays(
     layers: Sequence[str],
     make: Make,
     *,
+    dataset_id: str = "",
     study: str = "",
     parents: Sequence[str] = (),
 ) -> tuple[dict[str, Path], list[str]]:
     """(layer -> .npy file, ids of the runs that hold them).
 
-    Layers that no finished run holds are made: make(missing layers, folder) writes folder/LAYER.npy for each of them.
+    Layers that no finished run holds, or whose files are gone, are made: make(missing layers, folder) writes
+    folder/LAYER.npy for each of them. dataset_id: of the stimuli, for the record.
     """
     found = _there(record.model_id, stimuli_id, kind)
-    missing = [layer for layer in layers if layer not in found]
+    gone = [layer for layer in layers if layer in found and not _file(found[layer], layer).is_file()]
+    missing = [layer for layer in layers if layer not in found or layer in gone]
     if missing:
         inputs = {"model_id": record.model_id, "stimuli": stimuli_id, "kind": kind}
         cfg = {"models": record.uri, "layers": ",".join(missing), "kind": kind}
@@ -48,11 +51,11 @@ def layer_arrays(
         title = f"extract {kind} {record.name} seed {record.seed} step {record.step}"
         with (
             runs.project_run_reserved(),
-            runs.open_run(spec, name=title, study=study, parents=[*_parent(record), *parents]) as run,
+            runs.open_run(spec, name=title, study=study, parents=[*_parent(record), *parents], force=bool(gone)) as run,
         ):
             if not run.answered:
                 run.set_tags({TAG + fact: getattr(record, fact) for fact in FACTS})
-                run.set_tags({STIMULI: stimuli_id, KIND: kind, MODEL_ID: record.model_id})
+                run.set_tags({STIMULI: stimuli_id, KIND: kind, DATASET_ID: dataset_id})
                 with tempfile.TemporaryDirectory() as folder:
                     make(missing, Path(folder))
                     for layer in missing:
@@ -60,8 +63,12 @@ def layer_arrays(
                 run.log_text("\n".join(missing), LAYERS)
         found = _there(record.model_id, stimuli_id, kind)
     wanted = {layer: found[layer] for layer in layers}
-    files = {layer: runs.local(run_id, f"layers/{layer}.npy") for layer, run_id in wanted.items()}
+    files = {layer: _file(run_id, layer) for layer, run_id in wanted.items()}
     return files, sorted(set(wanted.values()))
+
+
+def _file(run_id: str, layer: str) -> Path:
+    return runs.local(run_id, f"layers/{layer}.npy")
 
 
 def load(files: dict[str, Path]) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
@@ -78,7 +78,7 @@ class LiveLoader:
         self._render_device = _gpu_of(device) if self._gpu else "cpu"
         self._drawing = threading.Lock()  # a renderer has one set of buffers
 
-    def endless(self, start: int = 0) -> Iterator[Batch]:
+    def endless(self, start: int = 0) -> Generator[Batch, None, None]:
         """Batches for ever, from batch number `start`: batch k of all ranks together, in the order of the ranks, holds
         the images start_index + k * batch_size and following. Workers end when the iterator is closed."""
         try:
@@ -286,10 +286,7 @@ def check_versions(manifest: Manifest, here: dict[str, Any]) -> None:
 
 def _in_worker(work: Callable[..., Drawn], recipe: Recipe, columns: tuple[str, ...], first: int, n: int) -> Drawn:
     """Run _draw or _place in a worker process."""
-    try:
-        return work(studio_of(recipe), columns, first, n)
-    except UserError as error:
-        raise UserError(str(error)) from None  # its children take other arguments and cannot be sent
+    return work(studio_of(recipe), columns, first, n)
 
 
 def _draw(studio: Studio, columns: tuple[str, ...], first: int, n: int) -> Drawn:

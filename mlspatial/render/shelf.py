@@ -42,11 +42,17 @@ class Shelf:
         waiting = _waiting(self.folder)
         waiting.mkdir(parents=True, exist_ok=True)
         for index in range(part, self.count, parts):
-            if not (file := waiting / f"{index}.npz").exists():
-                partial = waiting / f".{index}.{os.getpid()}"
+            if (file := waiting / f"{index}.npz").exists():
+                continue
+            arrays, partial = self._make(index), waiting / f".{index}.{os.getpid()}"
+            try:
                 with partial.open("wb") as stream:
-                    np.savez(stream, **self._make(index))
+                    np.savez(stream, **arrays)
                 partial.replace(file)
+            except FileNotFoundError:
+                if self.folder.exists():  # another process has all of them and put them together
+                    return
+                raise
 
     def load(self) -> Pools:
         """All arrays; those that are missing are made first."""

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlspatial.analysis import decoding
 from mlspatial.analysis.splits import Split, k_folds, random_splits
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.latents import Latent
-from mlspatial.core.names import MODEL_ID, TAG
+from mlspatial.core.names import TAG
 from mlspatial.models.layers import PIXELS
 from mlspatial.registry import activations, runs
 from mlspatial.registry.models import select
@@ -65,7 +66,6 @@ def decode(
     splits = _splits(split, len(images.stimuli), folds, seed)
     place = choose_device(device)
     dimension = johnson_lindenstrauss_dimension(len(images.stimuli))
-    data_runs = [images.made_by.id] if images.made_by else []
     with_pixels: list[bool] = []
     gathered = gather(
         records,
@@ -74,8 +74,9 @@ def decode(
         _layers(layers, with_pixels),
         lambda _: Projections(dimension, seed),
         device=device,
+        dataset_id=images.manifest.dataset_id,
         study=study,
-        parents=data_runs,
+        parents=images.runs,
     )
     cfg = {"layers": layers, "latents": ",".join(latent.name for latent in chosen), "stimuli": stimuli,
            "dataset": dataset, "folds": folds, "split": split, "classifier": classifier, "device": device,
@@ -83,11 +84,11 @@ def decode(
     job = _Job(images, chosen, splits, classifier, place, cfg, study, force)
     ids, tables = [], []
     if any(with_pixels):
-        run_id, table = job.pixels(dimension, seed, data_runs)
+        run_id, table = job.pixels(dimension, seed)
         ids.append(run_id)
         tables.append(table)
     for number, found in enumerate(gathered, 1):
-        run_id, table = job.network(found, data_runs, f"decode {number} of {len(gathered)}")
+        run_id, table = job.network(found, f"decode {number} of {len(gathered)}")
         ids.append(run_id)
         tables.append(table)
     if len(records) > 1:
@@ -112,15 +113,15 @@ class _Job:
         self.images, self.latents, self.splits = images, latents, splits
         self.classifier, self.device, self.cfg, self.study, self.force = classifier, device, cfg, study, force
 
-    def network(self, found: Gathered, data_runs: list[str], title: str) -> tuple[str, pd.DataFrame]:
+    def network(self, found: Gathered, title: str) -> tuple[str, pd.DataFrame]:
         record = found.record
         facts = {**{fact: getattr(record, fact) for fact in FACTS}, "group": group_of(record)}
         arrays = activations.load(found.files)
         layers = {layer: _task_units(layer, np.asarray(values), found.spec) for layer, values in arrays.items()}
         name = f"decode {record.name} seed {record.seed} step {record.step}"
-        return self._run(record.model_id, record.uri, name, facts, layers, [*found.runs, *data_runs], title)
+        return self._run(record.model_id, record.uri, name, facts, layers, [*found.runs, *self.images.runs], title)
 
-    def pixels(self, dimension: int, seed: int, data_runs: list[str]) -> tuple[str, pd.DataFrame]:
+    def pixels(self, dimension: int, seed: int) -> tuple[str, pd.DataFrame]:
         from mlspatial.analysis.projection import projection
 
         flat = self.images.stimuli.images.reshape(len(self.images.stimuli), -1).astype(np.float32) / 255.0
@@ -128,7 +129,7 @@ class _Job:
             flat = projection(flat.shape[1], dimension, seed).project(flat).numpy()
         facts = {"task": PIXELS, "arch": "", "dataset": self.images.manifest.name, "seed": 0, "step": 0}
         facts["group"] = PIXELS
-        return self._run(PIXELS, PIXELS, "decode pixels", facts, {PIXELS: flat}, data_runs, "decode pixels")
+        return self._run(PIXELS, PIXELS, "decode pixels", facts, {PIXELS: flat}, self.images.runs, "decode pixels")
 
     def _run(
         self,
@@ -142,12 +143,19 @@ class _Job:
     ) -> tuple[str, pd.DataFrame]:
         import pandas as pd
 
-        inputs = {"model_id": model_id, "stimuli": self.images.stimuli.id, "layers": list(layers)}
+        inputs = {
+            "dataset_id": self.images.manifest.dataset_id,
+            "model_id": model_id,
+            "stimuli": self.images.stimuli.id,
+            "layers": list(layers),
+            "version": decoding.VERSION,
+        }
         cfg = {"models": uri, **self.cfg}
         spec = runs.Spec("decode", VERSION, inputs, cfg, FREE)
         with runs.open_run(spec, name=name, study=self.study, parents=parents, force=self.force) as run:
             if not run.answered:
-                run.set_tags({**{TAG + fact: facts[fact] for fact in FACTS}, MODEL_ID: model_id})
+                run.log_dataset(self.images.manifest, self.images.folder, "evaluation")
+                run.set_tags({TAG + fact: facts[fact] for fact in FACTS})
                 table = self._decode(layers, title)
                 table = table.assign(model_id=model_id, **facts)
                 _log(run, table)
@@ -157,17 +165,15 @@ class _Job:
     def _decode(self, layers: dict[str, np.ndarray], title: str) -> pd.DataFrame:
         import pandas as pd
 
-        from mlspatial.analysis.decoding import decode as decode_layer
-
         rows: list[dict[str, Any]] = []
         with bar(title, len(layers), "layer") as progress:
             for layer, features in layers.items():
-                found = decode_layer(
+                found = decoding.decode(
                     features,
                     self.images.latents,
                     self.latents,
                     self.splits,
-                    classifier=self.classifier,  # type: ignore[arg-type]
+                    classifier=self.classifier,
                     device=self.device,
                 )
                 rows += [{"layer": layer, **asdict(value)} for value in found]
@@ -178,7 +184,7 @@ class _Job:
         """A run with all networks' numbers, a picture by group, and tests between every two groups."""
         import pandas as pd
 
-        inputs = {"runs": sorted(parents)}
+        inputs = {"dataset_id": self.images.manifest.dataset_id, "runs": sorted(parents)}
         spec = runs.Spec("decode", VERSION, inputs, {"models": models, **self.cfg}, FREE)
         name = f"decode {len(parents)} networks"
         with runs.open_run(spec, name=name, study=self.study, parents=parents, force=self.force) as run:

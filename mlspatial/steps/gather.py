@@ -39,13 +39,14 @@ def gather(
     make_sink: Callable[[str], Any],
     *,
     device: str,
+    dataset_id: str = "",
     study: str = "",
     parents: Sequence[str] = (),
 ) -> list[Gathered]:
     """Arrays of one kind from every network, made where the registry does not hold them yet.
 
-    choose(module, spec): the layers; make_sink(device): a sink whose pop(layer) gives the array. A network is loaded
-    only to name its layers or when some are missing. One network is in memory at a time.
+    choose(module, spec): the layers; make_sink(device): a sink whose pop(layer) gives the array; dataset_id: of the
+    stimuli, for the record. One network is in memory at a time, and sees the stimuli only when layers are missing.
     """
     from mlspatial.models.extract import extract
     from mlspatial.train.loop import choose_device
@@ -66,7 +67,9 @@ def gather(
                 for layer in missing:
                     np.save(folder / f"{layer}.npy", sink.pop(layer))
 
-            files, ids = layer_arrays(record, stimuli_id, kind, layers, make, study=study, parents=parents)
+            files, ids = layer_arrays(
+                record, stimuli_id, kind, layers, make, dataset_id=dataset_id, study=study, parents=parents
+            )
             gathered.append(Gathered(record, spec, files, ids))
             progress.update(number * len(stimuli) - progress.n)
             del module

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlspatial.analysis.cka import cka_matrices
-from mlspatial.analysis.groups import group_statistics
-from mlspatial.analysis.mds import mds, row_distances
+from mlspatial.analysis import cka, groups, mds, rsa, shape
+from mlspatial.analysis.gram import unpack
 from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.registry import activations, runs
 from mlspatial.registry.models import ModelRecord, select
@@ -22,7 +21,13 @@ from mlspatial.steps.stimuli import load_images
 
 VERSION = 1
 FREE = frozenset({"device", "models"})
-METRICS = ("cka", "cka_debiased", "rsa", "rsa_spearman", "procrustes")
+VERSIONS = {
+    "cka": cka.VERSION,
+    "cka_debiased": cka.VERSION,
+    "rsa": rsa.VERSION,
+    "rsa_spearman": rsa.VERSION,
+    "procrustes": shape.VERSION,
+}
 KIND = {"cka": "gram", "cka_debiased": "gram", "procrustes": "gram", "rsa": "pattern", "rsa_spearman": "pattern"}
 
 
@@ -41,29 +46,34 @@ def similarity(
     """Compare every two networks of a selector at every layer; return the run's id. Parameters as in the MLproject."""
     names = tuple(dict.fromkeys(part.strip() for part in metric.split(",") if part.strip()))
     for name in names:
-        if name not in METRICS:
-            raise UnknownName("metric", name, METRICS)
+        if name not in VERSIONS:
+            raise UnknownName("metric", name, VERSIONS)
     records = select(models)
     if len(records) < 2:
         raise UserError(f"models={models}: matches {len(records)} network; similarity needs two or more")
     images = load_images(stimuli, dataset)
-    data_runs = [images.made_by.id] if images.made_by else []
     grams: dict[str, list[Gathered]] = {}
     for kind in dict.fromkeys(KIND[name] for name in names):
         grams[kind] = gather(
             records, images.stimuli, kind, _layers(layers), _sink(kind, len(images.stimuli)), device=device,
-            study=study, parents=data_runs,
+            study=study, dataset_id=images.manifest.dataset_id, parents=images.runs,
         )  # fmt: skip
     common = _common_layers(next(iter(grams.values())))
-    inputs = {"models": sorted(r.model_id for r in records), "stimuli": images.stimuli.id, "layers": common}
+    inputs = {
+        "dataset_id": images.manifest.dataset_id,
+        "models": sorted(r.model_id for r in records),
+        "stimuli": images.stimuli.id,
+        "layers": common,
+        "versions": [VERSIONS[name] for name in names] + [groups.VERSION, mds.VERSION],
+    }
     cfg = {"models": models, "layers": layers, "stimuli": stimuli, "dataset": dataset, "metric": ",".join(names),
            "device": device, "seed": seed}  # fmt: skip
     spec = runs.Spec("similarity", VERSION, inputs, cfg, FREE)
-    parents = sorted({run for part in grams.values() for g in part for run in g.runs} | set(data_runs))
+    parents = sorted({run for part in grams.values() for g in part for run in g.runs} | set(images.runs))
     title = f"similarity of {len(records)} networks"
     with runs.open_run(spec, name=title, study=study, parents=parents, force=force) as run:
         if not run.answered:
-            run.log_dataset(images.manifest, Path(images.manifest.name), "evaluation")
+            run.log_dataset(images.manifest, images.folder, "evaluation")
             with tempfile.TemporaryDirectory() as folder:
                 for name in names:
                     _log(run, name, records, _matrices(name, grams[KIND[name]], common), seed, Path(folder))
@@ -90,7 +100,7 @@ def _sink(kind: str, n: int) -> Any:
 
 
 def _common_layers(gathered: Sequence[Gathered]) -> list[str]:
-    """Layers that every network has; without any, layers are matched by their place in each network's list."""
+    """Layers that every network has, in the first one's order. Raises UserError when there are none."""
     common = [layer for layer in gathered[0].files if all(layer in g.files for g in gathered)]
     if not common:
         raise UserError(
@@ -106,18 +116,13 @@ def _matrices(metric: str, gathered: Sequence[Gathered], layers: Sequence[str]) 
     for layer in layers:
         rows = [activations.load({layer: g.files[layer]})[layer] for g in gathered]
         if metric in ("cka", "cka_debiased"):
-            both = cka_matrices(rows)
+            both = cka.cka_matrices(rows)
             found[layer] = both.biased if metric == "cka" else both.debiased
         elif metric == "procrustes":
-            from mlspatial.analysis.gram import unpack
-            from mlspatial.analysis.shape import gram_factor, procrustes_matrix
-
-            found[layer] = procrustes_matrix([gram_factor(unpack(row)) for row in rows])
+            found[layer] = shape.procrustes_matrix([shape.gram_factor(unpack(row)) for row in rows])
         else:
-            from mlspatial.analysis.rsa import compare
-
             method = "spearman" if metric == "rsa_spearman" else "pearson"
-            found[layer] = compare(np.stack(rows), method=method)
+            found[layer] = rsa.compare(np.stack(rows), method=method)
     return found
 
 
@@ -132,7 +137,7 @@ def _log(
     """Matrices as csv and parquet, the table of groups, heat maps and maps, and each layer's means as metrics."""
     from mlspatial.compare.plots import heat_maps, maps, save
 
-    groups = [group_of(record) for record in records]
+    conditions = [group_of(record) for record in records]
     labels = [label_of(record) for record in records]
     rows, points, stress = [], {}, {}
     for layer, matrix in matrices.items():
@@ -143,27 +148,27 @@ def _log(
         for suffix in ("csv", "parquet"):
             run.log_file(folder / f"{metric}_{layer}.{suffix}", "matrices")
         seeds = [record.seed for record in records]
-        for pair in group_statistics(matrix, groups, np.random.default_rng([seed]), seeds=seeds):
+        for pair in groups.group_statistics(matrix, conditions, np.random.default_rng([seed]), seeds=seeds):
             rows.append({"metric": metric, "layer": layer, **pair.__dict__})
         off = matrix[~np.eye(len(matrix), dtype=bool)]
         run.log({f"{metric}/{layer}/mean": float(off.mean())})
         if len(records) > 2:
-            embedding = mds(row_distances(matrix))
+            embedding = mds.mds(mds.row_distances(matrix))
             points[layer], stress[layer] = embedding.coordinates, embedding.stress
     table = pd.DataFrame(rows)
     run.log_table(table, f"groups_{metric}.json")
     models = [
         {"model": label, "group": group, "uri": r.uri, "model_id": r.model_id, "run_id": r.run_id, "seed": r.seed}
-        for label, group, r in zip(labels, groups, records, strict=True)
+        for label, group, r in zip(labels, conditions, records, strict=True)
     ]
     run.log_table(pd.DataFrame(models), "models.json")
     title = {"cka": "linear CKA", "cka_debiased": "debiased CKA"}.get(metric, metric)
-    files = save(heat_maps(matrices, groups, title), folder, f"{metric}_matrices")
+    files = save(heat_maps(matrices, conditions, title), folder, f"{metric}_matrices")
     if points:
-        files += save(maps(points, stress, groups), folder, f"{metric}_mds")
+        files += save(maps(points, stress, conditions), folder, f"{metric}_mds")
         where = pd.concat(
             [
-                pd.DataFrame({"layer": layer, "model": labels, "group": groups, "x": xy[:, 0], "y": xy[:, 1]})
+                pd.DataFrame({"layer": layer, "model": labels, "group": conditions, "x": xy[:, 0], "y": xy[:, 1]})
                 for layer, xy in points.items()
             ]
         )
@@ -183,6 +188,5 @@ def group_of(record: ModelRecord) -> str:
 
 
 def label_of(record: ModelRecord) -> str:
-    """A network's name in tables: unique within the registry."""
-    version = f" v{record.version}" if record.version else ""
-    return f"{record.name}{version}"
+    """A network's name in tables: unique, also among networks from outside the registry."""
+    return f"{record.name} v{record.version}" if record.version else record.uri

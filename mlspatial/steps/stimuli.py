@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,8 +27,14 @@ class Images:
 
     stimuli: Stimuli
     latents: dict[str, np.ndarray]
+    folder: Path
     manifest: Manifest
     made_by: runs.RunRecord | None
+
+    @property
+    def runs(self) -> list[str]:
+        """The run that rendered them, if the registry knows it."""
+        return [self.made_by.id] if self.made_by else []
 
 
 def load_images(text: str, dataset: str) -> Images:
@@ -49,4 +56,4 @@ def load_images(text: str, dataset: str) -> Images:
     images = np.concatenate([np.asarray(batch.images) for batch in loader.once()])[:count]
     latents = {name: values[:count] for name, values in loader.columns.items()}
     ids = tuple(read_columns(folder, manifest, split, ["stimulus_id"])["stimulus_id"][:count])
-    return Images(Stimuli(ids, images), latents, manifest, made_by)
+    return Images(Stimuli(ids, images), latents, folder, manifest, made_by)

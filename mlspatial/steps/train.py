@@ -17,6 +17,7 @@ from mlspatial.steps.progress import say, stages
 from mlspatial.tasks import canonical_name
 
 if TYPE_CHECKING:  # torch takes seconds to import, and an answered run does not need it
+    from mlspatial.data.loader import Source
     from mlspatial.train.loop import Network
     from mlspatial.train.ranks import Group
 
@@ -30,7 +31,7 @@ Report = Callable[[int, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True)
-class Source:
+class TrainingSet:
     """Where the images come from. label: the dataset's name in that of registered models."""
 
     folder: Path
@@ -93,10 +94,10 @@ def parse_seeds(text: str, seed: int) -> list[int]:
     return list(dict.fromkeys(found))
 
 
-def _source(dataset: str) -> Source:
+def _source(dataset: str) -> TrainingSet:
     live = dataset.startswith(LIVE)
     folder, manifest, made_by = find_dataset(dataset.removeprefix(LIVE))
-    return Source(folder, manifest, made_by, live)
+    return TrainingSet(folder, manifest, made_by, live)
 
 
 @dataclass
@@ -121,7 +122,7 @@ class _Member:
 class _Job:
     """Networks to be trained together."""
 
-    source: Source
+    source: TrainingSet
     options: dict[str, Any]
     study: str
     force: bool
@@ -136,7 +137,7 @@ class _Job:
                 spec = runs.Spec("train", VERSION, inputs, cfg, FREE)
                 own = stack.enter_context(ExitStack())
                 run = own.enter_context(self._open(spec, cfg)) if group.first else None
-                ids.append(run.id if run else "")
+                ids += [run.id] if run else []
                 if not group.share(run.answered if run else None):
                     members.append(_Member(cfg, spec, run, own))
             for member in members:
@@ -185,10 +186,11 @@ class _Job:
         by_name = dict(zip((network.name for network in networks), members, strict=True))
 
         def gave_up(network: Network) -> None:
-            assert network.failed is not None
-            say(f"train: {network.failed}")
+            if group.first:
+                say(f"train: {network.failed}")
             by_name[network.name].state.unlink(missing_ok=True)
-            by_name[network.name].stack.__exit__(type(network.failed), network.failed, None)
+            reason = network.failed
+            by_name[network.name].stack.__exit__(type(reason) if reason else None, reason, None)
 
         title = f"train {members[0].name}" if len(members) == 1 else f"train {len(members)} networks"
         images = cfg["batches"] * cfg["batch_size"]
@@ -197,7 +199,15 @@ class _Job:
             def update(step: int, loss: float) -> None:
                 show("train", step * cfg["batch_size"], images, loss=f"{loss:.3f}")
 
-            run_loop(networks, training, heldout, settings, group=group, progress=update, gave_up=gave_up)
+            run_loop(
+                networks,
+                training,
+                heldout,
+                settings,
+                group=group,
+                progress=update if group.first else None,
+                gave_up=gave_up,
+            )
         for network, member in zip(networks, members, strict=True):
             if group.first and not network.failed:
                 member.stack.close()  # finished, whatever becomes of the others
@@ -207,7 +217,7 @@ class _Job:
         if failed := next((network.failed for network in networks if network.failed), None):
             raise failed
 
-    def _training(self, columns: tuple[str, ...], group: Group) -> Any:
+    def _training(self, columns: tuple[str, ...], group: Group) -> Source:
         cfg, source = self.options, self.source
         shared: dict[str, Any] = {
             "columns": columns,

@@ -191,11 +191,15 @@ def rug(rng, k):
     if kind == "shaggy":
         ground, ring, light = (m.vary(rng, tone, 0.03) for tone in (*rng.permutation(m.BRIGHT)[:2], "ivory"))
         ground, ring, light = (m.fur(rng, tone) for tone in (ground, ring, light))
-        bump = lambda x, z: rng.normal(0, 0.006, x.shape)  # noqa: E731
         long = d * 0.85
-        pile = p.sheet(w, long, ground, 0.05, bump, n=56)
-        edge = lambda c: np.minimum(w / 2 - np.abs(c[:, 0]), long / 2 - np.abs(c[:, 2]))  # noqa: E731
-        lozenge = lambda c: np.abs(c[:, 0]) / w + np.abs(c[:, 2]) / long  # noqa: E731
+        pile = p.sheet(w, long, ground, 0.05, lambda x, z: rng.normal(0, 0.006, x.shape), n=56)
+
+        def edge(c: np.ndarray) -> np.ndarray:
+            return np.minimum(w / 2 - np.abs(c[:, 0]), long / 2 - np.abs(c[:, 2]))
+
+        def lozenge(c: np.ndarray) -> np.ndarray:
+            return np.abs(c[:, 0]) / w + np.abs(c[:, 2]) / long
+
         pile = pile.paint(light, lambda c: (edge(c) > 0.06) & (edge(c) < 0.14))
         for share, tone in ((0.36, light), (0.28, ring), (0.14, light)):
             pile = pile.paint(tone, lambda c, share=share: lozenge(c) < share)
