@@ -11,7 +11,8 @@ import pytest
 
 from entrypoints import decode, similarity, train
 from mlspatial.analysis.gram import Gram
-from mlspatial.models.extract import Store, extract
+from mlspatial.models.extract import extract
+from mlspatial.models.sinks import Features
 from mlspatial.registry import runs
 from mlspatial.registry.models import select
 from mlspatial.registry.store import client
@@ -43,9 +44,9 @@ def test_similarity_and_decode(trained: str) -> None:
     first = call(similarity.main, *images, "--layers", "layer?.0.relu", "--metric", metrics)
     assert first[0] == 0, first[2]
     extracted = runs.find(entry="extract")
-    assert len(extracted) == 8  # Grams and patterns of four networks
+    assert len(extracted) == 4  # Grams and patterns of a network in one pass
     again = call(similarity.main, *images, "--layers", "layer?.0.relu", "--metric", metrics)
-    assert again[1] == first[1] and len(runs.find(entry="extract")) == 8
+    assert again[1] == first[1] and len(runs.find(entry="extract")) == 4
     run_id = first[1].split()[-1]
 
     table = pd.read_csv(artifact(run_id, "matrices/cka_layer1.0.relu.csv"), index_col=0)
@@ -55,10 +56,10 @@ def test_similarity_and_decode(trained: str) -> None:
     grams = []
     for record in records[:2]:
         module, spec = record.load()
-        store = Store()
+        store = Features()
         extract(module, spec, stimuli, ["layer1.0.relu"], store)
         gram = Gram(N)
-        gram.add(store.pop("layer1.0.relu").astype(np.float64))
+        gram.add(store.pop("layer1.0.relu")["features"].astype(np.float64))
         grams.append(gram.matrix())
     direct = np.vdot(*grams) / np.linalg.norm(grams[0]) / np.linalg.norm(grams[1])
     assert table.iloc[0, 1] == pytest.approx(direct, abs=1e-6)
@@ -74,7 +75,7 @@ def test_similarity_and_decode(trained: str) -> None:
     assert code == 0, err
     ids = [line.split()[1] for line in out.splitlines() if line.startswith("run ")]
     assert len(ids) == 6  # pixels, four networks, their comparison
-    assert len(runs.find(entry="extract")) == 12
+    assert len(runs.find(entry="extract")) == 8
     whole = pd.read_json(artifact(ids[-1], "decoding.json"), orient="table")
     assert set(whole.layer) == {"pixels", *(f"layer{n}.0.relu" for n in (1, 2, 3, 4)), "avgpool", "fc"}
     assert set(whole.latent) == {"x", "z", "rot_1", "category"} and set(whole.fold) == {0, 1}

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -20,20 +19,6 @@ class Sink(Protocol):
 
     def add(self, layer: str, activations: torch.Tensor) -> None:
         """activations: (b, features) float32, on the model's device."""
-
-
-class Store:
-    """A sink that keeps the activations in memory."""
-
-    def __init__(self) -> None:
-        self._parts: dict[str, list[np.ndarray]] = {}
-
-    def add(self, layer: str, activations: torch.Tensor) -> None:
-        self._parts.setdefault(layer, []).append(activations.cpu().numpy())
-
-    def pop(self, layer: str) -> np.ndarray:
-        """(n, features) float32 of a layer once all batches are in; its memory is handed over."""
-        return np.concatenate(self._parts.pop(layer))
 
 
 @torch.inference_mode()
@@ -69,6 +54,30 @@ def extract(
                     sink.add(layer, values)
             if progress:
                 progress(len(images))
+
+
+@torch.inference_mode()
+def widths(module: nn.Module, spec: ModelSpec, layers: Sequence[str]) -> dict[str, int]:
+    """Number of features of every layer, from one grey image."""
+    module.eval()
+    device = next(module.parameters()).device
+    image = torch.full((1, spec.input_size, spec.input_size, 3), 128, dtype=torch.uint8, device=device)
+    with _last_outputs(module, layers) as outputs:
+        module(to_input(image, spec))
+        return {layer: outputs[layer].numel() for layer in layers if layer in outputs}
+
+
+def passes(sizes: dict[str, int], budget: int) -> list[list[str]]:
+    """Layers in groups whose sizes add up to no more than the budget (a larger layer is a group of its own)."""
+    groups: list[list[str]] = []
+    left = 0
+    for layer, size in sizes.items():
+        if not groups or size > left:
+            groups.append([])
+            left = budget
+        groups[-1].append(layer)
+        left -= size
+    return groups
 
 
 @contextmanager

@@ -1,10 +1,11 @@
-"""What is kept of a layer: its Gram matrix, a random projection, or the activations themselves."""
+"""What is kept of a layer: products between stimuli, a random projection, or the activations themselves."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,14 +19,44 @@ from mlspatial.models.spool import Spool
 PRECISIONS = {"float16": np.float16, "float32": np.float32}
 
 
-class Grams:
-    """Centred Gram matrices, packed (see analysis.gram.pack), of n stimuli.
+class Kept(Protocol):
+    """A sink that has, once all stimuli are in, some kinds of arrays of a layer."""
+
+    kinds: tuple[str, ...]
+
+    def add(self, layer: str, activations: torch.Tensor) -> None:
+        """activations: (b, features) float32, the next stimuli of a layer."""
+
+    def pop(self, layer: str) -> dict[str, np.ndarray]:
+        """kind -> array; the sink forgets the layer."""
+
+
+#: kind -> (what makes it for n stimuli, how it is read at the end)
+PRODUCTS: dict[str, tuple[Callable[[int], Any], Callable[[Any], np.ndarray]]] = {
+    "gram": (Gram, Gram.packed),  # (n (n + 1) / 2,) float32, see analysis.gram.pack
+    # (n (n - 1) / 2,) float32 Pearson r between the stimuli's patterns, the upper triangle row by row
+    "pattern": (PatternGram, lambda gram: condensed(gram.correlations()).astype(np.float32)),
+}
+
+
+class Products:
+    """Products between stimuli of each layer, all kinds from one reading of its activations.
 
     Waiting activations lie in spools: in memory while they are small, in nameless files in `folder` when not.
+    kinds: names in PRODUCTS, or any further ones given as name -> (maker, reader). pop() raises UserError for a layer
+    that does not vary.
     """
 
-    def __init__(self, n: int, folder: Path, device: str = "cpu") -> None:
-        self.n, self.folder, self.device = n, folder, device
+    def __init__(
+        self,
+        kinds: Sequence[str],
+        n: int,
+        folder: Path,
+        device: str = "cpu",
+        more: Mapping[str, tuple[Callable[[int], Any], Callable[[Any], np.ndarray]]] | None = None,
+    ) -> None:
+        self.kinds, self.n, self.folder, self.device = tuple(kinds), n, folder, device
+        self._products = {**PRODUCTS, **(more or {})}
         self._spools: dict[str, Spool] = {}
 
     def add(self, layer: str, activations: torch.Tensor) -> None:
@@ -33,25 +64,15 @@ class Grams:
             self._spools[layer] = Spool(self.n, activations.shape[1], self.folder)
         self._spools[layer].add(activations)
 
-    def pop(self, layer: str) -> np.ndarray:
-        """(n (n + 1) / 2,) float32 once all stimuli are in. Raises UserError for a layer that does not vary."""
-        spool, gram = self._spools.pop(layer), Gram(self.n)
+    def pop(self, layer: str) -> dict[str, np.ndarray]:
+        spool = self._spools.pop(layer)
+        made = {kind: self._products[kind][0](self.n) for kind in self.kinds}
         for part in spool.chunks():
-            gram.add(part.to(self.device))
+            block = part.to(self.device)
+            for product in made.values():
+                product.add(block)
         spool.close()
-        return gram.packed()
-
-
-class Patterns(Grams):
-    """Pearson correlations between the stimuli's patterns, the upper triangle without the diagonal, row by row."""
-
-    def pop(self, layer: str) -> np.ndarray:
-        """(n (n - 1) / 2,) float32 once all stimuli are in. Raises UserError for a pattern without variance."""
-        spool, gram = self._spools.pop(layer), PatternGram(self.n)
-        for part in spool.chunks():
-            gram.add(part.to(self.device))
-        spool.close()
-        return condensed(gram.correlations()).astype(np.float32)
+        return {kind: self._products[kind][1](product) for kind, product in made.items()}
 
 
 class Projections:
@@ -61,6 +82,7 @@ class Projections:
     """
 
     def __init__(self, dimension: int, seed: int) -> None:
+        self.kinds: tuple[str, ...] = (f"projection-{dimension}-{seed}",)
         self.dimension, self.seed = dimension, seed
         self._parts: dict[str, list[np.ndarray]] = {}
 
@@ -69,8 +91,22 @@ class Projections:
             activations = projection(activations.shape[1], self.dimension, self.seed).project(activations)
         self._parts.setdefault(layer, []).append(activations.cpu().numpy())
 
-    def pop(self, layer: str) -> np.ndarray:
-        return np.concatenate(self._parts.pop(layer))
+    def pop(self, layer: str) -> dict[str, np.ndarray]:
+        return {self.kinds[0]: np.concatenate(self._parts.pop(layer))}
+
+
+class Features:
+    """(n, features) float32, whole, in memory: for narrow layers."""
+
+    def __init__(self) -> None:
+        self.kinds: tuple[str, ...] = ("features",)
+        self._parts: dict[str, list[np.ndarray]] = {}
+
+    def add(self, layer: str, activations: torch.Tensor) -> None:
+        self._parts.setdefault(layer, []).append(activations.cpu().numpy())
+
+    def pop(self, layer: str) -> dict[str, np.ndarray]:
+        return {"features": np.concatenate(self._parts.pop(layer))}
 
 
 class Files:

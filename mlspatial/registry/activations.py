@@ -10,79 +10,76 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from mlspatial.core.names import DATASET_ID, MODEL_ID, TAG
 from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord
 
 ENTRY = "extract"
-VERSION = 1
+VERSION = 2
 STIMULI, KIND = TAG + "stimuli", TAG + "kind"
-LAYERS = "layers.txt"
+Array = tuple[str, str]  # kind, layer
+ARRAYS = "arrays.txt"  # KIND/LAYER, a line each
 FACTS = ("task", "arch", "dataset", "seed", "step")
 
-Make = Callable[[Sequence[str], Path], None]
+Make = Callable[[Sequence[Array], Path], None]
 
 
 def layer_arrays(
     record: ModelRecord,
     stimuli_id: str,
-    kind: str,
+    kinds: Sequence[str],
     layers: Sequence[str],
     make: Make,
     *,
     dataset_id: str = "",
     study: str = "",
     parents: Sequence[str] = (),
-) -> tuple[dict[str, Path], list[str]]:
-    """(layer -> .npy file, ids of the runs that hold them).
+) -> tuple[dict[str, dict[str, Path]], list[str]]:
+    """(kind -> layer -> .npy file, ids of the runs that hold them).
 
-    Layers that no finished run holds, or whose files are gone, are made: make(missing layers, folder) writes
-    folder/LAYER.npy for each of them. dataset_id: of the stimuli, for the record.
+    Arrays that no finished run holds, or whose files are gone, are made: make(missing (kind, layer) pairs, folder)
+    writes folder/KIND/LAYER.npy for each of them. dataset_id: of the stimuli, for the record.
     """
-    found = _there(record.model_id, stimuli_id, kind)
-    gone = [layer for layer in layers if layer in found and not _file(found[layer], layer).is_file()]
-    missing = [layer for layer in layers if layer not in found or layer in gone]
+    wanted = [(kind, layer) for kind in kinds for layer in layers]
+    found = _there(record.model_id, stimuli_id)
+    gone = [array for array in wanted if array in found and not _file(found[array], array).is_file()]
+    missing = [array for array in wanted if array not in found or array in gone]
     if missing:
-        inputs = {"model_id": record.model_id, "stimuli": stimuli_id, "kind": kind}
-        cfg = {"models": record.uri, "layers": ",".join(missing), "kind": kind}
+        names = [f"{kind}/{layer}" for kind, layer in missing]
+        made = ",".join(dict.fromkeys(kind for kind, _ in missing))
+        inputs = {"model_id": record.model_id, "stimuli": stimuli_id, "arrays": names}
+        cfg = {"models": record.uri, "kinds": made, "layers": ",".join(dict.fromkeys(layer for _, layer in missing))}
         spec = runs.Spec(ENTRY, VERSION, inputs, cfg, frozenset({"models"}))
-        title = f"extract {kind} {record.name} seed {record.seed} step {record.step}"
+        title = f"extract {made} {record.name} seed {record.seed} step {record.step}"
         with (
             runs.project_run_reserved(),
             runs.open_run(spec, name=title, study=study, parents=[*_parent(record), *parents], force=bool(gone)) as run,
         ):
             if not run.answered:
                 run.set_tags({TAG + fact: getattr(record, fact) for fact in FACTS})
-                run.set_tags({STIMULI: stimuli_id, KIND: kind, DATASET_ID: dataset_id})
+                run.set_tags({STIMULI: stimuli_id, KIND: made, DATASET_ID: dataset_id})
                 with tempfile.TemporaryDirectory() as folder:
                     make(missing, Path(folder))
-                    for layer in missing:
-                        run.log_file(Path(folder) / f"{layer}.npy", "layers")
-                run.log_text("\n".join(missing), LAYERS)
-        found = _there(record.model_id, stimuli_id, kind)
-    wanted = {layer: found[layer] for layer in layers}
-    files = {layer: _file(run_id, layer) for layer, run_id in wanted.items()}
-    return files, sorted(set(wanted.values()))
+                    for kind, layer in missing:
+                        run.log_file(Path(folder) / kind / f"{layer}.npy", f"layers/{kind}")
+                run.log_text("\n".join(names), ARRAYS)
+        found = _there(record.model_id, stimuli_id)
+    files = {kind: {layer: _file(found[kind, layer], (kind, layer)) for layer in layers} for kind in kinds}
+    return files, sorted({found[array] for array in wanted})
 
 
-def _file(run_id: str, layer: str) -> Path:
-    return runs.local(run_id, f"layers/{layer}.npy")
+def _file(run_id: str, array: Array) -> Path:
+    return runs.local(run_id, f"layers/{array[0]}/{array[1]}.npy")
 
 
-def load(files: dict[str, Path]) -> dict[str, np.ndarray]:
-    """The arrays, mapped from their files."""
-    return {layer: np.load(file, mmap_mode="r") for layer, file in files.items()}
-
-
-def _there(model_id: str, stimuli_id: str, kind: str) -> dict[str, str]:
-    """layer -> the newest finished run that holds it."""
-    where = f"tags.`{MODEL_ID}` = '{model_id}' and tags.`{STIMULI}` = '{stimuli_id}' and tags.`{KIND}` = '{kind}'"
-    found: dict[str, str] = {}
+def _there(model_id: str, stimuli_id: str) -> dict[Array, str]:
+    """(kind, layer) -> the newest finished run that holds it."""
+    where = f"tags.`{MODEL_ID}` = '{model_id}' and tags.`{STIMULI}` = '{stimuli_id}'"
+    found: dict[Array, str] = {}
     for run in runs.find(entry=ENTRY, where=where, status="FINISHED"):
-        for layer in run.cfg.get("layers", "").split(","):
-            found.setdefault(layer, run.id)
+        for name in runs.local(run.id, ARRAYS).read_text().splitlines():
+            kind, _, layer = name.partition("/")
+            found.setdefault((kind, layer), run.id)
     return found
 
 

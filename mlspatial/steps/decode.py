@@ -19,7 +19,7 @@ from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.latents import Latent
 from mlspatial.core.names import TAG
 from mlspatial.models.layers import PIXELS
-from mlspatial.registry import activations, runs
+from mlspatial.registry import runs
 from mlspatial.registry.models import select
 from mlspatial.steps.gather import Gathered, gather
 from mlspatial.steps.progress import bar, say
@@ -66,13 +66,14 @@ def decode(
     splits = _splits(split, len(images.stimuli), folds, seed)
     place = choose_device(device)
     dimension = johnson_lindenstrauss_dimension(len(images.stimuli))
+    kept = Projections(dimension, seed).kinds
     with_pixels: list[bool] = []
     gathered = gather(
         records,
         images.stimuli,
-        f"projection-{dimension}-{seed}",
+        kept,
         _layers(layers, with_pixels),
-        lambda _: Projections(dimension, seed),
+        lambda _place, _kinds: Projections(dimension, seed),
         device=device,
         dataset_id=images.manifest.dataset_id,
         study=study,
@@ -116,8 +117,9 @@ class _Job:
     def network(self, found: Gathered, title: str) -> tuple[str, pd.DataFrame]:
         record = found.record
         facts = {**{fact: getattr(record, fact) for fact in FACTS}, "group": group_of(record)}
-        arrays = activations.load(found.files)
-        layers = {layer: _task_units(layer, np.asarray(values), found.spec) for layer, values in arrays.items()}
+        (kind,) = found.files
+        arrays = {layer: np.array(found.array(kind, layer)) for layer in found.layers}
+        layers = {layer: _task_units(layer, values, found.spec) for layer, values in arrays.items()}
         name = f"decode {record.name} seed {record.seed} step {record.step}"
         return self._run(record.model_id, record.uri, name, facts, layers, [*found.runs, *self.images.runs], title)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,60 +17,68 @@ from mlspatial.registry.models import ModelRecord
 from mlspatial.steps.progress import bar, say
 
 if TYPE_CHECKING:
+    from mlspatial.models.sinks import Kept
     from mlspatial.models.stimuli import Stimuli
     from mlspatial.models.zoo import ModelSpec
 
 Choose = Callable[[Any, Any], Sequence[str]]
+MakeSink = Callable[[str, tuple[str, ...]], "Kept"]  # device, kinds
+DISK = 1 << 34  # bytes of activations that wait at a time; more layers need another pass
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """Arrays of one network. files: layer -> .npy; runs: that hold them."""
+    """Arrays of one network. files: kind -> layer -> .npy; runs: that hold them."""
 
     record: ModelRecord
     spec: ModelSpec
-    files: dict[str, Path]
+    files: dict[str, dict[str, Path]]
     runs: list[str]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return tuple(next(iter(self.files.values())))
+
+    def array(self, kind: str, layer: str) -> np.ndarray:
+        """One array, mapped from its file."""
+        return np.load(self.files[kind][layer], mmap_mode="r")
 
 
 def gather(
     records: Sequence[ModelRecord],
     stimuli: Stimuli,
-    kind: str,
+    kinds: Sequence[str],
     choose: Choose,
-    make_sink: Callable[[str], Any],
+    make_sink: MakeSink,
     *,
     device: str,
     dataset_id: str = "",
     study: str = "",
     parents: Sequence[str] = (),
 ) -> list[Gathered]:
-    """Arrays of one kind from every network, made where the registry does not hold them yet.
+    """Arrays of some kinds from every network, made where the registry does not hold them yet.
 
-    choose(module, spec): the layers; make_sink(device): a sink whose pop(layer) gives the array; dataset_id: of the
-    stimuli, for the record. One network is in memory at a time, and sees the stimuli only when layers are missing.
+    choose(module, spec): the layers; make_sink(device, kinds): a sink for those kinds; dataset_id: of the stimuli, for
+    the record. One network is in memory at a time, and sees the stimuli only when arrays are missing: once, or more
+    often when what waits of its layers would fill the disk.
     """
-    from mlspatial.models.extract import extract
     from mlspatial.train.loop import choose_device
 
     place = choose_device(device)
     stimuli_id = stimuli.id
     gathered: list[Gathered] = []
     sizes = set()
-    with bar(f"{kind} of {len(records)} networks", len(records) * len(stimuli), "img") as progress:
+    with bar(f"{', '.join(kinds)} of {len(records)} networks", len(records) * len(stimuli), "img") as progress:
         for number, record in enumerate(records, 1):
             module, spec = record.load()
             sizes.add(spec.input_size)
             layers = choose(module, spec)
 
-            def make(missing: Sequence[str], folder: Path, module: Any = module, spec: Any = spec) -> None:
-                sink = make_sink(place)
-                extract(module.to(place), spec, stimuli, missing, sink, progress=progress.update)
-                for layer in missing:
-                    np.save(folder / f"{layer}.npy", sink.pop(layer))
+            def make(missing: Sequence[tuple[str, str]], folder: Path, module: Any = module, spec: Any = spec) -> None:
+                _extract(module.to(place), spec, stimuli, missing, folder, partial(make_sink, place), progress)
 
             files, ids = layer_arrays(
-                record, stimuli_id, kind, layers, make, dataset_id=dataset_id, study=study, parents=parents
+                record, stimuli_id, kinds, layers, make, dataset_id=dataset_id, study=study, parents=parents
             )
             gathered.append(Gathered(record, spec, files, ids))
             progress.update(number * len(stimuli) - progress.n)
@@ -76,6 +86,34 @@ def gather(
     if len(sizes) > 1:
         say(f"the networks take images of {' and '.join(map(str, sorted(sizes)))} pixels; each saw its own size")
     return gathered
+
+
+def _extract(
+    module: Any,
+    spec: ModelSpec,
+    stimuli: Stimuli,
+    arrays: Sequence[tuple[str, str]],
+    folder: Path,
+    make_sink: Callable[[tuple[str, ...]], Kept],
+    progress: Any,
+) -> None:
+    """Write folder/KIND/LAYER.npy for (kind, layer) pairs, in as many passes as the disk asks for."""
+    from mlspatial.models.extract import extract, passes, widths
+
+    kinds = tuple(dict.fromkeys(kind for kind, _ in arrays))
+    layers = tuple(dict.fromkeys(layer for _, layer in arrays))
+    for kind in kinds:
+        (folder / kind).mkdir()
+    budget = min(DISK, shutil.disk_usage(spool_folder()).free // 2)
+    sizes = {layer: 2 * width * len(stimuli) for layer, width in widths(module, spec, layers).items()}
+    groups = passes({layer: sizes.get(layer, 0) for layer in layers}, budget)
+    for group in groups:
+        sink = make_sink(kinds)
+        extract(module, spec, stimuli, group, sink, progress=lambda images: progress.update(images / len(groups)))
+        for layer in group:
+            for kind, array in sink.pop(layer).items():
+                if (kind, layer) in arrays:
+                    np.save(folder / kind / f"{layer}.npy", array)
 
 
 def spool_folder() -> Path:

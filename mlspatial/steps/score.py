@@ -85,7 +85,8 @@ def _score(
     """One row a benchmark and layer; `committed` marks the layer with the highest ceiled score, the first on a tie."""
     import pandas as pd
 
-    from mlspatial.models.extract import Store, extract
+    from mlspatial.models.extract import extract
+    from mlspatial.models.sinks import Features
     from mlspatial.models.zoo import candidate_layers
     from mlspatial.train.loop import choose_device
 
@@ -95,11 +96,11 @@ def _score(
     rows: list[Mapping[str, Any]] = []
     with bar(title, len(benchmarks) * len(names), "layer") as progress:
         for benchmark in benchmarks:
-            store = Store()
+            store = Features()
             extract(module, spec, benchmark.stimuli, names, store)
             scores: dict[str, Score] = {}
             for layer in names:
-                scores[layer] = benchmark.score(store.pop(layer))
+                scores[layer] = benchmark.score(store.pop(layer)["features"])
                 progress.update(1)
             best = max(scores, key=lambda layer: (scores[layer].ceiled, -names.index(layer)))
             for layer, value in scores.items():

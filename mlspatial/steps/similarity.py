@@ -13,7 +13,7 @@ import pandas as pd
 from mlspatial.analysis import cka, groups, mds, rsa, shape
 from mlspatial.analysis.gram import unpack
 from mlspatial.core.errors import UnknownName, UserError
-from mlspatial.registry import activations, runs
+from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord, select
 from mlspatial.steps.gather import Gathered, gather, spool_folder
 from mlspatial.steps.progress import say
@@ -44,6 +44,8 @@ def similarity(
     force: bool = False,
 ) -> str:
     """Compare every two networks of a selector at every layer; return the run's id. Parameters as in the MLproject."""
+    from mlspatial.models.sinks import Products
+
     names = tuple(dict.fromkeys(part.strip() for part in metric.split(",") if part.strip()))
     for name in names:
         if name not in VERSIONS:
@@ -52,13 +54,19 @@ def similarity(
     if len(records) < 2:
         raise UserError(f"models={models}: matches {len(records)} network; similarity needs two or more")
     images = load_images(stimuli, dataset)
-    grams: dict[str, list[Gathered]] = {}
-    for kind in dict.fromkeys(KIND[name] for name in names):
-        grams[kind] = gather(
-            records, images.stimuli, kind, _layers(layers), _sink(kind, len(images.stimuli)), device=device,
-            study=study, dataset_id=images.manifest.dataset_id, parents=images.runs,
-        )  # fmt: skip
-    common = _common_layers(next(iter(grams.values())))
+    kinds = tuple(dict.fromkeys(KIND[name] for name in names))
+    gathered = gather(
+        records,
+        images.stimuli,
+        kinds,
+        _layers(layers),
+        lambda place, missing: Products(missing, len(images.stimuli), spool_folder(), place),
+        device=device,
+        dataset_id=images.manifest.dataset_id,
+        study=study,
+        parents=images.runs,
+    )
+    common = _common_layers(gathered)
     inputs = {
         "dataset_id": images.manifest.dataset_id,
         "models": sorted(r.model_id for r in records),
@@ -69,14 +77,14 @@ def similarity(
     cfg = {"models": models, "layers": layers, "stimuli": stimuli, "dataset": dataset, "metric": ",".join(names),
            "device": device, "seed": seed}  # fmt: skip
     spec = runs.Spec("similarity", VERSION, inputs, cfg, FREE)
-    parents = sorted({run for part in grams.values() for g in part for run in g.runs} | set(images.runs))
+    parents = sorted({run for g in gathered for run in g.runs} | set(images.runs))
     title = f"similarity of {len(records)} networks"
     with runs.open_run(spec, name=title, study=study, parents=parents, force=force) as run:
         if not run.answered:
             run.log_dataset(images.manifest, images.folder, "evaluation")
             with tempfile.TemporaryDirectory() as folder:
                 for name in names:
-                    _log(run, name, records, _matrices(name, grams[KIND[name]], common), seed, Path(folder))
+                    _log(run, name, records, _matrices(name, gathered, common), seed, Path(folder))
     return run.id
 
 
@@ -90,21 +98,12 @@ def _layers(text: str) -> Any:
     return choose
 
 
-def _sink(kind: str, n: int) -> Any:
-    def make(device: str) -> Any:
-        from mlspatial.models.sinks import Grams, Patterns
-
-        return {"gram": Grams, "pattern": Patterns}[kind](n, spool_folder(), device)
-
-    return make
-
-
 def _common_layers(gathered: Sequence[Gathered]) -> list[str]:
     """Layers that every network has, in the first one's order. Raises UserError when there are none."""
-    common = [layer for layer in gathered[0].files if all(layer in g.files for g in gathered)]
+    common = [layer for layer in gathered[0].layers if all(layer in g.layers for g in gathered)]
     if not common:
         raise UserError(
-            f"the networks share no layer name ({gathered[0].record.name} has {', '.join(gathered[0].files)}); "
+            f"the networks share no layer name ({gathered[0].record.name} has {', '.join(gathered[0].layers)}); "
             "name layers that all of them have, or compare networks of one architecture"
         )
     return common
@@ -114,7 +113,7 @@ def _matrices(metric: str, gathered: Sequence[Gathered], layers: Sequence[str]) 
     """layer -> (networks, networks)."""
     found = {}
     for layer in layers:
-        rows = [activations.load({layer: g.files[layer]})[layer] for g in gathered]
+        rows = [g.array(KIND[metric], layer) for g in gathered]
         if metric in ("cka", "cka_debiased"):
             both = cka.cka_matrices(rows)
             found[layer] = both.biased if metric == "cka" else both.debiased

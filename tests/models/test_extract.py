@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from mlspatial.core.errors import UnknownName, UserError
-from mlspatial.models.extract import Store, extract
+from mlspatial.models.extract import extract, passes, widths
+from mlspatial.models.sinks import Features
 from mlspatial.models.stimuli import Stimuli
 from mlspatial.models.zoo import ARCHITECTURES, CANDIDATE_LAYERS, ModelSpec, build, candidate_layers, to_input
 
@@ -27,14 +28,14 @@ def stimuli() -> Stimuli:
 
 def test_a_block_s_relu_counts_with_its_last_call(network: torch.nn.Module, stimuli: Stimuli) -> None:
     """`layer1.0.relu` is called twice a pass; what counts is the block's output, after the skip connection."""
-    store = Store()
+    store = Features()
     extract(network, SPEC, stimuli, ["layer1.0.relu", "layer1.0", "fc", "avgpool"], store, batch_size=4)
-    block = store.pop("layer1.0")
-    assert np.array_equal(store.pop("layer1.0.relu"), block) and block.shape == (10, 64 * 8 * 8)
-    assert store.pop("avgpool").shape == (10, 512)
+    block = store.pop("layer1.0")["features"]
+    assert np.array_equal(store.pop("layer1.0.relu")["features"], block) and block.shape == (10, 64 * 8 * 8)
+    assert store.pop("avgpool")["features"].shape == (10, 512)
     with torch.no_grad():
         expected = network(to_input(torch.from_numpy(stimuli.images), SPEC)).numpy()
-    assert store.pop("fc") == pytest.approx(expected, abs=1e-4)
+    assert store.pop("fc")["features"] == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("arch", list(CANDIDATE_LAYERS))
@@ -48,7 +49,7 @@ def test_candidate_layers_exist(arch: str) -> None:
 
 def test_layers_that_do_not_exist(network: torch.nn.Module, stimuli: Stimuli) -> None:
     with pytest.raises(UnknownName, match=r"unknown layer 'layer1\.0\.rellu'; did you mean layer1\.0\.relu"):
-        extract(network, SPEC, stimuli, ["layer1.0.rellu"], Store())
+        extract(network, SPEC, stimuli, ["layer1.0.rellu"], Features())
 
 
 def test_activations_that_are_not_finite(stimuli: Stimuli) -> None:
@@ -56,9 +57,16 @@ def test_activations_that_are_not_finite(stimuli: Stimuli) -> None:
     with torch.no_grad():
         module.fc.bias[0] = float("nan")
     with pytest.raises(UserError, match="layer fc gives values that are not finite"):
-        extract(module, SPEC, stimuli, ["fc"], Store())
+        extract(module, SPEC, stimuli, ["fc"], Features())
 
 
 def test_hooks_are_taken_away(network: torch.nn.Module, stimuli: Stimuli) -> None:
-    extract(network, SPEC, stimuli, ["fc"], Store())
+    extract(network, SPEC, stimuli, ["fc"], Features())
     assert not network.fc._forward_hooks
+
+
+def test_layers_that_would_fill_the_disk_take_several_passes(network: torch.nn.Module) -> None:
+    sizes = widths(network, SPEC, ["relu", "layer4.0.relu", "avgpool", "fc"])
+    assert sizes == {"relu": 64 * 16 * 16, "layer4.0.relu": 512, "avgpool": 512, "fc": 5}
+    assert passes(sizes, 1100) == [["relu"], ["layer4.0.relu", "avgpool", "fc"]]
+    assert passes(sizes, 1 << 40) == [list(sizes)]

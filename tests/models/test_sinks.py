@@ -12,9 +12,9 @@ from mlspatial.analysis.gram import unpack
 from mlspatial.analysis.rsa import condensed, similarity_matrix
 from mlspatial.core.errors import BadValue, StimulusMismatch, UnknownName, UserError
 from mlspatial.models import spool
-from mlspatial.models.extract import Store, extract
+from mlspatial.models.extract import extract
 from mlspatial.models.layers import block_layers, resolve_layers
-from mlspatial.models.sinks import Files, Grams, Patterns, read_activations
+from mlspatial.models.sinks import Features, Files, Products, read_activations
 from mlspatial.models.stimuli import Stimuli
 from mlspatial.models.zoo import ModelSpec, build, candidate_layers
 
@@ -36,9 +36,9 @@ def stimuli() -> Stimuli:
 
 @pytest.fixture(scope="module")
 def activations(network: torch.nn.Module, stimuli: Stimuli) -> dict[str, np.ndarray]:
-    store = Store()
+    store = Features()
     extract(network, SPEC, stimuli, LAYERS, store, batch_size=8)
-    return {layer: store.pop(layer).astype(np.float64) for layer in LAYERS}
+    return {layer: store.pop(layer)["features"].astype(np.float64) for layer in LAYERS}
 
 
 @pytest.mark.parametrize("in_memory", [1 << 30, 0])
@@ -54,17 +54,18 @@ def test_grams_equal_float64(
 ) -> None:
     monkeypatch.setattr(spool, "IN_MEMORY", in_memory)
     monkeypatch.setattr(spool, "EXACT", exact)  # fc is below, the others are above the second one
-    grams, patterns = Grams(N, tmp_path), Patterns(N, tmp_path)
-    extract(network, SPEC, stimuli, LAYERS, grams, patterns, batch_size=8)
+    sink = Products(("gram", "pattern"), N, tmp_path)
+    extract(network, SPEC, stimuli, LAYERS, sink, batch_size=8)
     assert not list(tmp_path.iterdir())  # what waits on disk has no name
     for layer in LAYERS:
         x = activations[layer] - activations[layer].mean(axis=0)
         exact = x @ x.T / np.linalg.norm(x @ x.T)
-        kept = unpack(grams.pop(layer))
+        found = sink.pop(layer)
+        kept = unpack(found["gram"])
         assert np.vdot(kept, exact) == pytest.approx(1.0, abs=2e-7)  # their linear CKA
         np.testing.assert_allclose(kept, exact, atol=2e-4 * np.abs(exact).max())
         r = condensed(similarity_matrix(activations[layer]))
-        np.testing.assert_allclose(patterns.pop(layer), r, atol=2e-3)
+        np.testing.assert_allclose(found["pattern"], r, atol=2e-3)
 
 
 def test_a_spool_gives_back_what_was_put_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +121,7 @@ def test_layers_by_name_and_wild_card(network: torch.nn.Module) -> None:
 
 
 def test_a_dead_layer_is_named(tmp_path: Path) -> None:
-    grams = Grams(4, tmp_path)
+    grams = Products(("gram",), 4, tmp_path)
     grams.add("dead", torch.zeros(4, 10))
     with pytest.raises(UserError, match="do not vary"):
         grams.pop("dead")
