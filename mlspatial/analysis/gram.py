@@ -34,6 +34,7 @@ class _Products(ABC):
         self.n = n
         self.features = 0
         self._upper: torch.Tensor | None = None  # only i <= j is summed
+        self._buffer: torch.Tensor | None = None  # of centred chunks: fresh memory costs more than the subtraction
         self._epsilon = 0.0  # spacing of the coarsest dtype that came in: smaller variation is only rounding
 
     def add(self, block: Activations) -> None:
@@ -68,6 +69,12 @@ class _Products(ABC):
             self._upper = torch.zeros(self.n, self.n, dtype=torch.float64, device=part.device)
         self._upper += product
         self._keep(means, part.shape[1])
+
+    def _less(self, part: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
+        """part - means, in a buffer that the next chunk overwrites."""
+        if self._buffer is None or self._buffer.shape != part.shape or self._buffer.dtype != part.dtype:
+            self._buffer = torch.empty_like(part)
+        return torch.sub(part, means, out=self._buffer)
 
     def _check(self, part: torch.Tensor) -> None:
         bad = ~torch.isfinite(part)
@@ -119,7 +126,7 @@ class Gram(_Products):
 
     def _centre(self, part: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         means = _mean(part, 0)
-        return part - means.to(part.dtype), means
+        return self._less(part, means.to(part.dtype)), means
 
     def _keep(self, means: torch.Tensor, width: int) -> None:
         self._offset += self.n * means.square().sum().item()
@@ -160,7 +167,7 @@ class PatternGram(_Products):
 
     def _centre(self, part: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         means = _mean(part, 1).to(part.dtype)
-        return part - means[:, None], means.double()  # as rounded, because that was taken off
+        return self._less(part, means[:, None]), means.double()  # as rounded, because that was taken off
 
     def _keep(self, means: torch.Tensor, width: int) -> None:
         assert self._upper is not None

@@ -244,7 +244,7 @@ class _Job:
         from mlspatial.train.loop import Network
 
         cfg, manifest, run, report = member.cfg, self.source.manifest, member.run, self.report
-        layout = head_layout(manifest.schema)
+        layout = head_layout(manifest.schema, task.parts)
         spec = ModelSpec(
             arch=cfg["arch"],
             units=max(end for _, end in layout.values()),

@@ -8,7 +8,7 @@ which only those of its task are supervised. The loss of a task is the arithmeti
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -98,13 +98,20 @@ class Task:
 
 
 def task_names(name: str) -> tuple[str, ...]:
-    """'distance+rotation' -> its parts in the order of the head; 'all' -> every part. Raises UnknownName."""
+    """'distance+rotation' -> its parts in the order of the head; 'all' -> the published five. Raises UnknownName."""
     asked = HEAD_ORDER if name == ALL else tuple(part.strip() for part in name.split("+"))
     for part in asked:
         _ = TASKS[part]
     if len(set(asked)) != len(asked):
         raise UserError(f"task={name}: a part stands twice; name each once")
-    return tuple(part for part in HEAD_ORDER if part in asked)
+    return _in_order(asked)
+
+
+def _in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Published parts in the order of the head, then further ones by name."""
+    return tuple(
+        sorted(names, key=lambda name: (HEAD_ORDER.index(name) if name in HEAD_ORDER else len(HEAD_ORDER), name))
+    )
 
 
 def canonical_name(name: str) -> str:
@@ -113,10 +120,13 @@ def canonical_name(name: str) -> str:
     return ALL if names == HEAD_ORDER else "+".join(names)
 
 
-def head_layout(schema: LatentSchema) -> dict[str, tuple[int, int]]:
-    """part -> (first, end) unit of the one head that every network has; parts without their columns are left out."""
+def head_layout(schema: LatentSchema, asked: Iterable[str] = ()) -> dict[str, tuple[int, int]]:
+    """part -> (first, end) unit of the one head that every network has; parts without their columns are left out.
+
+    The published parts come first, so that their units are the same in all networks; of others only those asked for.
+    """
     layout, first = {}, 0
-    for name in HEAD_ORDER:
+    for name in _in_order({*HEAD_ORDER, *asked}):
         if all(column in schema for column in TASKS[name].columns):
             units = TASKS[name](schema, {}).units
             layout[name] = (first, first + units)
@@ -130,7 +140,7 @@ def build_task(name: str, schema: LatentSchema, statistics: Statistics) -> Task:
     for part in names:
         if missing := [column for column in TASKS[part].columns if column not in schema]:
             raise UserError(f"task={name}: the dataset has no {', '.join(missing)}; it has {', '.join(schema.names)}")
-    layout = head_layout(schema)
+    layout = head_layout(schema, names)
     return Task(
         canonical_name(name),
         {part: TASKS[part](schema, statistics) for part in names},

@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.core.latents import LatentSchema, spatial_schema
 from mlspatial.tasks import TASKS, build_task, canonical_name, head_layout, task_names
+from mlspatial.tasks.position import Position
 from mlspatial.tasks.rotation import euler_matrix
 
 SCHEMA = spatial_schema(tuple(f"c{i}" for i in range(117)), tuple(f"i{i}" for i in range(548)))
@@ -167,3 +168,16 @@ def test_a_constant_target_is_refused() -> None:
 def test_every_task_says_what_it_is(name: str) -> None:
     part = TASKS[name]
     assert inspect.getdoc(part) and part.columns and all(column in SCHEMA for column in part.columns)
+
+
+def test_an_own_task_gets_units_behind_the_published_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Height(Position):
+        """y alone."""
+
+        columns = ("y",)
+
+    monkeypatch.setitem(TASKS._items, "height", Height)
+    assert task_names("height+distance") == ("distance", "height") and canonical_name("all") == "all"
+    assert "height" not in head_layout(SCHEMA)  # networks of other tasks stay as they were
+    task = build_task("height+distance", SCHEMA, STATISTICS)
+    assert task.slices == {"distance": slice(0, 1), "height": slice(674, 675)} and task.columns == ("z", "y")
