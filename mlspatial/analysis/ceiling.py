@@ -2,41 +2,92 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import numpy as np
 
 from mlspatial.analysis.pls import pearson
-from mlspatial.core.errors import UserError
+from mlspatial.core.errors import BadValue, UserError
 
 HALVINGS = 10  # Brain-Score, InternalConsistency
 HALVING_SEED = 1
 
+#: how repeats are halved: permutation, of NumPy's generator; brain_score, as it halves the values of its coordinate
+#: `repetition`, which are the repeats here, in increasing order (the larger half comes second in both)
+Drawing = Literal["permutation", "brain_score"]
 
-def split_half(trials: np.ndarray, *, halvings: int = HALVINGS, seed: int = HALVING_SEED) -> np.ndarray:
+
+def split_half(
+    trials: np.ndarray, *, halvings: int = HALVINGS, seed: int = HALVING_SEED, drawing: Drawing = "permutation"
+) -> np.ndarray:
     """Split-half consistency of every neuroid, Spearman-Brown corrected, mean over random halvings.
 
     trials: (n stimuli, neuroids, repeats), NaN where a repeat is missing. The repeats are halved at random, each half
     averaged, the halves correlated over the stimuli that both have. Returns (neuroids,).
     Raises UserError for fewer than two repeats. Source: Brain-Score's internal consistency; Spearman-Brown 2r/(1+r).
     """
-    repeats = trials.shape[2]
-    if repeats < 2:
-        raise UserError(f"a ceiling needs at least two repeats, the responses have {repeats}; set ceiling: none")
+    return split_half_each(trials, halvings=halvings, seed=seed, drawing=drawing).mean(axis=0)
+
+
+def split_half_each(
+    trials: np.ndarray, *, halvings: int = HALVINGS, seed: int = HALVING_SEED, drawing: Drawing = "permutation"
+) -> np.ndarray:
+    """What `split_half` is the mean of, (halvings, neuroids).
+
+    Brain-Score's ceiling of a benchmark is the mean over halvings of the median over neuroids.
+    """
+    return np.stack(
+        [
+            spearman_brown(_pearson_over_shared(first, second))
+            for first, second in half_means(trials, halvings=halvings, seed=seed, drawing=drawing)
+        ]
+    )
+
+
+def half_means(
+    trials: np.ndarray, *, halvings: int = HALVINGS, seed: int = HALVING_SEED, drawing: Drawing = "permutation"
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Mean responses of the two halves of the repeats, a pair of (n, neuroids) for every halving; NaN where a half has
+    no repeat of a stimulus. Raises UserError for fewer than two repeats."""
+    if trials.shape[2] < 2:
+        raise UserError(
+            f"a ceiling needs at least two repeats, the responses have {trials.shape[2]}; set ceiling: none"
+        )
+    present = ~np.isnan(trials)
+    filled = np.where(present, trials, 0.0)
+    counts = None if present.all() else present.astype(filled.dtype)
+
+    def mean(repeats: np.ndarray) -> np.ndarray:
+        chosen = np.zeros(trials.shape[2], filled.dtype)
+        chosen[repeats] = 1.0
+        if counts is None:
+            return filled @ chosen / len(repeats)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return filled @ chosen / (counts @ chosen)
+
+    return [(mean(first), mean(second)) for first, second in halves(trials.shape[2], halvings, seed, drawing)]
+
+
+def halves(
+    repeats: int, halvings: int = HALVINGS, seed: int = HALVING_SEED, drawing: Drawing = "permutation"
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Random halves of the repeats, as pairs of indices. BadValue for an unknown drawing."""
+    if drawing not in get_args(Drawing):
+        raise BadValue("drawing", drawing, f"must be one of {', '.join(get_args(Drawing))}")
+    if drawing == "brain_score":
+        from sklearn.model_selection import ShuffleSplit
+
+        # brainscore_vision 2.4.2, metric_helpers/transformations.py: train_size .5 over the unique values
+        splitter = ShuffleSplit(halvings, train_size=0.5, random_state=seed)
+        return [(first, second) for first, second in splitter.split(np.zeros(repeats))]
     rng = np.random.default_rng(seed)
-    corrected = []
-    for _ in range(halvings):
-        order = rng.permutation(repeats)
-        first, second = _mean(trials[:, :, order[: repeats // 2]]), _mean(trials[:, :, order[repeats // 2 :]])
-        r = _pearson_over_shared(first, second)
-        corrected.append(2 * r / (1 + r))
-    return np.mean(corrected, axis=0)
+    orders = [rng.permutation(repeats) for _ in range(halvings)]
+    return [(order[: repeats // 2], order[repeats // 2 :]) for order in orders]
 
 
-def _mean(half: np.ndarray) -> np.ndarray:
-    """Mean over repeats that are there; NaN where none is."""
-    present = ~np.isnan(half)
-    counts = present.sum(axis=2)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(present, half, 0.0).sum(axis=2) / counts
+def spearman_brown(r: np.ndarray) -> np.ndarray:
+    """Reliability of the mean of both halves from the correlation between them: 2 r / (1 + r)."""
+    return 2 * r / (1 + r)
 
 
 def _pearson_over_shared(first: np.ndarray, second: np.ndarray) -> np.ndarray:

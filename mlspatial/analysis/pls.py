@@ -4,15 +4,26 @@ PLS needs the features only through their inner products K = X X^T. NIPALS' powe
 targets matrix, its start and its stopping rule are followed step for step on the small targets-by-targets matrix
 Y^T K Y, so that predictions equal those of scikit-learn's PLSRegression(25, scale=False) to rounding, whatever the
 number of features.
+
+One K serves all folds and all regions: a fold is a mask on the stimuli, and each component costs two products of K
+with one vector a fold and region. Only the small matrices are deflated. For component k with target weights c,
+
+    direction u = Y_k c, x-weights X^T u,  score t = P K u,  h = P K t,  P: away from the earlier scores,
+    Y_{k+1}^T K_{k+1} Y_{k+1} = Y_k^T K_k Y_k - x y^T - y x^T,  x = Y^T t / t.t,  y = Y^T h - (t.h / 2) x.
+
+Squares lose half of the digits: a component whose singular value is s times smaller than the largest is known to about
+2e-16 s^2 (1e-8 for s = 1e4, measured), and what lies 1e7 times below is rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-from mlspatial.core.errors import UserError
+from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 
 COMPONENTS = 25  # Brain-Score, metrics/regression_correlation
 TOLERANCE = 1e-6  # scikit-learn's PLSRegression
@@ -22,16 +33,35 @@ TRAIN_SIZE = 0.9
 SPLIT_SEED = 1
 VERSION = "1"
 CHUNK = 16_384  # features per product
+SPENT = 64 * np.finfo(np.float64).eps  # share of the first component's covariance that is only rounding
+
+Split = tuple[np.ndarray, np.ndarray]
 
 
-def splits(n: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Brain-Score's cross-validation without stratification: 10 x (90 % train, 10 % test), random_state 1.
+def splits(n: int, strata: Sequence[object] | np.ndarray | None = None) -> list[Split]:
+    """Brain-Score's cross-validation: 10 x (90 % train, 10 % test), random_state 1.
 
-    Returns (train indices, test indices) pairs.
+    strata: (n,) labels whose shares both sides keep (texture type, object name), None to split without looking at any.
+    The indices are into the stimuli in the order of the recorded responses, on which the draws depend.
+    Returns (train indices, test indices) pairs. Raises StimulusMismatch when strata are not one a stimulus, UserError
+    when a label has one stimulus or a side has fewer stimuli than there are labels.
+    Source: brainscore_vision 2.4.2, metric_helpers/transformations.py, which draws with scikit-learn as this does.
     """
-    from sklearn.model_selection import ShuffleSplit
+    from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
-    return list(ShuffleSplit(SPLITS, train_size=TRAIN_SIZE, random_state=SPLIT_SEED).split(np.zeros(n)))
+    if strata is None:
+        return list(ShuffleSplit(SPLITS, train_size=TRAIN_SIZE, random_state=SPLIT_SEED).split(np.zeros(n)))
+    labels = np.asarray(strata)
+    if labels.shape != (n,):
+        raise StimulusMismatch(f"strata of shape {labels.shape} for {n} stimuli; hand over one label a stimulus")
+    values, counts = np.unique(labels, return_counts=True)
+    tested = n - int(TRAIN_SIZE * n)
+    if counts.min() < 2:
+        raise UserError(f"stratum {values[counts.argmin()].item()!r} has one stimulus, a stratified split needs two")
+    if tested < len(values):
+        raise UserError(f"{tested} of {n} stimuli are tested, fewer than the {len(values)} strata; do not stratify")
+    splitter = StratifiedShuffleSplit(SPLITS, train_size=TRAIN_SIZE, random_state=SPLIT_SEED)
+    return list(splitter.split(np.zeros(n), labels))
 
 
 def gram_matrix(features: np.ndarray) -> np.ndarray:
@@ -51,26 +81,50 @@ def gram_matrix(features: np.ndarray) -> np.ndarray:
 def cross_validated_pls(
     gram: np.ndarray,
     responses: np.ndarray,
-    folds: Iterable[tuple[np.ndarray, np.ndarray]],
+    folds: Iterable[Split],
     *,
     components: int = COMPONENTS,
+    device: str = "cpu",
 ) -> np.ndarray:
     """Pearson r between predicted and measured test responses, (splits, neuroids); NaN where either is constant.
 
     gram: (n stimuli, n stimuli) of the features; responses: (n stimuli, neuroids); folds: (train, test) indices,
     e.g. `splits(n)`. Raises UserError when there are not more training stimuli than components.
     """
-    correlations = []
-    for train, test in folds:
-        if len(train) <= components:
-            raise UserError(
-                f"pls: {len(train)} training stimuli are too few for {components} components; "
-                f"use more stimuli or set components below {len(train)}"
-            )
-        within, across = gram[np.ix_(train, train)], gram[np.ix_(test, train)]
-        predicted = predict_pls(within, across, responses[train], components=components)
-        correlations.append(pearson(predicted, responses[test]))
-    return np.stack(correlations)
+    return cross_validated_pls_many(gram, [responses], folds, components=components, device=device)[0]
+
+
+def cross_validated_pls_many(
+    gram: np.ndarray,
+    responses: Sequence[np.ndarray],
+    folds: Iterable[Split],
+    *,
+    components: int = COMPONENTS,
+    device: str = "cpu",
+) -> list[np.ndarray]:
+    """`cross_validated_pls` of several regions that saw the same stimuli, at little more than the price of one.
+
+    responses: (n stimuli, neuroids) each; each region is a regression of its own. Products with the Gram run in float64
+    on `device`, the iterations on the small matrices on the CPU. Where the features are of lower rank than
+    `components`, further ones stay out; scikit-learn fits rounding there, with arbitrary predictions.
+    Memory: 2 x components x n x folds x regions numbers beside the Gram.
+    Raises UserError for too few training stimuli and for values that are not finite, StimulusMismatch for other shapes.
+    """
+    folds = list(folds)
+    product = torch.as_tensor(gram).to(device, torch.float64)
+    n = len(product)
+    for values in responses:
+        _check(product, values, n)
+    for train, _ in folds:
+        _enough(len(train), components)
+    means = product.mean(dim=0)
+    product = product - means
+    product -= product.mean(dim=1, keepdim=True)  # the origin in the mean of all, for conditioning only
+    found = [[np.empty(0)] * len(folds) for _ in responses]
+    measured = [np.asarray(values, np.float64) for values in responses]
+    for region, split, predicted in _predictions(product, measured, folds, components):
+        found[region][split] = pearson(predicted, measured[region][folds[split][1]])
+    return [np.stack(rows) for rows in found]
 
 
 def predict_pls(
@@ -82,62 +136,195 @@ def predict_pls(
     (the same origin, any); responses: (n train, neuroids).
     Source: Rosipal and Trejo 2001 for the kernel form; scikit-learn 1.5's NIPALS for iteration and deflation.
     """
-    column_means, mean = within.mean(axis=0), responses.mean(axis=0)
-    across = across - across.mean(axis=1, keepdims=True) - column_means + column_means.mean()
-    within = within - column_means - column_means[:, None] + column_means.mean()
-    residual = responses - mean
-    covariance = residual.T @ within @ residual
-    directions, scores, loadings = [], np.empty((0, len(within))), []
-    for _ in range(components):
-        weights = _leading_weights(covariance)
-        if weights is None:
-            break  # nothing is left to predict, or to predict it from
-        direction = residual @ weights  # the x-weights are X^T direction; it is orthogonal to all earlier scores
-        score = within @ direction
-        score -= scores.T @ (scores @ score)  # deflation of X
-        score /= np.linalg.norm(score)
-        loading = residual.T @ score
-        image = within @ score
-        change = np.outer(loading, residual.T @ image - (score @ image) / 2 * loading)
-        covariance = covariance - change - change.T
-        residual = residual - np.outer(score, loading)  # deflation of Y
-        directions.append(direction)
-        scores = np.vstack([scores, score])
-        loadings.append(loading)
-    if not directions:
-        return np.tile(mean, (len(across), 1))
-    weights_in_stimuli = np.stack(directions, axis=1)
-    rotation = np.linalg.solve(scores @ within @ weights_in_stimuli, np.stack(loadings))
-    return mean + across @ weights_in_stimuli @ rotation
-
-
-def _leading_weights(covariance: np.ndarray) -> np.ndarray | None:
-    """NIPALS' estimate of the leading target weights c, scaled so that c^T M c = 1; None when M is all zero.
-
-    covariance: M = Y^T K Y. The iteration c <- M c starts from the first target that is not zero and stops when the
-    squared change of the unit x-weights, 2 - 2 c'Mc_old / (|c'| |c_old|), falls below the tolerance.
-    """
-    diagonal = np.diag(covariance)
-    if not (diagonal > np.finfo(np.float64).tiny).any():
-        return None
-    weights = np.zeros(len(covariance))
-    weights[int(np.argmax(diagonal > np.finfo(np.float64).tiny))] = 1.0
-    old_image, old_norm = weights, 1.0
-    norm: float = 1.0
-    for iteration in range(MOST_ITERATIONS):
-        image = covariance @ weights
-        norm = float(np.sqrt(weights @ image))
-        if iteration and 2 - 2 * (weights @ old_image) / (norm * old_norm) < TOLERANCE:
-            break
-        if iteration + 1 < MOST_ITERATIONS:
-            old_image, old_norm = image, norm
-            weights = image / np.linalg.norm(image)
-    return weights / norm
+    known, new = len(within), len(across)
+    column_means = within.mean(axis=0)
+    product = np.zeros((known + new, known + new))  # products between test stimuli are not needed
+    product[known:, :known] = across - across.mean(axis=1, keepdims=True) - column_means + column_means.mean()
+    product[:known, known:] = product[known:, :known].T
+    product[:known, :known] = within - column_means - column_means[:, None] + column_means.mean()
+    padded = np.concatenate([responses, np.zeros((new, responses.shape[1]))])
+    fold = np.arange(known), np.arange(known, known + new)
+    return next(_predictions(torch.from_numpy(product), [padded], [fold], components))[2]
 
 
 def pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Pearson r of each column. a, b: (n, columns). Returns (columns,); NaN where a column is constant."""
+    flat = (np.ptp(a, axis=0) == 0) | (np.ptp(b, axis=0) == 0)  # rounding of the mean would hide it
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     norms = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(norms > 0, (a * b).sum(axis=0) / norms, np.nan)
+        return np.where((norms > 0) & ~flat, (a * b).sum(axis=0) / norms, np.nan)
+
+
+@dataclass
+class _Region:
+    """Responses of one region. values: (n, m) without their overall mean; means: (folds, m) of the training stimuli;
+    live: (folds, m) vary in training; covariances: Y^T K Y a fold, deflated in place; loadings: (folds, components, m).
+    """
+
+    values: torch.Tensor
+    offset: np.ndarray
+    means: np.ndarray
+    live: np.ndarray
+    covariances: list[np.ndarray]
+    loadings: np.ndarray
+
+
+def _predictions(
+    product: torch.Tensor, responses: Sequence[np.ndarray], folds: Sequence[Split], components: int
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """(region, split, (n test, neuroids) predicted responses). product: (n, n) float64 inner products, symmetric."""
+    n, jobs = len(product), len(folds) * len(responses)
+    masks = product.new_zeros(len(folds), n)
+    for mask, (train, _) in zip(masks, folds, strict=True):
+        mask[torch.as_tensor(np.asarray(train), device=mask.device)] = 1.0
+    regions = [_region(product, values, masks, components) for values in responses]
+    mask = masks.repeat(len(responses), 1)  # job = region x folds + fold
+    counts = mask.sum(dim=1, keepdim=True)
+    scores = product.new_zeros(jobs, components, n)  # of unit length
+    images = product.new_zeros(jobs, components, n)  # K times direction, centred on the training stimuli: all stimuli
+    lengths = np.ones((jobs, components))
+    first = np.zeros(jobs)  # covariance of the first component
+
+    def through(rows: torch.Tensor) -> torch.Tensor:
+        """Centred K times rows that are zero outside and sum to zero inside the training stimuli."""
+        image = rows @ product
+        return image - (image * mask).sum(dim=1, keepdim=True) / counts
+
+    def away(rows: torch.Tensor, k: int) -> torch.Tensor:
+        """The part within the training stimuli, without the earlier scores."""
+        rows = (rows * mask)[:, :, None]
+        earlier = scores[:, :k]
+        return torch.baddbmm(rows, earlier.transpose(1, 2), earlier @ rows, alpha=-1)[:, :, 0]
+
+    for k in range(components):
+        directions, old = product.new_zeros(jobs, n), np.zeros((jobs, max(k, 1)))
+        for r, region in enumerate(regions):
+            weights = np.zeros_like(region.means)
+            for s, covariance in enumerate(region.covariances):
+                job = r * len(folds) + s
+                found = _leading_weights(covariance)
+                if found is None or found[1] <= SPENT * first[job]:
+                    continue  # nothing is left to predict, or to predict it from
+                weights[s], size = found
+                first[job] = first[job] or size
+            mine = slice(r * len(folds), (r + 1) * len(folds))
+            directions[mine] = (
+                _on(weights, product) @ region.values.T - _on((weights * region.means).sum(1), product)[:, None]
+            )
+            old[mine, :k] = np.einsum("skm,sm->sk", region.loadings[:, :k], weights)
+        directions *= mask
+        if k:  # deflation of Y
+            directions -= (_on(old, product)[:, None] @ scores[:, :k])[:, 0]
+        images[:, k] = through(directions)
+        score = away(images[:, k], k)  # deflation of X
+        length = torch.linalg.vector_norm(score, dim=1)
+        lengths[:, k] = length.cpu().numpy()
+        score /= length.masked_fill(length == 0, 1.0)[:, None]
+        second = away(through(score), k)
+        energies = (score * second).sum(dim=1).cpu().numpy()
+        scores[:, k] = score
+        for r, region in enumerate(regions):
+            mine = slice(r * len(folds), (r + 1) * len(folds))
+            both = torch.cat([score[mine], second[mine]]) @ region.values
+            loading, change = (part * region.live for part in both.cpu().numpy().reshape(2, len(folds), -1))
+            region.loadings[:, k] = loading
+            change -= energies[mine, None] / 2 * loading
+            for covariance, x, y in zip(region.covariances, loading, change, strict=True):
+                outer = np.outer(x, y)
+                covariance -= outer
+                covariance -= outer.T
+    for r, region in enumerate(regions):
+        for s, (_, test) in enumerate(folds):
+            job = r * len(folds) + s
+            used = lengths[job] > 0
+            image = images[job].cpu().numpy()[used]
+            rotation = np.linalg.solve(scores[job].cpu().numpy()[used] @ image.T, region.loadings[s][used])
+            yield r, s, image[:, test].T @ rotation + region.means[s] + region.offset
+
+
+def _region(product: torch.Tensor, responses: np.ndarray, masks: torch.Tensor, components: int) -> _Region:
+    """What a region's regressions begin with. The covariance of a training part is that of all stimuli less what the
+    others add, which costs a tenth of it where they are a tenth."""
+    offset = responses.mean(axis=0)
+    values = _on(responses - offset, product)
+    image, ones = product @ values, product.sum(dim=1)
+    everything, with_ones, total = values.T @ image, values.T @ ones, ones.sum()
+    folds, m = len(masks), responses.shape[1]
+    means, live = np.empty((folds, m)), np.empty((folds, m), bool)
+    covariances = []
+    for s, mask in enumerate(masks):
+        train, rest = mask.nonzero().ravel(), (mask == 0).nonzero().ravel()
+        known = values[train]
+        mean = known.mean(dim=0)
+        live[s] = (known.amax(dim=0) > known.amin(dim=0)).cpu().numpy()
+        if len(rest) <= len(train):
+            y, corner = values[rest], product[rest][:, rest]
+            shared = y.T @ image[rest]
+            covariance = everything - shared - shared.T + y.T @ (corner @ y)
+            sums = with_ones - y.T @ ones[rest] - image[rest].sum(dim=0) + y.T @ corner.sum(dim=1)
+            size = total - 2 * ones[rest].sum() + corner.sum()
+        else:
+            corner = product[train][:, train]
+            covariance, sums, size = known.T @ (corner @ known), known.T @ corner.sum(dim=1), corner.sum()
+        covariance = covariance - torch.outer(sums, mean) - torch.outer(mean, sums) + size * torch.outer(mean, mean)
+        dense = ((covariance + covariance.T) / 2).cpu().numpy()
+        dense[~live[s]] = 0.0
+        dense[:, ~live[s]] = 0.0
+        means[s] = mean.cpu().numpy()
+        covariances.append(dense)
+    return _Region(values, offset, means, live, covariances, np.zeros((folds, components, m)))
+
+
+def _leading_weights(covariance: np.ndarray) -> tuple[np.ndarray, float] | None:
+    """NIPALS' estimate of the leading target weights c, scaled so that c^T M c = 1, and c^T M c at length 1.
+
+    covariance: M = Y^T K Y. The iteration c <- M c starts from the first target that is not zero and stops when the
+    squared change of the unit x-weights, 2 - 2 c'Mc_old / (|c'| |c_old|), falls below the tolerance. None when M is
+    zero or no longer positive, which rounding makes of zero.
+    """
+    alive = np.diag(covariance) > np.finfo(np.float64).tiny
+    if not alive.any():
+        return None
+    weights = np.zeros(len(covariance))
+    weights[int(np.argmax(alive))] = 1.0
+    image = covariance @ weights
+    size = float(weights @ image)
+    for _ in range(1, MOST_ITERATIONS):
+        new = image / np.sqrt(image @ image)
+        new_image = covariance @ new
+        new_size = float(new @ new_image)
+        if new_size <= 0 or size <= 0:
+            return None
+        cosine = float(new @ image) / np.sqrt(size * new_size)
+        weights, image, size = new, new_image, new_size
+        if 2 - 2 * cosine < TOLERANCE:
+            break
+    return weights / np.sqrt(size), size
+
+
+def _on(values: np.ndarray, like: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, np.float64)).to(like.device)
+
+
+def _check(product: torch.Tensor, responses: np.ndarray, n: int) -> None:
+    if product.shape != (n, n) or np.ndim(responses) != 2 or len(responses) != n:
+        raise StimulusMismatch(
+            f"a Gram matrix of shape {tuple(product.shape)} and responses of shape {np.shape(responses)} do not fit; "
+            "both must be of the same stimuli"
+        )
+    bad = ~np.isfinite(responses).all(axis=0)
+    if bad.any():
+        raise UserError(
+            f"responses of {bad.sum()} of {len(bad)} neuroids (first: {np.argmax(bad)}) are not finite; leave them out"
+        )
+
+
+def _enough(train: int, components: int) -> None:
+    if components < 1:
+        raise BadValue("components", components, "must be at least 1")
+    if train <= components:
+        raise UserError(
+            f"pls: {train} training stimuli are too few for {components} components; "
+            f"use more stimuli or set components below {train}"
+        )

@@ -44,7 +44,21 @@ class Score:
     @property
     def ceiled(self) -> float:
         """Not clipped; NaN where the ceiling is not above 0; a negative r is squared as Brain-Score does."""
-        return FORMULAS[self.formula](self.raw, self.ceiling) if self.ceiling > 0 else math.nan
+        return self._ceiled(self.formula)
+
+    @property
+    def r2_over_c(self) -> float:
+        """raw squared over the ceiling, whatever `formula` says; NaN where the ceiling is not above 0."""
+        return self._ceiled("r^2/c")
+
+    @property
+    def r_over_c_squared(self) -> float:
+        """The square of raw over the ceiling, as tables before December 2025 have it; NaN likewise."""
+        return self._ceiled("(r/c)^2")
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "ceiled": self.ceiled}
+        both = {"r2_over_c": self.r2_over_c, "r_over_c_squared": self.r_over_c_squared}
+        return {**asdict(self), "ceiled": self.ceiled, **both}
+
+    def _ceiled(self, formula: str) -> float:
+        return FORMULAS[formula](self.raw, self.ceiling) if self.ceiling > 0 else math.nan

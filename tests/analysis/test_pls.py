@@ -1,15 +1,23 @@
-"""PLS against scikit-learn, ceilings against theory."""
+"""PLS and its splits against scikit-learn."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from scipy.stats import pearsonr
 from sklearn.cross_decomposition import PLSRegression
-from sklearn.model_selection import ShuffleSplit
+from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
-from mlspatial.analysis.ceiling import split_half
-from mlspatial.analysis.pls import cross_validated_pls, gram_matrix, pearson, predict_pls, splits
-from mlspatial.core.errors import UserError
+from mlspatial.analysis.pls import (
+    cross_validated_pls,
+    cross_validated_pls_many,
+    gram_matrix,
+    pearson,
+    predict_pls,
+    splits,
+)
+from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 
 
 def data(n: int, p: int, m: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -40,6 +48,93 @@ def test_cross_validation_equals_brain_score_s_way() -> None:
         predicted = PLSRegression(25, scale=False).fit(features[train], responses[train]).predict(features[test])
         expected = [np.corrcoef(predicted[:, i], responses[test][:, i])[0, 1] for i in range(9)]
         assert row == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["steep", "cliff", "offset"])
+def test_ill_conditioned_features(kind: str) -> None:
+    """Singular values over six decades; three large ones above a floor; means a thousand times the variation."""
+    rng = np.random.default_rng(7)
+    n, p = 150, 400
+    left, right = (np.linalg.qr(rng.normal(size=(rows, n)))[0] for rows in (n, p))
+    values = 10.0 ** -np.linspace(0, 6, n) if kind == "steep" else np.where(np.arange(n) < 3, 1.0, 1e-3)
+    features = left * (1e3 * values) @ right.T
+    if kind == "offset":
+        features = rng.normal(size=(n, p)) + 1e3 * rng.normal(size=p)
+    responses = np.sqrt(n) * left[:, :40] @ rng.normal(size=(40, 20)) + 0.3 * rng.normal(size=(n, 20))
+    gram = gram_matrix(features)
+    for train, test in splits(n)[:3]:
+        ours = predict_pls(gram[np.ix_(train, train)], gram[np.ix_(test, train)], responses[train])
+        model = PLSRegression(25, scale=False).fit(features[train], responses[train])
+        assert ours == pytest.approx(model.predict(features[test]), abs=1e-8)
+
+
+def test_features_of_lower_rank_than_components() -> None:
+    """Once nothing is left of the features, further components change nothing."""
+    features, responses = data(80, 6, 4)
+    deep, whole = (
+        cross_validated_pls(gram_matrix(features), responses, splits(80), components=components)
+        for components in (25, 6)
+    )
+    assert deep == pytest.approx(whole, abs=1e-8)
+    for row, (train, test) in zip(deep, splits(80), strict=True):
+        predicted = PLSRegression(6, scale=False).fit(features[train], responses[train]).predict(features[test])
+        assert row == pytest.approx(pearson(predicted, responses[test]), abs=1e-8)
+
+
+def test_regions_and_folds_of_any_kind_share_one_gram() -> None:
+    """Each as if it were alone: regions of other widths, folds that leave stimuli out of both sides, small ones."""
+    features, responses = data(120, 300, 9)
+    folds = [*splits(120)[:2], (np.arange(0, 40), np.arange(90, 120)), (np.arange(119, 30, -1), np.array([5, 2, 9]))]
+    together = cross_validated_pls_many(gram_matrix(features), [responses, responses[:, 4:5]], folds)
+    for measured, found in zip((responses, responses[:, 4:5]), together, strict=True):
+        for row, (train, test) in zip(found, folds, strict=True):
+            predicted = PLSRegression(25, scale=False).fit(features[train], measured[train]).predict(features[test])
+            predicted = predicted.reshape(len(test), -1)
+            expected = [pearsonr(a, b).statistic for a, b in zip(predicted.T, measured[test].T, strict=True)]
+            assert row == pytest.approx(expected, abs=1e-8)
+
+
+def test_neuroids_that_do_not_vary() -> None:
+    """In training, in the test, or first among the targets, where NIPALS starts: the others are as without them."""
+    features, responses = data(100, 200, 5)
+    fold = splits(100)[0]
+    alone = cross_validated_pls(gram_matrix(features), responses, [fold])
+    silent = np.full((100, 1), 0.1)
+    in_test = np.where(np.isin(np.arange(100), fold[1])[:, None], 0.7, responses[:, :1])
+    in_training = np.where(np.isin(np.arange(100), fold[0])[:, None], 0.7, responses[:, :1])
+    several = cross_validated_pls(gram_matrix(features), np.hstack([silent, in_training, responses]), [fold])
+    assert np.isnan(several[0, :2]).all()
+    assert several[0, 2:] == pytest.approx(alone[0], abs=1e-12)
+    assert np.isnan(cross_validated_pls(gram_matrix(features), in_test, [fold])).all()
+
+
+@pytest.mark.parametrize("labels", [np.arange(135) % 2, np.repeat([f"object {i}" for i in range(9)], 15)])
+def test_stratified_splits_are_brain_score_s(labels: np.ndarray) -> None:
+    """StratifiedShuffleSplit over the order of the responses; 121 of 135 stimuli train."""
+    theirs = StratifiedShuffleSplit(n_splits=10, train_size=0.9, test_size=None, random_state=1)
+    expected = list(theirs.split(np.zeros(135), labels))
+    ours = splits(135, labels)
+    assert [len(side) for side in ours[0]] == [121, 14]
+    for mine, other in zip(ours, expected, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(mine, other, strict=True))
+
+
+def test_strata_that_do_not_fit() -> None:
+    with pytest.raises(StimulusMismatch, match=r"\(19,\) for 20 stimuli"):
+        splits(20, np.zeros(19))
+    with pytest.raises(UserError, match="stratum 1 has one stimulus"):
+        splits(20, np.eye(20, dtype=int)[3])
+    with pytest.raises(UserError, match="2 of 20 stimuli are tested, fewer than the 5 strata"):
+        splits(20, np.arange(20) % 5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_device_gives_the_same() -> None:
+    features, responses = data(135, 1000, 30)
+    gram = gram_matrix(features)
+    there = cross_validated_pls(gram, responses, splits(135), device="cuda")
+    assert there == pytest.approx(cross_validated_pls(gram, responses, splits(135)), abs=1e-8)
 
 
 def test_scores_survive_rotation_scale_and_shift_of_the_features() -> None:
@@ -73,34 +168,15 @@ def test_constant_features_predict_the_mean() -> None:
 def test_too_few_stimuli() -> None:
     with pytest.raises(UserError, match="18 training stimuli are too few for 25 components"):
         cross_validated_pls(np.eye(20), np.ones((20, 2)), splits(20))
+    with pytest.raises(BadValue, match="components=0"):
+        cross_validated_pls(np.eye(20), np.ones((20, 2)), splits(20), components=0)
+    with pytest.raises(StimulusMismatch, match="do not fit"):
+        cross_validated_pls(np.eye(20), np.ones((21, 2)), splits(20), components=2)
+    with pytest.raises(UserError, match=r"1 of 2 neuroids \(first: 1\) are not finite"):
+        cross_validated_pls(np.eye(20), np.array([[1.0, np.nan]] * 20), splits(20), components=2)
 
 
 def test_pearson_of_constant_columns_is_nan() -> None:
     a = np.array([[1.0, 1.0], [2.0, 1.0], [4.0, 1.0]])
     r = pearson(a, np.array([[2.0, 1.0], [4.0, 2.0], [8.0, 3.0]]))
     assert r[0] == pytest.approx(1.0) and np.isnan(r[1])
-
-
-def simulated_trials(repeats: int, noise: float = 1.0) -> np.ndarray:
-    rng = np.random.default_rng(2)
-    signal = rng.normal(size=(4000, 3, 1))
-    return signal + noise * rng.normal(size=(4000, 3, repeats))
-
-
-@pytest.mark.parametrize("repeats", [2, 4, 10])
-def test_split_half_reaches_the_reliability_of_the_mean(repeats: int) -> None:
-    """Signal variance 1, noise variance 1: the reliability of the mean of k repeats is k / (k + 1)."""
-    assert split_half(simulated_trials(repeats)) == pytest.approx(repeats / (repeats + 1), abs=0.03)
-
-
-def test_missing_repeats_are_left_out() -> None:
-    trials = simulated_trials(6)
-    holes = trials.copy()
-    holes[np.random.default_rng(3).random(holes.shape) < 0.2] = np.nan
-    assert split_half(holes) == pytest.approx(split_half(trials), abs=0.06)
-    assert (split_half(holes) < split_half(trials)).all()
-
-
-def test_one_repeat_has_no_ceiling() -> None:
-    with pytest.raises(UserError, match="at least two repeats"):
-        split_half(simulated_trials(1))

@@ -1,0 +1,374 @@
+"""The yardsticks of `score`: how well one layer explains the responses of one region, as a Score.
+
+What is kept of a layer is enough for all of them: the inner products between stimuli, and the correlations between
+their patterns. Two kinds:
+
+- A regression predicts every neuroid from the layer and reports, in Brain-Score's steps: per-neuroid correlation on the
+  test stimuli of a split, median over neuroids, mean over splits, standard error over splits, ceiling (the mean over
+  halvings of the median over neuroids), ceiled score r^2 / c.
+- A comparison sets the layer's matrix beside that of the responses. A tenth of the stimuli is too few for a matrix, so
+  its value comes from all of them. The error is the delete-d jackknife (Shao and Wu 1989) over the training parts of
+  the splits, which leave d of n stimuli out: sqrt((n - d) / d mean (value - mean value)^2). A bootstrap would draw
+  stimuli twice and count their similarity of 1 with themselves.
+
+The ceiling of a comparison is sqrt(Spearman-Brown of the similarity between the matrices of two halves of the trials):
+the reliability is the square of the correlation that a matrix without noise reaches, and r / c divides correlations.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from scipy.stats import rankdata
+
+from mlspatial.analysis import cka, rsa
+from mlspatial.analysis.ceiling import Drawing, half_means, spearman_brown, split_half_each
+from mlspatial.analysis.gram import centred, square
+from mlspatial.analysis.pls import COMPONENTS, Split, cross_validated_pls_many, pearson
+from mlspatial.analysis.pls import VERSION as PLS_VERSION
+from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
+from mlspatial.core.plugins import Plugins
+from mlspatial.core.score import Score
+
+Need = Literal["gram", "pattern"]
+Ceilings = np.ndarray | float | None
+
+#: ridge penalties as shares of trace(K) / n, the mean squared length of a centred pattern
+ALPHAS = tuple(10.0**exponent for exponent in range(-5, 4))
+RIDGE_VERSION = "1"
+LEAST_STIMULI = 4  # of a comparison
+
+
+@dataclass(frozen=True)
+class Representation:
+    """What is kept of one layer for n stimuli. gram: (n, n) centred inner products, any positive scale; patterns:
+    (n (n - 1) / 2,) Pearson r between the stimuli's patterns, the upper triangle by rows, or None."""
+
+    gram: np.ndarray
+    patterns: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Metric(ABC):
+    """How well a representation explains responses.
+
+    name, version: of the procedure; needs: what of the representation it reads; formula: a key of FORMULAS.
+    """
+
+    name: str
+    version: str
+    needs: Need
+    formula: str
+
+    def __call__(
+        self,
+        representation: Representation,
+        responses: np.ndarray,
+        folds: Sequence[Split],
+        ceilings: Ceilings = None,
+        *,
+        device: str = "cpu",
+    ) -> Score:
+        """responses: (n, neuroids); folds: (train, test) indices. No ceilings: ceiling 1 and formula "none"."""
+        return self.many(representation, [responses], folds, [ceilings], device=device)[0]
+
+    @abstractmethod
+    def many(
+        self,
+        representation: Representation,
+        responses: Sequence[np.ndarray],
+        folds: Sequence[Split],
+        ceilings: Sequence[Ceilings],
+        *,
+        device: str = "cpu",
+    ) -> list[Score]:
+        """The same for several regions that saw the same stimuli."""
+
+    @abstractmethod
+    def ceilings(self, trials: np.ndarray | None, drawing: Drawing = "permutation") -> Ceilings:
+        """What `__call__` takes as ceilings, from trials (n, neuroids, repeats); None without trials."""
+
+
+METRICS: Plugins[Metric] = Plugins("metric")
+
+#: (gram, responses of each region, folds, device) -> (splits, neuroids) of each region
+Correlate = Callable[[np.ndarray, Sequence[np.ndarray], Sequence[Split], str], list[np.ndarray]]
+#: (representation, responses, (n, subsets) zeros and ones, device) -> (subsets,) similarities on those stimuli
+Compare = Callable[[Representation, np.ndarray, np.ndarray, str], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Regression(Metric):
+    """Predicts every neuroid. ceilings: (halvings, neuroids), or (neuroids,), reliabilities of the mean response."""
+
+    correlate: Correlate
+
+    def many(
+        self,
+        representation: Representation,
+        responses: Sequence[np.ndarray],
+        folds: Sequence[Split],
+        ceilings: Sequence[Ceilings],
+        *,
+        device: str = "cpu",
+    ) -> list[Score]:
+        pairs = zip(self.correlate(representation.gram, responses, folds, device), ceilings, strict=True)
+        facts = {"name": self.name, "version": self.version, "formula": self.formula}
+        return [score_of_correlations(r, ceiling, **facts) for r, ceiling in pairs]
+
+    def ceilings(self, trials: np.ndarray | None, drawing: Drawing = "permutation") -> Ceilings:
+        return None if trials is None else split_half_each(trials, drawing=drawing)
+
+
+@dataclass(frozen=True)
+class Comparison(Metric):
+    """Sets two matrices between stimuli beside each other. ceilings: one number, in the unit of the similarity."""
+
+    compare: Compare
+
+    def many(
+        self,
+        representation: Representation,
+        responses: Sequence[np.ndarray],
+        folds: Sequence[Split],
+        ceilings: Sequence[Ceilings],
+        *,
+        device: str = "cpu",
+    ) -> list[Score]:
+        n = len(representation.gram)
+        if self.needs == "pattern" and representation.patterns is None:
+            raise UserError(f"{self.name} needs the correlations between patterns; keep `pattern` of the layer, too")
+        if shapes := [np.shape(values) for values in responses if len(values) != n]:
+            raise StimulusMismatch(f"a layer's matrix is of {n} stimuli, responses are of shape {shapes[0]}")
+        subsets = np.ones((n, 1 + len(folds)))
+        for column, (train, _) in enumerate(folds, 1):
+            subsets[:, column] = np.isin(np.arange(n), train)
+        kept = subsets[:, 1:].sum(axis=0)
+        if not len(kept) or kept.max() == n:
+            raise UserError(f"{self.name}: {len(kept)} folds, each must leave stimuli out; hand over splits(n)")
+        scores = []
+        for values, ceiling in zip(responses, ceilings, strict=True):
+            whole, *parts = self.compare(representation, np.asarray(values, np.float64), subsets, device)
+            variance = np.square(np.subtract(parts, np.mean(parts))) * kept / (n - kept)
+            scores.append(
+                Score(
+                    raw=float(whole),
+                    ceiling=1.0 if ceiling is None else float(np.mean(ceiling)),
+                    error=float(np.sqrt(variance.mean())),
+                    n=len(folds),
+                    metric=self.name,
+                    version=self.version,
+                    formula="none" if ceiling is None else self.formula,
+                )
+            )
+        return scores
+
+    def ceilings(self, trials: np.ndarray | None, drawing: Drawing = "permutation") -> Ceilings:
+        """Raises UserError when halves share fewer than 4 stimuli that all neuroids have."""
+        if trials is None:
+            return None
+        corrected = []
+        for first, second in half_means(trials, drawing=drawing):
+            whole = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
+            if whole.sum() < LEAST_STIMULI:
+                raise UserError(
+                    f"{self.name}: halves of the trials share {whole.sum()} of {len(whole)} stimuli for which no "
+                    "neuroid is missing, too few for a ceiling; set ceiling: none"
+                )
+            layer = representation_of(first[whole], patterns=self.needs == "pattern")
+            corrected.append(spearman_brown(self.compare(layer, second[whole], np.ones((whole.sum(), 1)), "cpu")))
+        return float(np.sqrt(max(0.0, np.mean(corrected))))
+
+
+def score_of_correlations(
+    correlations: np.ndarray, ceilings: Ceilings, *, name: str, version: str, formula: str = "r^2/c"
+) -> Score:
+    """Brain-Score's steps from per-neuroid correlations to a score.
+
+    correlations: (splits, neuroids), NaN where there is none, which the medians leave out; ceilings: (halvings,
+    neuroids) or (neuroids,) or one number, None for none. The standard error is that of Brain-Score, the standard
+    deviation over splits (divided by their number, not by one less) over the root of their number.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a median of nothing is NaN
+        per_split = np.nanmedian(correlations, axis=1)
+        ceiling = 1.0 if ceilings is None else float(np.mean(np.nanmedian(np.atleast_2d(ceilings), axis=1)))
+    return Score(
+        raw=float(per_split.mean()),
+        ceiling=ceiling,
+        error=float(per_split.std() / np.sqrt(len(per_split))),
+        n=len(per_split),
+        metric=name,
+        version=version,
+        formula="none" if ceilings is None else formula,
+    )
+
+
+def representation_of(features: np.ndarray, *, patterns: bool = True) -> Representation:
+    """Of (n, features) that are in memory, in float64. patterns: keep the correlations between patterns, too."""
+    values = np.asarray(features, np.float64)
+    values = values - values.mean(axis=0)
+    correlations = rsa.condensed(rsa.similarity_matrix(np.asarray(features, np.float64))) if patterns else None
+    return Representation(values @ values.T, correlations)
+
+
+def pls(components: int = COMPONENTS) -> Regression:
+    """Partial least squares; pls(25) is Brain-Score's public neural predictivity."""
+
+    def correlate(
+        gram: np.ndarray, responses: Sequence[np.ndarray], folds: Sequence[Split], device: str
+    ) -> list[np.ndarray]:
+        return cross_validated_pls_many(gram, responses, folds, components=components, device=device)
+
+    return Regression(f"pls{components}", PLS_VERSION, "gram", "r^2/c", correlate)
+
+
+def find_metric(name: str) -> Metric:
+    """A registered metric, or pls with another number of components (pls10). Raises UnknownName."""
+    if name not in METRICS and (match := re.fullmatch(r"pls([1-9]\d*)", name)):
+        return pls(int(match[1]))
+    return METRICS[name]
+
+
+def cross_validated_ridge(
+    gram: np.ndarray,
+    responses: Sequence[np.ndarray],
+    folds: Iterable[Split],
+    device: str = "cpu",
+    *,
+    alphas: Sequence[float] = ALPHAS,
+) -> list[np.ndarray]:
+    """Pearson r of ridge regression's predictions on the test stimuli, (splits, neuroids) of each region.
+
+    gram: (n, n), any origin and scale; responses: (n, neuroids) each; alphas: candidates as shares of trace(K) / n over
+    all stimuli. Every neuroid of a split has its own, the one with the least squared leave-one-out error within the
+    training part, the first of equals. The intercept is not penalised.
+
+    No fold is decomposed: for one alpha, G is the inverse of K + alpha I on the complement of the constant vector, for
+    all stimuli. With o what a fold leaves out, the errors there are G_oo^-1 (G y)_o, and the inverse of the training
+    part is the Schur complement G - G_.o G_oo^-1 G_o., of which leave-one-out wants the diagonal.
+    Raises BadValue for alphas that are not above 0, UserError when test stimuli are trained on.
+    """
+    if not len(alphas) or not all(0 < alpha < np.inf for alpha in alphas):
+        raise BadValue("alphas", list(alphas), "must be positive numbers, at least one")
+    folds = list(folds)
+    n = len(gram)
+    if any(len(values) != n for values in responses):
+        raise StimulusMismatch(f"a Gram matrix of {n} stimuli and responses to {[len(values) for values in responses]}")
+    measured = np.concatenate([np.asarray(values, np.float64) for values in responses], axis=1)
+    if not np.isfinite(measured).all():
+        raise UserError("ridge: responses are not finite for all stimuli; leave those neuroids out")
+    kernel = torch.from_numpy(centred(square(gram))).to(device)
+    scale = float(kernel.diagonal().mean())
+    known = torch.from_numpy(measured - measured.mean(axis=0)).to(device)
+    sides = []
+    for train, test in folds:
+        out = np.setdiff1d(np.arange(n), train)
+        if not np.isin(test, out).all():
+            raise UserError("ridge: a fold tests stimuli that it trains on; hand over disjoint sides")
+        sides.append(tuple(torch.as_tensor(side, device=device) for side in (np.asarray(train), out)))
+    least = torch.full((len(folds), known.shape[1]), torch.inf, dtype=torch.float64, device=device)
+    predicted = [torch.zeros(len(out), known.shape[1], dtype=torch.float64, device=device) for _, out in sides]
+    for alpha in alphas if scale > 0 else ():
+        regular = kernel + scale / n  # the constant vector gets the eigenvalue `scale`, taken off again below
+        regular.diagonal().add_(alpha * scale)
+        inverse = torch.cholesky_inverse(torch.linalg.cholesky(regular)) - 1 / (n * scale * (1 + alpha))
+        dual = inverse @ known
+        for fold, (train, out) in enumerate(sides):
+            rows = inverse[out]
+            factor = torch.linalg.cholesky(rows[:, out])
+            errors = torch.cholesky_solve(dual[out], factor)
+            half = torch.linalg.solve_triangular(factor, rows[:, train], upper=False)
+            leverage = inverse.diagonal()[train] - half.square().sum(dim=0)
+            left_out = (dual[train] - rows[:, train].T @ errors) / leverage[:, None]
+            loss = left_out.square().mean(dim=0)
+            better = loss < least[fold]
+            least[fold] = torch.where(better, loss, least[fold])
+            predicted[fold] = torch.where(better, known[out] - errors, predicted[fold])
+    found = []
+    for (_, out), values, (_, test) in zip(sides, predicted, folds, strict=True):
+        places = np.searchsorted(out.cpu().numpy(), test)
+        found.append(pearson(values.cpu().numpy()[places], measured[test]))
+    ends = np.cumsum([values.shape[1] for values in responses])[:-1]
+    return np.split(np.stack(found), ends, axis=1)
+
+
+def _rsa(method: Literal["pearson", "spearman"]) -> Compare:
+    """Ranks are among all stimuli, also where the similarity is that of a subset (which is for the error alone)."""
+
+    def compare(representation: Representation, responses: np.ndarray, subsets: np.ndarray, device: str) -> np.ndarray:
+        theirs = rsa.condensed(rsa.similarity_matrix(responses))
+        ours = np.asarray(representation.patterns, np.float64)
+        if ours.shape != theirs.shape:
+            raise StimulusMismatch(f"{len(ours)} correlations between patterns, {len(theirs)} between responses")
+        if method == "spearman":
+            ours, theirs = rankdata(ours), rankdata(theirs)
+        inside = torch.from_numpy(subsets).to(device)
+        x, y = (_hollow(values - values.mean(), len(responses)).to(device) for values in (ours, theirs))
+        pairs = inside.sum(dim=0) * (inside.sum(dim=0) - 1)
+        sums = {
+            name: _total(matrix, inside)
+            for name, matrix in {"x": x, "y": y, "xx": x * x, "yy": y * y, "xy": x * y}.items()
+        }
+        shared = sums["xy"] - sums["x"] * sums["y"] / pairs
+        own = [sums[side * 2] - sums[side].square() / pairs for side in "xy"]
+        floors = [rsa.CONSTANT**2 * sums[side * 2] for side in "xy"]
+        varies = (own[0] > floors[0]) & (own[1] > floors[1])
+        return torch.where(varies, shared / (own[0] * own[1]).sqrt(), torch.nan).cpu().numpy()
+
+    return compare
+
+
+def _cka_debiased(
+    representation: Representation, responses: np.ndarray, subsets: np.ndarray, device: str
+) -> np.ndarray:
+    """Song et al. 2012's unbiased estimate from matrices without their diagonals, on all subsets at once."""
+    inside = torch.from_numpy(subsets).to(device)
+    sizes = inside.sum(dim=0)
+    if sizes.min() < LEAST_STIMULI:
+        raise UserError(f"debiased CKA of {int(sizes.min())} stimuli is not defined; use at least {LEAST_STIMULI}")
+    values = responses - responses.mean(axis=0)
+    matrices = []
+    for gram in (representation.gram, values @ values.T):
+        whole = centred(square(gram))
+        norm = np.linalg.norm(whole)
+        np.fill_diagonal(whole, 0.0)
+        matrices.append(torch.from_numpy(whole / norm if norm > 0 else whole).to(device))
+    rows = [matrix @ inside for matrix in matrices]
+    totals = [(inside * row).sum(dim=0) for row in rows]
+
+    def unbiased(a: int, b: int) -> torch.Tensor:
+        """n (n - 3) HSIC_1."""
+        products = _total(matrices[a] * matrices[b], inside)
+        through = (inside * rows[a] * rows[b]).sum(dim=0)
+        return products + totals[a] * totals[b] / ((sizes - 1) * (sizes - 2)) - 2 / (sizes - 2) * through
+
+    own = [unbiased(0, 0), unbiased(1, 1)]
+    varies = (own[0] > cka.EQUIDISTANT) & (own[1] > cka.EQUIDISTANT)
+    return torch.where(varies, unbiased(0, 1) / (own[0] * own[1]).sqrt(), torch.nan).cpu().numpy()
+
+
+def _hollow(values: np.ndarray, n: int) -> torch.Tensor:
+    """The (n, n) symmetric matrix without diagonal of a condensed one."""
+    matrix = np.zeros((n, n))
+    matrix[np.triu(np.ones((n, n), bool), 1)] = values
+    return torch.from_numpy(matrix + matrix.T)
+
+
+def _total(matrix: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+    """(subsets,) sums over the entries whose row and column are inside."""
+    return (inside * (matrix @ inside)).sum(dim=0)
+
+
+METRICS.register(f"pls{COMPONENTS}")(pls())
+METRICS.register("ridge")(Regression("ridge", RIDGE_VERSION, "gram", "r^2/c", cross_validated_ridge))
+METRICS.register("rsa")(Comparison("rsa", rsa.VERSION, "pattern", "r/c", _rsa("pearson")))
+METRICS.register("rsa_spearman")(Comparison("rsa_spearman", rsa.VERSION, "pattern", "r/c", _rsa("spearman")))
+METRICS.register("cka_debiased")(Comparison("cka_debiased", cka.VERSION, "gram", "r/c", _cka_debiased))

@@ -1,0 +1,90 @@
+"""The ceiling of similarity matrices against populations whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mlspatial.analysis.gsn import _alternate, _nearest, _shrunken, ncsnr, rsa_ceiling
+from mlspatial.core.errors import UserError
+
+STIMULI, VOXELS, REPEATS = 200, 60, 3
+
+
+def population(rng: np.random.Generator, noise: float, stimuli: int = STIMULI) -> tuple[np.ndarray, np.ndarray]:
+    """(signal (stimuli, voxels), trials): correlated over voxels, with noise correlated in another way."""
+    weights = rng.normal(size=(12, VOXELS))
+    signal = rng.normal(size=(stimuli, 12)) @ weights / np.sqrt(12)
+    common = rng.normal(size=(stimuli, REPEATS, 5)) @ rng.normal(size=(5, VOXELS)) / np.sqrt(5)
+    own = rng.normal(size=(stimuli, REPEATS, VOXELS))
+    trials = signal[:, None] + noise * (0.6 * common + 0.8 * own)
+    return signal, trials.transpose(0, 2, 1)
+
+
+def alike(a: np.ndarray, b: np.ndarray) -> float:
+    upper = np.triu_indices(len(a), 1)
+    return float(np.corrcoef(np.corrcoef(a)[upper], np.corrcoef(b)[upper])[0, 1])
+
+
+@pytest.mark.parametrize("noise", [0.5, 1.0, 2.0])
+def test_the_true_ceiling_is_inside_the_interval(noise: float) -> None:
+    rng = np.random.default_rng([1, int(10 * noise)])
+    signal, trials = population(rng, noise)
+    true = alike(signal, trials.mean(axis=2))
+    found = rsa_ceiling(trials, np.random.default_rng(2))
+    assert found.low <= true <= found.high
+    assert found.ceiling == pytest.approx(true, abs=0.06)
+    naive = alike(*(trials[:, :, [i]].mean(axis=2) for i in (0, 1)))
+    assert naive < found.ceiling  # halves of one trial each know less than three trials and no truth
+
+
+def test_more_trials_raise_the_ceiling_and_noise_alone_has_none() -> None:
+    rng = np.random.default_rng(3)
+    _, trials = population(rng, 1.5)
+    one, many = (rsa_ceiling(trials, np.random.default_rng(0), averaged=count).ceiling for count in (1, 30))
+    assert one < many and many > 0.9
+    noise = np.random.default_rng(4).normal(size=(STIMULI, VOXELS, REPEATS))
+    assert rsa_ceiling(noise, np.random.default_rng(0)).ceiling < 0.35
+    same = rsa_ceiling(trials, np.random.default_rng(0)), rsa_ceiling(trials, np.random.default_rng(0))
+    assert same[0].ceiling == same[1].ceiling
+
+
+def test_ncsnr_recovers_the_ratio_of_standard_deviations() -> None:
+    rng = np.random.default_rng(5)
+    ratio = np.linspace(0.2, 2.0, 20)
+    trials = (rng.normal(size=(4000, 20)) * ratio)[..., None] + rng.normal(size=(4000, 20, 3))
+    np.testing.assert_allclose(ncsnr(trials), ratio, atol=0.06)
+
+
+def test_shrinkage_keeps_what_is_there() -> None:
+    rng = np.random.default_rng(6)
+    independent = rng.normal(size=(60, 1, 40))
+    assert _shrunken(independent, np.random.default_rng(0), 0)[1] <= 0.2
+    strong = rng.normal(size=(3000, 1, 3)) @ rng.normal(size=(3, 10)) + 0.3 * rng.normal(size=(3000, 1, 10))
+    covariance, share = _shrunken(strong, np.random.default_rng(0), 0)
+    assert share >= 0.96
+    exact = np.cov(strong[:, 0].T)
+    np.testing.assert_allclose(np.diag(covariance), np.diag(exact))
+
+
+def test_nearest_covariances_are_covariances() -> None:
+    rng = np.random.default_rng(7)
+    matrix = rng.normal(size=(8, 8))
+    matrix = (matrix + matrix.T) / 2
+    near = _nearest(matrix)
+    assert np.linalg.eigvalsh(near).min() > -1e-10
+    for _ in range(50):  # no covariance matrix is nearer
+        other = rng.normal(size=(8, 8)) * 0.1
+        trial = _nearest(near + (other + other.T) / 2)
+        assert np.linalg.norm(trial - matrix) >= np.linalg.norm(near - matrix) - 1e-12
+    signal, noise = _alternate(np.eye(4) * 0.1, np.eye(4), 100, 3)  # less variance than noise alone leaves
+    assert np.linalg.eigvalsh(signal).min() >= 0 and np.linalg.eigvalsh(noise).min() >= 0
+
+
+def test_bad_input() -> None:
+    with pytest.raises(UserError, match="2 or more repeats"):
+        rsa_ceiling(np.zeros((20, 5, 1)), np.random.default_rng(0))
+    with pytest.raises(UserError, match="not finite"):
+        ncsnr(np.full((20, 5, 2), np.nan))
+    with pytest.raises(UserError, match="too few"):
+        rsa_ceiling(np.random.default_rng(0).normal(size=(5, 5, 2)), np.random.default_rng(0))
