@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlspatial.core.names import CFG, DATASET_ID, MODEL_ID, SPEC, TAG
+from mlspatial.registry import frame
+from mlspatial.registry.store import ui_address
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +29,12 @@ SCORES = (
 )  # fmt: skip
 PAIRS = ("run_id", "metric", "layer", "depth", "model_a", "model_b", "value")
 DECODINGS = ("run_id", "model_id", "layer", "depth", "latent", "fold", "measure", "value", "chance")
+
+PIXELS = "pixels"  # model_id of what was decoded from the images themselves
+UNITS = {"distance": 1, "translation": 2, "rotation": 6, "category": 117, "identity": 548}  # Xie et al. 2025: 674
+CLASSES = 1000  # of ImageNet
+CFGS, TAGS, METRICS = frame.PARAMS + CFG, frame.TAGS + TAG, frame.METRICS
+FREE = {"device", "workers", "resume", "cache"}  # parameters of train that cannot change a network
 
 
 @dataclass(frozen=True)
@@ -65,3 +78,247 @@ def alignment(evidence: Evidence, *, formula: str = "ceiled") -> pd.DataFrame:
     values["neural_mean"] = values[neural].mean(axis=1, skipna=False) if neural else np.nan
     values["score_runs"] = best.groupby("model_id").run_id.agg(lambda ids: tuple(dict.fromkeys(ids)))
     return evidence.networks.merge(values.reset_index(), on="model_id", how="inner")
+
+
+def load(study: str = "") -> Evidence:
+    """The evidence of a study, of all finished runs without one. What was read before comes from the cache.
+
+    Of several runs that measured the same, the newest counts. A run whose artifacts are missing or damaged is left
+    out, with a warning that names it. Raises UserError when the registry does not answer.
+    """
+    import pandas as pd
+
+    scored, imported, similar, decoded = (
+        frame.read(entry=entry, study=study, metrics=("heldout/",) if entry == "import" else ())
+        for entry in ("score", "import", "similarity", "decode")
+    )
+    decoded = decoded[decoded.get(frame.TAGS + MODEL_ID, pd.Series(dtype=object)).fillna("") != ""]  # no summaries
+    scores, pairs, decodings = _scores(scored, imported), _pairs(similar), _decodings(decoded)
+    named = {*scores.model_id, *pairs.model_a, *pairs.model_b, *decodings.model_id} - {PIXELS}
+    networks, trained = _networks(study, named, [scored, imported, decoded])
+    links = {
+        row.run_id: ui_address(row.experiment_id, row.run_id)
+        for table in (trained, scored, imported, similar, decoded)
+        for row in table[["run_id", "experiment_id"]].itertuples()
+    }
+    return Evidence(study, networks, scores, pairs, decodings, links)
+
+
+def _networks(study: str, named: Collection[str], others: list[pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(networks, rows of their train runs). Those of a study are the checkpoints of its train runs and what its other
+    runs name; others: rows of runs whose tags tell of networks that were not trained here."""
+    import pandas as pd
+
+    versions = frame.versions()
+    versions = versions[versions.step.notna()] if "step" in versions else pd.DataFrame(columns=["run_id", MODEL_ID])
+    trained = frame.read(entry="train", study=study, metrics=("heldout/",))
+    wanted = versions.run_id.isin(trained.run_id) | versions[MODEL_ID].isin(named)
+    checkpoints = versions[wanted]
+    if strangers := set(checkpoints.run_id) - set(trained.run_id):
+        elsewhere = frame.read(entry="train", metrics=("heldout/",), ids=strangers)
+        trained = pd.concat([table for table in (trained, elsewhere) if len(table)], ignore_index=True)
+    parts = [_registered(checkpoints, trained, named)]
+    unknown = set(named) - set(versions[MODEL_ID])
+    if unknown and unknown - {model for table in others for model in table.get(frame.TAGS + MODEL_ID, ())}:
+        others = [*others, frame.read(entry="extract", metrics=())]  # similarity names networks by their extractions
+    parts += [_from_tags(table, unknown) for table in others]
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        return empty_frames()["networks"], trained
+    table = pd.concat(parts, ignore_index=True).drop_duplicates("model_id", ignore_index=True)
+    heldout = sorted(name for name in table if name.startswith("heldout/"))
+    table["loss"] = table["heldout/loss"] if "heldout/loss" in table else float("nan")
+    return table[[*NETWORKS, *heldout]], trained
+
+
+def _registered(checkpoints: pd.DataFrame, trained: pd.DataFrame, named: Collection[str]) -> pd.DataFrame:
+    """Rows of networks for registered checkpoints, newest first; one that was made again replaces the older one."""
+    import pandas as pd
+
+    if checkpoints.empty or trained.empty:
+        return pd.DataFrame()
+    cfg = {name.removeprefix(CFGS): trained[name] for name in trained if name.startswith(CFGS)}
+    facts = pd.DataFrame(
+        {
+            "run_id": trained.run_id,
+            "spec": trained[frame.TAGS + SPEC],
+            "batches": cfg["batches"].astype(int),
+            "init": cfg.get("init", pd.Series("random", trained.index)).fillna("random"),
+            "fraction": cfg.get("fraction", pd.Series(1.0, trained.index)).fillna(1.0).astype(float),
+            "batch_size": cfg.get("batch_size", pd.Series(float("nan"), trained.index)).astype(float),
+            "settings": frame.settings_of(trained, frame.NOT_CONDITION | {"init", "fraction"}),
+            "all": frame.settings_of(trained, FREE),
+        }
+    )
+    table = checkpoints.rename(columns={MODEL_ID: "model_id", DATASET_ID: "dataset_id"})
+    table = table.merge(facts, on="run_id").astype({"seed": int, "step": int})
+    table = table.merge(_datasets(), on="dataset_id", how="left").merge(
+        _heldout(table, trained), on=["run_id", "step"], how="left"
+    )
+    table["named"] = table.model_id.isin(named)  # older, but what the scores are of
+    table = table.sort_values(["named", "created"], ascending=False, kind="stable").drop_duplicates(["spec", "step"])
+    table = table.sort_values("created", ascending=False, kind="stable", ignore_index=True)
+    # The same parameters, seed and images, and yet another spec: the procedure has changed between them.
+    same = ["all", "dataset_id", "seed", "step", "task", "arch", "dataset"]
+    changed = table.spec != table.groupby(same).spec.transform("first")
+    table.loc[changed, "settings"] += ", spec " + table.spec[changed].str[:8]
+    table["task"] = table.task.where(table.batches > 0, "untrained")
+    table["outputs"] = [
+        _outputs(task, categories, identities)
+        for task, categories, identities in zip(table.task, table.category_units, table.identity_units, strict=True)
+    ]
+    live = table.dataset.str.endswith("-live")
+    table["n_train"] = (table.n_train * table.fraction).where(~live, table.step * table.batch_size)
+    table["final"] = table.step == table.groupby("run_id").step.transform("max")
+    return table.assign(translation=table.translation.fillna(""), imported=False)
+
+
+def _heldout(checkpoints: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
+    """run_id, step and the held-out metrics there: the last values for the last batch, from the history before it."""
+    import pandas as pd
+
+    names = {name: name.removeprefix(METRICS) for name in trained if name.startswith(METRICS)}
+    last = checkpoints[checkpoints.step == checkpoints.batches][["run_id", "step"]]
+    last = last.merge(trained[["run_id", *names]].rename(columns=names), on="run_id")
+    before = checkpoints[checkpoints.step != checkpoints.batches]
+    history = frame.heldout_histories(trained[trained.run_id.isin(before.run_id)])
+    history = history.merge(before[["run_id", "step"]], on=["run_id", "step"])
+    parts = [last, history.pivot(index=["run_id", "step"], columns="metric", values="value").reset_index()]
+    parts = [part for part in parts if len(part)]
+    table = pd.concat(parts, ignore_index=True) if parts else last
+    return table.drop_duplicates(["run_id", "step"])
+
+
+def _datasets() -> pd.DataFrame:
+    """One row a dataset_id: n_train, n_categories, translation, and how many units its classes have in the head."""
+    import pandas as pd
+
+    def parse(row: dict[str, Any], file: Callable[[str], Path]) -> pd.DataFrame:
+        schema = {latent["name"]: latent for latent in json.loads(file("manifest.json").read_text())["schema"]}
+        units = {
+            f"{name}_units": len(schema[name]["categories"]) for name in ("category", "identity") if name in schema
+        }
+        return pd.DataFrame([units]).astype(float)
+
+    made = frame.read(entry="render", metrics=())
+    columns = ["dataset_id", "n_train", "n_categories", "translation", "category_units", "identity_units"]
+    if made.empty:
+        words = {"dataset_id": object, "translation": object}
+        return pd.DataFrame({name: pd.Series(dtype=words.get(name, float)) for name in columns})
+    made = made.drop_duplicates(frame.TAGS + DATASET_ID)
+    units = frame.artifact_tables("units-1", made, parse)
+    table = pd.DataFrame({"run_id": made.run_id, "dataset_id": made[frame.TAGS + DATASET_ID]})
+    for name in ("n_train", "n_categories"):
+        table[name] = pd.to_numeric(made[CFGS + name]) if CFGS + name in made else float("nan")
+    table["translation"] = made.get(CFGS + "translation", "")
+    return table.merge(units, on="run_id", how="left").reindex(columns=columns)
+
+
+def _outputs(task: str, categories: float = float("nan"), identities: float = float("nan")) -> float:
+    """Number of supervised units. categories, identities: units of those parts; NaN: as many as published."""
+    if task in ("untrained", "imagenet"):
+        return {"untrained": 0.0, "imagenet": float(CLASSES)}[task]
+    units = {**UNITS, "category": categories, "identity": identities}
+    units = {part: UNITS[part] if number != number else number for part, number in units.items()}
+    parts = tuple(units) if task == "all" else task.split("+")
+    return float(sum(units.get(part, float("nan")) for part in parts))
+
+
+def _from_tags(table: pd.DataFrame, wanted: Collection[str]) -> pd.DataFrame:
+    """Rows of networks that are no registered models, from the tags of runs about them, newest first."""
+    import pandas as pd
+
+    rows = []
+    for row in table.to_dict("records"):
+        tags = {
+            key.removeprefix(TAGS): value for key, value in row.items() if key.startswith(TAGS) and value is not None
+        }
+        if tags.get("model_id") not in wanted:
+            continue
+        uri = row.get(CFGS + "models") or ""
+        said = f"{tags.get('arch', '')} {tags.get('task', '')}".strip()
+        rows.append(
+            {
+                "model_id": tags["model_id"],
+                "uri": uri,
+                "run_id": "",
+                "name": re.sub(r"@random\d+$", "@random", uri) or said,
+                **{name: tags.get(name, "") for name in ("task", "arch", "dataset", "translation", "settings")},
+                "dataset_id": "",
+                **{name: int(tags.get(name, -1)) for name in ("seed", "step")},
+                "final": True,
+                "init": "",
+                **{name: float(tags.get(name, "nan")) for name in ("fraction", "n_train", "n_categories")},
+                "outputs": float(tags.get("outputs", _outputs(tags.get("task", "")))),
+                "imported": tags.get("imported") == "true",
+                **{key.removeprefix(METRICS): value for key, value in row.items() if key.startswith(METRICS)},
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _scores(scored: pd.DataFrame, imported: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    chosen = pd.concat([part for part in (scored, imported) if len(part)] or [scored])
+    table = frame.score_tables(chosen)
+    if table.empty:
+        return empty_frames()["scores"]
+    elsewhere = table.run_id.isin(imported.run_id)
+    place = table.groupby(["run_id", "benchmark"]).layer.transform(lambda layers: pd.factorize(layers)[0])
+    ratio = table.raw / table.ceiling.where(table.ceiling > 0)
+    defaults: dict[str, Any] = {
+        "depth": place.where(~elsewhere, -1),
+        "primary": True,
+        "engine": elsewhere.map({True: "imported", False: "fast"}),
+        "selection": "",
+        "r2_over_c": (ratio * table.raw).where(~elsewhere),  # their raw values may be of any kind
+        "r_over_c_squared": (ratio**2).where(~elsewhere),
+    }
+    for name, value in defaults.items():
+        there = table[name] if name in table else pd.Series(None, table.index, dtype=object)
+        table[name] = there.where(there.notna(), value)
+    table = table.drop_duplicates(["model_id", "benchmark", "layer", "metric", "version"], ignore_index=True)
+    types = {"depth": int, "primary": bool, "committed": bool, "r2_over_c": float, "r_over_c_squared": float}
+    return table.astype(types)[list(SCORES)]
+
+
+def _pairs(similar: pd.DataFrame) -> pd.DataFrame:
+    import numpy as np
+    import pandas as pd
+
+    def parse(row: dict[str, Any], file: Callable[[str], Path]) -> pd.DataFrame:
+        models = frame.read_split(file("models.json")).set_index("model").model_id
+        parts = []
+        for metric in row[CFGS + "metric"].split(","):
+            for depth, layer in enumerate(frame.read_split(file(f"groups_{metric}.json")).layer.unique()):
+                matrix = pd.read_parquet(file(f"matrices/{metric}_{layer}.parquet")).set_index("model")
+                ids = models[matrix.index].to_numpy()
+                first, second = np.triu_indices(len(ids), 1)
+                facts = {"metric": metric, "layer": layer, "depth": depth}
+                values = matrix.to_numpy()[first, second]
+                parts.append(pd.DataFrame({**facts, "model_a": ids[first], "model_b": ids[second], "value": values}))
+        return pd.concat(parts, ignore_index=True)
+
+    table = frame.artifact_tables("pairs-1", similar, parse)
+    if table.empty:
+        return empty_frames()["pairs"]
+    swapped = table.model_a > table.model_b
+    low, high = table.model_a.where(~swapped, table.model_b), table.model_b.where(~swapped, table.model_a)
+    again = table.assign(low=low, high=high).duplicated(["metric", "layer", "low", "high"])
+    return table.loc[~again, list(PAIRS)].reset_index(drop=True)
+
+
+def _decodings(decoded: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    def parse(row: dict[str, Any], file: Callable[[str], Path]) -> pd.DataFrame:
+        table = pd.read_json(file("decoding.json"), orient="table", precise_float=True)
+        table["depth"] = pd.factorize(table.layer)[0]
+        return table[[name for name in DECODINGS if name != "run_id"]].astype({"value": float, "chance": float})
+
+    table = frame.artifact_tables("decodings-1", decoded, parse)
+    if table.empty:
+        return empty_frames()["decodings"]
+    newest = table.groupby(["model_id", "layer", "latent"]).run_id.transform("first")
+    return table.loc[table.run_id == newest, list(DECODINGS)].reset_index(drop=True)

@@ -1,0 +1,102 @@
+"""Reads the tables of MLflow's own database with a few statements: MLflow's search builds objects for 1.7 ms a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mlspatial.core.names import ENTRY, STUDY
+from mlspatial.registry.query import (
+    Logged,
+    Query,
+    Stamp,
+    chunks,
+    columns_table,
+    info_rows,
+    joined,
+    rows_table,
+    version_facts,
+)  # fmt: skip
+from mlspatial.registry.store import all_experiments
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+class Database:
+    """Reads the tables of MLflow's own database. Raises SQLAlchemyError where they are not as expected."""
+
+    def __init__(self, uri: str) -> None:
+        from sqlalchemy import create_engine
+        from sqlalchemy.pool import NullPool
+
+        self._engine = create_engine(uri, poolclass=NullPool)
+
+    def sync(self, query: Query, known: Mapping[str, Stamp]) -> tuple[set[str], pyarrow.Table]:
+        studies = f"SELECT run_uuid, value FROM tags WHERE key = '{STUDY}'"
+        found = self._rows(
+            f"SELECT r.run_uuid, r.end_time, s.value FROM runs r JOIN tags e ON e.run_uuid = r.run_uuid"
+            f" LEFT JOIN ({studies}) s ON s.run_uuid = r.run_uuid"
+            f" WHERE e.key = '{ENTRY}' AND r.lifecycle_stage = 'active' AND r.experiment_id IN :chosen"
+            + (" AND e.value = :entry" if query.entry else "")
+            + (" AND r.status = :status" if query.status else ""),
+            [int(experiment) for experiment in all_experiments()],
+            entry=query.entry,
+            status=query.status,
+        )
+        there = {run: (end or 0, study or "") for run, end, study in found if query.takes(study or "")}
+        changed = [run for run, stamp in there.items() if known.get(run) != stamp]
+        return set(there), self._long(changed)
+
+    def _long(self, ids: Sequence[str]) -> pyarrow.Table:
+        """Rows of runs, column by column: a tuple for each would take twice as long."""
+        where = "WHERE run_uuid IN :chosen"
+        tables = [rows_table(())]
+        for part in chunks(ids):
+            facts = self._rows(
+                f"SELECT run_uuid, experiment_id, status, artifact_uri, start_time, end_time FROM runs {where}", part
+            )
+            tables.append(rows_table(row for run, number, *rest in facts for row in info_rows(run, str(number), *rest)))
+            for kind in ("tags", "params"):
+                found = self._rows(f"SELECT run_uuid, key, value FROM {kind} {where}", part)
+                run, key, text = zip(*found, strict=True) if found else ((), (), ())
+                tables.append(columns_table(run, [kind] * len(run), key, text, [None] * len(run)))
+            found = self._rows(f"SELECT run_uuid, key, value, is_nan FROM latest_metrics {where}", part)
+            run, key, value, is_nan = zip(*found, strict=True) if found else ((), (), (), ())
+            number = [math.nan if nan else number for number, nan in zip(value, is_nan, strict=True)]
+            tables.append(columns_table(run, ["metrics"] * len(run), key, [None] * len(run), number))
+        return joined(tables)
+
+    def histories(self, run_ids: Sequence[str], metrics: Sequence[str]) -> list[Logged]:
+        statement = (
+            "SELECT run_uuid, key, step, value, is_nan, timestamp FROM metrics"
+            " WHERE run_uuid IN :chosen AND key IN :metrics"
+        )
+        found = [row for part in chunks(run_ids) for row in self._rows(statement, part, metrics=list(metrics))]
+        return [(run, key, step, float("nan") if nan else value, when) for run, key, step, value, nan, when in found]
+
+    def versions(self) -> list[dict[str, Any]]:
+        tags: dict[tuple[str, int], dict[str, str]] = {}
+        for name, version, key, value in self._rows("SELECT name, version, key, value FROM model_version_tags"):
+            tags.setdefault((name, version), {})[key] = value
+        found = self._rows(
+            "SELECT name, version, source, run_id, creation_time FROM model_versions"
+            " WHERE status = 'READY' AND current_stage != 'Deleted_Internal'"
+        )
+        return [
+            {**tags.get((name, version), {}), **version_facts(name, version, source, run, created)}
+            for name, version, source, run, created in found
+        ]
+
+    def _rows(self, statement: str, chosen: Sequence[Any] | None = None, **values: Any) -> list[Any]:
+        from sqlalchemy import bindparam, text
+
+        prepared = text(statement)
+        values |= {} if chosen is None else {"chosen": list(chosen)}
+        lists: list[Any] = [
+            bindparam(name, expanding=True) for name, value in values.items() if isinstance(value, list)
+        ]
+        used = {name: value for name, value in values.items() if f":{name}" in statement}
+        with self._engine.connect() as connection:
+            return list(connection.execute(prepared.bindparams(*lists), used).fetchall())

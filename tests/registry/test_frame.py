@@ -1,0 +1,325 @@
+"""Runs to tables: the same as MLflow's own, by every way, from a cache that is never wrong."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import requests
+
+from mlspatial.core.errors import BadValue, UserError
+from mlspatial.core.names import STUDY
+from mlspatial.registry import frame, gathered, query_client, query_sql, run_cache, runs
+from mlspatial.registry.query import Query
+from mlspatial.registry.store import client
+from speed.compare import fill
+
+Read = list[str]  # ids whose rows were read from the store
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLSPATIAL_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(params=["database", "client"])
+def reads(request: pytest.FixtureRequest, registry: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
+    """What the store is asked for, through SQL or through MLflow's client."""
+    seen: Read = []
+    if request.param == "client":
+        monkeypatch.setattr(gathered, "DATABASES", ())
+    for way in (query_sql.Database, query_client.Client):
+
+        def counted(self: Any, query: Query, known: Any, original: Callable[..., Any] = way.sync) -> Any:
+            there, rows = original(self, query, known)
+            seen.extend(rows["run_id"].unique().to_pylist())
+            return there, rows
+
+        monkeypatch.setattr(way, "sync", counted)
+    return seen
+
+
+def train_run(seed: int, study: str = "s", **metrics: float) -> str:
+    cfg = {"task": "distance", "seed": seed, "batches": 4, "arch": "a", "dataset": "d"}
+    with runs.open_run(runs.Spec("train", 1, {"dataset_id": "d"}, cfg), name=f"t{seed}", study=study) as run:
+        run.log({"heldout/loss": 1.0 / (1 + seed), **metrics}, step=4)
+    return run.id
+
+
+def same(ours: pd.DataFrame, theirs: pd.DataFrame) -> None:
+    ours, theirs = (table.sort_values("run_id", ignore_index=True) for table in (ours, theirs))
+    pd.testing.assert_frame_equal(ours[sorted(ours)], theirs[sorted(theirs)], check_dtype=False, check_exact=True)
+
+
+def test_the_table_is_that_of_mlflow(registry: Path, reads: Read) -> None:
+    for seed in range(3):
+        train_run(seed, "s" if seed else "other", **({"odd": math.nan, "large": math.inf} if seed == 1 else {}))
+    with runs.open_run(runs.Spec("score", 1, {}, {"layers": "x" * 3000}), name="score") as run:
+        run.log({"b/raw": 0.5})
+    with pytest.raises(ZeroDivisionError), runs.open_run(runs.Spec("train", 1, {}, {"a": 1}), name="failed"):
+        raise ZeroDivisionError
+    client().create_run(mlflow.get_experiment_by_name("test").experiment_id)  # of somebody else
+    for filter_string, options in {
+        "tags.`mlspatial.entry` = 'train' and status = 'FINISHED'": {"entry": "train"},
+        "tags.`mlspatial.entry` LIKE '%' and status = 'FINISHED'": {},
+        "tags.`mlspatial.entry` LIKE '%'": {"status": ""},
+        "tags.`mlspatial.study` = 's' and status = 'FINISHED'": {"study": "s"},
+        "tags.`mlspatial.entry` = 'train' and status = 'FAILED'": {"entry": "train", "status": "FAILED"},
+    }.items():
+        theirs = mlflow.search_runs(search_all_experiments=True, filter_string=filter_string)
+        assert len(theirs)
+        for _ in range(2):  # from the store, then from the cache
+            ours = frame.read(**options)
+            same(ours, theirs)
+        assert list(ours.start_time) == sorted(ours.start_time, reverse=True)
+    assert frame.read(entry="decode").empty and frame.read(study="none").empty
+    assert {name for name in frame.read(metrics=("heldout/",)) if name.startswith("metrics.")} == {
+        "metrics.heldout/loss"
+    }
+
+
+def test_a_finished_run_is_read_once_and_what_changes_is_seen(registry: Path, reads: Read) -> None:
+    def there(study: str = "") -> set[str]:
+        reads.clear()
+        return set(frame.read(entry="train", study=study).run_id)
+
+    first = [train_run(seed) for seed in range(3)]
+    assert there() == set(first) and sorted(reads) == sorted(first)
+    assert there() == set(first) and set(reads) <= {first[-1]}  # the last end is asked for again by a server
+    time.sleep(0.01)
+    new = train_run(7, "other")
+    assert there() == {*first, new} and new in reads and not set(reads) & set(first[:2])
+    assert there("other") == {new}
+    runs.Run(first[0]).set_tags({STUDY: "s,other"})  # joined
+    assert there("other") == {new, first[0]}
+    assert there("s") == set(first)
+    table = frame.read(entry="train").set_index("run_id")
+    assert table.loc[first[0], f"tags.{STUDY}"] == "s,other"
+    client().delete_run(first[1])
+    assert there() == {first[0], first[2], new} and there("s") == {first[0], first[2]}
+    client().delete_run(first[2])
+    client().restore_run(first[1])
+    assert there() == {first[0], first[1], new} and there("s") == {first[0], first[1]}
+    runs.Run(first[0]).set_tags({STUDY: "oth"})
+    assert there("other") == {new} and there("oth") == {first[0]} and there("s") == {first[1]}
+
+
+def test_any_changes_are_found_through_the_client(registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query_client, "FEW", 3)
+    monkeypatch.setitem(query_client.PAGE, "database", 7)
+    experiment = client().get_experiment_by_name("test").experiment_id
+    ids = fill(30, experiment, registry)
+    rng = np.random.default_rng(0)
+    deleted: set[str] = set()
+    query = Query("train")
+    known = dict.fromkeys(ids[:5], (0, "nowhere"))
+    for _ in range(5):
+        for run in rng.choice(ids, 4, replace=False):
+            if run in deleted:
+                client().restore_run(run)
+                deleted.remove(run)
+            elif rng.random() < 0.6:
+                client().delete_run(run)
+                deleted.add(run)
+            else:
+                client().set_tag(run, STUDY, f"study{rng.integers(4)}")
+        found, rows = query_client.Client().sync(query, known)
+        truth, all_rows = query_sql.Database(os.environ["MLFLOW_TRACKING_URI"]).sync(query, {})
+        assert found == truth == set(ids) - deleted
+        known = {run: known[run] for run in found if run in known} | stamps(rows)
+        assert known == stamps(all_rows)
+
+
+def stamps(rows: Any) -> dict[str, tuple[int, str]]:
+    table = rows.to_pandas()
+    ends = table[table.key == "end_time"].set_index("run_id").number.astype(int)
+    studies = table[table.key == STUDY].set_index("run_id").text
+    return {run: (ends[run], studies[run]) for run in ends.index}
+
+
+def test_a_cache_that_is_damaged_or_of_another_version_is_made_again(
+    registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_run(0)
+    train_run(1)
+    expected = frame.read(entry="train")
+    path = run_cache.folder() / "runs.parquet"
+    sound = path.read_bytes()
+    damages = {
+        "cut": sound[: len(sound) // 2],
+        "empty": b"",
+        "a letter": b"Dear reader, " * 100,
+        "flipped": sound[:200] + bytes([sound[200] ^ 0xFF]) + sound[201:],
+    }
+    for name, data in damages.items():
+        path.write_bytes(data)
+        same(frame.read(entry="train"), expected), name
+        assert run_cache._read(path)[0] is not None, name
+    pd.DataFrame({"other": [1]}).to_parquet(path)
+    same(frame.read(entry="train"), expected)
+    monkeypatch.setattr(run_cache, "VERSION", 99)
+    same(frame.read(entry="train"), expected)
+    assert run_cache.folder() != path.parent
+
+
+def test_several_that_read_at_once_lose_nothing(registry: Path) -> None:
+    fill(60, client().get_experiment_by_name("test").experiment_id, registry)
+    studies = [f"study{i}" for i in range(20)]
+    with ThreadPoolExecutor(4) as pool:
+        tables = list(pool.map(lambda study: frame.read(entry="train", study=study), studies))
+    assert [len(table) for table in tables] == [3] * 20
+    assert len(run_cache.RunCache().stamps(Query("train"))) == 60
+
+
+def test_histories(registry: Path, reads: Read) -> None:
+    ids = [train_run(seed) for seed in range(3)]
+    for run in map(runs.Run, ids[:2]):
+        for step in (3, 1, 2):
+            run.log({"heldout/loss": step / 10, "other": 1.0}, step)
+        run.log({"heldout/loss": math.nan}, 5)
+        run.flush()
+        time.sleep(0.01)
+        run.log({"heldout/loss": 9.0}, 3)  # said again
+        run.flush()
+    found = frame.histories([*ids, ids[0]], ["heldout/loss", "nothing"])
+    assert list(found.columns) == ["run_id", "metric", "step", "value"] and set(found.metric) == {"heldout/loss"}
+    assert list(found[found.run_id == ids[0]].step) == [1, 2, 3, 4, 5]
+    for run_id in ids:
+        theirs = {}
+        for entry in sorted(client().get_metric_history(run_id, "heldout/loss"), key=lambda entry: entry.timestamp):
+            theirs[entry.step] = entry.value
+        ours = found[found.run_id == run_id].set_index("step").value.to_dict()
+        assert ours.keys() == theirs.keys() and np.allclose(
+            [ours[step] for step in theirs], list(theirs.values()), equal_nan=True
+        )
+    assert frame.histories([], ["heldout/loss"]).empty
+
+
+def test_files_of_runs_are_read_once_and_a_run_without_them_is_left_out(registry: Path) -> None:
+    ids = [train_run(seed) for seed in range(3)]
+    for number, run_id in enumerate(ids[:2]):
+        runs.Run(run_id).log_table(pd.DataFrame({"value": [number, 10.5], "id": ["0123", "12e5"]}), "t.json")
+    table = frame.read(entry="train")
+    asked = []
+
+    def parse(row: dict[str, Any], file: Callable[[str], Path]) -> pd.DataFrame:
+        asked.append(row["run_id"])
+        return frame.read_split(file("t.json"))
+
+    with pytest.warns(UserWarning, match=f"run {ids[2]}: t-1 left out: .*t.json"):
+        found = frame.artifact_tables("t-1", table, parse)
+    assert sorted(asked) == sorted(ids)
+    assert list(found.run_id) == [ids[1]] * 2 + [ids[0]] * 2 and list(found.value) == [1, 10.5, 0, 10.5]
+    assert list(found.id) == ["0123", "12e5"] * 2
+    runs.Run(ids[2]).log_table(pd.DataFrame({"value": [7.0], "more": [True]}), "t.json")
+    for path in registry.rglob(f"{ids[0]}/artifacts/t.json"):
+        path.unlink()
+    found = frame.artifact_tables("t-1", table, parse)
+    assert asked[3:] == [ids[2]] and set(found.run_id) == set(ids)
+    assert found[found.run_id == ids[0]].value.tolist() == [0, 10.5]
+    assert set(frame.artifact_tables("t-1", table[table.run_id == ids[1]], parse).run_id) == {ids[1]}
+
+
+@pytest.mark.parametrize("name", ["entry", "study", "status"])
+def test_names_that_would_break_the_question(name: str) -> None:
+    with pytest.raises(BadValue, match=f"{name}=it's: must be without quotes"):
+        Query(**{name: "it's"})
+
+
+def test_a_store_that_goes_away(registry: Path) -> None:
+    train_run(0)
+    (registry / "mlflow.db").write_bytes(b"not a database any more" * 1000)
+    for path in registry.glob("mlflow.db-*"):
+        path.unlink()
+    with pytest.raises(UserError, match="does not answer") as problem:
+        frame.read(entry="train")
+    assert "\n" not in str(problem.value)
+
+
+@pytest.fixture
+def server(registry: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A tracking server of the registry's database."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    uri = os.environ["MLFLOW_TRACKING_URI"]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--workers", "1"]
+    command += ["--port", str(port), "--artifacts-destination", str(registry / "served")]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (registry / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
+    try:
+        for _ in range(900):
+            try:
+                requests.get(f"http://127.0.0.1:{port}/health", timeout=1)
+                break
+            except requests.ConnectionError:
+                time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}", process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(20)
+
+
+@pytest.mark.slow
+def test_a_server_answers_the_same_until_it_is_gone(
+    server: tuple[str, subprocess.Popen[bytes]], registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri, process = server
+    ids = fill(30, client().get_experiment_by_name("test").experiment_id, registry)
+    odd = train_run(0, "study1", odd=math.nan)
+    monkeypatch.setitem(query_client.PAGE, "server", 8)
+    database = os.environ["MLFLOW_TRACKING_URI"]
+
+    def both(what: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        found = []
+        for address in (database, uri):
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+            found.append(what())
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", database)
+        pd.testing.assert_frame_equal(*found, check_exact=True)
+        return found[0]
+
+    assert len(both(lambda: frame.read(entry="train"))) == 31
+    client().delete_run(ids[3])
+    client().set_tag(ids[4], STUDY, "study1,new")
+    assert set(both(lambda: frame.read(entry="train")).run_id) == {*ids, odd} - {ids[3]}
+    client().restore_run(ids[3])
+    assert len(both(lambda: frame.read(entry="train", study="new"))) == 1
+    assert len(both(lambda: frame.read(entry="train"))) == 31
+    assert len(both(lambda: frame.read(status="FINISHED", metrics=())).columns)
+    assert len(both(lambda: frame.histories([*ids, odd], ["heldout/metric_3", "heldout/loss"]))) == 31
+    with monkeypatch.context() as patched:
+        patched.setattr(query_client, "HISTORY_ROWS", 10)  # answers that are cut off are asked for in halves
+        assert len(both(lambda: frame.histories(ids, ["heldout/metric_3"]))) == 30
+    client().create_registered_model("m")
+    client().create_model_version("m", f"runs:/{odd}/model", run_id=ids[0], tags={"step": "3", "task": "x"})
+    assert len(both(frame.versions)) == 1
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    runs.Run(ids[0]).log_table(pd.DataFrame({"value": [1.5]}), "t.json")  # served from where the database has it
+    table = frame.read(entry="train")
+    chosen = table[table.run_id == ids[0]]
+    parse = lambda row, file: frame.read_split(file("t.json"))  # noqa: E731
+    assert frame.artifact_tables("t-1", chosen, parse).value.tolist() == [1.5]
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(20)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
+    with pytest.raises(UserError, match=f"MLFLOW_TRACKING_URI={uri}: does not answer") as problem:
+        frame.read(entry="train")
+    assert "\n" not in str(problem.value)
