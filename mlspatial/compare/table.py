@@ -1,46 +1,95 @@
-"""A table for people: cells with mean, SD and the runs behind them."""
+"""A table for people: cells with mean, SD, the runs behind them and the published value beside."""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mlspatial.core.plugins import Plugins
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlspatial.compare.evidence import Evidence
+
+MISSING = "missing"  # a cell that has a place in the table and no runs behind it
+FRAME = ("condition", "column", "mean", "sd", "n", "low", "high", "published", "difference", "within_spread", "run_ids")
+NAN = float("nan")
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", "±": r"$\pm$", "−": "$-$", "–": "--",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Cell:
-    """Mean and SD (n - 1; NaN for one run) over the runs named; unit: what the numbers are in, empty for none."""
+    """A number and where it is from.
+
+    mean: over networks, or an estimate; sd: over seeds with n - 1, NaN for one; runs: behind it; count: of networks,
+    None where there is one a run; low, high: an interval of mean, NaN where there is none; published: the value that
+    was published for this cell; style: how it is printed (value: three decimals, p: a probability, count: a whole
+    number).
+    """
 
     mean: float
     sd: float
     runs: tuple[str, ...]
+    count: int | None = None
+    low: float = NAN
+    high: float = NAN
+    published: float | None = None
+    style: Literal["value", "p", "count"] = "value"
 
     @property
     def n(self) -> int:
-        return len(self.runs)
+        return len(self.runs) if self.count is None else self.count
+
+    @property
+    def difference(self) -> float | None:
+        """mean less published; None where either is unknown."""
+        if self.published is None or math.isnan(self.mean):
+            return None
+        return self.mean - self.published
+
+    @property
+    def within_spread(self) -> bool | None:
+        """Whether the published value is within one SD over seeds of the mean; None where that is unknown."""
+        if self.difference is None or math.isnan(self.sd):
+            return None
+        return abs(self.difference) <= self.sd
 
     @classmethod
-    def of(cls, values: pd.Series, run_ids: pd.Series) -> Cell:
+    def of(cls, values: pd.Series, run_ids: pd.Series, published: float | None = None) -> Cell:
+        """values: one a network; run_ids: of each a run id, or a tuple of them."""
         kept = values.notna()
-        return cls(float(values.mean()), float(values.std()), tuple(run_ids[kept]))
+        named = [(ids,) if isinstance(ids, str) else tuple(ids) for ids in run_ids[kept]]
+        runs = tuple(dict.fromkeys(run for ids in named for run in ids))
+        return cls(float(values.mean()), float(values.std()), runs, int(kept.sum()), published=published)
 
     def __str__(self) -> str:
-        if not self.runs:
-            return ""
-        return f"{self.mean:.3f}" if math.isnan(self.sd) else f"{self.mean:.3f} ± {self.sd:.3f}"
+        if math.isnan(self.mean):
+            return MISSING if self.style != "count" else "NA"
+        if self.style == "count":
+            return f"{self.mean:.0f}"
+        if self.style == "p":
+            return "< .001" if self.mean < 0.001 else f"{self.mean:.3f}"
+        text = f"{self.mean:.3f}" if math.isnan(self.sd) else f"{self.mean:.3f} ± {self.sd:.3f}"
+        return text if math.isnan(self.low) else f"{text} [{self.low:.3f}, {self.high:.3f}]"
+
+    def beside(self) -> str:
+        """The cell with the published value in round brackets behind it, where there is one."""
+        return str(self) if self.published is None else f"{self} ({self.published:.3f})"
 
 
 @dataclass(frozen=True)
 class Table:
-    """id: of the item; rows: label -> column -> cell; notes: what a reader must know."""
+    """id: of the item; rows: label -> column -> cell; notes: what a reader must know; stub: what the labels are."""
 
     id: str
     title: str
@@ -48,43 +97,124 @@ class Table:
     columns: tuple[str, ...]
     rows: dict[str, dict[str, Cell]]
     notes: tuple[str, ...] = field(default=())
+    stub: str = "condition"
 
     @property
     def runs(self) -> tuple[str, ...]:
         ids = (run for cells in self.rows.values() for cell in cells.values() for run in cell.runs)
         return tuple(dict.fromkeys(ids))
 
+    def to_frame(self) -> pd.DataFrame:
+        """Long form with the columns FRAME, one row a cell; run ids with a space between them."""
+        import pandas as pd
+
+        rows = [
+            (
+                label, column, cell.mean, cell.sd, cell.n, cell.low, cell.high, cell.published, cell.difference,
+                cell.within_spread, " ".join(cell.runs),
+            )
+            for label, cells in self.rows.items()
+            for column, cell in cells.items()
+        ]  # fmt: skip
+        return pd.DataFrame(rows, columns=list(FRAME))
+
     def to_csv(self) -> str:
-        """Long form: condition, column, mean, sd, n, run ids (space between them)."""
+        """The long form; what is unknown is an empty field."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(["condition", "column", "mean", "sd", "n", "run_ids"])
-        for label, cells in self.rows.items():
-            for column, cell in cells.items():
-                writer.writerow([label, column, cell.mean, cell.sd, cell.n, " ".join(cell.runs)])
+        writer.writerow(FRAME)
+        for row in self.to_frame().astype(object).itertuples(index=False):
+            writer.writerow(["" if value is None or value != value else value for value in row])
         return buffer.getvalue()
 
-    def to_text(self) -> str:
-        """For a terminal."""
-        header = ["condition", *self.columns]
-        body = [[label, *(str(cells.get(column, "")) for column in self.columns)] for label, cells in self.rows.items()]
-        widths = [max(len(line[i]) for line in [header, *body]) for i in range(len(header))]
-        lines = [
-            "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in [header, *body]
+    def lines(self, *, published: bool = True) -> list[list[str]]:
+        """Header and rows as printed; published: with the published values in brackets."""
+        show = Cell.beside if published else str
+        body = [
+            [name, *(show(cells[column]) if column in cells else "" for column in self.columns)]
+            for name, cells in self.rows.items()
         ]
-        return "\n".join([self.title, *lines])
+        return [[self.stub, *self.columns], *body]
+
+    def to_text(self, *, published: bool = True) -> str:
+        """For a terminal."""
+        lines = self.lines(published=published)
+        widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+        rows = ("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in lines)
+        return "\n".join([self.title, *(row.rstrip() for row in rows)])
+
+    def to_markdown(self, *, published: bool = True) -> str:
+        """A pipe table with title, caption and notes."""
+        header, *body = ([_markdown(text) for text in line] for line in self.lines(published=published))
+        rule = ["---", *("---:" for _ in self.columns)]
+        rows = "\n".join(f"| {' | '.join(line)} |" for line in [header, rule, *body])
+        notes = "\n".join(f"- {_markdown(note)}" for note in self.notes)
+        parts = [f"### {_markdown(self.title)}", _markdown(self.caption), rows, notes]
+        return "\n\n".join(part for part in parts if part) + "\n"
+
+    def to_latex(self, *, published: bool = True) -> str:
+        """A table environment for a paper; it needs \\usepackage{booktabs}. Names are escaped."""
+        header, *body = (" & ".join(map(latex, line)) + r" \\" for line in self.lines(published=published))
+        caption = " ".join([self.caption, *self.notes])
+        return "\n".join(
+            [
+                r"\begin{table}",
+                r"\centering",
+                rf"\caption{{{latex(self.title)}. {latex(caption)}}}",
+                rf"\label{{tab:{self.id}}}",
+                rf"\begin{{tabular}}{{l{'r' * len(self.columns)}}}",
+                r"\toprule",
+                header,
+                r"\midrule",
+                *body,
+                r"\bottomrule",
+                r"\end{tabular}",
+                r"\end{table}",
+                "",
+            ]
+        )
 
 
-#: id -> function from the name of a study ('' for all runs) to a table
-TABLES: Plugins[Callable[[str], Table]] = Plugins("table")
+#: id -> function from the evidence to a table
+TABLES: Plugins[Callable[[Evidence], Table]] = Plugins("table")
 
 
-def label(row: pd.Series, varying: tuple[str, ...]) -> str:
+def latex(text: str) -> str:
+    """Text with the characters escaped that mean something to LaTeX; a hyphen before a number is a minus sign."""
+    text = re.sub(r"(?<![\w-])-(?=\.?\d)", "−", text)
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([|\\`*_<])", r"\\\1", text.replace("\n", " "))
+
+
+def label(row: pd.Series, varying: Iterable[str]) -> str:
     """The name of a condition: its task, and what else differs between the conditions shown."""
-    rest = ", ".join(str(row[name]) for name in varying if name != "task" and row[name] != "")
+    rest = ", ".join(text for name in varying if name != "task" and (text := _said(name, row[name])))
     return f"{row['task']} ({rest})" if rest else str(row["task"])
 
 
 def varying(table: pd.DataFrame, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of the columns that take more than one value."""
-    return tuple(name for name in names if table[name].nunique() > 1)
+    """Those of the columns that it takes to tell all conditions apart, unknown being a value; the first ones win."""
+    kept: list[str] = []
+    count = 1
+    for name in names:
+        found = len(table[[*kept, name]].astype(str).drop_duplicates())
+        if found > count:
+            kept, count = [*kept, name], found
+    return tuple(kept)
+
+
+_UNITS = {"n_train": "{:.0f} images", "step": "{:.0f} batches", "n_categories": "{:.0f} categories"}
+_FLAGS = {"imported": "imported", "averaged": "mean over seeds"}
+_UNITS |= {"fraction": "{:g} of the images", "translation": "translation {}", "init": "from {}"}
+
+
+def _said(name: str, value: object) -> str:
+    """A deciding fact in words; empty when it is unknown or says nothing."""
+    if value is None or value != value or value == "":
+        return ""
+    if name in _FLAGS:
+        return _FLAGS[name] if value else ""
+    return _UNITS.get(name, "{}").format(value)

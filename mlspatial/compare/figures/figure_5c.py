@@ -1,0 +1,20 @@
+"""Decoding of x from networks not trained on it, full against reduced translation (Xie et al. 2025, figure 5c)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlspatial.compare.curves import decoding_contrast
+from mlspatial.compare.drawing import FIGURES, Drawing
+
+if TYPE_CHECKING:
+    from mlspatial.compare.evidence import Evidence
+
+TASKS = ("distance", "rotation", "category")
+TITLE = "Decoding of translation X with full and reduced translation variability"
+
+
+@FIGURES.register("figure_5c")
+def figure_5c(evidence: Evidence) -> Drawing:
+    """A panel a task: mean ± SD over runs times seeds at every layer, stars where the two conditions differ."""
+    return decoding_contrast(evidence, "figure_5c", TITLE, "x", "translation", TASKS)

@@ -1,0 +1,200 @@
+"""Figure C.4: the best layer of every region, under the curve of similarity to category-trained networks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlspatial.compare.drawing import FIGURES, Drawing
+from mlspatial.compare.evidence import BEHAVIOR, REGIONS, Evidence
+from mlspatial.compare.grouping import layer_label, layer_order
+from mlspatial.compare.selection import Chosen, absent, choose, runs_of
+from mlspatial.compare.style import (
+    REGION_COLOURS,
+    SMALL,
+    letters,
+    mean_text,
+    ordered,
+    region_label,
+    sheet,
+    task_style,
+    ticks,
+    tidy,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ARCH = "resnet18"  # Xie et al. 2025, figure C.4
+PUBLISHED = ("category", "distance", "translation", "rotation", "all", "imagenet", "untrained")  # panels a to g
+METRIC = "cka"
+TITLE = "Layer assignment and similarity to category-trained networks"
+COLUMNS = ["task", "label", "kind", "region", "layer", "depth", "n", "of", "mean", "sd", "run_ids"]
+ROWS = (*REGIONS, BEHAVIOR)
+
+
+@FIGURES.register("figure_c4")
+def figure_c4(evidence: Evidence) -> Drawing:
+    """The published seven tasks; those that are there instead when none of the seven is. Source: Xie et al. 2025."""
+    import pandas as pd
+
+    chosen = choose(evidence, ARCH)
+    finals = chosen.finals() if chosen else None
+    picked = _picked(evidence, chosen, finals) if chosen is not None and finals is not None else None
+    if chosen is None or finals is None or picked is None or picked.empty:
+        empty = pd.DataFrame(columns=COLUMNS)
+        everything = tuple(absent(PUBLISHED, ()))
+        return Drawing("figure_c4", TITLE, "No network has a best layer for a region.", None, empty, (), everything)
+    found = set(picked.task)
+    tasks = [task for task in PUBLISHED if task in found] or ordered(found)
+    finals = finals[finals.task.isin(tasks)]
+    layers = list(layer_order(evidence.scores[evidence.scores.model_id.isin(finals.model_id)]))
+    curves = _curves(evidence, finals, layers)
+    dots = picked[picked.task.isin(tasks)]
+    data = pd.concat([part for part in (dots, curves) if len(part)], ignore_index=True)[COLUMNS]
+    missing, notes = absent(PUBLISHED, tasks), list(chosen.notes)
+    for task in tasks:
+        if curves.empty or task not in set(curves.task):
+            missing.append(f"{task_style(task).label}, similarity to category-trained networks")
+    unplaced = sorted(set(_pairs(evidence, finals).layer) - set(layers))
+    if unplaced:
+        notes.append(f"Similarity at {', '.join(unplaced)} is not drawn: no candidates for a region.")
+    runs = tuple(dict.fromkeys([*runs_of(finals), *(run for ids in data.run_ids for run in ids.split())]))
+    return Drawing(
+        "figure_c4", TITLE, _caption(chosen, dots, curves, tasks), _draw(data, tasks, layers), data, runs,
+        tuple(missing), tuple(notes),
+    )  # fmt: skip
+
+
+def _picked(evidence: Evidence, chosen: Chosen, finals: pd.DataFrame) -> pd.DataFrame:
+    """task, region, layer: how many networks (n) of how many (of) have their best layer there."""
+    import pandas as pd
+
+    used = [name for region in chosen.regions for name in chosen.benchmarks[region]]
+    scores = evidence.scores
+    best = scores[scores.committed.astype(bool) & scores.primary.astype(bool) & scores.benchmark.isin(used)]
+    best = best[best.region.isin(ROWS)].drop_duplicates(["model_id", "benchmark"])
+    best = best.merge(finals[["model_id", "task"]], on="model_id")
+    rows = []
+    for (task, region), part in best.groupby(["task", "region"], sort=False):
+        for layer, here in part.groupby("layer", sort=False):
+            rows.append(
+                {"task": task, "label": task_style(str(task)).label, "kind": "best layer", "region": region,
+                 "layer": layer, "depth": here.depth.iloc[0], "n": len(here), "of": len(part), "mean": float("nan"),
+                 "sd": float("nan"), "run_ids": " ".join(dict.fromkeys(here.run_id))}
+            )  # fmt: skip
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _pairs(evidence: Evidence, finals: pd.DataFrame) -> pd.DataFrame:
+    pairs = evidence.pairs
+    ids = set(finals.model_id)
+    mine = pairs[(pairs.metric == METRIC) & pairs.model_a.isin(ids) & pairs.model_b.isin(ids)]
+    return mine[mine.model_a != mine.model_b]
+
+
+def _curves(evidence: Evidence, finals: pd.DataFrame, layers: list[str]) -> pd.DataFrame:
+    """task, layer: mean and SD (n - 1) over pairs with category networks; those of category itself differ in seed."""
+    import pandas as pd
+
+    task, seed = (finals.set_index("model_id")[name] for name in ("task", "replicate"))
+    pairs = _pairs(evidence, finals)
+    pairs = pairs[pairs.layer.isin(layers)]
+    pairs = pairs.assign(a=pairs.model_a.map(task), b=pairs.model_b.map(task))
+    pairs = pairs[(pairs.a == "category") | (pairs.b == "category")]
+    pairs = pairs[(pairs.a != pairs.b) | (pairs.model_a.map(seed) != pairs.model_b.map(seed))]
+    # two runs may have compared one pair, in either order
+    key = [" ".join(sorted(ends)) for ends in zip(pairs.model_a, pairs.model_b, strict=True)]
+    pairs = pairs.assign(key=key).drop_duplicates(["key", "layer"])
+    other = pairs.a.where(pairs.a != "category", pairs.b)
+    rows = []
+    for (name, layer), part in pairs.groupby([other.rename("task"), "layer"], sort=False):
+        values = part.value.astype(float)
+        rows.append(
+            {"task": name, "label": task_style(str(name)).label, "kind": "similarity", "region": "", "layer": layer,
+             "depth": layers.index(layer), "n": len(part), "of": len(part), "mean": values.mean(),
+             "sd": values.std(ddof=1), "run_ids": " ".join(dict.fromkeys(part.run_id))}
+        )  # fmt: skip
+    return pd.DataFrame(rows, columns=COLUMNS).sort_values(["task", "depth"])
+
+
+def _caption(chosen: Chosen, dots: pd.DataFrame, curves: pd.DataFrame, tasks: list[str]) -> str:
+    text = (
+        f"Best predicting layers of {chosen.label} networks, by training task. Dots: layers chosen for a region, the "
+        "area for the share of the networks, the number their count where they disagree."
+    )
+    if len(curves):
+        text += " Curves: linear CKA with category-trained networks, mean and one SD over pairs of networks (n − 1)"
+        ends = []
+        for task in tasks:
+            part = curves[curves.task == task]
+            if len(part):
+                last = part.iloc[-1]
+                values = mean_text(last["mean"], last.sd, 2)
+                ends.append(
+                    f"{last.label} {values} at {layer_label(last.layer)} ({last.n} pair{'s' if last.n > 1 else ''})"
+                )
+        text += f": {'; '.join(ends)}."
+    if "category" in tasks and len(curves):
+        text += " Category: networks of different seeds."
+    return text
+
+
+def _draw(data: pd.DataFrame, tasks: list[str], layers: list[str]) -> Any:
+    columns = min(len(tasks), 2 if len(tasks) == 2 else 3)
+    lines = -(-len(tasks) // columns)
+    regions = [region for region in ROWS if region in set(data.region)]
+    has_curve = bool((data.kind == "similarity").any())
+    heights = (1.0, 0.16 * len(regions) + 0.1)
+    total = (sum(heights) if has_curve else heights[1] + 0.3) + 0.85
+    rows = 2 * lines if has_curve else lines
+    figure, grid = sheet(
+        rows, columns, width=2.45 if columns > 1 else 3.4, height=total * lines / rows,
+        gridspec_kw={"height_ratios": [*(heights if has_curve else (1.0,))] * lines},
+    )  # fmt: skip
+    figure.get_layout_engine().set(h_pad=0.03)
+    heads = []
+    for place, task in enumerate(tasks):
+        line, column = divmod(place, columns)
+        if has_curve:
+            top, below = grid[2 * line, column], grid[2 * line + 1, column]
+            _curve(top, data[(data.task == task) & (data.kind == "similarity")], task, layers)
+            tidy(top, title=task_style(task).label, y="CKA to\ncategory" if column == 0 else "")
+        else:
+            top = below = grid[line, column]
+            tidy(top, title=task_style(task).label)
+        _dots(below, data[(data.task == task) & (data.kind == "best layer")], regions, layers, column == 0)
+        heads.append(top)
+    for spare in range(len(tasks), lines * columns):
+        line, column = divmod(spare, columns)
+        for axis in grid[2 * line : 2 * line + 2, column] if has_curve else [grid[line, column]]:
+            axis.set_axis_off()
+    letters(heads)
+    return figure
+
+
+def _curve(axis: Any, part: pd.DataFrame, task: str, layers: list[str]) -> None:
+    look = task_style(task)
+    part = part.sort_values("depth")
+    axis.errorbar(part.depth.astype(float), part["mean"], part.sd, color=look.colour, marker=look.marker, markersize=4,
+                  linewidth=1.2, capsize=2, elinewidth=0.9)  # fmt: skip
+    if part.empty:
+        axis.text(0.5, 0.5, "no similarities", transform=axis.transAxes, ha="center", fontsize=SMALL, color="#777777")
+    axis.set_xlim(-0.6, len(layers) - 0.4)
+    axis.set_ylim(min(0, float(part["mean"].min() if len(part) else 0)), 1.05)
+    axis.set_xticks(range(len(layers)), [""] * len(layers))
+
+
+def _dots(axis: Any, part: pd.DataFrame, regions: list[str], layers: list[str], named: bool) -> None:
+    for row in part.itertuples():
+        x, y = layers.index(row.layer), regions.index(row.region)
+        axis.scatter(x, y, s=12 + 48 * row.n / row.of, color=REGION_COLOURS[row.region], linewidths=0, zorder=2)
+        if row.n < row.of:
+            axis.annotate(str(row.n), (x, y), (0.45, 0), textcoords="offset fontsize", fontsize=SMALL, va="center")
+    for y in range(len(regions)):
+        axis.axhline(y, color="#dddddd", linewidth=0.6, zorder=0)
+    axis.set_xlim(-0.6, len(layers) - 0.4)
+    axis.set_ylim(len(regions) - 0.4, -0.6)
+    axis.set_yticks(range(len(regions)), [region_label(region) if named else "" for region in regions])
+    ticks(axis, [layer_label(layer) for layer in layers], slant=90)
+    for label in axis.get_xticklabels():
+        label.set_verticalalignment("center")

@@ -1,0 +1,93 @@
+"""Non-target variability and similarity to networks trained on that latent (Xie et al. 2025, figure D.4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlspatial.compare.curves import (
+    absent,
+    control_notes,
+    difference_at,
+    shown_tasks,
+    variability_legend,
+    variability_panel,
+)
+from mlspatial.compare.drawing import FIGURES, Drawing
+from mlspatial.compare.grouping import FULL, Chosen, Similarities, choose, group_pairs, in_words, runs_of, similarities
+from mlspatial.compare.style import drop, sheet, task_style, tidy
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlspatial.compare.evidence import Evidence
+
+#: what is reduced (and the task of the networks compared with) -> the published tasks
+PARTS = {
+    "translation": ("distance", "rotation", "category"),
+    "category": ("distance", "translation", "rotation"),
+}
+COLUMNS = ["reference", "task", "variability", "layer", "mean", "sd", "pairs", "run_ids"]
+
+
+@FIGURES.register("figure_d4")
+def figure_d4(evidence: Evidence) -> Drawing:
+    """Two rows, to translation- and to category-trained networks; a panel a task, full against reduced variability."""
+    import pandas as pd
+
+    found = similarities(evidence)
+    parts, missing, notes = [], [], list(found.notes)
+    for kind, published in PARTS.items():
+        chosen = choose(evidence, found.ids, reduced=kind)
+        tasks = shown_tasks(chosen, published)
+        table = to_reference(found, chosen, kind, tasks)
+        parts.append(table)
+        to = f" (similarity to {in_words(kind)} networks)"
+        missing += [text + to for text in absent(table, published, kind)]
+        notes += control_notes(chosen, kind)
+    table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    return Drawing(
+        "figure_d4", "Similarity to networks trained on the latent that varies", _caption(found, table),
+        _draw(found, table) if len(table) else None, table, runs_of(table), tuple(missing), tuple(dict.fromkeys(notes)),
+    )  # fmt: skip
+
+
+def to_reference(found: Similarities, chosen: Chosen, kind: str, tasks: list[str]) -> pd.DataFrame:
+    """Similarity of full and reduced networks of the tasks to networks trained on `kind` with full variability."""
+    reference = f"{kind}, {FULL}"
+    own = chosen.networks[chosen.networks.task.isin([*tasks, kind])]
+    pairs = group_pairs(found.pairs, own)
+    pairs = pairs[(pairs["first"] == reference) ^ (pairs["second"] == reference)]
+    group = pairs["first"].where(pairs["first"] != reference, pairs["second"])
+    names = chosen.networks.drop_duplicates("group").set_index("group")
+    table = pairs.assign(reference=kind, task=group.map(names.task), variability=group.map(names.variability))
+    return table[table.task.isin(tasks)][COLUMNS]
+
+
+def _draw(found: Similarities, table: pd.DataFrame) -> Any:
+    kinds = list(dict.fromkeys(table.reference))
+    tasks = {kind: list(dict.fromkeys(table.task[table.reference == kind])) for kind in kinds}
+    columns = max(map(len, tasks.values()))
+    layers = [layer for layer in found.layers if layer in set(table.layer)]
+    figure, axes = sheet(len(kinds), columns, width=2.35 if columns > 1 else 4.0, height=2.3, sharey="row")
+    for row, kind in enumerate(kinds):
+        drop(axes[row, len(tasks[kind]) :])
+        for axis, task in zip(axes[row], tasks[kind], strict=False):
+            own = table[(table.reference == kind) & (table.task == task)]
+            variability_panel(axis, layers, own, task)
+        tidy(axes[row, 0], y=f"{found.label} to\n{in_words(kind)} networks")
+        if len(kinds) > 1:
+            tidy(axes[row, 0], letter="ab"[row])
+    variability_legend(figure, axes[0, 0], "non-target", table)
+    return figure
+
+
+def _caption(found: Similarities, table: pd.DataFrame) -> str:
+    text = (
+        f"{found.label} to networks trained on a latent (translation, category), of networks trained on other targets "
+        "while that latent varied fully or less; mean ± SD over pairs of networks."
+    )
+    last = [layer for layer in found.layers if layer in set(table.layer)][-1:]
+    for (reference, task), part in table.groupby(["reference", "task"], sort=False):
+        for layer in last:
+            text += difference_at(part, layer, f"{task_style(task).label} to {in_words(reference)}")
+    return text

@@ -1,0 +1,367 @@
+"""Networks by condition, and from pairs of networks to similarity within and between groups.
+
+Networks of different settings are never averaged together: one setting is chosen and the others are named in notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlspatial.compare.style import TASKS, arch_label, canonical, task_order, task_style
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlspatial.compare.evidence import Evidence
+
+FULL, REDUCED = "full", "reduced"
+REFERENCES = ("untrained", "imagenet")  # no training on the project's own images
+PUBLISHED_ARCH = "resnet18"  # Xie et al. 2025, B.1: figures 4, 5 and appendices D and E
+BLOCKS = tuple(f"layer{n}.0.relu" for n in (1, 2, 3, 4))  # Xie et al. 2025, table B.1
+PIXELS = "pixels"
+METRICS = {"cka": "Linear CKA", "cka_debiased": "Debiased linear CKA", "rsa": "RSA (Pearson r)",
+           "rsa_spearman": "RSA (Spearman r)", "procrustes": "Procrustes similarity"}  # fmt: skip
+#: what is reduced -> tasks that aim at it, for which it is no non-target latent
+AIMS = {"translation": {"translation", "all"}, "category": {"category", "identity", "all"}}
+FAMILY = ("arch", "init", "fraction", "settings", "size")  # what full and reduced variability must share
+WORDS = {"arch": "", "dataset": "dataset ", "init": "init ", "fraction": "fraction ", "settings": "", "size": "images "}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The networks that a figure is about, and a sentence for every choice made.
+
+    networks: one row each, tasks in the published order: model_id, run_id, task, seed, step, variability (FULL or
+    REDUCED), group (its task; with a reduced control "task, variability").
+    """
+
+    networks: pd.DataFrame
+    notes: tuple[str, ...]
+
+    def groups(self, *, trained: bool = False) -> list[str]:
+        """Every group once, in order; trained: without untrained and ImageNet networks."""
+        table = self.networks
+        return list(dict.fromkeys(table[~table.task.isin(REFERENCES)].group if trained else table.group))
+
+
+# ---- networks ---------------------------------------------------------------------------------------------------
+
+
+def choose(evidence: Evidence, ids: Iterable[str], *, reduced: str = "") -> Chosen:
+    """The networks of one setting among those with ids, last checkpoints only, each task and seed once.
+
+    reduced: "" for full variability alone; "translation" or "category" to add the networks trained with less of it on
+    other targets, and then full variability after as many batches as its control. Taken is the setting (architecture,
+    init, fraction, other settings, number of images) with the most tasks, ResNet-18 before others as published.
+    """
+    import pandas as pd
+
+    table = facts(evidence.networks)
+    table = table[table.model_id.isin(set(ids)) & (table.task != "")]
+    notes: list[str] = []
+    trained = table[~table.task.isin(REFERENCES)]
+    if len(trained) and not trained.final.any():
+        notes.append("No last checkpoint is among these networks; the latest one of each run is shown.")
+        trained = trained.assign(final=trained.step == trained.groupby("run_id").step.transform("max"))
+    full = trained[trained.kind == FULL]
+    aims = AIMS.get(reduced, set())
+    aimed = np.array([bool(aims & set(task.split("+"))) for task in trained.task], bool)
+    low = trained[(trained.kind == reduced) & trained.final & ~aimed]
+    parts = []
+    best = _setting(full, low)
+    if best is not None:
+        family, dataset_id = best
+        other, low = low, _one_dataset(low[low.family == family])
+        mine = full[(full.family == family) & (full.dataset_id == dataset_id)]
+        parts = [_same_batches(mine, low, notes), low.assign(variability=REDUCED)]
+        shown = pd.concat([mine, low])
+        notes += _left_out(pd.concat([full[full.final], other]), shown)
+    for task in REFERENCES:
+        parts.append(_reference(table[table.task == task], best, notes))
+    networks = pd.concat([part for part in parts if len(part)] or [table.head(0).assign(variability=FULL)])
+    networks = networks.sort_values("final", ascending=False, kind="stable")
+    once = networks.drop_duplicates(["task", "variability", "seed"])
+    if len(once) < len(networks):
+        notes.append(f"Networks left out because another one has their task and seed: {len(networks) - len(once)}.")
+    rank = once.task.map(task_order)
+    once = once.assign(rank=rank).sort_values(["rank", "variability", "seed"], key=_sortable, kind="stable")
+    once["group"] = [
+        f"{task}, {variability}" if reduced else task
+        for task, variability in zip(once.task, once.variability, strict=True)
+    ]
+    columns = ["model_id", "run_id", "task", "seed", "step", "variability", "n_categories", "group"]
+    return Chosen(once[columns].reset_index(drop=True), tuple(notes))
+
+
+def facts(networks: pd.DataFrame) -> pd.DataFrame:
+    """networks with canonical tasks, family (what must be equal), and kind: FULL, or which variability is reduced.
+
+    Full category variability is the largest number of categories within the family. Networks that were trained
+    elsewhere have no seed of ours; each counts as a seed of its own.
+    """
+    table = networks.copy()
+    table["task"] = [canonical(str(task)) for task in table.task]
+    table["arch"] = [str(arch).rsplit(":", 1)[-1] for arch in table.arch]
+    live = table.dataset.astype(str).str.endswith("-live")  # rendered while training: as many images as were asked for
+    sizes = table.n_train.astype(float).where(~live.astype(bool))
+    table["size"] = [f"{n:.2g}" if n == n else "" for n in sizes]  # equal to two digits
+    table["final"] = table.final.astype(bool)
+    table["step"] = table.step.astype(float).fillna(0).astype(int)
+    for name in ("init", "settings", "dataset_id"):
+        table[name] = table[name].fillna("").astype(str)
+    table["fraction"] = table.fraction.astype(float).fillna(1.0)
+    table["family"] = [tuple(row) for row in table[list(FAMILY)].itertuples(index=False)]
+    seeds = table.seed.astype(float).fillna(-1).astype(int)
+    foreign = table.imported.astype(bool) | (seeds < 0) | ((table.run_id == "") & (table.task != "untrained"))
+    table["seed"] = seeds.astype(object).where(~foreign, table.model_id)
+    table["n_categories"] = table.n_categories.astype(float)
+    own = table.n_categories.where(~table.task.isin(REFERENCES))
+    most = own.groupby(table.family).transform("max") if len(table) else own
+    few, centred = table.n_categories < most, table.translation == "none"
+    table["kind"] = np.select([few & centred, few, centred], ["both", "category", "translation"], FULL)
+    return table
+
+
+def _setting(full: pd.DataFrame, low: pd.DataFrame) -> tuple[Any, str] | None:
+    """Family and dataset of full variability with the most tasks (with a reduced control, if there are any)."""
+    import pandas as pd
+
+    merits = {}
+    ends = full[full.final]
+    for family in dict.fromkeys(pd.concat([ends.family, low.family])):
+        controls = set(low[low.family == family].task)
+        mine = ends[ends.family == family]
+        for dataset_id, part in mine.groupby("dataset_id", sort=False) if len(mine) else [("", mine)]:
+            tasks = set(part.task)
+            size = float(family[FAMILY.index("size")] or 0)
+            published = family[0] == PUBLISHED_ARCH
+            merits[family, str(dataset_id)] = len(tasks & controls), len(tasks | controls), published, len(part), size
+    return max(merits, key=merits.__getitem__) if merits else None
+
+
+def _one_dataset(low: pd.DataFrame) -> pd.DataFrame:
+    """Of several reduced datasets the one with the fewest categories, then the most tasks."""
+    if low.empty:
+        return low
+    merits = {
+        dataset_id: (-np.nan_to_num(part.n_categories.min()), part.task.nunique(), len(part))
+        for dataset_id, part in low.groupby("dataset_id", sort=False)
+    }
+    return low[low.dataset_id == max(merits, key=merits.__getitem__)]
+
+
+def _same_batches(full: pd.DataFrame, low: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Full variability: checkpoints after as many batches as the task's control; without one, as most of the rest."""
+    import pandas as pd
+
+    anchors = low if len(low) else full[full.final]
+    usual = _usual(anchors.step, anchors.task)
+    rows = []
+    for task, part in full.groupby("task", sort=False):
+        control = low[low.task == task]
+        wanted = _usual(control.step, control.task) if len(control) else usual
+        ends = part[part.final]
+        if (part.step == wanted).any() and (len(low) or (ends.step == wanted).any()):
+            kept = part[part.step == wanted] if len(low) else ends[ends.step == wanted]
+        else:
+            step = _usual(ends.step, ends.task) if len(ends) else part.step.max()
+            kept = part[part.step == step]
+            than = "its reduced control" if len(control) else "most others"
+            notes.append(f"{task_style(task).label}: after {step} batches, {than} after {wanted}.")
+        rows.append(kept)
+    return pd.concat(rows).assign(variability=FULL) if rows else full.assign(variability=FULL)
+
+
+def _usual(steps: pd.Series, tasks: pd.Series) -> int:
+    """The number of batches that most tasks share, the larger of equals; 0 without any."""
+    counts = tasks.groupby(steps.astype(int)).nunique()
+    return int(max(counts.index, key=lambda step: (counts[step], step))) if len(counts) else 0
+
+
+def _reference(part: pd.DataFrame, best: tuple[Any, str] | None, notes: list[str]) -> pd.DataFrame:
+    """Untrained or ImageNet networks of the chosen architecture, of the setting nearest to the chosen one."""
+    if part.empty:
+        return part
+    label = task_style(str(part.task.iloc[0])).label
+    if best is not None:
+        others = part[part.arch != best[0][0]]
+        part = part[part.arch == best[0][0]]
+        if part.empty:
+            names = ", ".join(arch_label(arch) for arch in dict.fromkeys(others.arch))
+            notes.append(f"{label}: only networks of another architecture ({names}), left out.")
+            return part.assign(variability=FULL)
+    merits = {}
+    for (family, dataset_id), rows in part.groupby(["family", "dataset_id"], sort=False):
+        alike = sum(a == b for a, b in zip(family, best[0], strict=True)) + (dataset_id == best[1]) if best else 0
+        merits[family, dataset_id] = alike, family[0] == PUBLISHED_ARCH, len(rows)
+    family, dataset_id = max(merits, key=merits.__getitem__)
+    kept = part[(part.family == family) & (part.dataset_id == dataset_id)]
+    if len(kept) < len(part):
+        notes.append(f"{label} networks of other settings left out: {len(part) - len(kept)}.")
+    return kept.assign(variability=FULL)
+
+
+def _left_out(trained: pd.DataFrame, shown: pd.DataFrame) -> list[str]:
+    """One sentence about networks of other settings: how many, and in what they differ."""
+    rest = trained[~trained.model_id.isin(shown.model_id)]
+    if rest.empty:
+        return []
+    first = shown.iloc[0]
+    counts: dict[str, int] = {}
+    for _, row in rest.iterrows():
+        names = [name for name in WORDS if name in row and row[name] not in set(shown[name])]
+        text = ", ".join(WORDS[name] + (arch_label(row[name]) if name == "arch" else str(row[name])) for name in names)
+        text = text or "another number of batches or version of the dataset"
+        counts[text] = counts.get(text, 0) + 1
+    listed = [f"{text} ({n})" for text, n in list(counts.items())[:4]]
+    more = [f"{len(counts) - 4} other settings"] if len(counts) > 4 else []
+    return [
+        f"Shown are {arch_label(first.arch)} networks trained on {first.dataset}; left out are {len(rest)} of other "
+        f"settings: {'; '.join(listed + more)}."
+    ]
+
+
+def _sortable(column: pd.Series) -> pd.Series:
+    return column.map(str) if column.name == "seed" else column
+
+
+# ---- similarity -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Similarities:
+    """pairs: one row an unordered pair of networks and layer (layer, model_a, model_b, value, run_id), of one metric.
+
+    label: of the metric; layers: in their order; notes: choices made.
+    """
+
+    pairs: pd.DataFrame
+    label: str
+    layers: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """The label within a sentence."""
+        return self.label if self.label.startswith("RSA") else self.label[:1].lower() + self.label[1:]
+
+    @property
+    def ids(self) -> set[str]:
+        return set(self.pairs.model_a) | set(self.pairs.model_b)
+
+    @property
+    def four(self) -> tuple[str, ...]:
+        """The published four layers as far as they are there, else at most four, evenly over the depth."""
+        found = tuple(layer for layer in self.layers if layer in BLOCKS)
+        if found or len(self.layers) <= 4:
+            return found or self.layers
+        last = len(self.layers) - 1
+        return tuple(dict.fromkeys(self.layers[round(k * last / 3)] for k in range(4)))
+
+
+def similarities(evidence: Evidence) -> Similarities:
+    """Linear CKA if there is any, else another metric; of runs that compared the same pair, the one with most pairs."""
+    pairs = evidence.pairs
+    names = list(dict.fromkeys(pairs.metric))
+    notes: tuple[str, ...] = ()
+    metric = next((name for name in METRICS if name in names), names[0] if names else "cka")
+    if metric != "cka":
+        notes = (f"No linear CKA here; the metric is {METRICS.get(metric, metric)}.",)
+    table = pairs[(pairs.metric == metric) & np.isfinite(pairs.value.astype(float))].copy()
+    table["value"] = table.value.astype(float)
+    swap = table.model_a > table.model_b
+    table.loc[swap, ["model_a", "model_b"]] = table.loc[swap, ["model_b", "model_a"]].to_numpy()
+    table["size"] = table.groupby("run_id").value.transform("size")
+    table = table.sort_values("size", ascending=False, kind="stable").drop_duplicates(["layer", "model_a", "model_b"])
+    table = table[table.model_a != table.model_b]
+    return Similarities(
+        table.drop(columns="size").sort_index(), METRICS.get(metric, metric), layer_order(table.sort_index()), notes
+    )
+
+
+def group_pairs(pairs: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
+    """Similarity between every two groups and within each: layer, first, second, mean, sd, pairs, run_ids.
+
+    pairs: as in Similarities; networks: as in Chosen. mean and sd (n - 1, NaN for one) are over pairs of networks;
+    within a group only pairs of different seeds count. first comes before second in the order of the networks.
+    """
+    import pandas as pd
+
+    own = networks.set_index("model_id")
+    place = {group: i for i, group in enumerate(dict.fromkeys(networks.group))}
+    table = pairs[pairs.model_a.isin(own.index) & pairs.model_b.isin(own.index)].copy()
+    for side in ("a", "b"):
+        table["group_" + side] = table["model_" + side].map(own.group)
+        table["seed_" + side] = table["model_" + side].map(own.seed)
+    table = table[(table.group_a != table.group_b) | (table.seed_a != table.seed_b)]
+    swap = (table.group_a.map(place) > table.group_b.map(place)).astype(bool)
+    table["first"] = table.group_a.where(~swap, table.group_b)
+    table["second"] = table.group_b.where(~swap, table.group_a)
+    keys = table.groupby(["layer", "first", "second"], sort=False)
+    found = keys.value.agg(mean="mean", sd="std", pairs="size").reset_index()
+    trained = own.run_id.to_dict()
+    found["run_ids"] = [
+        joined(part.run_id.unique(), map(trained.get, pd.unique(part[["model_a", "model_b"]].to_numpy().ravel())))
+        for _, part in keys
+    ]
+    order = pd.DataFrame(
+        {"layer": found.layer.map({layer: i for i, layer in enumerate(layer_order(pairs))}),
+         "first": found["first"].map(place), "second": found["second"].map(place)}
+    ).sort_values(["layer", "first", "second"])  # fmt: skip
+    return found.loc[order.index].reset_index(drop=True)
+
+
+def square(pairs: pd.DataFrame, ids: Sequence[str], layer: str) -> np.ndarray:
+    """(networks, networks) similarities at a layer, 1 on the diagonal, NaN where a pair was not compared."""
+    place = {model: i for i, model in enumerate(ids)}
+    part = pairs[(pairs.layer == layer) & pairs.model_a.isin(place) & pairs.model_b.isin(place)]
+    matrix = np.full((len(ids), len(ids)), np.nan)
+    a, b = part.model_a.map(place).to_numpy(int), part.model_b.map(place).to_numpy(int)
+    matrix[a, b] = matrix[b, a] = part.value.to_numpy(float)
+    np.fill_diagonal(matrix, 1.0)
+    return matrix
+
+
+# ---- names ------------------------------------------------------------------------------------------------------
+
+
+def layer_order(table: pd.DataFrame) -> tuple[str, ...]:
+    """The layers of a table with layer and depth: pixels, then by depth, those of unknown depth as they appear."""
+    depths = table.assign(depth=table.depth.astype(float)).groupby("layer", sort=False).depth.max()
+    place = {layer: i for i, layer in enumerate(depths.index)}
+
+    def key(layer: str) -> tuple[bool, bool, float]:
+        known = depths[layer] >= 0
+        return layer != PIXELS, not known, depths[layer] if known else place[layer]
+
+    return tuple(sorted(place, key=key))
+
+
+def in_words(task: str) -> str:
+    """The label of a task within a sentence: object category, but ImageNet-1K."""
+    label = task_style(task).label
+    return label.lower() if task in TASKS and task != "imagenet" and "." not in label else label
+
+
+def within_missing(task: str) -> str:
+    """How a figure says that it cannot show the similarity within a group."""
+    return f"{task_style(task).label} within the group (needs two seeds)"
+
+
+def layer_label(layer: str) -> str:
+    """layer1.0.relu as layer1.0: every compared layer of a ResNet ends in its ReLU."""
+    return layer.removesuffix(".relu")
+
+
+def joined(*columns: Iterable[str]) -> str:
+    """Run ids once each, in order, spaces between them."""
+    return " ".join(dict.fromkeys(run for column in columns for run in column if isinstance(run, str) and run))
+
+
+def runs_of(data: pd.DataFrame) -> tuple[str, ...]:
+    """The runs named in the column run_ids, once each."""
+    return tuple(dict.fromkeys(run for ids in data.run_ids for run in ids.split()))

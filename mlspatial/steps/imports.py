@@ -1,0 +1,355 @@
+"""import: scores that were computed elsewhere become runs, so that tables show them beside our own.
+
+The file is a csv (utf-8; lines that begin with # are comments; a header; one field a column). Columns of kind=scores:
+
+- always: `task` (as in train, or untrained, imagenet, or any other word), `arch`, `dataset`, `seed` (empty: a mean over
+  seeds), `step` (batches; empty: the last checkpoint);
+- long form, a row a network and benchmark: `score`, and `benchmark` or `region` or both. Then also, if known: `raw`,
+  `ceiling`, `error`, `layer` (of several layers, the best one is the committed one), `metric`;
+- wide form, a row a network: a column for every region (V1, V2, V4, IT, behavior, neural_mean) or benchmark whose name
+  says its region (MajajHong2015public.IT-pls);
+- if known: `loss` (held out) or `performance` (its negative), `n_train`, `n_categories`, `translation` (full, none),
+  `outputs` (supervised units), `networks` (how many a mean is over), `settings` (what else decides), `source` (text).
+
+Columns of kind=correlations: `task`, `arch`, `dataset`, and a column for every region with Pearson's r of performance
+and score; or `region` and `correlation`.
+
+What is left: one finished run a network (or correlated task), entry `import`, tags mlspatial.imported = true,
+mlspatial.{task, arch, dataset, seed, step, source} and those of n_train, n_categories, translation, outputs, networks,
+settings that are known. seed is -1 for a mean over seeds, step -1 for an unnamed last checkpoint. Metrics
+`BENCHMARK/ceiled` (raw, ceiling, error where known) and heldout/loss, or `correlation/REGION`. scores.json has the
+columns of a score run's, engine `imported`; correlations are rows with the metric `performance_correlation` that are
+neither committed nor primary. imported.csv holds the lines of the file that the run was made from. mlspatial.model_id
+names the network by its facts and its source: a corrected file of the same source replaces what it said before.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlspatial.compare.evidence import BEHAVIOR, REGIONS
+from mlspatial.compare.published import BENCHMARKS, CORRELATION
+from mlspatial.core.errors import BadValue, UnknownName, UserError
+from mlspatial.core.hashing import content_id, file_sha256
+from mlspatial.core.names import TAG
+from mlspatial.core.score import FORMULAS
+from mlspatial.registry import runs
+from mlspatial.steps.progress import say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VERSION = 1
+FREE = frozenset({"file", "source"})
+KINDS = ("scores", "correlations")
+ALWAYS = {"scores": ("task", "arch", "dataset", "seed", "step"), "correlations": ("task", "arch", "dataset")}
+NUMBERS = ("n_train", "n_categories", "outputs", "networks")
+WORDS = ("translation", "settings", "source")
+LONG = {"scores": "score", "correlations": "correlation"}
+OF_SCORE = ("benchmark", "region", "raw", "ceiling", "error", "layer", "metric")
+NAN = math.nan
+MEAN = -1  # seed of a mean over seeds; step of a last checkpoint whose number is not known
+ROUNDED = 2e-3  # scores are printed with three decimals: how far a formula may be off to be the one meant
+TASK_PARTS = {"distance", "translation", "rotation", "category", "identity", "all", "untrained", "imagenet"}
+
+
+@dataclass
+class Network:
+    """facts: what it is; loss: held out, NaN unknown; values: rows of scores.json; lines: numbers of its lines."""
+
+    facts: dict[str, Any]
+    loss: float = NAN
+    values: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        parts = [self.facts["arch"], self.facts["task"]]
+        for fact in ("seed", "step"):
+            parts += [f"{fact} {self.facts[fact]}"] if self.facts.get(fact, MEAN) != MEAN else []
+        return " ".join(parts)
+
+    @property
+    def model_id(self) -> str:
+        return f"imported-{content_id(self.facts)}"
+
+
+def import_scores(*, file: str, kind: str, source: str = "", study: str = "", force: bool = False) -> list[str]:
+    """Make runs of a csv file (form: see this module); return their ids, one a network.
+
+    source: text that says where the numbers are from, for lines that do not say it themselves [the file's name].
+    """
+    if kind not in KINDS:
+        raise UnknownName("kind of import", kind, KINDS)
+    path = Path(file)
+    if not path.is_file():
+        raise BadValue("file", file, "there is no such file; give the path of a csv")
+    header, lines = _lines(path)
+    networks = _networks(path.name, header, lines, kind, source or path.name)
+    text = dict(enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1))
+    head = next(line for line in text.values() if line.strip() and not line.startswith("#"))
+    inputs = {"file_sha256": file_sha256(path)}
+    ids, answered = [], 0
+    for network in networks:
+        spec = runs.Spec(
+            "import",
+            VERSION,
+            {**inputs, "model_id": network.model_id},
+            {"file": str(path), "kind": kind, "source": network.facts["source"]},
+            FREE,
+        )
+        with runs.open_run(spec, name=f"import {network.name}", study=study, force=force) as run:
+            answered += run.answered
+            if not run.answered:
+                run.set_tags({TAG + "imported": "true", **{TAG + name: value for name, value in network.facts.items()}})
+                _log(run, network, kind)
+                run.log_text("\n".join([head, *(text[number] for number in network.lines), ""]), "imported.csv")
+        ids.append(run.id)
+    _say_unknown_tasks(networks)
+    say(f"import: {len(ids)} networks from {path.name}" + (f", {answered} of them known before" if answered else ""))
+    return ids
+
+
+def _log(run: runs.Run, network: Network, kind: str) -> None:
+    import pandas as pd
+
+    step = max(network.facts.get("step", 0), 0)
+    for row in network.values:
+        if kind == "correlations":
+            run.log({row["benchmark"]: row["raw"]}, step)
+        elif row["committed"]:
+            known = {name: row[name] for name in ("raw", "ceiling", "ceiled", "error") if math.isfinite(row[name])}
+            run.log({f"{row['benchmark']}/{name}": value for name, value in known.items()}, step)
+    if math.isfinite(network.loss):
+        run.log({"heldout/loss": network.loss}, step)
+    table: pd.DataFrame = pd.DataFrame(network.values).assign(model_id=network.model_id)
+    run.log_table(table, "scores.json")
+
+
+# ---- reading ----------------------------------------------------------------------------------------------------
+
+
+def _lines(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Column names, and (line number, fields by column) of every row."""
+
+    def readable() -> Iterator[str]:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            for line in stream:
+                yield "\n" if line.startswith("#") else line  # an empty line keeps the count of lines
+
+    try:
+        reader = csv.reader(readable())
+        rows = [(reader.line_num, [text.strip() for text in row]) for row in reader if any(map(str.strip, row))]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path.name} cannot be read as a csv in utf-8 ({error}); save it as one") from None
+    if len(rows) < 2:
+        raise UserError(
+            f"{path.name} has no rows below a header; `python -m entrypoints.import --help` names the columns"
+        )
+    header = rows[0][1]
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    if twice:
+        raise UserError(f"{path.name}: column {twice[0]!r} is there twice; keep one")
+    for number, row in rows[1:]:
+        if len(row) != len(header):
+            raise UserError(f"{path.name}, line {number}: {len(row)} fields, the header has {len(header)}; add commas")
+    return header, [(number, dict(zip(header, row, strict=True))) for number, row in rows[1:]]
+
+
+def _networks(
+    name: str, header: list[str], lines: list[tuple[int, dict[str, str]]], kind: str, source: str
+) -> list[Network]:
+    """The networks of a file with their values, in the order in which they come."""
+    long = LONG[kind]
+    wide = {column: region for column in header if (region := region_of(column))}
+    _check_columns(name, header, kind, wide)
+    networks: dict[str, Network] = {}
+    for number, row in lines:
+        where = f"{name}, line {number}"
+        facts = _facts(where, row, kind, source)
+        network = networks.setdefault(content_id(facts), Network(facts))
+        network.lines.append(number)
+        _add_loss(where, network, row)
+        if long in header:
+            cells = [_named(where, row, kind)]
+        else:
+            cells = [(column, region, column if "-" in column else region) for column, region in wide.items()]
+        for column, region, benchmark in cells:
+            value = _number(where, column, row[column])
+            if math.isnan(value):
+                continue  # an empty field: not scored
+            made = _correlation(where, region, value) if kind == "correlations" else {}
+            made = made or _score(where, row if long in header else {}, benchmark, region, value)
+            key = (made["benchmark"], made["region"], made["layer"])
+            if any((old["benchmark"], old["region"], old["layer"]) == key for old in network.values):
+                raise UserError(f"{where}: a second {' '.join(filter(None, key))} of {network.name}; keep one")
+            network.values.append(made)
+    found = [network for network in networks.values() if network.values]
+    if not found:
+        raise UserError(f"{name}: no row holds a value; fill {long} or the columns of regions")
+    for network in found:
+        _commit(network)
+    return found
+
+
+def _check_columns(name: str, header: list[str], kind: str, wide: dict[str, str]) -> None:
+    long = LONG[kind]
+    needed = list(ALWAYS[kind])
+    if long in header:
+        needed += [] if {"benchmark", "region"} & set(header) else ["region"]
+    elif not wide:
+        needed += [long]
+    missing = [column for column in needed if column not in header]
+    if missing:
+        near = difflib.get_close_matches(
+            missing[0], [column for column in header if column not in needed], n=3, cutoff=0.6
+        )
+        hint = f"is it {' or '.join(map(repr, near))}?" if near else f"columns there: {', '.join(header)}"
+        alone = f"no column {missing[0]!r}" if len(missing) == 1 else f"no columns {', '.join(map(repr, missing))}"
+        regions = f" (or columns of regions: {', '.join(BENCHMARKS)})" if long in missing else ""
+        raise UserError(f"{name}: {alone}{regions}; {hint}")
+    values = {long, *OF_SCORE} if long in header else set(wide)
+    known = {*ALWAYS[kind], *NUMBERS, *WORDS, "loss", "performance", *values}
+    if left := [column for column in header if column not in known]:
+        say(f"import: {name}: columns left out: {', '.join(left)}")
+
+
+def _facts(where: str, row: dict[str, str], kind: str, source: str) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for column in ("task", "arch", "dataset"):
+        if not row[column] and column != "dataset":
+            raise UserError(f"{where}: {column} is empty; say which it is")
+        facts[column] = row[column]
+    facts["task"] = "+".join(part.strip() for part in facts["task"].lower().split("+"))
+    if match := re.fullmatch(r"resnet[- ]?(\d+)", facts["arch"].lower()):
+        facts["arch"] = f"resnet{match[1]}"
+    if kind == "scores":
+        for column in ("seed", "step"):
+            value = _number(where, column, row[column])
+            if not math.isnan(value) and (value < 0 or value != int(value)):
+                raise UserError(f"{where}: {column} is {row[column]!r}; a whole number from 0 on, or nothing")
+            facts[column] = MEAN if math.isnan(value) else int(value)
+    for column in NUMBERS:
+        value = _number(where, column, row.get(column, ""))
+        if not math.isnan(value):
+            facts[column] = int(value) if value == int(value) else value
+    for column in WORDS:
+        if text := row.get(column, ""):
+            facts[column] = text
+    facts.setdefault("source", source)
+    if facts.get("seed") == MEAN and "settings" not in facts and "networks" in facts:
+        facts["settings"] = f"mean over {facts['networks']} networks"
+    return facts
+
+
+def _add_loss(where: str, network: Network, row: dict[str, str]) -> None:
+    losses = [_number(where, "loss", row.get("loss", "")), -_number(where, "performance", row.get("performance", ""))]
+    for loss in losses:
+        if math.isnan(loss):
+            continue
+        if not math.isnan(network.loss) and abs(loss - network.loss) > 1e-9 * max(abs(loss), 1):
+            raise UserError(f"{where}: loss {loss:g} of {network.name}, which had {network.loss:g} before; keep one")
+        network.loss = loss
+
+
+def _named(where: str, row: dict[str, str], kind: str) -> tuple[str, str, str]:
+    """(column of the value, region, benchmark) of a row in long form."""
+    benchmark, region = row.get("benchmark", ""), row.get("region", "")
+    found = region_of(region) if region else region_of(benchmark)
+    if not region and not found:
+        known = ", ".join((*REGIONS, BEHAVIOR))
+        raise UserError(
+            f"{where}: the region of benchmark {benchmark!r} is not in its name; add a column region ({known})"
+        )
+    return LONG[kind], found or region, benchmark or found or region
+
+
+def region_of(name: str) -> str:
+    """The region that a column or benchmark is of, by its name; "" when the name does not say."""
+    plain = name.strip().lower().replace(" ", "_")
+    for region in BENCHMARKS:
+        if plain == region.lower() or plain == BENCHMARKS[region].lower():
+            return region
+    if plain in ("behaviour", "behavioral", "behavioural") or plain.endswith("-i2n"):
+        return BEHAVIOR
+    match = re.search(r"(?<![a-z0-9])(v1|v2|v4|it)(?![a-z0-9])", plain) if "." in plain else None
+    return match[1].upper() if match else ""
+
+
+def _number(where: str, column: str, text: str) -> float:
+    """A finite number; NaN for an empty field."""
+    if not text:
+        return NAN
+    try:
+        value = float(text)
+    except ValueError:
+        value = NAN
+    if not math.isfinite(value):
+        raise UserError(f"{where}: {column} is {text!r}, not a number; write one with a point, or nothing")
+    return value
+
+
+# ---- values -----------------------------------------------------------------------------------------------------
+
+
+def _score(where: str, row: dict[str, str], benchmark: str, region: str, value: float) -> dict[str, Any]:
+    """A row of scores.json. The formula is the one that makes the score of raw and ceiling, where both are known."""
+    raw, ceiling, error = (_number(where, name, row.get(name, "")) for name in ("raw", "ceiling", "error"))
+    formula = "none"
+    if ceiling > 0 and not math.isnan(raw):
+        near = {name: abs(make(raw, ceiling) - value) for name, make in FORMULAS.items()}
+        best = min(near, key=lambda name: near[name])
+        formula = best if near[best] <= ROUNDED else "none"
+    both = formula != "none"  # raw is a correlation
+    return {
+        **_row(benchmark, region, row.get("metric", "") or "imported", raw, value),
+        "layer": row.get("layer", ""),
+        "committed": True,
+        "primary": True,
+        "ceiling": ceiling,
+        "error": error,
+        "formula": formula,
+        "r2_over_c": raw**2 / ceiling if both else NAN,
+        "r_over_c_squared": (raw / ceiling) ** 2 if both else NAN,
+    }
+
+
+def _correlation(where: str, region: str, value: float) -> dict[str, Any]:
+    if abs(value) > 1:
+        raise UserError(f"{where}: the correlation of {region} is {value:g}; it lies between -1 and 1")
+    return _row(f"correlation/{region}", region, CORRELATION, value, NAN)
+
+
+def _row(benchmark: str, region: str, metric: str, raw: float, ceiled: float) -> dict[str, Any]:
+    unknown = dict.fromkeys(("ceiling", "error", "n", "r2_over_c", "r_over_c_squared"), NAN)
+    flags = {"layer": "", "depth": -1, "committed": False, "primary": False}
+    words = {"formula": "none", "version": str(VERSION), "engine": "imported", "selection": "imported"}
+    return (
+        {"benchmark": benchmark, "region": region, "metric": metric, "raw": raw, "ceiled": ceiled}
+        | unknown
+        | flags
+        | words
+    )
+
+
+def _commit(network: Network) -> None:
+    """Of several layers of a benchmark, the one with the highest score is the committed one."""
+    best: dict[str, dict[str, Any]] = {}
+    for row in network.values:
+        if row["committed"] and row["ceiled"] > best.get(row["benchmark"], {"ceiled": -math.inf})["ceiled"]:
+            best[row["benchmark"]] = row
+    for row in network.values:
+        row["committed"] = row is best.get(row["benchmark"])
+
+
+def _say_unknown_tasks(networks: Iterable[Network]) -> None:
+    tasks = {network.facts["task"] for network in networks}
+    if odd := sorted(task for task in tasks if not set(task.split("+")) <= TASK_PARTS):
+        say(f"import: tasks {', '.join(odd)} are none of ours; the published tables have no row for them")
