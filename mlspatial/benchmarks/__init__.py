@@ -2,10 +2,10 @@
 
 import sys
 
-from mlspatial.benchmarks.local import find_benchmark, known_benchmarks
+from mlspatial.benchmarks.local import benchmark_names, find_benchmark, known_benchmarks
 from mlspatial.benchmarks.neural import BENCHMARKS, NeuralBenchmark
 from mlspatial.core.plugins import import_all
 
-__all__ = ["BENCHMARKS", "NeuralBenchmark", "find_benchmark", "known_benchmarks"]
+__all__ = ["BENCHMARKS", "NeuralBenchmark", "benchmark_names", "find_benchmark", "known_benchmarks"]
 
 import_all(sys.modules[__name__])

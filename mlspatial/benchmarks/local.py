@@ -1,51 +1,128 @@
-"""Your own recordings: a folder and a small YAML make a benchmark."""
+"""Your own recordings: a folder and a small YAML make a benchmark; and benchmarks by name."""
 
 from __future__ import annotations
 
 import io
+import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
 
 from mlspatial.analysis.pls import COMPONENTS
 from mlspatial.benchmarks.neural import BENCHMARKS, CEILINGS, METRICS, NeuralBenchmark
+from mlspatial.benchmarks.responses import PICTURES, TABLES, Responses, read_labels, read_responses
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.core.names import data_folders
 from mlspatial.models.stimuli import Stimuli
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-KEYS = ("name", "region", "folder", "stimuli", "responses", "axes", "degrees", "metric", "components", "ceiling")
-AXES = {"stimulus", "neuroid", "repeat"}
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mlspatial.models.zoo import ModelSpec
+
+KEYS = (
+    *("name", "region", "folder", "stimuli", "responses", "axes", "degrees"),
+    *("metric", "components", "splits", "strata", "ceiling"),
+)
 HERE = Path(__file__).parent
+PARAMETER = re.compile(r"[,:](?=[a-z_]+=)")  # what separates the parameters behind a name
 
 
-def find_benchmark(name: str) -> NeuralBenchmark:
+def find_benchmark(
+    name: str, *, resolve: Callable[[str], tuple[nn.Module, ModelSpec]] | None = None
+) -> NeuralBenchmark:
     """A benchmark by registered name, by the name of a YAML shipped beside this file, or by a YAML's path.
 
-    Raises UnknownName, or UserError when its data are not there or do not fit together.
+    Parameters of a registered one follow its name: `simulated_it:layer=avgpool,trials=40`. resolve: what turns the
+    address of a network (`network=models:/NAME/1`) into the network. Raises UnknownName, BadValue for a parameter, or
+    UserError when data are not there or do not fit together.
     """
-    if name in BENCHMARKS:
-        return BENCHMARKS[name]()
     path = Path(name) if name.endswith((".yaml", ".yml")) else HERE / f"{name}.yaml"
     if path.is_file():
         return load_benchmark(path)
-    raise UnknownName("benchmark", name, known_benchmarks())
+    first, *parameters = PARAMETER.split(name)
+    if first not in BENCHMARKS:
+        raise UnknownName("benchmark", first, known_benchmarks())
+    build = BENCHMARKS[first]
+    settings: dict[str, Any] = _parameters(build, first, parameters)
+    if resolve is not None and "resolve" in _defaults(build):
+        settings["resolve"] = resolve
+    return build(**settings)
 
 
 def known_benchmarks() -> list[str]:
     return sorted([*BENCHMARKS, *(path.stem for path in HERE.glob("*.yaml"))])
 
 
+def benchmark_names(text: str) -> list[str]:
+    """The names in a comma list, whose names may have parameters with commas of their own."""
+    names: list[str] = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        if names and re.match(r"[a-z_]+=", part):
+            names[-1] += f",{part}"
+        else:
+            names.append(part)
+    return names
+
+
 def load_benchmark(path: Path) -> NeuralBenchmark:
-    """Read a YAML file: name, region, folder, stimuli (a folder or zip of pictures, in the order of their names),
-    responses (npy), axes (order of stimulus, neuroid and repeat), degrees, metric, components, ceiling.
+    """Read a YAML file; docs/recordings.md has its keys.
 
     folder is looked for beside the YAML, in MLSPATIAL_DATA and in data/. Raises UserError with the key at fault.
     """
+    settings = _settings(path)
+    folder = _find_folder(path, settings.get("folder", "."))
+    stimuli = _stimuli(folder / str(settings["stimuli"]), _number(path, settings, "degrees", 8.0))
+    what = f"benchmark {path.stem}"
+    strata = str(settings.get("strata", ""))
+    beside = strata.endswith(TABLES)
+    responses = read_responses(
+        folder / str(settings["responses"]), axes=settings.get("axes"), label="" if beside else strata
+    ).aligned(stimuli.ids, what)
+    repeated = responses.trials.shape[2] > 1
+    return NeuralBenchmark(
+        identifier=str(settings.get("name", path.stem)),
+        region=str(settings["region"]),
+        stimuli=stimuli,
+        responses=_means(responses),
+        trials=responses.trials if repeated else None,
+        metric=settings.get("metric", "pls"),
+        ceiling=settings.get("ceiling", "split_half" if repeated else "none"),
+        components=int(_number(path, settings, "components", COMPONENTS)),
+        strata=read_labels(folder / strata, stimuli.ids) if beside else responses.labels,
+        splits=str(settings.get("splits", "brainscore")),
+        neuroids=responses.neuroids,
+    )
+
+
+def _parameters(build: Callable[..., NeuralBenchmark], name: str, parts: list[str]) -> dict[str, Any]:
+    """key=value texts as arguments of the function that builds a benchmark, of its defaults' types."""
+    defaults = {key: value for key, value in _defaults(build).items() if isinstance(value, int | float | str)}
+    found: dict[str, Any] = {}
+    for part in parts:
+        key, _, text = part.partition("=")
+        if key not in defaults:
+            raise UnknownName(f"parameter of {name}", key, defaults)
+        kind = type(defaults[key])
+        try:
+            found[key] = kind(text)
+        except ValueError:
+            raise BadValue(f"{name}: {key}", text, f"must be a number, as {defaults[key]}") from None
+    return found
+
+
+def _defaults(build: Callable[..., NeuralBenchmark]) -> dict[str, Any]:
+    import inspect
+
+    return {name: parameter.default for name, parameter in inspect.signature(build).parameters.items()}
+
+
+def _settings(path: Path) -> Mapping[str, Any]:
+    """The checked keys of a YAML file."""
     try:
         settings = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
@@ -55,30 +132,29 @@ def load_benchmark(path: Path) -> NeuralBenchmark:
     for key in settings:
         if key not in KEYS:
             raise UserError(f"{path}: {UnknownName('key', key, KEYS)}")
-    for key in ("region", "stimuli", "responses", "axes"):
+    for key in ("region", "stimuli", "responses"):
         if key not in settings:
             raise UserError(f"{path}: {key} is missing")
-    metric, ceiling = settings.get("metric", "pls"), settings.get("ceiling", "split_half")
-    if metric not in METRICS:
-        raise BadValue(f"{path}: metric", metric, f"must be one of {', '.join(METRICS)}")
-    if ceiling not in CEILINGS:
-        raise BadValue(f"{path}: ceiling", ceiling, f"must be one of {', '.join(CEILINGS)}")
-    folder = _find_folder(path, settings.get("folder", "."))
-    trials = _trials(folder / settings["responses"], settings["axes"])
-    stimuli = _stimuli(folder / settings["stimuli"], float(settings.get("degrees", 8.0)))
-    present = ~np.isnan(trials)
+    if settings.get("metric", "pls") not in METRICS:
+        raise BadValue(f"{path}: metric", settings["metric"], f"must be one of {', '.join(METRICS)}")
+    ceiling = settings.get("ceiling", "none")
+    if isinstance(ceiling, bool) or not isinstance(ceiling, str | int | float):
+        raise BadValue(f"{path}: ceiling", ceiling, f"must be one of {', '.join(CEILINGS)} or a number")
+    return settings
+
+
+def _number(path: Path, settings: Mapping[str, Any], key: str, default: float) -> float:
+    value = settings.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        raise BadValue(f"{path}: {key}", value, "must be a number above 0")
+    return value
+
+
+def _means(responses: Responses) -> np.ndarray:
+    """(stimuli, neuroids) mean over the trials that are there; NaN where none is."""
+    present = np.isfinite(responses.trials)
     with np.errstate(invalid="ignore"):
-        means = np.where(present, trials, 0.0).sum(axis=2) / present.sum(axis=2)
-    return NeuralBenchmark(
-        identifier=str(settings.get("name", path.stem)),
-        region=str(settings["region"]),
-        stimuli=stimuli,
-        responses=means,
-        trials=trials if trials.shape[2] > 1 else None,
-        metric=metric,
-        ceiling=ceiling if trials.shape[2] > 1 else "none",
-        components=int(settings.get("components", COMPONENTS)),
-    )
+        return np.where(present, responses.trials, 0.0).sum(axis=2) / present.sum(axis=2)
 
 
 def _find_folder(path: Path, folder: str) -> Path:
@@ -90,23 +166,6 @@ def _find_folder(path: Path, folder: str) -> Path:
         f"benchmark {path.stem}: folder {folder} is not in {' or '.join(str(p.parent) for p in places)}; "
         "put the recordings there or set MLSPATIAL_DATA"
     )
-
-
-def _trials(path: Path, axes: Any) -> np.ndarray:
-    """(stimuli, neuroids, repeats) float64 from an npy file whose axes are named."""
-    names = list(axes) if isinstance(axes, list) else []
-    if not {"stimulus", "neuroid"} <= set(names) <= AXES or len(set(names)) != len(names):
-        raise BadValue("axes", axes, "must list stimulus and neuroid, and repeat if there is one, each once")
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"responses {path}: cannot be read ({error})") from error
-    if array.ndim != len(names):
-        raise UserError(f"responses {path}: has {array.ndim} axes, axes names {len(names)} ({', '.join(names)})")
-    if "repeat" not in names:
-        array, names = array[..., None], [*names, "repeat"]
-    order = [names.index(axis) for axis in ("stimulus", "neuroid", "repeat")]
-    return array.transpose(order).astype(np.float64)
 
 
 def _stimuli(path: Path, degrees: float) -> Stimuli:
@@ -131,12 +190,12 @@ def _pictures(path: Path) -> Iterator[tuple[str, bytes]]:
     """(name, bytes) of every picture of a folder or zip file, in the order of their names."""
     if path.is_dir():
         for file in sorted(path.iterdir()):
-            if file.suffix.lower() in PICTURES:
+            if file.suffix.lower() in PICTURES and not file.name.startswith("."):
                 yield file.name, file.read_bytes()
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             for name in sorted(archive.namelist()):
-                if Path(name).suffix.lower() in PICTURES:
-                    yield name, archive.read(name)
+                if Path(name).suffix.lower() in PICTURES and not Path(name).name.startswith("."):
+                    yield name, archive.read(name)  # macOS adds files ._NAME that are no pictures
     else:
         raise UserError(f"stimuli {path}: is neither a folder nor a zip file of pictures")

@@ -1,50 +1,287 @@
-"""Populations of simulated neurons whose truth is known; they need no data and run everywhere."""
+"""Populations of simulated neurons whose truth is known; they need no data and run everywhere.
+
+V1 is Gabor energy. Other regions read a hidden layer of a network, by default a ResNet-18 whose weights come from a
+seed: a neuroid is a positive mixture of a few units, scaled to a mean rate, with Poisson counts for every presentation.
+Scoring networks on them, the one that generated the responses among them, shows whether a metric finds it (recovery).
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
-from mlspatial.benchmarks.neural import BENCHMARKS, NeuralBenchmark
+from mlspatial.benchmarks.neural import BENCHMARKS, NeuralBenchmark, Truth
+from mlspatial.benchmarks.pictures import objects_on_noise, shapes_on_noise, textures
+from mlspatial.core.errors import BadValue, UserError
+from mlspatial.core.hashing import content_id
 from mlspatial.models.stimuli import Stimuli
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+    from torch import nn
+
+    from mlspatial.models.zoo import ModelSpec
 
 SIZE = 64  # pixels; 8 degrees
 N_STIMULI = 500
 N_NEUROIDS = 64
 N_REPEATS = 10
 MEAN_SPIKES = 5.0  # per presentation
+UNITS = 3  # of the hidden layer that a neuroid mixes
+SPREAD = 0.5  # standard deviation of the logarithm of neuroids' mean rates
+SPONTANEOUS = 0.1  # share of the mean rate that is there without a stimulus
+STEP = 1e-3  # spikes; rates are rounded to it, so that other machines' rounding seldom changes a count
+FIRING = 0.25  # least share of the stimuli that a unit answers to
+CANDIDATES = 4  # units looked at for every one that is needed, because some are silent
+VERSION = 1  # of the populations; counts when their numbers change
+
+Network = tuple["nn.Module", "ModelSpec"]
 
 
 @BENCHMARKS.register("simulated_v1")
-def simulated_v1() -> NeuralBenchmark:
+def simulated_v1(seed: int = 3, trials: int = N_REPEATS) -> NeuralBenchmark:
     """64 complex cells of V1: Gabor energy (Adelson and Bergen 1985) with divisive normalisation (Heeger 1992) and
-    Poisson spike counts, 10 repeats, over 500 images of shapes on 1/f noise. Same numbers on every machine."""
+    Poisson spike counts, 10 repeats, over 500 images of shapes on 1/f noise. Same numbers on every machine.
+    seed: of the counts."""
+    _at_least_one(trials)
     images = shapes_on_noise(N_STIMULI, SIZE, seed=1)
     rates = gabor_energy(images.mean(axis=3) / 255.0, N_NEUROIDS, seed=2)
-    rng = np.random.default_rng(3)
-    trials = rng.poisson(rates[:, :, None] * MEAN_SPIKES, size=(*rates.shape, N_REPEATS)).astype(np.float64)
+    rng = np.random.default_rng(seed)
+    counts = rng.poisson(rates[:, :, None] * MEAN_SPIKES, size=(*rates.shape, trials)).astype(np.float64)
     stimuli = Stimuli(tuple(f"shapes-{i:04d}" for i in range(N_STIMULI)), images, degrees=8.0)
-    return NeuralBenchmark("simulated_v1", "V1", stimuli, trials.mean(axis=2), trials)
+    name = _named("simulated_v1", {"seed": (seed, 3), "trials": (trials, N_REPEATS)})
+    return _benchmark(name, "V1", stimuli, counts)
 
 
-def shapes_on_noise(n: int, size: int, *, seed: int) -> np.ndarray:
-    """(n, size, size, 3) uint8: coloured 1/f noise with three overlapping shaded ellipses or rectangles each."""
-    y, x = (np.mgrid[:size, :size] / size) * 2 - 1
-    frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.fftfreq(size)[None, :])
-    frequency[0, 0] = 1 / size
-    images = np.empty((n, size, size, 3), dtype=np.uint8)
-    for i in range(n):
-        rng = np.random.default_rng([seed, i])
-        noise = np.fft.ifft2(np.fft.fft2(rng.normal(size=(3, size, size))) / frequency).real
-        picture = 0.5 + 0.15 * (noise / noise.std(axis=(1, 2), keepdims=True)).transpose(1, 2, 0)
-        for _ in range(3):
-            centre, axes, angle = rng.uniform(-0.7, 0.7, 2), rng.uniform(0.15, 0.6, 2), rng.uniform(0, np.pi)
-            u = ((x - centre[0]) * np.cos(angle) + (y - centre[1]) * np.sin(angle)) / axes[0]
-            v = ((y - centre[1]) * np.cos(angle) - (x - centre[0]) * np.sin(angle)) / axes[1]
-            inside = (np.hypot(u, v) < 1) if rng.random() < 0.5 else (np.maximum(abs(u), abs(v)) < 1)
-            shade = 1 + 0.3 * u[inside, None]
-            picture[inside] = rng.uniform(0, 1, 3) * shade
-        images[i] = np.clip(picture, 0, 1) * 255
-    return images
+def simulated_population(
+    module: nn.Module,
+    spec: ModelSpec,
+    layer: str,
+    stimuli: Stimuli,
+    *,
+    identifier: str,
+    region: str,
+    neuroids: int = N_NEUROIDS,
+    trials: int = N_REPEATS,
+    seed: int = 0,
+    strata: np.ndarray | None = None,
+    mean_spikes: float = MEAN_SPIKES,
+) -> NeuralBenchmark:
+    """Neuroids that read a layer of any network; the benchmark names the network by the hash of its weights.
+
+    seed: of the units, their weights and the counts. Fewer trials are the first of more. Raises UnknownName for a
+    layer that does not exist, UserError for one of which too few units vary over the stimuli.
+    """
+    _at_least_one(trials)
+    rates = layer_rates(module, spec, layer, stimuli, neuroids, seed=seed, mean_spikes=mean_spikes)
+    shown = np.empty((len(stimuli), neuroids, trials))
+    for i, row in enumerate(rates):
+        shown[i] = np.random.default_rng([seed, 1, i]).poisson(row, size=(trials, neuroids)).T
+    named = spec if spec.weights else spec.with_weights(module)
+    facts = [VERSION, named.model_id, layer, neuroids, seed, mean_spikes]
+    truth = Truth(named.model_id, layer, content_id([stimuli.id, *facts]))
+    return _benchmark(identifier, region, stimuli, shown, strata, content_id([*facts, trials]), truth)
+
+
+def layer_rates(
+    module: nn.Module,
+    spec: ModelSpec,
+    layer: str,
+    stimuli: Stimuli,
+    neuroids: int,
+    *,
+    seed: int,
+    mean_spikes: float = MEAN_SPIKES,
+) -> np.ndarray:
+    """(n stimuli, neuroids) expected spikes a presentation: positive weights on UNITS rectified units of a layer.
+
+    Units are drawn among those that answer to enough stimuli, and brought to one standard deviation; a mixture less
+    its smallest value is scaled to the neuroid's mean rate, log-normal around mean_spikes, above a spontaneous one.
+    All is affine in the rectified layer.
+    """
+    from mlspatial.models.extract import extract
+
+    chosen = _Chosen(neuroids * UNITS * CANDIDATES, seed)
+    extract(module, spec, stimuli, (layer,), chosen)
+    units = np.maximum(chosen.values(), 0.0)
+    deviations = units.std(axis=0)
+    firing = (units > 0).mean(axis=0) >= FIRING
+    varied = np.flatnonzero(firing & (deviations > 1e-6 * deviations.max()))
+    if len(varied) < UNITS:
+        raise UserError(
+            f"layer {layer} of {spec.arch}: {len(varied)} of {len(deviations)} units vary and answer to a quarter of "
+            f"the stimuli, a neuroid mixes {UNITS}; name another layer"
+        )
+    units = units[:, varied] / deviations[varied]
+    rates = np.empty((len(units), neuroids))
+    for neuroid in range(neuroids):
+        rng = np.random.default_rng([seed, 0, neuroid])
+        mixture = units[:, rng.choice(len(varied), UNITS, replace=False)] @ rng.dirichlet(np.full(UNITS, 2.0))
+        mixture -= mixture.min()
+        driven = SPONTANEOUS + (1 - SPONTANEOUS) * mixture / mixture.mean()
+        rates[:, neuroid] = driven * mean_spikes * np.exp(SPREAD * rng.normal())
+    return np.round(rates / STEP) * STEP
+
+
+def random_network(seed: int, size: int = SIZE) -> Network:
+    """ResNet-18 with weights drawn from a seed, for pictures of `size` pixels; nothing is downloaded."""
+    from mlspatial.models.zoo import ModelSpec, build
+
+    spec = ModelSpec("resnet18", 1000, {"category": (0, 1000)}, ("category",), size)
+    module = build(spec, seed=seed)
+    return module, spec.with_weights(module)
+
+
+def recovery(scores: pd.DataFrame, *, network: str, layer: str) -> pd.DataFrame:
+    """How well each metric finds the network and the layer that generated the responses, at each number of trials.
+
+    scores: columns network, layer, metric, trials, ceiled; network, layer: the generating ones. One row a metric and
+    number of trials: network_rank among `networks` by each network's best layer, layer_rank among `layers` of the
+    generating network (1 is best; equals count before it, missing scores last), ceiled of the generating layer, and
+    margin, its lead over the best other network's best layer. Raises UserError when the truth was not scored.
+    """
+    import pandas as pd
+
+    if absent := {"network", "layer", "metric", "trials", "ceiled"} - set(scores):
+        raise UserError(f"recovery: the scores have no column {', '.join(sorted(absent))}")
+    rows = []
+    for (metric, trials), part in scores.groupby(["metric", "trials"], sort=True):
+        values = part.assign(ceiled=part.ceiled.fillna(-np.inf))
+        own = values[values.network == network].groupby("layer").ceiled.max()
+        if layer not in own:
+            raise UserError(f"recovery: {metric}, {trials} trials: layer {layer} of network {network} was not scored")
+        best = values.groupby("network").ceiled.max()
+        others = best.drop(network)
+        rows.append(
+            {
+                "metric": metric,
+                "trials": trials,
+                "network_rank": 1 + int((others >= best[network]).sum()),
+                "networks": len(best),
+                "layer_rank": 1 + int((own.drop(layer) >= own[layer]).sum()),
+                "layers": len(own),
+                "ceiled": own[layer],
+                "margin": own[layer] - others.max() if len(others) else np.nan,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """Stimuli of a benchmark's kind. draw: (number, pixels) -> ids, images, strata or None."""
+
+    draw: Callable[[int, int], tuple[list[str], np.ndarray, np.ndarray | None]]
+    degrees: float
+
+
+class _Chosen:
+    """A sink that keeps some units of a layer, drawn with a seed when its width is known."""
+
+    def __init__(self, units: int, seed: int) -> None:
+        self.units, self.seed = units, seed
+        self.places: np.ndarray | None = None
+        self._parts: list[np.ndarray] = []
+
+    def add(self, layer: str, activations: torch.Tensor) -> None:
+        if self.places is None:
+            width = activations.shape[1]
+            self.places = np.random.default_rng([self.seed, 2]).permutation(width)[: self.units]
+        self._parts.append(activations[:, self.places].cpu().numpy())
+
+    def values(self) -> np.ndarray:
+        """(n, units) float64."""
+        return np.concatenate(self._parts).astype(np.float64)
+
+
+def _shapes(n: int, size: int) -> tuple[list[str], np.ndarray, None]:
+    return [f"shapes-{i:04d}" for i in range(n)], shapes_on_noise(n, size, seed=1), None
+
+
+def _register(
+    identifier: str, region: str, at: str, pictures: _Pictures, stimuli: int, sites: int, repeats: int, text: str
+) -> None:
+    """A population of a random network under a name, with everything about it as parameters."""
+
+    def build(
+        network: str = "random0",
+        layer: str = at,
+        seed: int = 0,
+        trials: int = repeats,
+        stimuli: int = stimuli,
+        neuroids: int = sites,
+        size: int = SIZE,
+        resolve: Callable[[str], Network] | None = None,
+    ) -> NeuralBenchmark:
+        module, spec = _network(network, size, resolve)
+        ids, images, strata = pictures.draw(stimuli, size)
+        called = network if network.startswith("random") else spec.model_id
+        values = {"network": called, "layer": layer, "seed": seed, "trials": trials}
+        values |= {"stimuli": stimuli, "neuroids": neuroids, "size": size}
+        return simulated_population(
+            module,
+            spec,
+            layer,
+            Stimuli(tuple(ids), images, pictures.degrees),
+            identifier=_named(identifier, {key: (value, defaults[key]) for key, value in values.items()}),
+            region=region,
+            neuroids=neuroids,
+            trials=trials,
+            seed=seed,
+            strata=strata,
+        )
+
+    defaults = {"network": "random0", "layer": at, "seed": 0, "trials": repeats}
+    defaults |= {"stimuli": stimuli, "neuroids": sites, "size": SIZE}
+    build.__doc__ = text
+    BENCHMARKS.register(identifier)(build)
+
+
+def _network(name: str, size: int, resolve: Callable[[str], Network] | None) -> Network:
+    if match := re.fullmatch(r"random(\d+)", name):
+        return random_network(int(match[1]), size)
+    if resolve is None:
+        raise BadValue("network", name, "must be randomN, a ResNet-18 of seed N")
+    return resolve(name)
+
+
+def _benchmark(
+    identifier: str,
+    region: str,
+    stimuli: Stimuli,
+    trials: np.ndarray,
+    strata: np.ndarray | None = None,
+    recipe: str = "",
+    truth: Truth | None = None,
+) -> NeuralBenchmark:
+    repeated = trials.shape[2] > 1
+    return NeuralBenchmark(
+        identifier,
+        region,
+        stimuli,
+        trials.mean(axis=2),
+        trials if repeated else None,
+        ceiling="split_half" if repeated else "none",
+        strata=strata,
+        recipe=recipe,
+        truth=truth,
+    )
+
+
+def _named(identifier: str, values: Mapping[str, tuple[Any, Any]]) -> str:
+    """The identifier with what differs from its defaults; only characters that names of metrics may have."""
+    changed = [f"{key}-{value}" for key, (value, default) in values.items() if value != default]
+    return re.sub(r"[^\w.:-]", "-", ":".join([identifier, *changed]))
+
+
+def _at_least_one(trials: int) -> None:
+    if trials < 1:
+        raise BadValue("trials", trials, "must be at least 1")
 
 
 def gabor_energy(images: np.ndarray, n_cells: int, *, seed: int) -> np.ndarray:
@@ -70,3 +307,18 @@ def gabor_energy(images: np.ndarray, n_cells: int, *, seed: int) -> np.ndarray:
         amplitude = np.sqrt(((flat @ pair.reshape(2, -1).T) ** 2).sum(axis=1))
         energies[:, cell] = amplitude / (0.1 + contrast)
     return energies / energies.mean(axis=0)
+
+
+_SHAPES, _TEXTURES, _OBJECTS = _Pictures(_shapes, 8.0), _Pictures(textures, 4.0), _Pictures(objects_on_noise, 8.0)
+
+# sites, stimuli, repeats and degrees: Freeman and Ziemba 2013, Majaj and Hong 2015, as Brain-Score's public benchmarks
+# have them. Majaj and Hong repeated each image 28 to 50 times; 46 is the mean of 148,480 presentations of 3,200.
+for _row in (
+    ("simulated_v4", "V4", "layer3.0.relu", _SHAPES, N_STIMULI, N_NEUROIDS, N_REPEATS, "shapes on 1/f noise"),
+    ("simulated_it", "IT", "layer4.0.relu", _SHAPES, N_STIMULI, N_NEUROIDS, N_REPEATS, "shapes on 1/f noise"),
+    ("simulated_freemanziemba_v1", "V1", "layer1.0.relu", _TEXTURES, 135, 102, 20, "textures and their noise"),
+    ("simulated_freemanziemba_v2", "V2", "layer2.0.relu", _TEXTURES, 135, 103, 20, "textures and their noise"),
+    ("simulated_majajhong_v4", "V4", "layer3.0.relu", _OBJECTS, 3200, 88, 46, "64 objects on 1/f noise"),
+    ("simulated_majajhong_it", "IT", "layer4.0.relu", _OBJECTS, 3200, 168, 46, "64 objects on 1/f noise"),
+):
+    _register(*_row[:7], f"{_row[5]} neuroids of {_row[1]} that read {_row[2]} of a network; {_row[4]} {_row[7]}.")

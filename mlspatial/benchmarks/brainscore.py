@@ -1,0 +1,287 @@
+"""Brain-Score's benchmarks by the names its users type, as plain arrays for the fast engine.
+
+Loading, placement on the screen, resizing, splits, ceilings and the humans' choices are the package's own code; what
+leaves this file are `NeuralTarget` and `BehaviourTarget`. With them the fast engine gives the package's number, which
+`brainscore_reference` computes the long way.
+
+Pixels: the package resizes with Pillow, whose result is rounded to whole grey values, and so are the images here, at
+the network's own input size: both engines then see the same bytes. `models.zoo.to_input` resizes tensors, also with
+anti-aliasing, but keeps fractions and differs by up to half a grey value, so it must find nothing left to do: load a
+benchmark with input_size=spec.input_size.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlspatial.benchmarks.brainscore_files import (
+    PUBLIC,
+    demand,
+    imagenet_file,
+    known,
+    needs,
+    network,
+    package_version,
+    prepare,
+    quiet,
+    resolve,
+)
+from mlspatial.benchmarks.brainscore_targets import BehaviourTarget, BrainScore, NeuralTarget, Target, best_layer
+from mlspatial.core.errors import UserError
+from mlspatial.core.hashing import content_id
+from mlspatial.core.names import cache_folder
+from mlspatial.models.stimuli import Stimuli
+
+__all__ = [
+    "PUBLIC", "BehaviourTarget", "BrainScore", "NeuralTarget", "Target", "best_layer", "known", "load", "needs",
+    "resolve", "selection_stimuli",
+]  # fmt: skip
+
+DEGREES = 8  # ModelCommitment's default: what the network's input spans
+IMAGENET_IMAGES = 1000  # brain_transformation/neural.py, LayerSelection: as many as components
+CACHE_VERSION = 1
+
+
+def load(identifier: str, *, input_size: int = 224, download: bool = False) -> Target:
+    """A benchmark for the fast engine.
+
+    identifier: a name in known(), also with an older laboratory prefix; input_size: pixels that the images are resized
+    to, without a crop, after they are placed on a screen of 8 degrees; download: whether what is missing may be
+    fetched. What depends on the benchmark alone is kept in MLSPATIAL_CACHE under the hashes of its files, and is
+    then read without Brain-Score's store.
+    Raises UnknownName, and UserError when files are missing or the benchmark's metric has no fast form here.
+    """
+    from filelock import FileLock
+
+    name = resolve(identifier)
+    prepare()
+    files = needs(name)
+    hashes = sorted({file.sha1 for file in files})
+    folder = cache_folder("brainscore")
+    key = content_id([CACHE_VERSION, name, package_version(), hashes]) if hashes and all(hashes) else ""
+    record = folder / f"{key}.npz" if key else None
+    with FileLock(folder / ".lock"), network(download), quiet():  # the package places images file by file, without one
+        facts = _read(record) if record and record.is_file() else None
+        if facts is None or not _has_images(facts, input_size):
+            if not download:
+                demand(identifier, files)
+            facts = _build(name)
+            if record:
+                facts["images"] = content_id([package_version(), facts["degrees"], facts["ids"].tolist(), hashes])
+                _write(record, facts)
+        return _target(identifier, facts, input_size)
+
+
+def selection_stimuli(*, input_size: int = 224, download: bool = False) -> Stimuli | None:
+    """The 1,000 ImageNet validation images that the components for the choice of layers are fitted on.
+
+    None when they are not here (imagenet_file()) and may not be downloaded: layers are then chosen on raw features.
+    """
+    if not selection_is_possible(download):
+        return None
+    paths = _imagenet_paths(download)
+    source = imagenet_file().stat()
+    key = content_id(["imagenet", str(imagenet_file()), source.st_size, source.st_mtime_ns])
+    with quiet():
+        images = _images(paths, input_size, key)
+    return Stimuli(tuple(f"imagenet-{Path(path).stem}" for path in paths), images, float(DEGREES))
+
+
+def selection_is_possible(download: bool) -> bool:
+    """Whether layers can be chosen as the package does, which takes its ImageNet images."""
+    return download or imagenet_file().is_file()
+
+
+def _imagenet_paths(download: bool) -> list[str]:
+    prepare()
+    with network(download), quiet():
+        from brainscore_vision.model_helpers.activations.pca import _get_imagenet_val
+
+        return [str(path) for path in _get_imagenet_val(num_images=IMAGENET_IMAGES)]
+
+
+def build_benchmark(name: str) -> Any:
+    """The package's benchmark object. Raises UserError when one of its plugins needs what is not installed."""
+    brainscore_vision = prepare()
+    try:
+        return brainscore_vision.load_benchmark(name)
+    except ImportError as error:
+        raise UserError(f"benchmark {name}: its plugin cannot be imported ({error}); install what it names") from error
+
+
+def version_of(benchmark: Any) -> str:
+    return f"{benchmark.version}, brainscore_vision {package_version()}"
+
+
+def _build(name: str) -> dict[str, Any]:
+    """Everything that depends on the benchmark alone, as arrays and text."""
+    benchmark = build_benchmark(name)
+    from brainscore_vision.benchmark_helpers.neural_common import NeuralBenchmark
+
+    facts = {
+        "name": benchmark.identifier,
+        "version": version_of(benchmark),
+        "degrees": float(getattr(benchmark, "_visual_degrees", DEGREES)),
+    }
+    if type(benchmark) is NeuralBenchmark:
+        return facts | _neural_facts(name, benchmark)
+    if hasattr(benchmark, "_fitting_stimuli"):
+        return facts | _behaviour_facts(name, benchmark)
+    raise _no_fast_form(name, type(benchmark).__name__)
+
+
+def _neural_facts(name: str, benchmark: Any) -> dict[str, Any]:
+    import scipy.stats
+    from brainscore_vision.metrics.regression_correlation.metric import CrossRegressedCorrelation
+    from sklearn.cross_decomposition import PLSRegression
+
+    metric = benchmark._similarity_metric
+    if type(metric) is not CrossRegressedCorrelation:
+        raise _no_fast_form(name, type(metric).__name__)
+    regression, cross_validation = metric.regression._regression, metric.cross_validation
+    components = getattr(regression, "n_components", 0)
+    if repr(regression) != repr(PLSRegression(n_components=components, scale=False)):
+        raise _no_fast_form(name, repr(regression))
+    if metric.correlation._correlation is not scipy.stats.pearsonr or cross_validation._preprocess_indices:
+        raise _no_fast_form(name, "another correlation than Pearson's")
+    if set(benchmark._assembly.dims) != {"presentation", "neuroid"}:
+        raise _no_fast_form(name, "responses over time")
+    assembly = benchmark._assembly.transpose("presentation", "neuroid")
+    _, folds = cross_validation._split.build_splits(assembly)
+    stratified = cross_validation._split._stratification_coord
+    ceiling = benchmark.ceiling
+    ids = assembly["stimulus_id"].values
+    return {
+        "kind": "neural",
+        "region": str(benchmark.region),
+        "components": int(components),
+        "ids": _text(ids),
+        "paths": _text(_paths(assembly.stimulus_set, ids, benchmark._visual_degrees)),
+        "responses": np.asarray(assembly.values, np.float64),
+        "strata": _text(assembly[stratified].values) if stratified else np.empty(0, "U1"),
+        "train": np.stack([train for train, _ in folds]),
+        "test": np.stack([test for _, test in folds]),
+        "ceiling": float(ceiling),
+        "ceilings": np.asarray(ceiling.raw.values, np.float64),
+    }
+
+
+def _behaviour_facts(name: str, benchmark: Any) -> dict[str, Any]:
+    from brainscore_vision.metrics.i1i2.metric import _I
+
+    metric, assembly, stimulus_set = benchmark._metric, benchmark._assembly, benchmark._assembly.stimulus_set
+    if type(metric) is not _I or metric._collapse_distractors or not metric._normalize:
+        raise _no_fast_form(name, "another metric than i2n")
+    ids, labels = stimulus_set["stimulus_id"].values, stimulus_set["image_label"].values
+    if not np.array_equal(ids, benchmark._fitting_stimuli["stimulus_id"].values):
+        raise _no_fast_form(name, "a read-out fitted on other images")
+    truths = dict(zip(assembly["stimulus_id"].values.tolist(), assembly["truth"].values.tolist(), strict=True))
+    if [truths.get(i) for i in ids.tolist()] != labels.tolist():
+        raise UserError(f"benchmark {name}: the choices name other objects than the images' labels")
+    generator, humans, choices = metric._initialize_random_state(), [], np.unique(labels)
+    for _ in range(metric._repetitions):
+        half = metric.generate_halves(assembly, random_state=generator)[0]
+        matrix = metric.dprimes(metric.build_response_matrix_from_responses(half))
+        matrix = matrix.sortby("choice").transpose("presentation", "choice")
+        row = {image: number for number, image in enumerate(matrix["stimulus_id"].values.tolist())}
+        if row.keys() != set(ids.tolist()) or matrix["choice"].values.tolist() != choices.tolist():
+            raise UserError(f"benchmark {name}: half of the trials lacks some images or objects")
+        humans.append(matrix.values[[row[image] for image in ids.tolist()]])
+    return {
+        "kind": "behaviour",
+        "ids": _text(ids),
+        "paths": _text(_paths(stimulus_set, ids, benchmark._visual_degrees)),
+        "labels": _text(labels),
+        "choices": _text(choices),
+        "humans": np.stack(humans),
+        "ceilings": np.asarray(benchmark.ceiling.raw.values, np.float64),
+    }
+
+
+def _target(identifier: str, facts: Mapping[str, Any], input_size: int) -> Target:
+    images = _images(facts["paths"].tolist(), input_size, _images_key(facts))
+    stimuli = Stimuli(tuple(facts["ids"].tolist()), images, float(DEGREES))
+    if facts["kind"] == "behaviour":
+        return BehaviourTarget(
+            identifier, facts["name"], facts["version"], stimuli, facts["labels"], facts["choices"], facts["humans"],
+            facts["ceilings"],
+        )  # fmt: skip
+    return NeuralTarget(
+        identifier, facts["name"], facts["region"], facts["version"], stimuli, facts["responses"],
+        facts["strata"] if len(facts["strata"]) else None, tuple(zip(facts["train"], facts["test"], strict=True)),
+        facts["ceiling"], facts["ceilings"], facts["components"],
+    )  # fmt: skip
+
+
+def _paths(stimulus_set: Any, ids: np.ndarray, degrees: float) -> list[str]:
+    """Files of the images, in the order of the ids, as they look on a screen of 8 degrees."""
+    from brainscore_vision.benchmark_helpers import screen
+
+    def files(stimuli: Any) -> list[str]:
+        return [str(stimuli.get_stimulus(name)) for name in ids]
+
+    placed = screen.place_on_screen(stimulus_set, target_visual_degrees=DEGREES, source_visual_degrees=degrees)
+    if not all(os.path.isfile(path) for path in files(placed)):  # remembered, but deleted since
+        placed = screen._place_on_screen.__wrapped__(
+            stimuli_identifier=stimulus_set.identifier,
+            stimulus_set=stimulus_set,
+            target_visual_degrees=DEGREES,
+            source_visual_degrees=degrees,
+        )
+    return files(placed)
+
+
+def _images(paths: Sequence[str], size: int, key: str) -> np.ndarray:
+    """(n, size, size, 3) uint8, resized as the package does; kept in a file where a key tells the images' contents."""
+    file = cache_folder("brainscore") / f"{key}-{size}.npy"
+    if key and file.is_file():
+        return np.load(file, mmap_mode="c")  # read when needed; torch wants arrays that may be written
+    from brainscore_vision.model_helpers.activations.pytorch import load_image, torchvision_preprocess_input
+
+    resize = torchvision_preprocess_input(size).transforms[0]
+    images = np.empty((len(paths), size, size, 3), np.uint8)
+    for row, path in zip(images, paths, strict=True):
+        row[...] = np.asarray(resize(load_image(path)))
+    if key:
+        partial = file.with_name(f".{file.name}.{os.getpid()}.npy")
+        np.save(partial, images)
+        partial.replace(file)
+    return images
+
+
+def _images_key(facts: Mapping[str, Any]) -> str:
+    """Same for regions that saw the same images in the same order; empty when their contents have no hash."""
+    return str(facts.get("images", ""))
+
+
+def _has_images(facts: Mapping[str, Any], size: int) -> bool:
+    kept = cache_folder("brainscore") / f"{_images_key(facts)}-{size}.npy"
+    return kept.is_file() or all(os.path.isfile(path) for path in facts["paths"].tolist())
+
+
+def _write(file: Path, facts: dict[str, Any]) -> None:
+    arrays = {name: value for name, value in facts.items() if isinstance(value, np.ndarray)}
+    text = {name: value for name, value in facts.items() if name not in arrays}
+    partial = file.with_name(f".{file.name}.{os.getpid()}.npz")
+    np.savez_compressed(partial, facts=np.array(json.dumps(text)), **arrays)
+    partial.replace(file)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    with np.load(file, allow_pickle=False) as arrays:
+        found = {name: arrays[name] for name in arrays.files if name != "facts"}
+        return found | json.loads(str(arrays["facts"]))
+
+
+def _text(values: Any) -> np.ndarray:
+    return np.asarray([str(value) for value in values])
+
+
+def _no_fast_form(name: str, what: str) -> UserError:
+    return UserError(f"benchmark {name}: {what} has no fast form here; set engine=reference")

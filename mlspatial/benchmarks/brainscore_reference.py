@@ -1,0 +1,170 @@
+"""engine=reference: a network scored by Brain-Score's own code from end to end, slowly.
+
+The network is wrapped as the package's users wrap theirs and carries its model_id as identifier, because the package
+caches by identifier and preprocessing and never by weights. Activations of a scored layer are not cached at all: at
+2,880 images a wide layer would fill gigabytes of disk.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mlspatial.benchmarks.brainscore import (
+    DEGREES,
+    IMAGENET_IMAGES,
+    build_benchmark,
+    selection_is_possible,
+    version_of,
+)
+from mlspatial.benchmarks.brainscore_files import demand, needs, network, prepare, quiet, resolve
+from mlspatial.benchmarks.brainscore_targets import BEHAVIOUR_FORMULA, NAN, BrainScore, best_layer, neural_score
+from mlspatial.core.errors import BadValue, UnknownName, UserError
+from mlspatial.core.hashing import content_id
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mlspatial.models.zoo import ModelSpec
+
+PCA_SELECTION = f"PCA({IMAGENET_IMAGES}) of ImageNet"
+RAW_SELECTION = "raw features"
+READOUT = "readout"
+REFUSAL = "1000-dim ImageNet classification head"  # the package, of networks without logits of ImageNet
+
+
+@dataclass(frozen=True)
+class ReferenceResult:
+    """scores: layer -> score on raw features; committed: the chosen layer; selection: how it was chosen."""
+
+    region: str
+    scores: dict[str, BrainScore]
+    committed: str
+    selection: str
+
+
+def reference_score(
+    module: nn.Module,
+    spec: ModelSpec,
+    model_id: str,
+    identifier: str,
+    layers: Sequence[str],
+    *,
+    device: str = "cpu",
+    select: bool = True,
+    download: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> ReferenceResult:
+    """Score layers of a network on any benchmark of the package with its own metric, ceiling and layer selection.
+
+    layers: candidates, in the network's order. Of a neural benchmark every layer is scored on raw features. select:
+    choose as the package does, by components of ImageNet images on its standard benchmark of the region, where those
+    images are here (or download is allowed); otherwise by the ceiled scores on raw features. Behaviour is read out
+    from every layer given; committed is avgpool if it is among them, else the last, as the package has it.
+    progress: called with 1 after each layer. Raises UserError for missing files and for what the package refuses.
+    """
+    name = resolve(identifier)
+    if not layers:
+        raise BadValue("layers", layers, "name at least one layer to score")
+    parts = dict(module.named_modules())
+    for layer in layers:
+        if layer not in parts or not layer:
+            raise UnknownName("layer", layer, (part for part in parts if part))
+    prepare()
+    if not download:
+        demand(identifier, needs(name))
+    with network(download):
+        with quiet():
+            benchmark = build_benchmark(name)
+            wrapper = wrap(module, spec, model_id, device)
+        region = str(getattr(benchmark, "region", "behavior"))
+        scores = {}
+        for layer in layers:
+            with quiet():
+                scores[layer] = _score(benchmark, wrapper, model_id, layer, region)
+            if progress:
+                progress(1)
+        if not hasattr(benchmark, "region"):
+            committed = "avgpool" if "avgpool" in layers else layers[-1]
+            return ReferenceResult(region, scores, committed, READOUT)
+        if select and selection_is_possible(download):
+            with quiet():
+                committed = select_layer(wrapper, model_id, layers, region, benchmark)
+            return ReferenceResult(region, scores, committed, PCA_SELECTION)
+        return ReferenceResult(region, scores, best_layer(scores), RAW_SELECTION)
+
+
+def wrap(module: nn.Module, spec: ModelSpec, model_id: str, device: str) -> Any:
+    """The package's wrapper: resized to spec.input_size by Pillow without a crop, normalised as the spec says."""
+    import torch
+    from brainscore_vision.model_helpers.activations.pytorch import PytorchWrapper, load_preprocess_images
+
+    preprocessing = functools.partial(
+        load_preprocess_images, image_size=spec.input_size, normalize_mean=spec.mean, normalize_std=spec.sd
+    )
+    wrapper = PytorchWrapper(identifier=model_id, model=module, preprocessing=preprocessing)
+    wrapper.image_size = spec.input_size
+    wrapper._device = torch.device(device)  # the package takes any GPU that it finds
+    module.to(device)
+    return wrapper
+
+
+def select_layer(wrapper: Any, model_id: str, layers: Sequence[str], region: str, benchmark: Any) -> str:
+    """The layer that the package's LayerSelection takes, on its standard benchmark where the region has one.
+
+    The package remembers the choice by identifier and region, not by candidates: these join the identifier here.
+    """
+    from brainscore_vision.model_helpers.brain_transformation import STANDARD_REGION_BENCHMARKS
+    from brainscore_vision.model_helpers.brain_transformation.neural import LayerSelection
+
+    asked = f"{model_id}-{content_id(list(layers))}"
+    selection = LayerSelection(
+        model_identifier=asked, activations_model=wrapper, layers=list(layers), visual_degrees=DEGREES
+    )
+    return str(selection(selection_identifier=region, benchmark=STANDARD_REGION_BENCHMARKS.get(region, benchmark)))
+
+
+def _score(benchmark: Any, wrapper: Any, model_id: str, layer: str, region: str) -> BrainScore:
+    from brainscore_vision.model_helpers.activations.pytorch import disable_activation_caching
+    from brainscore_vision.model_helpers.brain_transformation import ModelCommitment
+
+    commitment = ModelCommitment(
+        identifier=model_id,
+        activations_model=disable_activation_caching(wrapper),
+        layers=[layer],
+        behavioral_readout_layer=layer,
+        region_layer_map={region: layer},
+        visual_degrees=DEGREES,
+    )
+    try:
+        return _from_package(benchmark, benchmark(commitment))
+    except ValueError as error:
+        if REFUSAL not in str(error):
+            raise
+        raise UserError(f"benchmark {benchmark.identifier}: {error}".replace("\n", " ")) from error
+
+
+def _from_package(benchmark: Any, score: Any) -> BrainScore:
+    """The package's Score as ours. A metric without raw value or ceiling leaves NaN."""
+    from brainscore_vision.benchmark_helpers.neural_common import NeuralBenchmark
+
+    version, metric = version_of(benchmark), str(benchmark.identifier).rpartition("-")[2]
+    raw, ceiling = score.attrs.get("raw"), score.attrs.get("ceiling")
+    error = _number(score.attrs.get("error"))
+    splits = len(raw.raw["split"]) if "split" in getattr(getattr(raw, "raw", None), "dims", ()) else 0
+    if type(benchmark) is NeuralBenchmark:
+        name = f"pls{benchmark._similarity_metric.regression._regression.n_components}" if metric == "pls" else metric
+        return neural_score(float(raw), float(ceiling), error, splits, name, version, "reference")
+    ceiled = float(score)
+    formula = BEHAVIOUR_FORMULA if metric == "i2n" else "the benchmark's own"
+    both = ceiled if metric == "i2n" else NAN
+    return BrainScore(
+        _number(raw), _number(ceiling), ceiled, error, splits, metric, version, formula, both, both, "reference"
+    )
+
+
+def _number(value: Any) -> float:
+    return float(value) if value is not None and getattr(value, "size", 1) == 1 else math.nan

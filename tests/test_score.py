@@ -1,0 +1,107 @@
+"""Scoring as a whole: several yardsticks from one pass, honest halves, recovery of the network that made the data."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlspatial.analysis.pls import cross_validated_pls, gram_matrix
+from mlspatial.benchmarks import find_benchmark
+from mlspatial.core.errors import BadValue, UnknownName, UserError
+from mlspatial.models.extract import extract
+from mlspatial.models.sinks import Features
+from mlspatial.registry import runs
+from mlspatial.registry.models import select
+from mlspatial.steps.score import score
+from mlspatial.steps.train import train
+
+LAYERS = ("layer1.0.relu", "layer3.0.relu", "avgpool")
+BENCHMARK = "simulated_it:stimuli=120,neuroids=12,trials=30,size=32,layer=layer3.0.relu"
+
+
+@pytest.fixture
+def networks(registry: Path, small_dataset: Path) -> list[str]:
+    """Addresses of three untrained networks of seeds 0-2 that take images of 32 px."""
+    options = {"arch": "resnet18", "order_seed": 0, "batches": 0, "batch_size": 16, "lr": 1e-3, "weight_decay": 0.0,
+               "augment": "none", "input_size": 32, "checkpoints": "", "evaluations": "", "fraction": 1.0,
+               "init": "random", "device": "cpu", "precision": "float32", "compile": False, "deterministic": False,
+               "cache": "none", "workers": 1, "resume": True, "study": "s"}  # fmt: skip
+    train(task="distance", dataset=str(small_dataset), seed=0, seeds="0-2", **options)
+    return [record.uri for record in select("study=s")]
+
+
+def table_of(run_id: str) -> pd.DataFrame:
+    return pd.read_json(io.StringIO(runs.local(run_id, "scores.json").read_text()), orient="split")
+
+
+def run_score(**changes: object) -> list[str]:
+    options = {"models": "study=s,seed=0", "benchmarks": BENCHMARK, "layers": ",".join(LAYERS), "device": "cpu",
+               "study": "s"} | changes  # fmt: skip
+    return score(**options)  # type: ignore[arg-type]
+
+
+def test_yardsticks_share_one_pass_and_agree_with_the_features_themselves(networks: list[str]) -> None:
+    (run_id,) = run_score(metrics="own,ridge,rsa,cka,one_to_one")
+    table = table_of(run_id)
+    assert len(table) == 5 * len(LAYERS) and len(runs.find(entry="extract")) == 1
+    assert set(table.metric) == {"pls25", "ridge", "rsa", "cka_debiased", "one_to_one"}
+    assert table.groupby("metric").committed.sum().eq(1).all()
+    assert set(table[table.primary].metric) == {"pls25"} and list(table[table.primary].depth) == [0, 1, 2]
+    benchmark = find_benchmark(BENCHMARK)
+    module, spec = select("study=s,seed=0")[0].load()
+    sink = Features()
+    extract(module, spec, benchmark.stimuli, LAYERS, sink)
+    for layer in LAYERS:
+        features = sink.pop(layer)["features"].astype(np.float64)
+        r = cross_validated_pls(gram_matrix(features), benchmark.responses, benchmark.folds)
+        row = table[(table.layer == layer) & table.primary].iloc[0]
+        assert row.raw == pytest.approx(np.nanmedian(r, axis=1).mean(), abs=1e-4)  # kept as float32
+        assert row.r2_over_c == pytest.approx(row.raw**2 / row.ceiling)
+        assert row.r_over_c_squared == pytest.approx((row.raw / row.ceiling) ** 2)
+    record = runs.get(run_id)
+    best = table[table.primary & table.committed].iloc[0]
+    assert record.metrics[f"{best.benchmark}/ceiled"] == pytest.approx(best.ceiled)
+    assert record.tags[f"mlspatial.layer.{best.benchmark}"] == best.layer
+    assert run_score(metrics="own,ridge,rsa,cka,one_to_one") == [run_id]  # answered
+
+
+def test_the_layer_is_chosen_on_one_half_and_reported_on_the_other(networks: list[str]) -> None:
+    (run_id,) = run_score(selection="half", benchmarks=BENCHMARK.replace("=120", "=160"))
+    table = table_of(run_id)
+    assert set(table.selection) == {"chosen on one half of the stimuli, reported on the other"}
+    assert table.committed.sum() == 1
+    whole = table_of(run_score(benchmarks=BENCHMARK.replace("=120", "=160"))[0])
+    assert not np.allclose(whole.raw, table.raw)
+
+
+def test_the_network_that_made_the_data_is_found(networks: list[str]) -> None:
+    made_by = f"{BENCHMARK},network={networks[1]}"
+    few = made_by.replace("trials=30", "trials=4")
+    *ids, summary = run_score(models="study=s", benchmarks=f"{made_by},{few}", metrics="own,ridge")
+    assert len(ids) == 3
+    found = pd.read_json(io.StringIO(runs.local(summary, "recovery.json").read_text()), orient="split")
+    assert set(found.trials) == {4, 30} and set(found.metric) == {"pls25", "ridge"}
+    many = found[found.trials == 30]
+    assert (many.network_rank == 1).all() and (many.layer_rank == 1).all() and (many.networks == 3).all()
+    assert (many.margin > 0.1).all()
+    assert set(runs.get(summary).parents) == set(ids)
+
+
+def test_mistakes_in_one_line(networks: list[str]) -> None:
+    with pytest.raises(UnknownName, match="simulated_v1"):
+        run_score(benchmarks="simulated_v2x")
+    with pytest.raises(UserError, match="trails"):
+        run_score(benchmarks="simulated_it:trails=4")
+    with pytest.raises(BadValue, match="half"):
+        run_score(selection="best")
+    with pytest.raises(UnknownName, match="one_to_one"):
+        run_score(metrics="own,rdm")
+    with pytest.raises(UnknownName, match=r"layer1\.0\.relu"):
+        run_score(layers="layer1.0.relo")
+    with pytest.raises(UserError, match="engine=reference"):
+        run_score(engine="reference")
+    assert not runs.find(entry="score", status="FINISHED")
