@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 REGIONS = ("V1", "V2", "V4", "IT")  # the ventral stream in its order; their mean is the neural mean
 BEHAVIOR = "behavior"
+PUBLISHED = "r_over_c_squared"  # Brain-Score's formula until December 2025, so that of the published tables
 
 NETWORKS = (
     "model_id", "uri", "run_id", "name", "task", "arch", "dataset", "dataset_id", "seed", "step", "final", "init",
@@ -34,6 +35,7 @@ PIXELS = "pixels"  # model_id of what was decoded from the images themselves
 UNITS = {"distance": 1, "translation": 2, "rotation": 6, "category": 117, "identity": 548}  # Xie et al. 2025: 674
 CLASSES = 1000  # of ImageNet
 CFGS, TAGS, METRICS = frame.PARAMS + CFG, frame.TAGS + TAG, frame.METRICS
+FACT = "fact."  # tags mlspatial.fact.NAME of runs are columns fact/NAME of networks
 FREE = {"device", "workers", "resume", "cache"}  # parameters of train that cannot change a network
 
 
@@ -41,7 +43,7 @@ FREE = {"device", "workers", "resume", "cache"}  # parameters of train that cann
 class Evidence:
     """study: its name, "" for all runs; links: run id -> address in the MLflow UI, or "".
 
-    networks: one row a registered checkpoint (columns NETWORKS and heldout/...); scores: one row a network, benchmark,
+    networks: one row a registered checkpoint (columns NETWORKS, heldout/... and fact/...); scores: one row a network, benchmark,
     layer and metric (SCORES); pairs: one row an unordered pair of networks, layer and similarity metric (PAIRS);
     decodings: one row a network, layer, latent, measure and fold (DECODINGS). Frames may be empty.
     """
@@ -62,18 +64,25 @@ def empty_frames() -> dict[str, pd.DataFrame]:
     return {name: pd.DataFrame(columns=list(names)) for name, names in columns.items()}
 
 
-def alignment(evidence: Evidence, *, formula: str = "ceiled") -> pd.DataFrame:
+def published_values(scores: pd.DataFrame, formula: str = PUBLISHED) -> pd.Series:
+    """Scores by the formula of published tables; those of metrics that square nothing, or without it, as they are."""
+    squared = scores.formula.isin(["r^2/c", "(r/c)^2"]) if "formula" in scores else False
+    return scores[formula].astype(float).where(squared).fillna(scores.ceiled.astype(float))
+
+
+def alignment(evidence: Evidence, *, formula: str = PUBLISHED) -> pd.DataFrame:
     """One row a network: its facts, a column for every region's score, neural_mean and score_runs (a tuple of run ids).
 
-    The score of a region is the mean over its benchmarks of the committed layer under each benchmark's own metric, in
-    the column `formula` of scores. neural_mean averages the regions of REGIONS that are there, for the networks that
-    have all of them; others get NaN.
+    The score of a region is the mean over its benchmarks of the committed layer under each benchmark's own metric, by
+    `formula`, a column of scores (see published_values). neural_mean averages the regions of REGIONS that are there,
+    for the networks that have all of them; others get NaN.
     """
     import numpy as np
 
     scores = evidence.scores
     best = scores[scores.committed.astype(bool) & scores.primary.astype(bool)]
-    values = best.groupby(["model_id", "region"])[formula].mean().unstack("region")
+    best = best.assign(value=published_values(best, formula))
+    values = best.groupby(["model_id", "region"]).value.mean().unstack("region")
     neural = [region for region in REGIONS if region in values.columns]
     values["neural_mean"] = values[neural].mean(axis=1, skipna=False) if neural else np.nan
     values["score_runs"] = best.groupby("model_id").run_id.agg(lambda ids: tuple(dict.fromkeys(ids)))
@@ -128,7 +137,25 @@ def _networks(study: str, named: Collection[str], others: list[pd.DataFrame]) ->
     table = pd.concat(parts, ignore_index=True).drop_duplicates("model_id", ignore_index=True)
     heldout = sorted(name for name in table if name.startswith("heldout/"))
     table["loss"] = table["heldout/loss"] if "heldout/loss" in table else float("nan")
-    return table[[*NETWORKS, *heldout]], trained
+    return _with_facts(table[[*NETWORKS, *heldout]], trained, others), trained
+
+
+def _with_facts(networks: pd.DataFrame, trained: pd.DataFrame, others: list[pd.DataFrame]) -> pd.DataFrame:
+    """The networks with a column fact/NAME for every tag mlspatial.fact.NAME of their train run or, where that says
+    nothing, of the newest run about them; text, None where unknown."""
+    import pandas as pd
+
+    parts = []
+    for table, key in [(trained, "run_id"), *((table, "model_id") for table in others)]:
+        of = "run_id" if key == "run_id" else frame.TAGS + MODEL_ID
+        names = {name: name.replace(TAGS + FACT, "fact/", 1) for name in table if name.startswith(TAGS + FACT)}
+        if names:
+            facts = table[[of, *names]].rename(columns={of: "about", **names})
+            parts.append(networks[["model_id", key]].set_axis(["model_id", "about"], axis=1).merge(facts, on="about"))
+    if not parts:
+        return networks
+    facts = pd.concat(parts, ignore_index=True).drop(columns="about")
+    return networks.merge(facts.groupby("model_id", as_index=False).first(), on="model_id", how="left")
 
 
 def _registered(checkpoints: pd.DataFrame, trained: pd.DataFrame, named: Collection[str]) -> pd.DataFrame:

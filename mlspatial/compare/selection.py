@@ -55,14 +55,14 @@ class Chosen:
     def mean_label(self) -> str:
         """Of the neural mean, for an axis."""
         one = len(self.neural) == 1
-        return f"{self.neural[0]} alignment (ceiled score)" if one else "Neural alignment (ceiled score)"
+        return f"{self.neural[0]} alignment, (r / ceiling)²" if one else "Neural alignment, (r / ceiling)²"
 
     @property
     def mean_words(self) -> str:
         """Of the neural mean, for a caption."""
         if len(self.neural) == 1:
-            return f"the ceiled {self.neural[0]} score, the only region here"
-        return f"the mean of the ceiled {', '.join(self.neural)} scores"
+            return f"the {self.neural[0]} score (r / ceiling)², the only region here"
+        return f"the mean of the {', '.join(self.neural)} scores (r / ceiling)²"
 
     @property
     def label(self) -> str:

@@ -199,6 +199,7 @@ def _start(spec: Spec, name: str, study: str, parents: Iterable[str], project_ru
         MODEL_ID: spec.inputs.get("model_id", ""),
         PROCESS: _process(),
         HEARTBEAT: _now(),
+        TAG + "version": spec.version,
         **source.tags(),
     }
     run.set_tags(tags)

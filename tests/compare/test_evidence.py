@@ -133,7 +133,7 @@ def test_networks_are_the_registered_checkpoints_with_what_is_known_of_them(regi
         "run_id": run_id, "name": "a.spatial.distance-rotation", "task": "distance+rotation", "arch": "a",
         "dataset": "spatial", "dataset_id": "d1", "seed": 3, "step": 4, "final": True, "init": "random",
         "fraction": 0.5, "n_train": 500.0, "outputs": 7.0, "n_categories": 117.0, "translation": "full",
-        "settings": "batch_size 8, lr 0.1", "imported": False, "loss": 0.2, "heldout/distance/r2": 0.4,
+        "settings": "batch_size 8, lr 0.1, version 1", "imported": False, "loss": 0.2, "heldout/distance/r2": 0.4,
     }  # fmt: skip
     assert {name: found[name] for name in expected} == expected and np.isnan(found["heldout/category/r2"])
     assert found.uri.startswith("models:/m-")
@@ -160,9 +160,10 @@ def test_other_settings_and_other_procedures_stand_apart_and_what_was_made_again
     _, (_, often) = train("distance", 0, checkpoints="1,2,4")
     _, (_, changed) = train("distance", 0, version=2)
     networks = load("s").networks.set_index("model_id")
-    assert first not in networks.index and networks.settings[other] == "batch_size 8, lr 0.2"
-    assert networks.settings[changed] == networks.settings[often] == "batch_size 8, lr 0.1"
-    assert networks.settings[more].startswith("batch_size 8, lr 0.1, spec ")
+    assert first not in networks.index and networks.settings[other] == "batch_size 8, lr 0.2, version 1"
+    assert networks.settings[changed] == "batch_size 8, lr 0.1, version 2"
+    assert networks.settings[often] == "batch_size 8, lr 0.1, version 1"
+    assert networks.settings[more] == networks.settings[often]
     score(first)  # the older one is what has a score
     assert first in set(load("s").networks.model_id) and more not in set(load("s").networks.model_id)
     score(more)
@@ -185,7 +186,7 @@ def test_scores(registry: Path) -> None:
     assert {name: first[name] for name in expected} == expected
     assert second.depth == 1 and second.committed
     assert second.r2_over_c == pytest.approx(0.36 / 0.8) and second.r_over_c_squared == pytest.approx((0.6 / 0.8) ** 2)
-    assert alignment(evidence).V4.tolist() == [pytest.approx(0.45)]
+    assert alignment(evidence, formula="r2_over_c").V4.tolist() == [pytest.approx(0.45)]
     newer = score(model, raw=0.7)
     scores = load("s").scores
     assert set(scores.run_id) == {newer} and len(scores) == 2

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from mlspatial.compare.drawing import FIGURES, Drawing
-from mlspatial.compare.evidence import BEHAVIOR, REGIONS, Evidence
+from mlspatial.compare.evidence import BEHAVIOR, REGIONS, Evidence, published_values
 from mlspatial.compare.selection import absent, choose, is_public
 from mlspatial.compare.style import (
     SMALL,
@@ -101,7 +101,7 @@ def _points(evidence: Evidence, chosen: Chosen) -> tuple[pd.DataFrame, list[str]
     best = best.merge(finals[["model_id", "task", "seed", "run_id"]].rename(columns={"run_id": "train"}), on="model_id")
     best["run_ids"] = [" ".join(filter(None, ids)) for ids in zip(best.train, best.run_id, strict=True)]
     best["label"] = [task_style(task).label for task in best.task]
-    best = best.assign(score=best.ceiled.astype(float))[[c for c in COLUMNS if c not in ("mean", "sd", "n")]]
+    best = best.assign(score=published_values(best))[[c for c in COLUMNS if c not in ("mean", "sd", "n")]]
     return best[best.score.notna()], notes
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlspatial.compare.evidence import REGIONS, Evidence
+from mlspatial.compare.evidence import PUBLISHED, REGIONS, Evidence
 from mlspatial.compare.published import SCORES, Values, rows, values
 from mlspatial.compare.style import ARCH_LABELS
 from mlspatial.compare.table import NAN, Cell, Table
-from mlspatial.compare.tables.rows import MEAN, OLD_FORMULA, Conditions, committed, region_scores, sources
+from mlspatial.compare.tables.rows import MEAN, Conditions, committed, region_scores, sources
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ TARGETS = "# output targets"
 def scores_table(evidence: Evidence, *, id: str, arch: str) -> Table:
     """Mean and SD over seeds of every published condition; see `Conditions` for which networks fill a row."""
     networks = evidence.networks[evidence.networks.arch == arch]
-    scored = region_scores(evidence, formula=OLD_FORMULA, public=True)
+    scored = region_scores(evidence, formula=PUBLISHED, public=True)
     networks = networks[networks.model_id.isin(scored.model_id)]
     known = values(SCORES, arch)
     units = {row["task"]: float(row["outputs"]) for row in rows(SCORES) if row["arch"] == arch}

@@ -27,7 +27,6 @@ TRAINING = (
     "dataset", "dataset_id", "n_train", "fraction", "n_categories", "translation", "init", "settings", "imported",
 )  # fmt: skip
 MEAN = "neural_mean"
-OLD_FORMULA = "r_over_c_squared"  # Brain-Score's until December 2025, so that of the published tables
 COMPLETE = frozenset({"distance", "translation", "rotation", "category", "identity"})
 REGIONS_SHOWN = (*REGIONS, BEHAVIOR)
 

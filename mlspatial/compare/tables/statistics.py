@@ -16,11 +16,11 @@ from mlspatial.analysis.statistics import (
     mixed_model,
     partial_correlation,
 )
-from mlspatial.compare.evidence import REGIONS, Evidence
+from mlspatial.compare.evidence import PUBLISHED, REGIONS, Evidence
 from mlspatial.compare.style import ARCH_LABELS
 from mlspatial.compare.table import NAN, TABLES, Cell, Table
 from mlspatial.compare.tables.published_scores import LABELS
-from mlspatial.compare.tables.rows import MEAN, OLD_FORMULA, Conditions, region_scores, sources
+from mlspatial.compare.tables.rows import MEAN, Conditions, region_scores, sources
 from mlspatial.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ CAPTION = (
 @TABLES.register("statistics")
 def statistics(evidence: Evidence) -> Table:
     """Differences, equivalence, partial correlation and mixed model for every region and the neural mean."""
-    scored = region_scores(evidence, formula=OLD_FORMULA, public=True)
+    scored = region_scores(evidence, formula=PUBLISHED, public=True)
     networks = evidence.networks[evidence.networks.model_id.isin(scored.model_id)]
     archs = sorted(set(networks.arch))
     body: dict[str, dict[str, Cell]] = {}

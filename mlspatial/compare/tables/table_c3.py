@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlspatial.analysis.statistics import FEWEST_POINTS, pearson
-from mlspatial.compare.evidence import Evidence
+from mlspatial.compare.evidence import PUBLISHED, Evidence
 from mlspatial.compare.published import CORRELATION, CORRELATIONS, Values, values
 from mlspatial.compare.style import ARCH_LABELS
 from mlspatial.compare.table import NAN, TABLES, Cell, Table
 from mlspatial.compare.tables.published_scores import HEADERS, LABELS, describe
-from mlspatial.compare.tables.rows import OLD_FORMULA, Conditions, of_task, region_scores, sources
+from mlspatial.compare.tables.rows import Conditions, of_task, region_scores, sources
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +29,7 @@ CAPTION = (
 def table_c3(evidence: Evidence) -> Table:
     """Source of the published values: Xie et al. 2025, table C.3 (ResNet-50)."""
     known = values(CORRELATIONS, ARCH)
-    scored = region_scores(evidence, formula=OLD_FORMULA, public=True)
+    scored = region_scores(evidence, formula=PUBLISHED, public=True)
     arch, points = _points(evidence, set(scored.model_id))
     pool = Conditions(points, checkpoints=True)
     body, notes, missing = {}, list(sources(evidence)), []
