@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from mlspatial.analysis.pls import cross_validated_pls, gram_matrix
+from mlspatial.analysis.rsa import similarity_matrix
 from mlspatial.benchmarks import find_benchmark
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.models.extract import extract
@@ -89,6 +90,27 @@ def test_the_network_that_made_the_data_is_found(networks: list[str]) -> None:
     assert (many.network_rank == 1).all() and (many.layer_rank == 1).all() and (many.networks == 3).all()
     assert (many.margin > 0.1).all()
     assert set(runs.get(summary).parents) == set(ids)
+
+
+def test_voxels_are_scored_on_halves_and_networks_compared(networks: list[str]) -> None:
+    voxels = "simulated_fmri:images=120,voxels=60,size=32,noise=0.5"
+    *ids, together = run_score(models="study=s,seed=0|1", benchmarks=voxels, metrics="own,crsa")
+    assert len(ids) == 2 and runs.get(together).entry == "similarity"
+    table = table_of(ids[0])
+    assert len(table) == 2 * len(LAYERS) and set(table.metric) == {"crsa", "versa"}
+    best = table[table.metric == "versa"].set_index("layer")
+    assert best.train.idxmax() == best.index[best.committed.astype(bool)][0]  # chosen on the even stimuli
+    assert best.ceiled.to_numpy() == pytest.approx((best.raw / best.ceiling) ** 2)
+    assert (best.effective_dimensionality >= 1).all() and best.voxel_r.notna().all()
+    benchmark = find_benchmark(voxels)
+    module, spec = select("study=s,seed=0")[0].load()
+    sink = Features()
+    extract(module, spec, benchmark.stimuli, ["avgpool"], sink)
+    features = sink.pop("avgpool")["features"]
+    crsa = benchmark.crsa(similarity_matrix(features))
+    assert table.set_index(["metric", "layer"]).raw["crsa", "avgpool"] == pytest.approx(crsa.test, abs=1e-4)
+    matrix = pd.read_csv(runs.local(together, "matrices/versa_committed.csv"), index_col=0)
+    assert matrix.shape == (2, 2) and -1 <= matrix.iloc[0, 1] < 1 and matrix.iloc[0, 0] == pytest.approx(1)
 
 
 def test_mistakes_in_one_line(networks: list[str]) -> None:

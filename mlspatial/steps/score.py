@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlspatial.core.errors import BadValue, UnknownName, UserError
@@ -14,6 +16,7 @@ from mlspatial.registry.models import ModelRecord, select
 from mlspatial.steps.progress import bar, say
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from mlspatial.benchmarks.neural import Truth
@@ -24,6 +27,8 @@ VERSION = 2
 FREE = frozenset({"device", "download", "models"})
 FACTS = ("task", "arch", "dataset", "seed", "step")
 ENGINES, SELECTIONS = ("fast", "reference"), ("auto", "raw", "half")
+VARIANTS = ("paper", "published_code")
+MATRICES = "matrices.npz"
 VALUES = ("raw", "ceiling", "ceiled", "error", "r2_over_c", "r_over_c_squared")
 
 
@@ -48,6 +53,7 @@ def score(
     metrics: str = "own",
     engine: str = "fast",
     selection: str = "auto",
+    variant: str = "paper",
     download: bool = False,
     study: str = "",
     force: bool = False,
@@ -55,11 +61,13 @@ def score(
     """Score every network of a selector on every benchmark; return the ids of their runs, one a network.
 
     benchmarks: comma list; a name with a `?` behind it is left out, saying so, when its data are not there. metrics:
-    comma list of own, pls, ridge, rsa, cka, one_to_one. engine: fast, or reference for Brain-Score's own code.
+    comma list of own, pls, ridge, rsa, cka, one_to_one, and crsa, versa for fMRI. variant: of the fMRI study, paper or
+    published_code. engine: fast, or reference for Brain-Score's own code.
     selection of the layer: auto (as Brain-Score does for its benchmarks, else on all stimuli), raw (on raw features),
     half (chosen on one half of the stimuli, reported on the other). download: whether Brain-Score may fetch files.
     """
-    for name, value, known in (("engine", engine, ENGINES), ("selection", selection, SELECTIONS)):
+    options = ("engine", engine, ENGINES), ("selection", selection, SELECTIONS), ("variant", variant, VARIANTS)
+    for name, value, known in options:
         if value not in known:
             raise BadValue(name, value, f"must be one of {', '.join(known)}")
     records = select(models)
@@ -72,7 +80,8 @@ def score(
         versions = {known.name: known.version for known in chosen}
         inputs = {"model_id": record.model_id, "benchmarks": versions}
         cfg = {"models": record.uri, "benchmarks": ",".join(versions), "layers": layers, "metrics": ",".join(names),
-               "engine": engine, "selection": selection, "device": device, "download": download}  # fmt: skip
+               "engine": engine, "selection": selection, "variant": variant, "device": device,
+               "download": download}  # fmt: skip
         spec = runs.Spec("score", VERSION, inputs, cfg, FREE)
         name = f"score {record.name} seed {record.seed} step {record.step}"
         parents = [record.run_id] if record.run_id else []
@@ -83,12 +92,15 @@ def score(
                 if engine == "reference":
                     table = _by_reference(record, chosen, layers, device, selection, download, title)
                 else:
-                    table = _score(record, chosen, layers, names, selection, device, study, parents, title)
+                    table, matrices = _score(
+                        record, chosen, layers, names, selection, variant, device, study, parents, title
+                    )
+                    _log_matrices(run, matrices)
                 log_scores(run, table)
                 best = table[table.committed & table.primary].itertuples()
                 say(f"{name}: " + ", ".join(f"{row.benchmark} {row.ceiled:.3f} ({row.layer})" for row in best))
         ids.append(run.id)
-    return [*ids, *_recovery(records, chosen, ids, study, force)]
+    return [*ids, *_recovery(records, chosen, ids, study, force), *_geometry(records, ids, study, force)]
 
 
 def log_scores(run: runs.Run, table: pd.DataFrame) -> None:
@@ -116,15 +128,15 @@ def _metric_name(text: str) -> str:
 
 def _metrics(text: str) -> tuple[str, ...]:
     from mlspatial.analysis.yardsticks import find_metric
-    from mlspatial.steps.scoring import ONE_TO_ONE, OWN, SHORT
+    from mlspatial.steps.scoring import FMRI, ONE_TO_ONE, OWN, SHORT
 
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip())) or (OWN,)
     for name in names:
-        if name not in (OWN, ONE_TO_ONE, *SHORT):
+        if name not in (OWN, ONE_TO_ONE, *FMRI, *SHORT):
             try:
                 find_metric(name)
             except UnknownName as error:
-                raise UnknownName("metric", name, (OWN, ONE_TO_ONE, *SHORT)) from error
+                raise UnknownName("metric", name, (OWN, ONE_TO_ONE, *FMRI, *SHORT)) from error
     return names
 
 
@@ -153,7 +165,7 @@ def _benchmark(name: str, download: bool) -> Known:
     if name.split(":")[0] in known_benchmarks() or name.endswith((".yaml", ".yml")):
         own = find_benchmark(name, resolve=load_network)
         trials = 0 if own.trials is None else own.trials.shape[2]
-        return Known(own.identifier, own.version, lambda _size: own, True, own.truth, trials)
+        return Known(own.identifier, own.version, lambda _size: own, True, getattr(own, "truth", None), trials)
     try:
         package_name = files.resolve(name)
     except UnknownName as error:
@@ -179,11 +191,12 @@ def _score(
     layers: str,
     metrics: tuple[str, ...],
     selection: str,
+    variant: str,
     device: str,
     study: str,
     parents: Sequence[str],
     title: str,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     from mlspatial.steps.scoring import Job
 
     spec: ModelSpec
@@ -194,10 +207,43 @@ def _score(
         from mlspatial.benchmarks import brainscore
 
         imagenet = brainscore.selection_stimuli(input_size=spec.input_size)
-    job = Job(layers, metrics, selection == "half", device, study, tuple(parents), imagenet)
+    job = Job(layers, metrics, selection == "half", device, study, tuple(parents), imagenet, variant)
     with bar(title, len(targets), "benchmark") as progress:
-        table, _ = job.table(record, targets, progress)
-    return table
+        return job.table(record, targets, progress)
+
+
+def _log_matrices(run: runs.Run, matrices: dict[str, np.ndarray]) -> None:
+    from mlspatial.steps.scoring_fmri import save_matrices
+
+    if matrices:
+        with tempfile.TemporaryDirectory() as folder:
+            save_matrices(matrices, Path(folder) / MATRICES)
+            run.log_file(Path(folder) / MATRICES)
+
+
+def _geometry(records: Sequence[ModelRecord], ids: Sequence[str], study: str, force: bool) -> list[str]:
+    """How alike the networks are under cRSA and veRSA: a `similarity` run over those that have fMRI matrices."""
+    import numpy as np
+
+    held = [(record, runs.local(run_id, MATRICES)) for record, run_id in zip(records, ids, strict=True)]
+    held = [(record, file) for record, file in held if file.is_file()]
+    if len(held) < 2:
+        return []
+    from mlspatial.steps.scoring_fmri import geometry
+    from mlspatial.steps.similarity import log_matrices
+
+    spec = runs.Spec("similarity", VERSION, {"runs": sorted(ids)}, {"metric": "crsa,versa", "layers": "committed"})
+    name = f"similarity of {len(held)} networks under cRSA and veRSA"
+    with runs.open_run(spec, name=name, study=study, parents=ids, force=force) as run:
+        if not run.answered:
+            tables = []
+            for _, file in held:
+                with np.load(file) as arrays:
+                    tables.append({key: arrays[key] for key in arrays.files})
+            with tempfile.TemporaryDirectory() as folder:
+                for metric, matrix in geometry(tables).items():
+                    log_matrices(run, metric, [r for r, _ in held], {"committed": matrix}, 0, Path(folder))
+    return [run.id]
 
 
 def _recovery(

@@ -19,7 +19,7 @@ from mlspatial.analysis.yardsticks import (
     find_metric,
     score_of_correlations,
 )
-from mlspatial.benchmarks import NeuralBenchmark
+from mlspatial.benchmarks import FmriBenchmark, NeuralBenchmark
 from mlspatial.benchmarks.brainscore_targets import BehaviourTarget, NeuralTarget
 from mlspatial.core.errors import UserError
 from mlspatial.core.score import Score
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
     from mlspatial.models.stimuli import Stimuli
 
-Benchmark = NeuralBenchmark | NeuralTarget | BehaviourTarget
+Benchmark = NeuralBenchmark | FmriBenchmark | NeuralTarget | BehaviourTarget
 ONE_TO_ONE = "one_to_one"
+FMRI = ("crsa", "versa")  # metrics of fMRI benchmarks alone
 OWN = "own"  # the benchmark's own metric
 SHORT = {"pls": "pls25", "cka": "cka_debiased", "ridge": "ridge", "rsa": "rsa"}
 ALL_STIMULI, OTHER_HALF = "all stimuli", "chosen on one half of the stimuli, reported on the other"
@@ -81,7 +82,8 @@ def region_of(benchmark: NeuralBenchmark | NeuralTarget) -> Region:
 @dataclass(frozen=True)
 class Job:
     """How a network is scored. metrics: names, `own` for each benchmark's; halves: choose the layer on one half of the
-    stimuli and report on the other; imagenet: images for Brain-Score's choice of layers, or None."""
+    stimuli and report on the other; imagenet: images for Brain-Score's choice of layers, or None; variant: of the fMRI
+    study, a name in analysis.versa.VARIANTS."""
 
     layers: str
     metrics: tuple[str, ...]
@@ -90,31 +92,38 @@ class Job:
     study: str
     parents: tuple[str, ...] = ()
     imagenet: Stimuli | None = None
+    variant: str = "paper"
 
     def table(
         self, record: ModelRecord, benchmarks: Sequence[Benchmark], progress: Any
-    ) -> tuple[pd.DataFrame, list[str]]:
-        """(one row a benchmark, metric and layer; runs that hold what was gathered). `committed` marks the layer with
-        the highest ceiled score, the first on a tie."""
+    ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+        """(one row a benchmark, metric and layer; of fMRI benchmarks the matrices at the reported layer). `committed`
+        marks the layer with the highest ceiled score, the first on a tie."""
         import pandas as pd
 
         rows: list[dict[str, Any]] = []
-        runs: list[str] = []
-        regions = [region_of(b) for b in benchmarks if not isinstance(b, BehaviourTarget)]
+        matrices: dict[str, np.ndarray] = {}
+        regions = [region_of(b) for b in benchmarks if isinstance(b, NeuralBenchmark | NeuralTarget)]
         for group in grouped(regions):
             gathered, joint = self._gather(record, group)
-            runs += gathered.runs
             for depth, layer in enumerate(gathered.layers):
                 for found in self._layer(gathered, layer, group, joint):
                     rows.append({**found, "layer": layer, "depth": depth})
                 progress.update(len(group) / len(gathered.layers))
         for target in (b for b in benchmarks if isinstance(b, BehaviourTarget)):
-            row, made = self._behaviour(record, target)
-            rows.append(row)
-            runs += made
+            rows.append(self._behaviour(record, target))
             progress.update(1)
+        if voxels := [b for b in benchmarks if isinstance(b, FmriBenchmark)]:
+            from mlspatial.steps.scoring_fmri import score_fmri
+
+            fmri = score_fmri(
+                record, voxels, layers=self.layers, metrics=self.metrics, variant=self.variant, device=self.device,
+                study=self.study, parents=self.parents, progress=progress,
+            )  # fmt: skip
+            rows += fmri.rows
+            matrices = fmri.matrices
         table = pd.DataFrame(rows).assign(engine="fast", model_id=record.model_id)
-        return committed(table), list(dict.fromkeys(runs))
+        return committed(table), matrices
 
     def _gather(self, record: ModelRecord, group: Sequence[Region]) -> tuple[Gathered, int]:
         """Products of one network for benchmarks that share stimuli; how many of the rows are ImageNet images."""
@@ -157,7 +166,7 @@ class Job:
         for name in self.metrics:
             if name == ONE_TO_ONE:
                 found.append(None)
-            else:
+            elif name not in FMRI:
                 metric = region.own if name == OWN else find_metric(SHORT.get(name, name))
                 if all(metric.name != (other.name if other else "") for other in found):
                     found.append(metric)
@@ -211,7 +220,7 @@ class Job:
         module, spec = gathered.record.load()
         return pca_gram(gram, joint, features=widths(module, spec, [layer])[layer])
 
-    def _behaviour(self, record: ModelRecord, target: BehaviourTarget) -> tuple[dict[str, Any], list[str]]:
+    def _behaviour(self, record: ModelRecord, target: BehaviourTarget) -> dict[str, Any]:
         from mlspatial.models.sinks import Features
         from mlspatial.models.zoo import candidate_layers
 
@@ -227,8 +236,7 @@ class Job:
         found = target.score(np.array(gathered.array("features", layer)))
         facts = {"benchmark": target.identifier, "region": target.region, "layer": layer, "depth": -1}
         values = {key: value for key, value in found.to_json().items() if key != "engine"}
-        row = {**facts, "primary": True, "selection": "the read-out layer, by hand", "choice": found.ceiled, **values}
-        return row, gathered.runs
+        return {**facts, "primary": True, "selection": "the read-out layer, by hand", "choice": found.ceiled, **values}
 
 
 def committed(table: pd.DataFrame) -> pd.DataFrame:

@@ -84,7 +84,7 @@ def similarity(
             run.log_dataset(images.manifest, images.folder, "evaluation")
             with tempfile.TemporaryDirectory() as folder:
                 for name in names:
-                    _log(run, name, records, _matrices(name, gathered, common), seed, Path(folder))
+                    log_matrices(run, name, records, _matrices(name, gathered, common), seed, Path(folder))
     return run.id
 
 
@@ -125,7 +125,7 @@ def _matrices(metric: str, gathered: Sequence[Gathered], layers: Sequence[str]) 
     return found
 
 
-def _log(
+def log_matrices(
     run: runs.Run,
     metric: str,
     records: Sequence[ModelRecord],
