@@ -39,7 +39,7 @@ I2N = "Rajalingham2018public-i2n"
 PRIVATE = "MajajHong2015.IT-pls"
 SIZE = 32
 LAYERS = ("layer3.0.relu", "layer3.1.relu", "layer4.1.relu", "avgpool")  # 1024, 1024, 512, 512 features
-CANDIDATES = (LAYERS[1:3], LAYERS[2:3], LAYERS[3:], LAYERS[1:3])
+CANDIDATES = (LAYERS[3:], LAYERS[2:3], LAYERS[3:], LAYERS[1:3])
 SHAPE = assemblies.REAL if os.environ.get("MLSPATIAL_SLOW") else assemblies.SMALL
 
 
@@ -141,7 +141,7 @@ def test_layers_are_chosen_as_the_package_chooses(
 ) -> None:
     from brainscore_vision.model_helpers.brain_transformation.neural import LayerScores
 
-    layers = LAYERS[:3]
+    layers = LAYERS[1:3]
     target, images = load(identifier, input_size=SIZE), selection_stimuli(input_size=SIZE)
     assert isinstance(target, NeuralTarget) and images is not None and len(images) == 1000
     ours = {}
@@ -152,11 +152,11 @@ def test_layers_are_chosen_as_the_package_chooses(
     assert reference.selection == PCA_SELECTION
     assert best_layer(ours) == reference.committed
     monkeypatch.setenv("RESULTCACHING_CACHEDONLY", "1")  # what the choice has left behind
-    scores = LayerScores(f"{bench.spec.model_id}-{content_id(list(layers))}-pca_1000", None, 8)
+    scores = LayerScores(f"{bench.spec.model_id}-{content_id(list(layers))}", None, 8)
     theirs = scores(None, list(layers), benchmark_identifier=target.region)
     for layer in layers:  # the 1000th component of 1000 images is rounding, theirs keeps it
         assert ours[layer].ceiled == pytest.approx(theirs.sel(layer=layer).item(), abs=2e-3)
-    assert ours[layers[2]].ceiled == pytest.approx(theirs.sel(layer=layers[2]).item(), abs=1e-6)  # 512 wide: no PCA
+    assert ours[layers[1]].ceiled == pytest.approx(theirs.sel(layer=layers[1]).item(), abs=1e-6)  # 512 wide: no PCA
 
 
 def test_the_packages_choice_is_asked_anew_for_other_candidates(bench: Bench) -> None:
@@ -195,7 +195,7 @@ def test_i2n_is_the_packages(bench: Bench) -> None:
     target = load(I2N, input_size=SIZE)
     assert isinstance(target, BehaviourTarget) and target.readout == "avgpool"
     features = bench.features(target.stimuli)["avgpool"]
-    reference = bench.reference(I2N, ("layer4.1.relu", "avgpool"))
+    reference = bench.reference(I2N, ("avgpool",))
     ours, theirs = target.score(features), reference.scores["avgpool"]
     assert reference.committed == "avgpool" and reference.region == target.region == "behavior"
     assert ours.ceiled == pytest.approx(theirs.ceiled, abs=1e-4)  # newton-cg stops at a tolerance
@@ -377,3 +377,29 @@ def test_the_first_of_equal_layers_wins() -> None:
     assert best_layer({"a": score(NAN), "b": score(0.1)}) == "b"
     with pytest.raises(UserError, match="no layer of a has a score"):
         best_layer({"a": score(NAN)})
+
+
+def test_score_gives_both_engines_numbers(bench: Bench, registry: Path) -> None:
+    """The score entry's way: one pass for both regions and behaviour, and the package's own classes beside it."""
+    import io
+
+    import pandas as pd
+    import torch
+
+    from mlspatial.registry import runs
+    from mlspatial.steps.score import score
+
+    weights = registry / "network.pth"
+    torch.save(bench.module.state_dict(), weights)
+    options = {"models": f"file:{weights}?arch=resnet18&input_size=32", "layers": "layer4.1.relu,avgpool", "device": "cpu"}
+    (fast,) = score(benchmarks=f"{NEURAL[2]},{NEURAL[3]},{I2N}", **options)
+    (slow,) = score(benchmarks=NEURAL[2], engine="reference", **options)
+    ours, theirs = (pd.read_json(io.StringIO(runs.local(run, "scores.json").read_text()), orient="split")
+                    for run in (fast, slow))  # fmt: skip
+    assert set(ours.region) == {"V4", "IT", "behavior"} and ours[ours.region == "behavior"].layer.tolist() == [
+        "avgpool"
+    ]
+    both = ours[ours.benchmark == NEURAL[2]].set_index("layer").join(theirs.set_index("layer"), rsuffix="_reference")
+    assert both.raw.to_numpy() == pytest.approx(both.raw_reference.to_numpy(), abs=1e-4)
+    assert both.ceiling.to_numpy() == pytest.approx(both.ceiling_reference.to_numpy(), abs=1e-9)
+    assert (both.committed == both.committed_reference).all()
