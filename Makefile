@@ -12,8 +12,8 @@ PORT ?= 5000
 
 .PHONY: quickstart test lint bench ui pins clean
 
-quickstart: $(VENV)/ready ## render, train, score and compare a small study; ends with the path of its report
-	python -m entrypoints.study --config $(CONFIG)
+quickstart: $(VENV)/ready ## a small study from rendering to the report, whose path it ends with
+	mlflow run . -e study -P config=$(CONFIG) --env-manager local
 	@echo
 	@echo "report: $(CURDIR)/reports/$(basename $(notdir $(CONFIG)))/report.html"
 

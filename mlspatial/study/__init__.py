@@ -1,0 +1,100 @@
+"""A grid of conditions from a YAML file: what the registry lacks is made, in parallel, the rest is answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlspatial.core.hashing import content_id
+from mlspatial.registry import runs
+from mlspatial.steps.progress import say
+from mlspatial.study import workers
+from mlspatial.study.config import StudyFile, load
+from mlspatial.study.estimate import Rates
+from mlspatial.study.execution import Execution, Unfinished
+from mlspatial.study.memory import JOURNAL, Memory
+from mlspatial.study.plan import make_plan
+from mlspatial.study.show import Line, describe
+
+__all__ = ["Unfinished", "load", "make_plan", "study"]
+
+VERSION = 2
+CHILDREN = "children.txt"  # artifact: ids of the runs that make up the study
+FREE = frozenset({"config", "jobs", "backend", "together"})
+TOGETHER = 8  # networks on the same batches when there is one worker; a ResNet-18 and Adam's state take 0.2 GB
+
+
+def study(
+    *,
+    config: str,
+    jobs: int = -1,
+    backend: str = "",
+    scheduler: str = "",
+    together: int = -1,
+    dry_run: bool = False,
+    package: str = "mlspatial.steps",
+) -> list[str]:
+    """Run every job of a study file that no finished run answers; return the id of the study's own run.
+
+    jobs: in parallel, 0 one a core, -1 as the file says; backend: loky or dask; scheduler: address of a dask scheduler
+    that runs already; together: networks that one call trains on the same batches; dry_run: print the plan and make no
+    run; package: where the entries' functions are. A failure does not stop the others. Raises Unfinished at the end.
+    """
+    file = load(Path(config)).with_options(jobs=jobs, backend=backend, scheduler=scheduler, together=together)
+    plan = make_plan(file)
+    slots = file.jobs or workers.cores()
+    all_cores = workers.cores()
+    rates = Rates(max(1, all_cores // slots), bool(workers.gpus()), all_cores)
+    together = file.together or (TOGETHER if slots == 1 and file.backend == "loky" else 1)
+    execution = Execution(plan, Memory(file.name), rates, together=together, package=package)
+    execution.probing = not dry_run
+    execution.settle()
+    if dry_run:
+        rates.learn_from_registry(dict.fromkeys(job.entry for job in plan.jobs))
+        print(describe(plan, rates, slots))
+        return []
+    cfg = {"config": config, "name": file.name, "jobs": slots, "backend": file.backend, "together": together}
+    spec = runs.Spec("study", VERSION, {"config": content_id(file.text)}, cfg, FREE)
+    earlier = runs.finished(spec)
+    if earlier:
+        with runs.project_run_reserved():
+            _execute(execution, file, slots)
+            execution.complain(say)
+    changed = earlier is not None and set(execution.children()) != set(_children(earlier))
+    with runs.open_run(spec, name=f"study {file.name}", study=file.name, force=changed) as run:
+        if not run.answered:
+            try:
+                _execute(execution, file, slots)
+            finally:
+                _log(run, execution, Path(config))
+            execution.complain(say)
+    return [run.id]
+
+
+def _execute(execution: Execution, file: StudyFile, slots: int) -> None:
+    if execution.complete:
+        return
+    execution.rates.learn_from_registry(dict.fromkeys(job.entry for job in execution.plan.jobs if not job.settled))
+    if file.backend == "dask":
+        from mlspatial.study.cluster import Dask
+
+        crew: workers.Crew = Dask(slots, file.scheduler, file.cluster)
+    else:
+        crew = workers.Here() if slots == 1 else workers.Loky(slots)
+    execution.run(crew, Line(file.name, moving=not isinstance(crew, workers.Here)))
+
+
+def _log(run: runs.Run, execution: Execution, config: Path) -> None:
+    """The file, the runs that make up the study, and which call made which."""
+    children = execution.children()
+    run.log_file(config)
+    run.log_text("\n".join(children), CHILDREN)
+    run.log_text(execution.memory.text([job for job in execution.calls() if job.runs]), JOURNAL)
+    listed = ",".join(children)
+    if len(listed) > runs.MAX_TAG:
+        run.log_text("\n".join(children), runs.PARENTS_FILE)
+    else:
+        run.set_tags({runs.PARENTS: listed})
+
+
+def _children(record: runs.RunRecord) -> list[str]:
+    return runs.download(record.id, CHILDREN).read_text().split()

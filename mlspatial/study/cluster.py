@@ -1,0 +1,178 @@
+"""Calls of a study on a dask cluster: processes on this machine, a scheduler that runs already, or a queue."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import wait as wait_for
+from typing import Any
+
+from mlspatial.core.errors import UnknownName, UserError
+from mlspatial.registry.store import client as registry
+from mlspatial.study import workers
+from mlspatial.study.workers import GRACE_SECONDS, LOST, STOPPED, Call, Outcome, Worker
+
+ADDRESS = "DASK_SCHEDULER_ADDRESS"
+CONNECT_SECONDS = 20
+LOOK_SECONDS = 2.0  # between looks at which workers the cluster has
+ASK_SECONDS = 1.0  # between a worker's questions whether its call is still wanted
+PASSED_ON = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_DISABLE_TELEMETRY")
+QUEUES = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "lsf": "LSFCluster",
+          "htcondor": "HTCondorCluster", "oar": "OARCluster", "moab": "MoabCluster"}  # fmt: skip
+
+
+class Dask:
+    """One call at a time on each worker of a cluster, in a process of its own with the threads of that worker."""
+
+    def __init__(self, slots: int, scheduler: str = "", cluster: Mapping[str, Any] | None = None) -> None:
+        """scheduler: address of one that runs (or DASK_SCHEDULER_ADDRESS); cluster: kind and settings of a queue;
+        neither: `slots` worker processes on this machine. Raises UserError."""
+        import distributed
+
+        registry()  # which says in the environment where the registry is
+        address = scheduler or os.environ.get(ADDRESS, "")
+        self._own: Any = None
+        if not address and cluster:
+            self._own = _queue(slots, cluster)
+        elif not address:
+            self._own = distributed.LocalCluster(
+                n_workers=slots, threads_per_worker=1, processes=True, dashboard_address=None
+            )
+        try:
+            self._client = distributed.Client(address or self._own, timeout=CONNECT_SECONDS)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"scheduler={address}: no dask scheduler answers there ({error}); is it running?"
+            ) from error
+        self._local = self._own is not None and not cluster
+        self.slots, self.threads = slots, max(1, workers.cores() // slots)
+        self._futures: dict[int, tuple[Any, str]] = {}  # ticket -> future, address of its worker
+        self._workers: dict[str, dict[str, Any]] = {}
+        self._looked = 0.0
+
+    def _look(self) -> None:
+        if time.monotonic() - self._looked > LOOK_SECONDS or not self._workers:
+            self._workers = dict(self._client.scheduler_info(n_workers=-1)["workers"])
+            self._looked = time.monotonic()
+            self.slots = max(1, len(self._workers))
+
+    def _idle(self) -> list[str]:
+        busy = {address for _, address in self._futures.values()}
+        return [address for address in self._workers if address not in busy]
+
+    def free(self) -> int:
+        self._look()
+        return len(self._idle())
+
+    def submit(self, ticket: int, call: Call) -> None:
+        address = self._idle()[0]
+        worker = self._workers[address]
+        threads = self.threads if self._local else int(worker["nthreads"])
+        number = list(self._workers).index(address)
+        variables = workers.environment(threads, number, devices=self._local)
+        variables |= {name: value for name in PASSED_ON if (value := os.environ.get(name))}
+        variables |= {name: value for name, value in os.environ.items() if name.startswith("MLSPATIAL_")}
+        variables["MLSPATIAL_PROGRESS"] = "0"
+        future = self._client.submit(
+            carry, call, variables, os.getcwd(), key=f"mlspatial-{uuid.uuid4().hex}", workers=[address], pure=False
+        )
+        self._futures[ticket] = future, address
+
+    def wait(self, seconds: float) -> list[tuple[int, Outcome]]:
+        import distributed
+
+        try:
+            if self._futures:
+                waited = [future for future, _ in self._futures.values()]
+                distributed.wait(waited, timeout=seconds, return_when="FIRST_COMPLETED")
+            else:
+                time.sleep(seconds)
+        except TimeoutError:
+            pass
+        self._look()
+        made = []
+        for ticket, (future, address) in list(self._futures.items()):
+            if future.done():
+                made.append((ticket, _outcome(future)))
+                del self._futures[ticket]
+            elif address not in self._workers:
+                future.cancel()
+                made.append((ticket, Outcome(LOST, (), f"worker {address} is gone")))
+                del self._futures[ticket]
+        return made
+
+    def stop(self) -> None:
+        """Have every call close its runs, and wait for that."""
+        self._client.cancel([future for future, _ in self._futures.values()], force=True)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while time.monotonic() < deadline and any(self._client.run(calls_here).values()):
+            time.sleep(0.2)
+
+    def close(self) -> None:
+        self._client.close()
+        if self._own is not None:
+            self._own.close()
+
+
+def _outcome(future: Any) -> Outcome:
+    try:
+        found = future.result()
+    except Exception as error:  # of dask itself: the worker was killed too often, the call could not be sent
+        return Outcome(LOST, (), f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+    return found if isinstance(found, Outcome) else Outcome(LOST, (), "the worker sent nothing back")
+
+
+def _queue(slots: int, settings: Mapping[str, Any]) -> Any:
+    import dask_jobqueue
+
+    rest = {name: value for name, value in settings.items() if name != "kind"}
+    kind = str(settings["kind"])
+    if kind not in QUEUES:
+        raise UnknownName("cluster kind", kind, QUEUES)
+    try:
+        made = getattr(dask_jobqueue, QUEUES[kind])(**rest)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"cluster: dask-jobqueue does not take these settings ({error})") from error
+    made.scale(slots)
+    return made
+
+
+_IDLE: dict[str, list[Worker]] = {}  # of this dask worker: processes that wait for a call, by their settings
+_BUSY: set[Worker] = set()
+
+
+def carry(call: Call, variables: dict[str, str], folder: str) -> Outcome:
+    """On a dask worker: make a call in a process beside it, and stop it when nobody waits for it any more."""
+    from distributed import get_worker
+
+    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
+    worker = get_worker()
+    key = worker.get_current_task()
+    idle = _IDLE.setdefault(repr((sorted(variables.items()), folder)), [])
+    process = idle.pop() if idle else Worker(variables, folder)
+    _BUSY.add(process)
+    try:
+        future = process.submit(call)
+        while not wait_for([future], ASK_SECONDS).done:
+            task = worker.state.tasks.get(key)
+            if task is None or task.state != "executing":
+                process.terminate()
+                wait_for([future], GRACE_SECONDS)
+                process.kill()
+                return Outcome(STOPPED)
+        outcome = process.outcome()
+        if outcome.state in (LOST, STOPPED):
+            process.kill()
+        else:
+            idle.append(process)
+        return outcome
+    finally:
+        _BUSY.discard(process)
+
+
+def calls_here() -> int:
+    """On a dask worker: calls that are being made."""
+    return len(_BUSY)

@@ -1,0 +1,177 @@
+"""What earlier calls of a study made, so that a finished study answers without asking every step again.
+
+A journal in the cache, and an artifact of the study's run for other machines, say which runs each call returned. An
+entry counts only while the call, this software's code, the dataset and the selected networks are the same, and while
+its runs are finished ones of this registry and its files are there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mlspatial.core.errors import DatasetError, UserError
+from mlspatial.core.hashing import content_id
+from mlspatial.core.manifest import Manifest
+from mlspatial.core.names import STUDY, cache_folder
+from mlspatial.registry import runs
+from mlspatial.registry.datasets import FOLDER, find_dataset
+from mlspatial.registry.models import ModelRecord, select
+from mlspatial.steps.train import LIVE
+from mlspatial.study.plan import USES_DATASET, Job
+
+JOURNAL = "jobs.json"  # artifact
+NOT_COMPARED = ("compare", "study")
+PACKAGE = Path(__file__).resolve().parents[1]
+REPORT = "report.html"
+NEXT_BENCHMARK = re.compile(r",(?![^:,]*=)")  # a benchmark's own settings may hold commas
+
+
+class Memory:
+    """The calls of a study that are known, and the runs they made."""
+
+    def __init__(self, study: str) -> None:
+        self.study = study
+        self.known: dict[str, list[str]] = {}
+        self.finished: dict[str, runs.RunRecord] = {}
+        self._datasets: dict[str, str] = {}
+        self._selected: dict[str, list[ModelRecord]] = {}
+        self.refresh()
+        for record in runs.find(entry="study", where=f"params.`cfg.name` = '{study}'"):
+            if text := _artifact(record.id):
+                self.known |= text
+                break
+        if self.file.is_file():
+            for line in self.file.read_text(errors="replace").splitlines():
+                self.known |= _parsed(line)
+
+    @property
+    def file(self) -> Path:
+        return cache_folder("study") / f"{content_id(self.study)}.jsonl"
+
+    def refresh(self) -> None:
+        """Look again which finished runs the study has."""
+        found = runs.find(where=f"tags.`{STUDY}` LIKE '%{self.study}%'", status="FINISHED")
+        self.finished = {record.id: record for record in found if self.study in record.studies}
+
+    def forget_inputs(self) -> None:
+        """Datasets or networks were made: look for them again."""
+        self._datasets.clear()
+        self._selected.clear()
+
+    def networks(self, selector: str) -> list[ModelRecord]:
+        if selector not in self._selected:
+            self._selected[selector] = select(selector)
+        return self._selected[selector]
+
+    def recall(self, job: Job) -> list[str] | None:
+        """The runs that an earlier call like this one made, if they and their files are still there."""
+        ids = self.known.get(self.key(job))
+        if not ids or any(run not in self.finished for run in ids):
+            return None
+        records = [self.finished[run] for run in ids]
+        if job.entry == "render" and not all(_dataset_is_there(record) for record in records):
+            return None
+        if job.entry == "compare" and not all(Path(record.cfg["out"], REPORT).is_file() for record in records):
+            return None
+        return None if job.parameters.get("force") else ids
+
+    def left_out(self, ids: list[str], benchmarks: str) -> bool:
+        """Whether score runs lack a benchmark with `?`, whose data may have come in the meantime."""
+        names = [name.strip() for name in NEXT_BENCHMARK.split(benchmarks)]
+        optional = {name.removesuffix("?") for name in names if name.endswith("?")}
+        return any(optional - set(self.finished[run].cfg.get("benchmarks", "").split(",")) for run in ids)
+
+    def remember(self, job: Job) -> None:
+        key = self.key(job)
+        if self.known.get(key) != job.runs:
+            self.known[key] = job.runs
+            with self.file.open("a") as file:
+                file.write(json.dumps({key: job.runs}) + "\n")
+
+    def text(self, jobs: list[Job]) -> str:
+        """The journal of these jobs, for the study's run."""
+        return json.dumps({key: self.known[key] for key in map(self.key, jobs) if key in self.known}, indent=0)
+
+    def key(self, job: Job) -> str:
+        return content_id({"code": code_hash(), "study": self.study, "entry": job.entry, **self._inputs(job)})
+
+    def _inputs(self, job: Job) -> dict[str, Any]:
+        inputs: dict[str, Any] = {"parameters": job.parameters}
+        if job.entry in USES_DATASET:
+            inputs["dataset_id"] = self._dataset_id(job.parameters["dataset"].removeprefix(LIVE))
+        if job.selector is not None:
+            inputs["networks"] = self._addresses(job)
+        elif job.name and _is_outside(job.parameters["models"]):
+            inputs["networks"] = _stamp(job.parameters["models"])
+        if job.entry == "compare":
+            inputs["runs"] = sorted(run.id for run in self.finished.values() if run.entry not in NOT_COMPARED)
+        return inputs
+
+    def _addresses(self, job: Job) -> list[str]:
+        addresses = job.selector.addresses if job.selector else ()
+        try:
+            if addresses:
+                return [_stamp(part) if _is_outside(part) else self.networks(part)[0].uri for part in addresses]
+            return sorted(record.uri for record in self.networks(job.parameters["models"]))
+        except UserError:
+            return []
+
+    def _dataset_id(self, name: str) -> str:
+        if name not in self._datasets:
+            try:
+                self._datasets[name] = find_dataset(name)[1].dataset_id
+            except UserError:
+                return ""
+        return self._datasets[name]
+
+
+@cache
+def code_hash() -> str:
+    """Of this package's files: what another version made is asked for again (and answered, if it is the same)."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*")):
+        if path.suffix in (".py", ".yaml", ".csv"):
+            digest.update(str(path.relative_to(PACKAGE)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _dataset_is_there(record: runs.RunRecord) -> bool:
+    try:
+        return Manifest.load(Path(record.tags.get(FOLDER, ""))).dataset_id == record.dataset_id
+    except (DatasetError, OSError):
+        return False
+
+
+def _is_outside(address: str) -> bool:
+    """Whether a network's address is that of one outside the registry."""
+    return not address.startswith(("models:", "runs:"))
+
+
+def _stamp(selector: str) -> str:
+    """A selector of a network from outside the registry; for a file with what tells whether it has changed."""
+    path = Path(selector.partition(":")[2].removeprefix("//").partition("?")[0])
+    if not selector.startswith("file:") or not path.exists():
+        return selector
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return f"{selector} {[(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]}"
+
+
+def _artifact(run_id: str) -> dict[str, list[str]]:
+    try:
+        return _parsed(runs.download(run_id, JOURNAL).read_text())
+    except Exception:  # whatever the store says of a file that is not there: the steps are asked instead
+        return {}
+
+
+def _parsed(text: str) -> dict[str, list[str]]:
+    """A journal, or nothing of one that was being written when its process died."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,125 @@
+"""A study for the person who watches: the plan, and one line of progress."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+
+from mlspatial.steps.progress import say
+from mlspatial.study import plan as states
+from mlspatial.study.estimate import Rates, disk
+from mlspatial.study.plan import Job, Plan
+
+LINE_SECONDS = {True: 0.5, False: 5.0}  # on a terminal; in a log
+QUIET_SECONDS = 60.0  # in a log, when nothing has changed
+
+
+def describe(plan: Plan, rates: Rates, slots: int) -> str:
+    """Every job with its state, then counts, time and disk."""
+    rows, left, bytes_left = [], 0.0, 0.0
+    for job in plan.jobs:
+        seconds, size = (0.0, 0.0) if job.settled else (rates.seconds(job), disk(job))
+        left, bytes_left = left + seconds, bytes_left + size
+        known = sum(part.state in states.GOOD for part in job.parts)
+        count = f" ({job.networks} networks, {known} there)" if job.divided else ""
+        cost = "" if job.settled else f"  [{duration(seconds)}{', ' + amount(size) if size else ''}]"
+        rows.append(f"{_state(job):9} {job.title}{count}{cost}{_waits(job)}")
+    rows.append("")
+    calls = Counter((job.entry, job.settled) for job in plan.jobs if not job.divided)
+    for job in (job for job in plan.jobs if job.divided):
+        known = sum(part.state in states.GOOD for part in job.parts)
+        calls[job.entry, True] += known
+        calls[job.entry, False] += max(job.networks - known, len(job.parts) - known)
+    for entry in dict.fromkeys(job.entry for job in plan.jobs):
+        rows.append(f"{entry:11} {calls[entry, True]:6} there {calls[entry, False]:6} to do")
+    total = sum(number for (_, there), number in calls.items() if not there)
+    rows.append(f"study {plan.name}: {total} to do, about {duration(left)} one after another" + _parallel(left, slots))
+    rows.append(f"disk: about {amount(bytes_left)}")
+    return "\n".join(rows)
+
+
+def _state(job: Job) -> str:
+    unsettled = any(not need.settled for need in job.needs)
+    return job.state if job.settled else states.WAITING if unsettled else states.READY
+
+
+def _waits(job: Job) -> str:
+    needs = [need for need in job.needs if not need.settled]
+    if not needs:
+        return ""
+    counts = Counter(need.entry for need in needs)
+    return "  waits for " + (
+        needs[0].title if len(needs) == 1 else ", ".join(f"{number} {entry}" for entry, number in counts.items())
+    )
+
+
+def _parallel(seconds: float, slots: int) -> str:
+    return f", {duration(seconds / slots)} or more with {slots} at once" if slots > 1 else ""
+
+
+def duration(seconds: float) -> str:
+    """'40 s', '12 min', '3 h 20 min', '2 d 4 h'."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def amount(size: float) -> str:
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if size >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size / 1e3:.0f} kB"
+
+
+class Line:
+    """done, running, failed, time left: one line that is written over on a terminal, whole lines in a log."""
+
+    def __init__(self, name: str, moving: bool) -> None:
+        """moving: write over the line, if this is a terminal; a single process shows bars of its own instead."""
+        self.name = name
+        self.silent = os.environ.get("MLSPATIAL_PROGRESS") == "0"
+        self.moving = moving and sys.stderr.isatty()
+        self.text, self.shown = "", 0.0
+
+    def show(self, plan: Plan, rates: Rates, slots: int, last: bool = False) -> None:
+        now = time.monotonic()
+        if self.silent or (not last and now - self.shown < LINE_SECONDS[self.moving]):
+            return
+        text = progress(plan, rates, slots)
+        if not last and not self.moving and text == self.text and now - self.shown < QUIET_SECONDS:
+            return
+        self.text, self.shown = text, now
+        if self.moving:
+            sys.stderr.write(f"\r\x1b[2Kstudy {self.name}: {text}" + ("\n" if last else ""))
+            sys.stderr.flush()
+        else:
+            say(f"study {self.name}: {text}")
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        if self.moving and not self.silent:
+            sys.stderr.write("\r\x1b[2K")
+        say(text)
+
+
+def progress(plan: Plan, rates: Rates, slots: int) -> str:
+    """'12 of 40 done, 3 running, 1 failed, about 20 min left'."""
+    calls = plan.calls()
+    count = Counter(call.state for call in calls)
+    expected = [job for job in plan.jobs if job.divided and not job.settled]
+    total = len(calls) + sum(max(job.networks - len(job.parts), 0) for job in expected)
+    parts = [f"{count[states.THERE] + count[states.DONE]} of {total} done"]
+    parts += [f"{count[states.RUNNING]} running"] if count[states.RUNNING] else []
+    parts += [f"{count[states.FAILED]} failed"] if count[states.FAILED] else []
+    parts += [f"{count[states.SKIPPED]} skipped"] if count[states.SKIPPED] else []
+    left = sum(rates.seconds(job) for job in plan.jobs if not job.settled)
+    parts += [f"about {duration(left / slots)} left"] if left else []
+    return ", ".join(parts)

@@ -1,0 +1,9 @@
+"""Stand-in for the entry of this name."""
+
+from typing import Any
+
+from tests.fake_steps import together
+
+
+def decode(*, models: str, study: str, **_: Any) -> str:
+    return together("decode", models, study)
