@@ -213,5 +213,5 @@ def _alike(first: np.ndarray, second: np.ndarray) -> float:
     upper = np.triu_indices(len(first), 1)
     with np.errstate(invalid="ignore", divide="ignore"):
         sides = [np.corrcoef(rows)[upper] for rows in (first, second)]
-        r = np.corrcoef(*sides)[0, 1]
+        r = np.corrcoef(sides[0], sides[1])[0, 1]
     return float(r) if np.isfinite(r) else 0.0

@@ -100,6 +100,16 @@ def page(report: Report) -> str:
     )
 
 
+def headline(item: Table | Drawing) -> str:
+    """The title, with the number of the published item in front where there is one: figure_c1 is Figure C.1."""
+    kind, _, number = item.id.partition("_")
+    found = re.fullmatch(r"([a-e]?)(\d+)([a-z]?)", number)
+    if kind not in ("figure", "table") or not found:
+        return item.title
+    letter, digits, panel = found.groups()
+    return f"{kind.capitalize()} {letter.upper() + '.' if letter else ''}{digits}{panel}: {item.title}"
+
+
 def _text(text: object) -> str:
     return html.escape(str(text))
 
@@ -118,7 +128,7 @@ def _notes(notes: Sequence[str]) -> str:
 
 
 def _contents(shown: Sequence[Table | Drawing], empty: Sequence[Table | Drawing]) -> str:
-    links = [("findings", "Findings"), ("conditions", "Conditions"), *((item.id, item.title) for item in shown)]
+    links = [("findings", "Findings"), ("conditions", "Conditions"), *((item.id, headline(item)) for item in shown)]
     links += [("left-out", "Not drawn")] if empty else []
     return "<nav>" + "".join(f'<a href="#{name}">{_text(title)}</a>' for name, title in links) + "</nav>"
 
@@ -169,7 +179,7 @@ def _table(table: Table, report: Report) -> str:
     )
     notes = "".join(f"<p class=faint>{_text(note)}</p>" for note in table.notes)
     return (
-        f'<section id="{table.id}"><h3>{_text(table.title)}</h3><p class=caption>{_text(table.caption)}</p>'
+        f'<section id="{table.id}"><h3>{_text(headline(table))}</h3><p class=caption>{_text(table.caption)}</p>'
         f"<div class=scroll><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{notes}"
         f"<details><summary>The {len(table.runs)} runs behind these numbers</summary><div class=scroll>"
         f"<table><thead><tr><th>{_text(table.stub)}</th><th>column</th><th>runs</th></tr></thead>"
@@ -190,7 +200,7 @@ def _cell(cell: Cell | None) -> str:
 
 def _drawing(drawing: Drawing, report: Report) -> str:
     return (
-        f'<section id="{drawing.id}"><h3>{_text(drawing.title)}</h3><div class=figure>{_picture(drawing)}</div>'
+        f'<section id="{drawing.id}"><h3>{_text(headline(drawing))}</h3><div class=figure>{_picture(drawing)}</div>'
         f"<p class=caption>{_text(drawing.caption)}</p>"
         + "".join(f"<p class=faint>{_text(note)}</p>" for note in drawing.notes)
         + _missing(drawing.missing, report.commands)
@@ -238,7 +248,7 @@ def _left_out(empty: Sequence[Table | Drawing], report: Report) -> str:
     rows = []
     for item in empty:
         lacks = getattr(item, "missing", ()) or getattr(item, "notes", ())
-        rows.append(f"<tr><td>{_text(item.title)}</td><td>{_text('; '.join(lacks) or item.caption)}</td></tr>")
+        rows.append(f"<tr><td>{_text(headline(item))}</td><td>{_text('; '.join(lacks) or item.caption)}</td></tr>")
     wanted = dict.fromkeys(name for item in empty for name in getattr(item, "missing", ()))
     return (
         '<h2 id="left-out">Not drawn</h2><p class=caption>Items without a fitting run, and what they lack.</p>'

@@ -229,6 +229,9 @@ def _alive(run: Run) -> Iterator[None]:
         status, reason = "KILLED", type(stopped).__name__ + (f": {stopped}" if isinstance(stopped, Stopped) else "")
         raise
     except BaseException as error:
+        if signalled := _stop_behind(error):  # a signal in the middle of a database's commit comes out as its error
+            status, reason = "KILLED", type(signalled).__name__
+            raise signalled from error
         status, reason = "FAILED", f"{type(error).__name__}: {error}"
         raise
     finally:
@@ -238,6 +241,14 @@ def _alive(run: Run) -> Iterator[None]:
         if reason:
             run.set_tags({ENDED: reason[:500]})
         client().set_terminated(run.id, status)
+
+
+def _stop_behind(error: BaseException) -> BaseException | None:
+    """The signal that an error was raised from, if there was one."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, KeyboardInterrupt | Terminated):
+        seen = seen.__cause__ or seen.__context__
+    return seen
 
 
 @contextmanager

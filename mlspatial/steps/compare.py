@@ -97,7 +97,7 @@ def _draw(
     from mlspatial.compare.evidence import load
     from mlspatial.compare.report import Report, page
     from mlspatial.compare.style import save_drawing
-    from mlspatial.compare.table import TABLES
+    from mlspatial.compare.table import TABLES, Table
 
     evidence = load(study)
     folder.mkdir(parents=True, exist_ok=True)
@@ -112,11 +112,11 @@ def _draw(
                 files += _save_table(table, folder, formats)
                 texts += [table.to_text()] if table.runs else []
             else:
-                drawing = FIGURES[name](evidence)
-                made.append(drawing)
-                written = save_drawing(drawing, folder) if drawing.figure is not None else []
-                files += [file for file in written if file.suffix[1:] in formats]
+                made = _with(FIGURES[name](evidence), made)
             progress.update(1)
+    for drawing in made:
+        if not isinstance(drawing, Table) and drawing.figure is not None:
+            files += [file for file in save_drawing(drawing, folder) if file.suffix[1:] in formats]
     if "html" in formats:
         lacking = [label for item in made for label in getattr(item, "missing", ())]
         title = f"Study {study}" if study else "All runs"
@@ -135,6 +135,18 @@ def _draw(
         partial.replace(target)
         files.append(target)
     return files, texts
+
+
+def _with(drawing: Drawing, made: list[Table | Drawing]) -> list[Table | Drawing]:
+    """The items and one more. Where runs are few, two published figures can come out the same: the later one stays."""
+    from mlspatial.compare.table import Table
+
+    def same(item: Table | Drawing) -> bool:
+        if isinstance(item, Table) or item.figure is None:
+            return False
+        return bool(item.title == drawing.title and item.data.equals(drawing.data))
+
+    return [*(item for item in made if not same(item)), drawing]
 
 
 def _save_table(table: Table, folder: Path, formats: Sequence[str]) -> list[Path]:

@@ -69,6 +69,15 @@ def test_an_error_ends_failed_and_answers_nothing(registry: Path) -> None:
         assert not again.answered and not again.resumed and again.id != run.id
 
 
+def test_a_signal_that_comes_out_as_a_databases_error_ends_killed(registry: Path) -> None:
+    with pytest.raises(runs.Terminated), runs.open_run(spec(), name="x") as run:
+        try:
+            raise runs.Terminated("signal 15")
+        except runs.Terminated as stopped:
+            raise RuntimeError("commit failed") from stopped
+    assert runs.get(run.id).status == "KILLED"
+
+
 def test_ctrl_c_ends_killed_and_the_same_run_goes_on(registry: Path) -> None:
     with pytest.raises(KeyboardInterrupt), runs.open_run(spec(), name="x", study="a") as run:
         run.log({"loss": 1.0}, step=1)
