@@ -124,7 +124,7 @@ def _shrunken(groups: np.ndarray, rng: np.random.Generator, freedom: int) -> tup
     tested = ((groups[out] - mean) / sd).reshape(-1, groups.shape[2])
     power = np.square(tested @ vectors).mean(axis=0)
     spectra = (1 - LEVELS)[:, None] + LEVELS[:, None] * np.maximum(values, 0.0)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         costs = np.where(spectra > 1e-10, np.log(spectra) + power / spectra, np.inf).sum(axis=1)
     share = float(LEVELS[int(np.argmin(costs))])
     whole = _covariance(groups - (groups.mean(axis=(0, 1)) if freedom == 0 else 0.0), freedom)

@@ -13,6 +13,8 @@ import numpy as np
 import yaml
 
 from mlspatial.analysis.pls import COMPONENTS
+from mlspatial.benchmarks import fmri
+from mlspatial.benchmarks.fmri import FMRI_BENCHMARKS, FmriBenchmark
 from mlspatial.benchmarks.neural import BENCHMARKS, CEILINGS, METRICS, NeuralBenchmark
 from mlspatial.benchmarks.responses import PICTURES, TABLES, Responses, read_labels, read_responses
 from mlspatial.core.errors import BadValue, UnknownName, UserError
@@ -26,36 +28,46 @@ if TYPE_CHECKING:
 
 KEYS = (
     *("name", "region", "folder", "stimuli", "responses", "axes", "degrees"),
-    *("metric", "components", "splits", "strata", "ceiling"),
+    *("metric", "components", "splits", "strata", "ceiling", "subject"),
 )
+NOT_FMRI = ("components", "splits", "strata")  # of RSA on the halves of the stimuli
 HERE = Path(__file__).parent
 PARAMETER = re.compile(r"[,:](?=[a-z_]+=)")  # what separates the parameters behind a name
 
 
 def find_benchmark(
     name: str, *, resolve: Callable[[str], tuple[nn.Module, ModelSpec]] | None = None
-) -> NeuralBenchmark:
+) -> NeuralBenchmark | FmriBenchmark:
     """A benchmark by registered name, by the name of a YAML shipped beside this file, or by a YAML's path.
 
-    Parameters of a registered one follow its name: `simulated_it:layer=avgpool,trials=40`. resolve: what turns the
-    address of a network (`network=models:/NAME/1`) into the network. Raises UnknownName, BadValue for a parameter, or
-    UserError when data are not there or do not fit together.
+    Parameters of a registered one follow its name: `simulated_it:layer=avgpool,trials=40`, `nsd:subj01:FFA-1`.
+    resolve: what turns the address of a network (`network=models:/NAME/1`) into the network. Raises UnknownName,
+    BadValue for a parameter, or UserError when data are not there or do not fit together.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else HERE / f"{name}.yaml"
     if path.is_file():
         return load_benchmark(path)
     first, *parameters = PARAMETER.split(name)
-    if first not in BENCHMARKS:
+    kind, *words = first.split(":")
+    build: Callable[..., NeuralBenchmark | FmriBenchmark]
+    if kind in FMRI_BENCHMARKS:
+        build = FMRI_BENCHMARKS[kind]
+        keys = list(_defaults(build))
+        if len(words) > len(keys):
+            raise BadValue(kind, name, f"has at most {len(keys)} words, {', '.join(keys)}")
+        parameters = [f"{key}={word}" for key, word in zip(keys, words, strict=False)] + parameters
+    elif first in BENCHMARKS:
+        kind, build = first, BENCHMARKS[first]
+    else:
         raise UnknownName("benchmark", first, known_benchmarks())
-    build = BENCHMARKS[first]
-    settings: dict[str, Any] = _parameters(build, first, parameters)
+    settings: dict[str, Any] = _parameters(build, kind, parameters)
     if resolve is not None and "resolve" in _defaults(build):
         settings["resolve"] = resolve
     return build(**settings)
 
 
 def known_benchmarks() -> list[str]:
-    return sorted([*BENCHMARKS, *(path.stem for path in HERE.glob("*.yaml"))])
+    return sorted([*BENCHMARKS, *FMRI_BENCHMARKS, *(path.stem for path in HERE.glob("*.yaml"))])
 
 
 def benchmark_names(text: str) -> list[str]:
@@ -69,8 +81,8 @@ def benchmark_names(text: str) -> list[str]:
     return names
 
 
-def load_benchmark(path: Path) -> NeuralBenchmark:
-    """Read a YAML file; docs/recordings.md has its keys.
+def load_benchmark(path: Path) -> NeuralBenchmark | FmriBenchmark:
+    """Read a YAML file; docs/recordings.md has its keys. Metrics crsa and versa make it one of voxels.
 
     folder is looked for beside the YAML, in MLSPATIAL_DATA and in data/. Raises UserError with the key at fault.
     """
@@ -84,6 +96,17 @@ def load_benchmark(path: Path) -> NeuralBenchmark:
         folder / str(settings["responses"]), axes=settings.get("axes"), label="" if beside else strata
     ).aligned(stimuli.ids, what)
     repeated = responses.trials.shape[2] > 1
+    if settings.get("metric") in fmri.METRICS:
+        return FmriBenchmark(
+            identifier=str(settings.get("name", path.stem)),
+            subject=str(settings.get("subject", "")),
+            region=str(settings["region"]),
+            stimuli=stimuli,
+            responses=_means(responses).astype(np.float32),
+            trials=responses.trials.astype(np.float32) if repeated else None,
+            metric=settings["metric"],
+            noise_ceiling=settings.get("ceiling", "gsn" if repeated else "none"),
+        )
     return NeuralBenchmark(
         identifier=str(settings.get("name", path.stem)),
         region=str(settings["region"]),
@@ -99,7 +122,7 @@ def load_benchmark(path: Path) -> NeuralBenchmark:
     )
 
 
-def _parameters(build: Callable[..., NeuralBenchmark], name: str, parts: list[str]) -> dict[str, Any]:
+def _parameters(build: Callable[..., object], name: str, parts: list[str]) -> dict[str, Any]:
     """key=value texts as arguments of the function that builds a benchmark, of its defaults' types."""
     defaults = {key: value for key, value in _defaults(build).items() if isinstance(value, int | float | str)}
     found: dict[str, Any] = {}
@@ -115,7 +138,7 @@ def _parameters(build: Callable[..., NeuralBenchmark], name: str, parts: list[st
     return found
 
 
-def _defaults(build: Callable[..., NeuralBenchmark]) -> dict[str, Any]:
+def _defaults(build: Callable[..., object]) -> dict[str, Any]:
     import inspect
 
     return {name: parameter.default for name, parameter in inspect.signature(build).parameters.items()}
@@ -135,11 +158,17 @@ def _settings(path: Path) -> Mapping[str, Any]:
     for key in ("region", "stimuli", "responses"):
         if key not in settings:
             raise UserError(f"{path}: {key} is missing")
-    if settings.get("metric", "pls") not in METRICS:
-        raise BadValue(f"{path}: metric", settings["metric"], f"must be one of {', '.join(METRICS)}")
+    metric = settings.get("metric", "pls")
+    if metric not in METRICS and metric not in fmri.METRICS:
+        raise BadValue(f"{path}: metric", metric, f"must be one of {', '.join((*METRICS, *fmri.METRICS))}")
+    voxels = metric in fmri.METRICS
+    for key in NOT_FMRI if voxels else ("subject",):
+        if key in settings:
+            raise UserError(f"{path}: {key} is not a key of metric {metric}; leave it out")
     ceiling = settings.get("ceiling", "none")
     if isinstance(ceiling, bool) or not isinstance(ceiling, str | int | float):
-        raise BadValue(f"{path}: ceiling", ceiling, f"must be one of {', '.join(CEILINGS)} or a number")
+        known = fmri.CEILINGS if voxels else CEILINGS
+        raise BadValue(f"{path}: ceiling", ceiling, f"must be one of {', '.join(known)} or a number")
     return settings
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.core.names import DATASET_ID, MODEL_ID
-from mlspatial.models import external
+from mlspatial.models import catalogue, external
 from mlspatial.models.external import load_folder
 from mlspatial.models.zoo import ModelSpec
 from mlspatial.registry import runs
@@ -163,11 +163,13 @@ def select(selector: str) -> list[ModelRecord]:
     'task=translation|distance,seed=0,arch=resnet18': fields task, seed, arch, dataset, study, step. Without step the
     last checkpoint of every run counts (untrained networks only when no task is named); step=all takes each of them.
     Or addresses with commas between, in the order given: models:/NAME/VERSION, models:/NAME@alias, models:/m-...,
-    runs:/ID/model (its last checkpoint), torchvision:NAME, timm:NAME, file:PATH (see mlspatial.models.external).
+    runs:/ID/model (its last checkpoint), torchvision:NAME, timm:NAME, file:PATH (see mlspatial.models.external), or
+    zoo:NAME and zoo:FIELD=VALUE for the networks of study 2 (see mlspatial.models.catalogue).
     Raises UserError when nothing matches, with the nearest values that exist.
     """
     if ":" in selector.split("=")[0]:
-        return list(dict.fromkeys(_by_address(part.strip()) for part in NEXT_ADDRESS.split(selector)))
+        addresses = [one for part in NEXT_ADDRESS.split(selector) for one in catalogue.expand(part.strip())]
+        return [_by_address(address) for address in dict.fromkeys(addresses)]
     wanted = _parse(selector)
     records = _of_finished_runs(_versions(""))
     if not records:

@@ -12,7 +12,7 @@ The file is a csv (utf-8; lines that begin with # are comments; a header; one fi
   `outputs` (supervised units), `networks` (how many a mean is over), `settings` (what else decides), `source` (text).
 
 Columns of kind=correlations: `task`, `arch`, `dataset`, and a column for every region with Pearson's r of performance
-and score; or `region` and `correlation`.
+and score; or `region` and `correlation`. kind=fmri: see imports_fmri.
 
 What is left: one finished run a network (or correlated task), entry `import`, tags mlspatial.imported = true,
 mlspatial.{task, arch, dataset, seed, step, source} and those of n_train, n_categories, translation, outputs, networks,
@@ -25,22 +25,23 @@ names the network by its facts and its source: a corrected file of the same sour
 
 from __future__ import annotations
 
-import csv
 import difflib
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlspatial.compare.evidence import BEHAVIOR, REGIONS
 from mlspatial.compare.published import BENCHMARKS, CORRELATION
-from mlspatial.core.errors import BadValue, UnknownName, UserError
+from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.core.hashing import content_id, file_sha256
 from mlspatial.core.names import TAG
 from mlspatial.core.score import FORMULAS
 from mlspatial.registry import runs
+from mlspatial.steps.imports_csv import lines as read
+from mlspatial.steps.imports_csv import number
 from mlspatial.steps.progress import say
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 FREE = frozenset({"file", "source"})
-KINDS = ("scores", "correlations")
+KINDS = ("scores", "correlations", "fmri")
 ALWAYS = {"scores": ("task", "arch", "dataset", "seed", "step"), "correlations": ("task", "arch", "dataset")}
 NUMBERS = ("n_train", "n_categories", "outputs", "networks")
 WORDS = ("translation", "settings", "source")
@@ -88,10 +89,12 @@ def import_scores(*, file: str, kind: str, source: str = "", study: str = "", fo
     """
     if kind not in KINDS:
         raise UnknownName("kind of import", kind, KINDS)
+    if kind == "fmri":
+        from mlspatial.steps.imports_fmri import import_fmri
+
+        return import_fmri(file=file, source=source, study=study, force=force)
     path = Path(file)
-    if not path.is_file():
-        raise BadValue("file", file, "there is no such file; give the path of a csv")
-    header, lines = _lines(path)
+    header, lines = read(path)
     networks = _networks(path.name, header, lines, kind, source or path.name)
     text = dict(enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1))
     head = next(line for line in text.values() if line.strip() and not line.startswith("#"))
@@ -110,7 +113,7 @@ def import_scores(*, file: str, kind: str, source: str = "", study: str = "", fo
             if not run.answered:
                 run.set_tags({TAG + "imported": "true", **{TAG + name: value for name, value in network.facts.items()}})
                 _log(run, network, kind)
-                run.log_text("\n".join([head, *(text[number] for number in network.lines), ""]), "imported.csv")
+                run.log_text("\n".join([head, *(text[line] for line in network.lines), ""]), "imported.csv")
         ids.append(run.id)
     _say_unknown_tasks(networks)
     say(f"import: {len(ids)} networks from {path.name}" + (f", {answered} of them known before" if answered else ""))
@@ -136,33 +139,6 @@ def _log(run: runs.Run, network: Network, kind: str) -> None:
 # ---- reading ----------------------------------------------------------------------------------------------------
 
 
-def _lines(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Column names, and (line number, fields by column) of every row."""
-
-    def readable() -> Iterator[str]:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            for line in stream:
-                yield "\n" if line.startswith("#") else line  # an empty line keeps the count of lines
-
-    try:
-        reader = csv.reader(readable())
-        rows = [(reader.line_num, [text.strip() for text in row]) for row in reader if any(map(str.strip, row))]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path.name} cannot be read as a csv in utf-8 ({error}); save it as one") from None
-    if len(rows) < 2:
-        raise UserError(
-            f"{path.name} has no rows below a header; `python -m entrypoints.import --help` names the columns"
-        )
-    header = rows[0][1]
-    twice = sorted({name for name in header if name and header.count(name) > 1})
-    if twice:
-        raise UserError(f"{path.name}: column {twice[0]!r} is there twice; keep one")
-    for number, row in rows[1:]:
-        if len(row) != len(header):
-            raise UserError(f"{path.name}, line {number}: {len(row)} fields, the header has {len(header)}; add commas")
-    return header, [(number, dict(zip(header, row, strict=True))) for number, row in rows[1:]]
-
-
 def _networks(
     name: str, header: list[str], lines: list[tuple[int, dict[str, str]]], kind: str, source: str
 ) -> list[Network]:
@@ -171,18 +147,18 @@ def _networks(
     wide = {column: region for column in header if (region := region_of(column))}
     _check_columns(name, header, kind, wide)
     networks: dict[str, Network] = {}
-    for number, row in lines:
-        where = f"{name}, line {number}"
+    for line, row in lines:
+        where = f"{name}, line {line}"
         facts = _facts(where, row, kind, source)
         network = networks.setdefault(content_id(facts), Network(facts))
-        network.lines.append(number)
+        network.lines.append(line)
         _add_loss(where, network, row)
         if long in header:
             cells = [_named(where, row, kind)]
         else:
             cells = [(column, region, column if "-" in column else region) for column, region in wide.items()]
         for column, region, benchmark in cells:
-            value = _number(where, column, row[column])
+            value = number(where, column, row[column])
             if math.isnan(value):
                 continue  # an empty field: not scored
             made = _correlation(where, region, value) if kind == "correlations" else {}
@@ -232,12 +208,12 @@ def _facts(where: str, row: dict[str, str], kind: str, source: str) -> dict[str,
         facts["arch"] = f"resnet{match[1]}"
     if kind == "scores":
         for column in ("seed", "step"):
-            value = _number(where, column, row[column])
+            value = number(where, column, row[column])
             if not math.isnan(value) and (value < 0 or value != int(value)):
                 raise UserError(f"{where}: {column} is {row[column]!r}; a whole number from 0 on, or nothing")
             facts[column] = MEAN if math.isnan(value) else int(value)
     for column in NUMBERS:
-        value = _number(where, column, row.get(column, ""))
+        value = number(where, column, row.get(column, ""))
         if not math.isnan(value):
             facts[column] = int(value) if value == int(value) else value
     for column in WORDS:
@@ -250,7 +226,7 @@ def _facts(where: str, row: dict[str, str], kind: str, source: str) -> dict[str,
 
 
 def _add_loss(where: str, network: Network, row: dict[str, str]) -> None:
-    losses = [_number(where, "loss", row.get("loss", "")), -_number(where, "performance", row.get("performance", ""))]
+    losses = [number(where, "loss", row.get("loss", "")), -number(where, "performance", row.get("performance", ""))]
     for loss in losses:
         if math.isnan(loss):
             continue
@@ -283,25 +259,12 @@ def region_of(name: str) -> str:
     return match[1].upper() if match else ""
 
 
-def _number(where: str, column: str, text: str) -> float:
-    """A finite number; NaN for an empty field."""
-    if not text:
-        return NAN
-    try:
-        value = float(text)
-    except ValueError:
-        value = NAN
-    if not math.isfinite(value):
-        raise UserError(f"{where}: {column} is {text!r}, not a number; write one with a point, or nothing")
-    return value
-
-
 # ---- values -----------------------------------------------------------------------------------------------------
 
 
 def _score(where: str, row: dict[str, str], benchmark: str, region: str, value: float) -> dict[str, Any]:
     """A row of scores.json. The formula is the one that makes the score of raw and ceiling, where both are known."""
-    raw, ceiling, error = (_number(where, name, row.get(name, "")) for name in ("raw", "ceiling", "error"))
+    raw, ceiling, error = (number(where, name, row.get(name, "")) for name in ("raw", "ceiling", "error"))
     formula = "none"
     if ceiling > 0 and not math.isnan(raw):
         near = {name: abs(make(raw, ceiling) - value) for name, make in FORMULAS.items()}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.core.names import TAG
+from mlspatial.models.catalogue import facts
 from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord, select
 from mlspatial.steps.progress import bar, say
@@ -88,6 +89,7 @@ def score(
         with runs.open_run(spec, name=name, study=study, parents=parents, force=force) as run:
             if not run.answered:
                 run.set_tags({TAG + fact: getattr(record, fact) for fact in FACTS})
+                run.set_tags({f"{TAG}fact.{name}": value for name, value in facts(record.uri).items()})
                 title = f"score {number} of {len(records)}"
                 if engine == "reference":
                     table = _by_reference(record, chosen, layers, device, selection, download, title)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from mlspatial.models.sinks import Products, Projections
 
+ALL_LAYERS = "all"  # every module but containers, as the study looks at them
 PROJECTION_SEED = 0  # Conwell et al. 2024: random_state=0
 HALVES = "chosen on even stimuli, reported on odd ones"
 
@@ -108,6 +109,7 @@ def _gather(
     study: str,
     parents: Sequence[str],
 ) -> tuple[Gathered, str]:
+    from mlspatial.models.extract import study2_layers
     from mlspatial.models.layers import resolve_layers
     from mlspatial.models.sinks import Products, Projections
     from mlspatial.models.zoo import candidate_layers
@@ -118,6 +120,8 @@ def _gather(
     kinds = ["gram", *(["pattern"] if "crsa" in names else []), *([projected] if "versa" in names else [])]
 
     def choose(module: Any, spec: Any) -> Sequence[str]:
+        if layers == ALL_LAYERS:
+            return study2_layers(module, spec)
         return resolve_layers(layers, module, candidate_layers(spec, module))
 
     def sink(place: str, missing: tuple[str, ...]) -> _Both:

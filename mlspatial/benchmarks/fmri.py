@@ -1,0 +1,200 @@
+"""An fMRI benchmark: stimuli, voxels of one region of one person, the two halves of the stimuli, a noise ceiling."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlspatial.core.errors import BadValue, UnknownName, UserError
+from mlspatial.core.hashing import content_id
+from mlspatial.core.names import cache_folder
+from mlspatial.core.plugins import Plugins
+from mlspatial.models.stimuli import Stimuli
+
+if TYPE_CHECKING:
+    import torch
+
+    from mlspatial.analysis.versa import HalfScores, Variant
+
+METRICS = ("crsa", "versa")
+CEILINGS = ("gsn", "none")
+RUNS = 5  # of GSN, whose ceilings are averaged; Conwell et al. 2024
+SEED = 20240611  # of the runs
+CEILING_VERSION = 1  # of what is kept; counts when the procedure changes
+
+
+@dataclass(frozen=True, eq=False)
+class FmriBenchmark:
+    """responses: (n stimuli, voxels) float32, mean over repeats; trials: (n, voxels, repeats) float32, NaN = missing,
+    or None; ncsnr: (voxels,) noise-ceiling SNR, by default from the trials (NaN without them).
+
+    subject: whose brain; region: "OTC", "FFA-1", ...; metric: a name in METRICS, the benchmark's own; noise_ceiling: a
+    name in CEILINGS or a number above 0 and up to 1, the highest similarity; recipe: of simulated responses, which
+    then stands for them in `version`. Raises UserError for responses that cannot be scored, BadValue for a setting.
+    """
+
+    identifier: str
+    subject: str
+    region: str
+    stimuli: Stimuli
+    responses: np.ndarray
+    trials: np.ndarray | None = None
+    ncsnr: np.ndarray | None = None
+    metric: str = "versa"
+    noise_ceiling: str | float = "gsn"
+    recipe: str = ""
+
+    def __post_init__(self) -> None:
+        from mlspatial.analysis.versa import FEWEST
+
+        what = f"benchmark {self.identifier}"
+        if self.metric not in METRICS:
+            raise BadValue(f"{what}: metric", self.metric, f"must be one of {', '.join(METRICS)}")
+        number = self.noise_ceiling
+        if number not in CEILINGS if isinstance(number, str) else not 0 < number <= 1:
+            raise BadValue(f"{what}: ceiling", number, f"must be one of {', '.join(CEILINGS)} or above 0 and up to 1")
+        if self.responses.ndim != 2 or len(self.responses) != len(self.stimuli):
+            raise UserError(f"{what}: responses of shape {self.responses.shape} for {len(self.stimuli)} stimuli")
+        n, voxels = self.responses.shape
+        if self.trials is not None and (self.trials.ndim != 3 or self.trials.shape[:2] != (n, voxels)):
+            raise UserError(f"{what}: trials of shape {self.trials.shape} for responses of shape {(n, voxels)}")
+        if voxels <= FEWEST:
+            raise UserError(f"{what}: has {voxels} voxels, a region needs more than {FEWEST}")
+        if n < 8:
+            raise UserError(f"{what}: {n} stimuli are too few to halve and compare; needs 8")
+        missing = np.argwhere(~np.isfinite(self.responses))
+        if len(missing):
+            stimulus, voxel = missing[0]
+            more = f" (nor have {len(missing) - 1} more pairs)" if len(missing) > 1 else ""
+            raise UserError(
+                f"{what}: voxel {voxel} has no trial of stimulus {self.stimuli.ids[stimulus]}{more}; "
+                "leave out the voxel or the stimulus"
+            )
+        still = np.flatnonzero(np.ptp(self.responses, axis=0) == 0)
+        if len(still):
+            raise UserError(
+                f"{what}: {len(still)} voxels respond the same to all stimuli "
+                f"({', '.join(map(str, still[:5]))}); leave them out"
+            )
+        if self.ncsnr is None:
+            object.__setattr__(self, "ncsnr", self._ncsnr())
+        elif self.ncsnr.shape != (voxels,):
+            raise UserError(f"{what}: ncsnr of shape {self.ncsnr.shape} for {voxels} voxels")
+
+    @cached_property
+    def train(self) -> np.ndarray:
+        """Even rows of the list of stimuli, on which layers are chosen."""
+        return self._halves[0]
+
+    @cached_property
+    def test(self) -> np.ndarray:
+        """Odd rows of the list of stimuli, on which the chosen layer is reported."""
+        return self._halves[1]
+
+    @cached_property
+    def version(self) -> str:
+        """Hash of everything that decides a score but the network."""
+        arrays = [] if self.recipe else [self.responses, *([] if self.trials is None else [self.trials])]
+        digests = [hashlib.sha256(np.ascontiguousarray(a, dtype="<f4").tobytes()).hexdigest() for a in arrays]
+        facts = [self.stimuli.id, self.stimuli.degrees, self.metric, self.noise_ceiling, self.recipe, digests]
+        return content_id([*facts, CEILING_VERSION])
+
+    @property
+    def ceiling(self) -> float:
+        """The similarity that the true matrix reaches with the measured one; NaN where there is no way to know.
+
+        GSN over all stimuli, mean of RUNS runs, kept in MLSPATIAL_CACHE under `version`.
+        """
+        return float(np.mean(self.ceiling_runs)) if len(self.ceiling_runs) else float("nan")
+
+    @cached_property
+    def ceiling_runs(self) -> tuple[float, ...]:
+        """The ceilings of single runs; empty where there is none. Stimuli that lack a trial have no say."""
+        if self.noise_ceiling == "none":
+            return ()
+        if not isinstance(self.noise_ceiling, str):
+            return (float(self.noise_ceiling),)
+        if self.trials is None or self.trials.shape[2] < 2:
+            return ()
+        file = cache_folder("fmri") / f"ceiling-{self.version}.json"
+        found = list(json.loads(file.read_text())["runs"]) if file.is_file() else []
+        if len(found) < RUNS:
+            from mlspatial.analysis.gsn import rsa_ceiling
+
+            trials = self._whole_trials().astype(np.float64)
+            for run in progress(range(len(found), RUNS), f"noise ceiling of {self.identifier}", "run"):
+                found.append(rsa_ceiling(trials, np.random.default_rng([SEED, run])).ceiling)
+                partial = file.with_name(f".{file.name}.{os.getpid()}")  # runs of thousands of voxels take long
+                partial.write_text(json.dumps({"benchmark": self.identifier, "seed": SEED, "runs": found}))
+                partial.replace(file)
+        return tuple(found)
+
+    def crsa(self, patterns: np.ndarray) -> HalfScores:
+        """Classical RSA on both halves; see analysis.versa.crsa.
+
+        patterns: Pearson correlations between the layer's patterns, (n, n), or their upper triangle by rows.
+        """
+        from scipy.spatial.distance import squareform
+
+        from mlspatial.analysis.versa import crsa
+
+        if patterns.ndim == 1:
+            patterns = squareform(np.asarray(patterns, np.float64), checks=False)
+            np.fill_diagonal(patterns, 1.0)
+        return crsa(patterns, self.responses, self.train, self.test)
+
+    def versa(
+        self, features: np.ndarray | torch.Tensor, variant: Variant | str = "paper", *, device: str = "cpu"
+    ) -> HalfScores:
+        """Voxel-encoding RSA on both halves; see analysis.versa.versa.
+
+        features: (n, p), sparse random projections of a layer; variant: or its name in analysis.versa.VARIANTS.
+        """
+        from mlspatial.analysis.versa import VARIANTS, versa
+
+        if isinstance(variant, str):
+            if variant not in VARIANTS:
+                raise UnknownName("variant of veRSA", variant, VARIANTS)
+            variant = VARIANTS[variant]
+        return versa(features, self.responses, self.train, self.test, variant=variant, device=device)
+
+    @cached_property
+    def _halves(self) -> tuple[np.ndarray, np.ndarray]:
+        from mlspatial.analysis.versa import halves
+
+        return halves(len(self.stimuli))
+
+    def _whole_trials(self) -> np.ndarray:
+        """The trials of stimuli of which no voxel lacks one."""
+        assert self.trials is not None
+        whole = np.isfinite(self.trials).all(axis=(1, 2))
+        return self.trials if whole.all() else self.trials[whole]
+
+    def _ncsnr(self) -> np.ndarray:
+        from mlspatial.analysis.gsn import ncsnr
+
+        voxels = self.responses.shape[1]
+        if self.trials is None or self.trials.shape[2] < 2 or len(self._whole_trials()) < 2:
+            return np.full(voxels, np.nan, np.float32)
+        return ncsnr(self._whole_trials()).astype(np.float32)
+
+
+def progress(numbers: Iterable[int], title: str, unit: str) -> Iterable[int]:
+    """The numbers, with a bar on standard error that a log file gets a line of now and then."""
+    from tqdm import tqdm
+
+    silent = os.environ.get("MLSPATIAL_PROGRESS") == "0"
+    return tqdm(numbers, desc=title, unit=unit, disable=silent, mininterval=0.1 if sys.stderr.isatty() else 15.0)
+
+
+#: name -> function that builds the benchmark; words behind the name (`nsd:subj01`) are its first arguments, and
+#: key=value its further ones (see find_benchmark)
+FMRI_BENCHMARKS: Plugins[Callable[..., FmriBenchmark]] = Plugins("benchmark")

@@ -1,0 +1,54 @@
+"""Reading a csv that somebody else wrote: rows with their line numbers, and mistakes that name the line."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from mlspatial.core.errors import BadValue, UserError
+
+Lines = list[tuple[int, dict[str, str]]]
+
+
+def lines(path: Path) -> tuple[list[str], Lines]:
+    """Column names, and (line number, fields by column) of every row; lines that begin with # are comments."""
+    if not path.is_file():
+        raise BadValue("file", str(path), "there is no such file; give the path of a csv")
+
+    def readable() -> Iterator[str]:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            for line in stream:
+                yield "\n" if line.startswith("#") else line  # an empty line keeps the count of lines
+
+    try:
+        reader = csv.reader(readable())
+        rows = [(reader.line_num, [text.strip() for text in row]) for row in reader if any(map(str.strip, row))]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path.name} cannot be read as a csv in utf-8 ({error}); save it as one") from None
+    if len(rows) < 2:
+        raise UserError(
+            f"{path.name} has no rows below a header; `python -m entrypoints.import --help` names the columns"
+        )
+    header = rows[0][1]
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    if twice:
+        raise UserError(f"{path.name}: column {twice[0]!r} is there twice; keep one")
+    for number, row in rows[1:]:
+        if len(row) != len(header):
+            raise UserError(f"{path.name}, line {number}: {len(row)} fields, the header has {len(header)}; add commas")
+    return header, [(number, dict(zip(header, row, strict=True))) for number, row in rows[1:]]
+
+
+def number(where: str, column: str, text: str) -> float:
+    """A finite number; NaN for an empty field."""
+    if not text:
+        return math.nan
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UserError(f"{where}: {column} is {text!r}, not a number; write one with a point, or nothing")
+    return value
