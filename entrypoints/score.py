@@ -8,7 +8,7 @@ from entrypoints.common import SETTINGS, device_option, finish, force_option, st
 @click.command(**SETTINGS)
 @click.option("--models", required=True, help="A selector (task=translation,seed=0|1) or a models:/ or runs:/ address.")
 @click.option("--benchmarks", default="cowley2023_v4?,simulated_v1", help="Comma list; NAME? is left out without data.")
-@click.option("--layers", default="auto", help="auto (the architecture's candidates) or names; fMRI: also all (modules).")
+@click.option("--layers", default="auto", help="auto (the architecture's candidates), names; fMRI: also all.")
 @click.option(
     "--metrics", default="own", help="own (each benchmark's) and others: pls, ridge, rsa, cka, one_to_one, crsa, versa."
 )

@@ -43,9 +43,9 @@ FREE = {"device", "workers", "resume", "cache"}  # parameters of train that cann
 class Evidence:
     """study: its name, "" for all runs; links: run id -> address in the MLflow UI, or "".
 
-    networks: one row a registered checkpoint (columns NETWORKS, heldout/... and fact/...); scores: one row a network, benchmark,
-    layer and metric (SCORES); pairs: one row an unordered pair of networks, layer and similarity metric (PAIRS);
-    decodings: one row a network, layer, latent, measure and fold (DECODINGS). Frames may be empty.
+    networks: one row a registered checkpoint (columns NETWORKS, heldout/... and fact/...); scores: one row a network,
+    benchmark, layer and metric (SCORES); pairs: one row an unordered pair of networks, layer and similarity metric
+    (PAIRS); decodings: one row a network, layer, latent, measure and fold (DECODINGS). Frames may be empty.
     """
 
     study: str
@@ -196,7 +196,7 @@ def _registered(checkpoints: pd.DataFrame, trained: pd.DataFrame, named: Collect
     ]
     live = table.dataset.str.endswith("-live")
     table["n_train"] = (table.n_train * table.fraction).where(~live, table.step * table.batch_size)
-    table["final"] = table.step == table.groupby("run_id").step.transform("max")
+    table["final"] = table.step == table.batches
     return table.assign(translation=table.translation.fillna(""), imported=False)
 
 

@@ -24,8 +24,8 @@ The tables published with Conwell et al. 2024 are taken as they are:
 What is left: one finished run a network, entry `import`, tags mlspatial.imported = true, mlspatial.fact.NAME for every
 fact, task, arch (the family), dataset (the training images), settings (the network's name), source. scores.json: a row
 for each metric and subject, benchmark nsd:subj01 (nsd: the mean over subjects), region OTC, raw = r, ceiled =
-(raw / ceiling)^2, engine `imported`; none is primary, so that tables of other benchmarks leave them out. A corrected
-file of the same source replaces what it said before; what did not change is answered at once.
+(raw / ceiling)^2, engine `imported`; versa is the primary metric (of a network without it, the first given). A
+corrected file of the same source replaces what it said before; what did not change is answered at once.
 """
 
 from __future__ import annotations
@@ -161,13 +161,15 @@ def _means(network: Network) -> dict[str, float]:
 def rows_of(network: Network) -> list[dict[str, Any]]:
     """Rows of scores.json."""
     rows = []
+    given = [metric for metric, _ in network.scores]
+    primary = "versa" if "versa" in given or not given else given[0]
     for (metric, subject), (raw, ceiling, layer) in network.scores.items():
         ceiled = FORMULAS[FORMULA](raw, ceiling) if ceiling > 0 and metric != "voxel_r" else NAN
         both = raw**2 / ceiling if ceiling > 0 and metric != "voxel_r" else NAN
         words = {"version": str(VERSION), "engine": "imported", "selection": "imported", "layer": layer, "depth": -1}
         values = {"raw": raw, "ceiling": ceiling, "ceiled": ceiled, "error": NAN, "n": NAN}
         values |= {"r2_over_c": both, "r_over_c_squared": ceiled}
-        flags = {"committed": True, "primary": False, "formula": FORMULA if ceiling > 0 else "none"}
+        flags = {"committed": True, "primary": metric == primary, "formula": FORMULA if ceiling > 0 else "none"}
         benchmark = f"{BENCHMARK}:{subject}" if subject else BENCHMARK
         rows.append({"benchmark": benchmark, "region": REGION, "metric": metric} | values | words | flags)
     return [{name: None if value != value else value for name, value in row.items()} for row in rows]

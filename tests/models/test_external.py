@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -93,7 +96,14 @@ def test_a_transformer_takes_the_input_size_and_units_of_its_spec() -> None:
         ("torchvision:fcn_resnet50", "unknown torchvision network"),
         ("timm:resnet10x@random", "unknown timm network 'resnet10x'; did you mean .*resnet10t"),
         ("timm:resnet10t.c4_in1k", r"unknown timm network 'resnet10t\.c4_in1k'; did you mean resnet10t\.c3_in1k"),
-        ("torchvision:resnet18@rnadom", "must be torchvision:NAME or timm:NAME, perhaps with @random"),
+        ("torchvision:resnet18@rnadom", r"must be LIBRARY:NAME \(torchvision, timm, .*\), perhaps with @random"),
+        ("torchvision:resnet50.IMAGENET1K_V3", r"unknown torchvision network 'resnet50\.IMAGENET1K_V3'; did you mean"),
+        ("openclip:ViT-B-33/openai", "unknown open_clip network 'ViT-B-33'; did you mean ViT-B-32"),
+        ("openclip:ViT-B-32/openia", "unknown open_clip network 'ViT-B-32/openia'; did you mean ViT-B-32/openai"),
+        ("openclip:ViT-B-32", "say which weights, as openclip:ViT-B-32/openai, or openclip:ViT-B-32@random"),
+        ("visualpriors:norml", "unknown visualpriors task 'norml'; did you mean normal"),
+        ("mlspatial:alexnet_gn", "there are no trained weights; mlspatial:alexnet_gn@random is untrained"),
+        ("zoo:resnet18_randm", "unknown network of the zoo 'resnet18_randm'; did you mean resnet18_random"),
         ("file:nowhere.pt?arch=resnet18", "there is no such file or folder"),
         ("file:nowhere.pt?arhc=resnet18", "a file takes .arch=NAME and &input_size=PIXELS"),
         ("file:nowhere.pt?arch=resnet18&input_size=big", "a file takes"),
@@ -109,6 +119,14 @@ def test_selectors_that_make_no_sense(offline: list[str], selector: str, words: 
     ("selector", "words"),
     [
         (SMALL, [SMALL_FILE, "(5 MiB)", f"https://download.pytorch.org/models/{SMALL_FILE}"]),
+        ("visualpriors:normal", ["normal_encoder-f5e2c7737e", "https://github.com/alexsax/visual-prior/raw/networks/"]),
+        (
+            "openclip:ViT-B-32/openai",
+            [
+                "ViT-B-32-quickgelu.openai.safetensors",
+                "timm/vit_base_patch32_clip_224.openai/resolve/main/open_clip_model",
+            ],
+        ),
         (TINY, ["resnet10t.c3_in1k.safetensors", "timm/resnet10t.c3_in1k/resolve/main/model.safetensors"]),
     ],
 )
@@ -258,3 +276,142 @@ def test_densenet_s_old_names_and_auxiliary_heads() -> None:
     assert names == {f"features.denseblock1.denselayer2.norm1.{k}" for k in ("weight", "running_var")}
     torch.save({"aux1.fc1.weight": torch.ones(1), "AuxLogits.fc.bias": torch.ones(1), "fc.bias": torch.ones(1)}, path)
     assert set(external._torchvision_state(path)) == {"fc.bias"}
+
+
+def test_older_weights_of_torchvision_have_their_own_file(offline: list[str]) -> None:
+    with pytest.raises(UserError, match=r"resnet50-0676ba61\.pth"):
+        load_external("torchvision:resnet50.IMAGENET1K_V1")
+    assert default_spec("torchvision:resnet50.IMAGENET1K_V1") == default_spec("torchvision:resnet50")
+
+
+def test_taskonomy_and_clip_weights_are_filled_from_the_cache(offline: list[str]) -> None:
+    normal = state_of("visualpriors:normal", 5)
+    url = "normal_encoder-f5e2c7737e4948e3b2a822f584892c342eaabbe66661576ba50db7cdd40561c5.pth"
+    torch.save({"state_dict": normal, "epoch": 9}, checkpoints() / url)
+    module, spec = load_external("visualpriors:normal")
+    assert same(module.state_dict(), normal) and not offline
+    assert (spec.units, spec.input_size, spec.mean, spec.sd) == (0, 256, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    assert external_spec("zoo:normal_taskonomy") == spec
+    tower = state_of("openclip:RN50-quickgelu", 6)
+    both = {f"visual.{key}": value for key, value in tower.items()}
+    save_file({**both, "transformer.x": torch.ones(1)}, checkpoints() / "RN50-quickgelu.openai.safetensors")
+    module, spec = load_external("openclip:RN50/openai")
+    assert same(module.state_dict(), tower) and not offline
+    assert (spec.arch, spec.units, spec.input_size) == ("openclip:RN50-quickgelu", 1024, 224)
+    assert spec.mean == pytest.approx((0.4815, 0.4578, 0.4082), abs=1e-4)  # CLIP's own
+
+
+def test_files_of_the_zoo_say_where_they_are_to_be_had(offline: list[str]) -> None:
+    with pytest.raises(UserError) as caught:
+        load_external("zoo:ViT-S-SLIP_slip")
+    message = str(caught.value)
+    assert "fetch https://dl.fbaipublicfiles.com/slip/slip_small_25ep.pt" in message and str(checkpoints()) in message
+    assert "\n" not in message and not offline
+
+
+#: trainer -> (a checkpoint of its layout with a network's parameters in it, what else belongs to the layout)
+def vissl(state: dict[str, torch.Tensor]) -> Any:
+    trunk = {f"_feature_blocks.{key}": value for key, value in state.items()}
+    heads = {"0.clf.0.weight": torch.ones(2)}
+    return {
+        "phase_idx": 3,
+        "classy_state_dict": {"base_model": {"model": {"trunk": trunk, "heads": heads}}, "loss": {}},
+    }
+
+
+def swav(state: dict[str, torch.Tensor]) -> Any:
+    named = {f"module.{key}": value for key, value in state.items()}
+    return {**named, "module.projection_head.0.weight": torch.ones(2), "module.prototypes.weight": torch.ones(2)}
+
+
+def moco(state: dict[str, torch.Tensor]) -> Any:
+    named = {f"module.encoder_q.{key}": value for key, value in state.items()}
+    keys = {f"module.encoder_k.{key}": value + 1 for key, value in state.items()}
+    head = {"module.encoder_q.fc.0.weight": torch.ones(2), "module.queue": torch.ones(2)}
+    return {"epoch": 1, "arch": "resnet50", "state_dict": {**keys, **named, **head}}
+
+
+def slip(state: dict[str, torch.Tensor]) -> Any:
+    named = {f"module.visual.{key}": value for key, value in state.items()}
+    rest = {"module.token_embedding.weight": torch.ones(2), "module.image_mlp.layer1.weight": torch.ones(2)}
+    return {"epoch": 1, "state_dict": {**named, **rest}, "args": Namespace(model="SLIP_VITS16")}
+
+
+def ipcl(state: dict[str, torch.Tensor]) -> Any:
+    return {"state_dict": {f"module.{key}": value for key, value in state.items()}}
+
+
+def detectron(state: dict[str, torch.Tensor]) -> Any:
+    """torchvision's names -> Detectron2's, written the other way round from the table that is tested."""
+    named = {}
+    for key, value in state.items():
+        part = key.split(".")
+        if part[0] == "fpn":
+            kind = {"inner_blocks": "fpn_lateral", "layer_blocks": "fpn_output"}[part[1]]
+            new = f"backbone.{kind}{int(part[2]) + 2}.{part[-1]}"
+        else:
+            part = part[1:]
+            stage = "stem" if not part[0].startswith("layer") else f"res{int(part[0][5:]) + 1}.{part[1]}"
+            unit, last = part[-2] if part[-2][:2] in ("bn", "co") else f"downsample{part[-2]}", part[-1]
+            called = {"downsample0": "shortcut", "downsample1": "shortcut.norm"}.get(unit)
+            called = called or (f"conv{unit[2:]}.norm" if unit.startswith("bn") else unit)
+            new = f"backbone.bottom_up.{stage}.{called}.{last}"
+        named[new] = value.flip(1) if key == "body.conv1.weight" else value  # blue, green, red
+    return {"model": {**named, "roi_heads.box_head.fc1.weight": torch.ones(2), "pixel_mean": torch.ones(3)}}
+
+
+@pytest.mark.parametrize(
+    ("layout", "arch", "headless"),
+    [
+        (vissl, "torchvision:resnet50", True),
+        (swav, "torchvision:resnet50", True),
+        (moco, "torchvision:resnet50", True),
+        (slip, "mlspatial:slip_vit_small", False),
+        (ipcl, "mlspatial:alexnet_gn", False),
+        (detectron, "mlspatial:resnet50_fpn", False),
+    ],
+)
+def test_layouts_of_checkpoints(tmp_path: Path, layout: Any, arch: str, headless: bool) -> None:
+    spec = default_spec(arch)
+    spec = replace(spec, units=0, head={}) if headless else spec
+    state = {key: value for key, value in build(spec, seed=2).state_dict().items() if "num_batches" not in key}
+    path = tmp_path / "weights.torch"
+    torch.save(layout(state), path)
+    module, found = load_external(f"file:{path}?arch={arch}")
+    assert found.units == spec.units and build(found).state_dict().keys() == module.state_dict().keys()
+    loaded = module.state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in state.items())
+    with torch.no_grad():
+        module(torch.zeros(1, 3, found.input_size, found.input_size))
+    broken = dict(state)
+    broken.pop(
+        next(key for key in broken if key.endswith("conv2.weight") or key.endswith(("mlp.fc1.weight", "fc7.0.weight")))
+    )
+    torch.save(layout(broken), path)
+    with pytest.raises(UserError, match=r"the weights do not fit .*; missing: \S+ \(1 in all\)$"):
+        load_external(f"file:{path}?arch={arch}")
+
+
+def test_big_transfer_s_arrays(tmp_path: Path) -> None:
+    spec = replace(default_spec("timm:resnetv2_50x1_bit"), units=0, head={})
+    state = build(spec, seed=2).state_dict()
+    arrays = {}
+    for key, value in state.items():
+        part = key.split(".")
+        if part[0] == "stages":
+            unit = f"block{int(part[1]) + 1}/unit{int(part[3]) + 1:02d}"
+            step = "a/proj" if part[4] == "downsample" else "abc"[int(part[4][-1]) - 1]
+            prefix = f"resnet/{unit}/{step}"
+        else:
+            prefix = "resnet/root_block" if part[0] == "stem" else "resnet"
+        if value.ndim == 4:
+            arrays[f"{prefix}/standardized_conv2d/kernel:0"] = value.permute(2, 3, 1, 0).numpy()
+        else:
+            arrays[f"{prefix}/group_norm/{'gamma' if part[-1] == 'weight' else 'beta'}:0"] = value.numpy()
+    path = tmp_path / "expert.npz"
+    np.savez(path, **arrays)
+    module, found = load_external(f"file:{path}?arch=timm:resnetv2_50x1_bit")
+    assert found.units == 0 and same(module.state_dict(), state)
+    np.savez(path, **arrays, other=np.zeros(2))
+    with pytest.raises(UserError, match=r"not in it: other \(1 in all\)"):
+        load_external(f"file:{path}?arch=timm:resnetv2_50x1_bit")

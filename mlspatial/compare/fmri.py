@@ -1,0 +1,229 @@
+"""Networks scored on fMRI responses, one row each: which of them a contrast is of, their scores and their facts.
+
+Scores are rows with a benchmark `nsd:SUBJECT` (or `nsd`, a mean over subjects that was imported), region OTC and metric
+crsa, versa or voxel_r. Facts are the columns `fact/NAME` of networks, from tags mlspatial.fact.NAME of runs:
+
+- network (its name), label (for people), family (what is shared by networks that differ in their training only),
+  architecture (CNN, Transformer, MLP-Mixer, Hybrid), size (of one design: S, B, L);
+- trained (true, false), task (classification, taskonomy, selfsupervised, slip, ipcl, random, ...), goal (which one of
+  such a task: class_object, CLIP, ...), supervision (category, contrastive, non-contrastive, language,
+  language+contrastive), training_data (imagenet, imagenet21k, ...);
+- parameters, imagenet_top1 (per cent), effective_dimensionality.
+
+A network without such tags has the facts of its training run: family = arch, task, training_data = dataset.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlspatial.compare.evidence import Evidence
+
+BENCHMARK, REGION = "nsd", "OTC"
+METRICS = {"crsa": "cRSA", "versa": "veRSA"}
+FACT = "fact/"
+WORDS = ("network", "label", "family", "architecture", "size", "task", "goal", "supervision", "training_data")
+NUMBERS = ("parameters", "imagenet_top1", "effective_dimensionality")
+DESIGN = re.compile(r"resnet|resnext|vgg|alexnet|convnext|densenet|efficientnet|mobilenet|regnet|inception", re.I)
+SPECIES = {"vit": "Transformer", "swin": "Transformer", "deit": "Transformer", "mixer": "MLP-Mixer"}
+NONE = "No network was scored on fMRI responses."
+
+
+@dataclass(frozen=True)
+class Scored:
+    """networks: one row each (WORDS, NUMBERS, trained, imported, runs: a tuple of ids, and a mean score over subjects
+    for every metric, NaN where unknown); subjects: one row a network, metric and subject: model_id, metric, subject,
+    score, ceiling, run_id; ceilings: subject -> noise ceiling."""
+
+    networks: pd.DataFrame
+    subjects: pd.DataFrame
+    ceilings: dict[str, float]
+
+    @property
+    def ceiling(self) -> float:
+        """Mean over subjects; NaN where none is known."""
+        return float(np.mean(list(self.ceilings.values()))) if self.ceilings else float("nan")
+
+    @property
+    def imported(self) -> bool:
+        """Whether all of it is somebody else's."""
+        return bool(len(self.networks)) and bool(self.networks.imported.all())
+
+    def of(self, metric: str) -> pd.DataFrame:
+        """Networks with a score under a metric; the score is in the column `score`."""
+        if metric not in self.networks:
+            return self.networks.iloc[:0].assign(score=float("nan"))
+        return self.networks[self.networks[metric].notna()].assign(score=self.networks[metric])
+
+    def by_subject(self, networks: pd.DataFrame, metric: str) -> pd.DataFrame:
+        """Rows of networks x subjects with score and subject; of networks known by their mean only when one is.
+
+        Then subject is "mean" throughout: points of different kinds are never mixed.
+        """
+        mine = self.subjects[(self.subjects.metric == metric) & self.subjects.model_id.isin(networks.model_id)]
+        counts = mine.groupby("model_id").subject.nunique()
+        facts = networks.drop(columns=["score", *METRICS], errors="ignore")
+        if len(counts) == len(networks) and counts.nunique() == 1:
+            joined = mine[["model_id", "subject", "score"]].merge(facts, on="model_id")
+            return joined.sort_values(["subject", "model_id"], ignore_index=True)
+        return facts.assign(score=networks[metric], subject="mean").reset_index(drop=True)
+
+
+def scored(evidence: Evidence) -> Scored:
+    """What of the evidence was scored on fMRI responses of OTC, at the committed layer."""
+    import pandas as pd
+
+    table = evidence.scores
+    names = table.benchmark.astype(str)
+    chosen = (names == BENCHMARK) | names.str.startswith(f"{BENCHMARK}:")
+    if not chosen.any():  # no recordings: simulated people or own voxels
+        chosen = table.metric.isin([*METRICS, "voxel_r"])
+    table = table[chosen & (table.region == REGION) & table.committed.astype(bool)]
+    table = table.assign(
+        score=table.raw.astype(float),
+        ceiling=table.ceiling.astype(float),
+        subject=[subject_of(str(name)) for name in table.benchmark],
+    )[["model_id", "metric", "subject", "score", "ceiling", "run_id"]]
+    table = table[table.score.notna()].drop_duplicates(["model_id", "metric", "subject"])
+    alone = table[table.subject != ""]
+    ceilings = alone[alone.ceiling.notna()].groupby("subject").ceiling.first()
+    if ceilings.empty:
+        ceilings = table[table.ceiling.notna()].groupby("subject").ceiling.first()
+    if table.empty:
+        kinds = dict.fromkeys((*NUMBERS, *METRICS), float) | dict.fromkeys(("trained", "imported"), bool)
+        columns = ["model_id", *WORDS, *kinds, "runs"]
+        return Scored(pd.DataFrame(columns=columns).astype(kinds), alone, {})
+    subjects = set(alone.subject)
+    whole = alone.groupby(["model_id", "metric"]).score.agg(["mean", "size"])
+    means = whole["mean"].where(whole["size"] == len(subjects)).rename("score")  # of all subjects, or not at all
+    given = table[table.subject == ""].set_index(["model_id", "metric"]).score
+    wide = means.combine_first(given).unstack("metric").reindex(columns=[*METRICS, "voxel_r"])
+    runs = table.groupby("model_id").run_id.agg(lambda ids: tuple(dict.fromkeys(ids))).rename("runs")
+    networks = _facts(evidence.networks[evidence.networks.model_id.isin(wide.index)])
+    networks = networks.merge(wide.reset_index(), on="model_id").merge(runs.reset_index(), on="model_id")
+    return Scored(networks, alone.reset_index(drop=True), {str(name): float(value) for name, value in ceilings.items()})
+
+
+def subject_of(benchmark: str) -> str:
+    """subj01 of nsd:subj01; "" of nsd alone, a mean over subjects; of other benchmarks the whole name."""
+    first, *words = re.split(r"[:,]", benchmark)
+    return benchmark if first != BENCHMARK else words[0] if words else ""
+
+
+def _facts(networks: pd.DataFrame) -> pd.DataFrame:
+    """One row a network: model_id, WORDS, NUMBERS, trained, imported."""
+    import pandas as pd
+
+    table = pd.DataFrame({"model_id": networks.model_id, "imported": networks.imported.astype(bool)})
+
+    def said(name: str) -> pd.Series:
+        if FACT + name not in networks:
+            return pd.Series("", networks.index, dtype=object)
+        return networks[FACT + name].fillna("").astype(str)
+
+    spare = {
+        "network": networks.name.where(networks.name.astype(str) != "", networks.model_id).astype(str),
+        "family": networks.arch.astype(str).str.rsplit(":", n=1).str[-1],
+        "task": networks.task.astype(str).replace({"untrained": "random", "imagenet": "classification"}),
+        "training_data": networks.dataset.astype(str),
+    }
+    for name in WORDS:
+        words = said(name)
+        table[name] = words.where(words != "", spare.get(name, ""))
+    table["label"] = table.label.where(table.label != "", table.network)
+    kinds = table.family.map(architecture_of)
+    table["architecture"] = table.architecture.where(table.architecture != "", kinds)
+    trained = said("trained")
+    table["trained"] = (trained == "true").where(trained != "", table.task != "random").astype(bool)
+    for name in NUMBERS:
+        table[name] = pd.to_numeric(said(name), errors="coerce").astype(float)
+    return table.drop_duplicates("model_id", ignore_index=True)
+
+
+def architecture_of(family: str) -> str:
+    """CNN, Transformer or MLP-Mixer by the name of a design; "" when the name does not say."""
+    kind = next((kind for word, kind in SPECIES.items() if re.search(rf"(?<![a-z]){word}", family.lower())), "")
+    return kind or ("CNN" if DESIGN.search(family) else "")
+
+
+# ---- which networks a contrast is of ------------------------------------------------------------------------------
+
+
+def imagenet(networks: pd.DataFrame) -> pd.DataFrame:
+    """Trained to classify ImageNet-1k."""
+    return networks[(networks.task == "classification") & (networks.training_data == "imagenet") & networks.trained]
+
+
+def architectures(networks: pd.DataFrame) -> pd.DataFrame:
+    """Convolutional networks and transformers, trained on the same images and task; group: CNN, Transformer."""
+    rows = imagenet(networks)
+    rows = rows[rows.architecture.isin(["CNN", "Transformer"])]
+    return rows.assign(group=rows.architecture)
+
+
+def taskonomy(networks: pd.DataFrame) -> pd.DataFrame:
+    """One design trained on the same images for different tasks; group: the task."""
+    rows = networks[networks.task == "taskonomy"]
+    return rows.assign(group=rows.goal)
+
+
+def contrastive(networks: pd.DataFrame) -> pd.DataFrame:
+    """Self-supervised networks of one design; group: contrastive, non-contrastive."""
+    rows = networks[(networks.task == "selfsupervised") & networks.supervision.isin(["contrastive", "non-contrastive"])]
+    return rows.assign(group=rows.supervision)
+
+
+def language(networks: pd.DataFrame) -> pd.DataFrame:
+    """Transformers trained with pictures, captions or both on the same data; group: CLIP, SimCLR, SLIP."""
+    rows = networks[
+        (networks.task == "slip") & networks.goal.isin(["CLIP", "SimCLR", "SLIP"]) & (networks["size"] != "")
+    ]
+    return rows.assign(group=rows.goal)
+
+
+def ipcl(networks: pd.DataFrame) -> pd.DataFrame:
+    """One design and objective, trained on different images; group: the images."""
+    rows = networks[networks.task == "ipcl"]
+    return rows.assign(group=rows.training_data)
+
+
+def imagenet_sizes(networks: pd.DataFrame) -> pd.DataFrame:
+    """Pairs of one design, trained on ImageNet-1k and on 21k; group: imagenet, imagenet21k; pair: the design."""
+    rows = networks[(networks.task == "classification") & networks.trained]
+    rows = rows[rows.training_data.isin(["imagenet", "imagenet21k"])]
+    return _pairs(rows.assign(group=rows.training_data))
+
+
+def training(networks: pd.DataFrame) -> pd.DataFrame:
+    """Pairs of one design, trained on ImageNet-1k and not at all; group: trained, random; pair: the design."""
+    import pandas as pd
+
+    random = networks[networks.task == "random"]
+    rows = pd.concat([imagenet(networks).assign(group="trained"), random.assign(group="random")])
+    return _pairs(rows)
+
+
+def _pairs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Those of designs with one network in each of the two groups."""
+    counts = rows.groupby("family").group.agg(["size", "nunique"])
+    kept = counts.index[(counts["size"] == 2) & (counts["nunique"] == 2)]
+    return rows[rows.family.isin(kept)].assign(pair=lambda table: table.family).reset_index(drop=True)
+
+
+def independent(networks: pd.DataFrame) -> pd.DataFrame:
+    """Trained networks without the contrasts of tasks, objectives and images that are each one design many times over,
+    so that the number of parameters differs. This choice gives the published N of 120."""
+    same = contrastive(networks).model_id
+    return networks[networks.trained & ~networks.task.isin(["taskonomy", "ipcl"]) & ~networks.model_id.isin(same)]
+
+
+def run_ids(rows: pd.DataFrame) -> tuple[str, ...]:
+    """Of the runs behind networks, each once."""
+    return tuple(dict.fromkeys(run for ids in rows.runs for run in ids))
