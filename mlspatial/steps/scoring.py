@@ -109,7 +109,7 @@ class Job:
             for depth, layer in enumerate(gathered.layers):
                 for found in self._layer(gathered, layer, group, joint):
                     rows.append({**found, "layer": layer, "depth": depth})
-                progress.update(len(group) / len(gathered.layers))
+            progress.update(len(group))
         for target in (b for b in benchmarks if isinstance(b, BehaviourTarget)):
             rows.append(self._behaviour(record, target))
             progress.update(1)

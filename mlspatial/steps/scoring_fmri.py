@@ -70,6 +70,8 @@ def score_fmri(
     The row of a layer also has train (the score on the half that layers are chosen on), voxel_r (mean correlation of
     predicted and measured responses, veRSA only) and effective_dimensionality.
     """
+    from mlspatial.train.loop import choose_device
+
     rows: list[dict[str, Any]] = []
     runs: list[str] = []
     matrices: dict[str, np.ndarray] = {}
@@ -87,8 +89,7 @@ def score_fmri(
                     found.append(benchmark.crsa(np.asarray(gathered.array("pattern", layer))))
                 else:
                     features = np.array(gathered.array(projected, layer))
-                    found.append(benchmark.versa(features, way, device=device))
-                progress.update(1 / len(gathered.layers))
+                    found.append(benchmark.versa(features, way, device=choose_device(device)))
             chosen = versa.choose_layer(found, way)
             matrices[f"{benchmark.identifier} {name}"] = _matrix(name, benchmark, gathered, chosen, found[chosen])
             for place, (layer, value) in enumerate(zip(gathered.layers, found, strict=True)):
@@ -97,6 +98,7 @@ def score_fmri(
                         "effective_dimensionality": dimensions[layer]}  # fmt: skip
                 marks = {"primary": name == benchmark.metric, "selection": HALVES, "choice": float(place == chosen)}
                 rows.append({**facts, **marks, **_score(benchmark, name, value.test).to_json(), **more})
+        progress.update(1)
     return FmriScores(rows, runs, matrices)
 
 

@@ -391,7 +391,11 @@ def test_score_gives_both_engines_numbers(bench: Bench, registry: Path) -> None:
 
     weights = registry / "network.pth"
     torch.save(bench.module.state_dict(), weights)
-    options = {"models": f"file:{weights}?arch=resnet18&input_size=32", "layers": "layer4.1.relu,avgpool", "device": "cpu"}
+    options = {
+        "models": f"file:{weights}?arch=resnet18&input_size=32",
+        "layers": "layer4.1.relu,avgpool",
+        "device": "cpu",
+    }
     (fast,) = score(benchmarks=f"{NEURAL[2]},{NEURAL[3]},{I2N}", **options)
     (slow,) = score(benchmarks=NEURAL[2], engine="reference", **options)
     ours, theirs = (pd.read_json(io.StringIO(runs.local(run, "scores.json").read_text()), orient="split")
