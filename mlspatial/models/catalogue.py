@@ -25,7 +25,7 @@ class Network:
     or variant; supervision: labels, self, language, self+language, other or none; data: what it was trained with, as
     the study counts it; pretrained: before that, ""; contrast: its group within the study's contrast of tasks
     (Contrastive, SLIP, a cluster of Taskonomy ...), ""; parameters: all of them, or the study's own count where the
-    network cannot be built (counted: False); top1: ImageNet accuracy in per cent as the study has it, NaN unknown;
+    network cannot be built (counted: False);
     source: where the weights are, ""; note: what is uncertain or strange, "".
     """
 
@@ -43,7 +43,6 @@ class Network:
     counted: bool = True
     pretrained: str = ""
     contrast: str = ""
-    top1: float = float("nan")
     source: str = ""
     note: str = ""
 
@@ -153,6 +152,20 @@ def facts(selector: str) -> dict[str, str]:
     known = {
         "network": one.name, "family": one.arch, "architecture": one.architecture, "trained": str(one.trained).lower(),
         "task": task, "goal": goal, "supervision": supervision, "training_data": data,
-        "parameters": str(one.parameters), "imagenet_top1": "" if one.top1 != one.top1 else str(one.top1),
+        "parameters": str(one.parameters), "imagenet_top1": _accuracy(selector) if one.trained else "",
     }  # fmt: skip
     return {name: value for name, value in known.items() if value}
+
+
+def _accuracy(selector: str) -> str:
+    """ImageNet top-1 in per cent as torchvision states it for its own weights; "" for other networks."""
+    if not selector.startswith("torchvision:"):
+        return ""
+    from torchvision.models import get_model_weights
+
+    name, _, weights = selector.removeprefix("torchvision:").partition(".")
+    try:
+        chosen = get_model_weights(name)[weights or "IMAGENET1K_V1"]
+    except (KeyError, ValueError):
+        return ""
+    return str(chosen.meta["_metrics"].get("ImageNet-1K", {}).get("acc@1", ""))
