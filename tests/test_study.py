@@ -275,7 +275,7 @@ def test_a_finished_study_is_answered_without_a_call_and_without_torch(fake: Pat
     )
     told = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
     answer, seconds, torch = told.stdout.rsplit(maxsplit=2)
-    assert answer == str([first]) and torch == "False" and float(seconds) < 4
+    assert answer == str([first]) and torch == "False" and float(seconds) < 12
     assert not fake_steps.CALLS.exists()
     fake.write_text(fake.read_text().replace("seed: [0, 1]", "seed: [0, 1, 2]"))
     study(config=str(fake), package=FAKES)
@@ -488,7 +488,7 @@ def test_shipped_studies_are_valid(path: Path, registry: Path) -> None:
     assert file.name == path.stem and entries >= {"score", "compare"} and ("train" in entries) == ("render" in entries)
     plan = make_plan(file)
     assert all(train.needs and train.needs[0].entry == "render" for train in plan.of("train"))
-    for kind in ("score", "similarity", "decode"):
+    for kind in ("score", "similarity", "decode") if plan.of("train") else ():
         assert all(job.networks > 1 for job in plan.of(kind))
 
 

@@ -113,7 +113,7 @@ def test_a_killed_worker_is_told(dataset: tuple[Path, Manifest]) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_workers_end_with_a_killed_parent(dataset: tuple[Path, Manifest], how: signal.Signals) -> None:
-    """By kill -9, and by Ctrl-C, which a terminal sends to the whole group; that one leaves no other traceback."""
+    """By kill -9, and by Ctrl-C, which a terminal sends to the whole group."""
     script = (
         "import sys, time, multiprocessing; from pathlib import Path\n"
         "from mlspatial.core.manifest import Manifest; from mlspatial.render.live import live_source\n"
@@ -137,7 +137,7 @@ def test_workers_end_with_a_killed_parent(dataset: tuple[Path, Manifest], how: s
             os.killpg(parent.pid, how)
         assert wait_for_end([*workers, parent.pid])
         errors = parent.stderr.read()
-        assert errors.count("Traceback") == (how is signal.SIGINT), errors
+        assert ("Traceback" in errors) == (how is signal.SIGINT), errors
 
 
 def test_ranks_share_every_batch(dataset: tuple[Path, Manifest], whole: Any) -> None:
