@@ -60,14 +60,17 @@ class Rates:
                 if runs.RESUMED in record.tags or not run.info.end_time:
                     continue  # its pauses count too
                 seconds = (run.info.end_time - run.info.start_time) / 1000
-                done = work(entry, _numbers(run.data.params), 0)
-                if done > 0:
-                    self.known.setdefault(entry, []).append((done, seconds))
+                self._note(entry, work(entry, _numbers(run.data.params), 0), seconds, newest=False)
 
     def learn(self, job: Job, seconds: float) -> None:
-        alike = self.known.setdefault(job.entry, [])
-        alike.insert(0, (work(job.entry, job.parameters, job.size), seconds))
-        del alike[RECENT:]
+        self._note(job.entry, work(job.entry, job.parameters, job.size), seconds, newest=True)
+
+    def _note(self, entry: str, done: float, seconds: float, *, newest: bool) -> None:
+        if done <= 0:
+            return  # an untrained network tells nothing about training
+        pairs = self.known.setdefault(entry, [])
+        pairs.insert(0 if newest else len(pairs), (done, seconds))
+        del pairs[RECENT:]
 
     def seconds(self, job: Job) -> float:
         """Of all the calls of a job; of one with parts, those for its networks."""

@@ -31,6 +31,7 @@ from mlspatial.registry import runs
 
 BUSY_WORDS = "is making this result"  # open_run's, about a run that another process is at
 DONE, FAILED, BUSY, STOPPED, LOST = "done", "failed", "busy", "stopped", "lost"
+GROWTH = 2 << 30  # bytes by which a worker may grow between calls before loky begins a fresh one
 GRACE_SECONDS = 30.0  # for a worker to close its runs before it is killed
 WATCH_SECONDS = 0.5
 
@@ -208,6 +209,9 @@ class Loky:
 
 def begin(parent: int, folder: str) -> None:
     """First thing in a worker: end with the parent, leave Ctrl-C to it, be where it is, show no bars."""
+    from joblib.externals.loky import process_executor
+
+    process_executor._MAX_MEMORY_LEAK_SIZE = GROWTH  # its own 300 MB is what torch keeps of one training
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.pop("MLFLOW_RUN_ID", None)
     if os.path.isdir(folder):
