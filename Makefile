@@ -8,15 +8,17 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export MLFLOW_DISABLE_TELEMETRY := true
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3,$(shell command -v $(name))))
 CONFIG ?= studies/quick.yaml
+REPORT = reports/$(basename $(notdir $(CONFIG)))/report.html
+PROJECT = 'import mlflow.projects as p; p.run(".", "study", parameters={"config": "$(CONFIG)"}, env_manager="local")'
 PORT ?= 5000
 
 .PHONY: quickstart test lint bench ui pins clean
 
 quickstart: $(VENV)/ready ## a small study from rendering to the report, whose path it ends with
 	@echo "mlflow run . -e study -P config=$(CONFIG) --env-manager local"
-	@python -c 'import mlflow.projects as p; p.run(".", "study", parameters={"config": "$(CONFIG)"}, env_manager="local")' # the same, started in half the time
+	@$(if $(wildcard $(REPORT)),python -m entrypoints.study --config $(CONFIG),python -c $(PROJECT)) # the same, started sooner
 	@echo
-	@echo "report: $(CURDIR)/reports/$(basename $(notdir $(CONFIG)))/report.html"
+	@echo "report: $(CURDIR)/$(REPORT)"
 
 test: $(VENV)/ready lint ## everything that can be checked here
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadscope

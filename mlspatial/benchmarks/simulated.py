@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +45,7 @@ Network = tuple["nn.Module", "ModelSpec"]
 
 
 @BENCHMARKS.register("simulated_v1")
+@lru_cache(maxsize=2)
 def simulated_v1(seed: int = 3, trials: int = N_REPEATS) -> NeuralBenchmark:
     """64 complex cells of V1: Gabor energy (Adelson and Bergen 1985) with divisive normalisation (Heeger 1992) and
     Poisson spike counts, 10 repeats, over 500 images of shapes on 1/f noise. Same numbers on every machine.

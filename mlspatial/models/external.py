@@ -35,7 +35,7 @@ from mlspatial.models.sources import (
     torchvision_weights,
 )
 from mlspatial.models.sources_files import UNREADABLE, fill, line, read_state, renamed
-from mlspatial.models.zoo import ARCHITECTURES, ModelSpec, build
+from mlspatial.models.zoo import ARCHITECTURES, ModelSpec, build, no_initial_values
 
 if TYPE_CHECKING:
     import torch
@@ -56,6 +56,7 @@ __all__ = [
 ]
 
 SCHEMES = (*LIBRARIES, "file", "zoo")
+AGAIN = "train it again with force=true, or take an undamaged copy"
 TIMEOUT = 20  # seconds without an answer before a download is given up
 
 
@@ -156,17 +157,25 @@ def load_folder(folder: Path) -> tuple[nn.Module, ModelSpec]:
     """
     from safetensors.torch import load_file
 
-    again = "train it again with force=true, or take an undamaged copy"
+    spec = read_spec(folder)
     try:
-        spec = ModelSpec.from_json(json.loads((folder / "spec.json").read_text()))
         weights = load_file(folder / "weights.safetensors")
-    except (*UNREADABLE, AttributeError) as error:
-        raise UserError(f"model in {folder} cannot be read ({error}); {again}") from error
-    module = build(spec)
+    except UNREADABLE as error:
+        raise UserError(f"model in {folder} cannot be read ({error}); {AGAIN}") from error
+    with no_initial_values():
+        module = build(spec)
     fill(module, weights, spec.arch, f"model in {folder}")
     if spec.with_weights(module).weights != spec.weights:
-        raise UserError(f"model in {folder}: the weights are not those of its spec; {again}")
+        raise UserError(f"model in {folder}: the weights are not those of its spec; {AGAIN}")
     return module.eval(), spec
+
+
+def read_spec(folder: Path) -> ModelSpec:
+    """The spec of a folder that `load_folder` reads. Raises UserError when it cannot be read."""
+    try:
+        return ModelSpec.from_json(json.loads((folder / "spec.json").read_text()))
+    except (*UNREADABLE, AttributeError) as error:
+        raise UserError(f"model in {folder} cannot be read ({error}); {AGAIN}") from error
 
 
 def _trained(spec: ModelSpec) -> ModelSpec:

@@ -15,6 +15,7 @@ from mlspatial.core.plugins import Plugins
 if TYPE_CHECKING:  # torch takes seconds to import, and a spec alone does not need it
     import torch
     from torch import nn
+    from torch.overrides import TorchFunctionMode
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # torchvision's models
 IMAGENET_SD = (0.229, 0.224, 0.225)
@@ -121,6 +122,18 @@ def build(spec: ModelSpec, *, seed: int | None = None, init: str = "random") -> 
     if init == "imagenet":
         external.load_trunk(module, spec)
     return module
+
+
+def no_initial_values() -> TorchFunctionMode:
+    """A context in which parameters get no random values, for a network whose every parameter is about to be read."""
+    from torch import Tensor
+    from torch.overrides import TorchFunctionMode
+
+    class Skipping(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            return args[0] if func in (Tensor.normal_, Tensor.uniform_) else func(*args, **(kwargs or {}))
+
+    return Skipping()
 
 
 def candidate_layers(spec: ModelSpec, module: nn.Module) -> tuple[str, ...]:

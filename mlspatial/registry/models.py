@@ -16,7 +16,7 @@ from typing import Any
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.core.names import DATASET_ID, MODEL_ID
 from mlspatial.models import catalogue, external
-from mlspatial.models.external import load_folder
+from mlspatial.models.external import load_folder, read_spec
 from mlspatial.models.zoo import ModelSpec
 from mlspatial.registry import runs
 from mlspatial.registry.store import client
@@ -51,6 +51,11 @@ class ModelRecord:
         import mlflow
 
         return Path(mlflow.artifacts.download_artifacts(self.uri)) / "artifacts"
+
+    @cached_property
+    def spec(self) -> ModelSpec:
+        """Without the weights being read, where the network is a registered one."""
+        return external.external_spec(self.uri) if external.is_external(self.uri) else read_spec(self.folder)
 
     def load(self) -> tuple[Any, ModelSpec]:
         """(nn.Module, ModelSpec); hooks work on the module. Raises UserError when the weights are damaged."""

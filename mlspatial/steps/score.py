@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlspatial.benchmarks.neural import Truth
-    from mlspatial.models.zoo import ModelSpec
     from mlspatial.steps.scoring import Benchmark
 
 VERSION = 2
@@ -201,14 +200,12 @@ def _score(
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     from mlspatial.steps.scoring import Job
 
-    spec: ModelSpec
-    _, spec = record.load()
-    targets = [known.load(spec.input_size) for known in chosen]
+    targets = [known.load(record.spec.input_size) for known in chosen]
     imagenet = None
     if selection == "auto" and not all(known.ours for known in chosen):
         from mlspatial.benchmarks import brainscore
 
-        imagenet = brainscore.selection_stimuli(input_size=spec.input_size)
+        imagenet = brainscore.selection_stimuli(input_size=record.spec.input_size)
     job = Job(layers, metrics, selection == "half", device, study, tuple(parents), imagenet, variant)
     with bar(title, len(targets), "benchmark") as progress:
         return job.table(record, targets, progress)
