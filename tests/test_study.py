@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -22,10 +23,12 @@ from mlspatial.core.manifest import Manifest
 from mlspatial.registry import runs
 from mlspatial.registry.models import select
 from mlspatial.registry.store import client
+from mlspatial.render.processes import worker_processes
 from mlspatial.study import Unfinished, load, make_plan, study, workers
-from mlspatial.study.estimate import Rates
+from mlspatial.study.estimate import OVERHEAD, Rates
 from mlspatial.study.plan import Job, Selector
 from mlspatial.study.show import duration
+from mlspatial.study.workers import begin
 from tests import fake_steps
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -514,3 +517,28 @@ def test_the_published_study_is_all_there(registry: Path) -> None:
     scaling = [p for p in trains if p["dataset"] == "xie100m"]
     assert {p["batches"] for p in scaling} == {1_500_000} and len({p["fraction"] for p in scaling}) == fractions
     assert {p["batches"] for p in trains if p["dataset"] in ("xie1", "xie117_still")} == {200_000}
+
+
+def pid_of_a_process_of_its_own() -> int:
+    with worker_processes(1) as pool:
+        return pool.submit(os.getpid).result()
+
+
+def test_a_call_in_a_worker_may_start_processes(tmp_path: Path) -> None:
+    from joblib.externals.loky.process_executor import ProcessPoolExecutor
+
+    settings = (os.getpid(), str(tmp_path))
+    with ProcessPoolExecutor(1, initializer=begin, initargs=settings, env=workers.environment(1, 0)) as pool:
+        assert pool.submit(pid_of_a_process_of_its_own).result() != pool.submit(os.getpid).result()
+
+
+def test_an_untrained_network_says_nothing_about_the_time_that_training_takes() -> None:
+    rates = Rates(threads=1, gpu=False, all_cores=1)
+    parameters = {"batches": 0, "batch_size": 64, "arch": "resnet18"}
+    untrained = Job("train", parameters, 1, size=64)
+    before = rates.seconds(untrained)
+    rates.learn(untrained, 3.0)
+    assert rates.seconds(untrained) == before == pytest.approx(OVERHEAD)
+    trained = replace(untrained, parameters=parameters | {"batches": 100})
+    rates.learn(trained, 103.0)
+    assert rates.seconds(replace(untrained, parameters=parameters | {"batches": 200})) == pytest.approx(203, rel=0.02)

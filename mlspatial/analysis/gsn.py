@@ -73,31 +73,63 @@ def rsa_ceiling(
     (all); simulations, conditions: draws, and stimuli in each. Similarity: Pearson correlation between patterns.
     Raises UserError for too few stimuli, voxels or repeats.
     """
-    _check(trials)
-    n, voxels, repeats = trials.shape
-    if voxels < 3 or n < 2 * HELD_OUT:
-        raise UserError(f"gsn: {n} stimuli and {voxels} voxels are too few; needs {2 * HELD_OUT} and 3")
-    averaged = repeats if averaged is None else averaged
-    if averaged < 1:
-        raise BadValue("averaged", averaged, "must be 1 or more")
-    means = trials.mean(axis=2)
-    within = (trials - means[..., None]).transpose(0, 2, 1)
-    noise, kept_noise = _shrunken(within, rng, repeats - 1)
-    data, kept_data = _shrunken(means[:, None], rng, 0)
-    signal, noise = _alternate(data, noise, n, repeats)
-    signal_factor, noise_factor = _factor(signal), _factor(noise)
-    found = _reliability(trials, rng)
-    scale = _scale(signal_factor, noise_factor, found, repeats // 2, simulations, conditions, rng)
-    values = np.zeros(simulations)
-    offset = means.mean(axis=0)
-    for draw in range(simulations):
-        pure = offset + np.sqrt(scale) * _draw(signal_factor, conditions, rng)
-        measured = pure + _draw(noise_factor, conditions, rng) / np.sqrt(averaged)
-        values[draw] = _alike(pure, measured)
-    low, median, high = np.percentile(values, [2.5, 50.0, 97.5])
-    return GsnCeiling(
-        float(median), float(low), float(high), values, found, float(scale), kept_data, kept_noise, ncsnr(trials)
-    )
+    return Gsn(trials, averaged=averaged, simulations=simulations, conditions=conditions).ceiling(rng)
+
+
+class Gsn:
+    """Ceilings of the same responses by several runs, which share what does not depend on chance. See rsa_ceiling.
+
+    device: where covariances are decomposed. Memory: 8 matrices of voxels x voxels of 64 bits.
+    """
+
+    def __init__(
+        self,
+        trials: np.ndarray,
+        *,
+        averaged: int | None = None,
+        simulations: int = SIMULATIONS,
+        conditions: int = CONDITIONS,
+        device: str = "cpu",
+    ) -> None:
+        _check(trials)
+        n, voxels, repeats = trials.shape
+        if voxels < 3 or n < 2 * HELD_OUT:
+            raise UserError(f"gsn: {n} stimuli and {voxels} voxels are too few; needs {2 * HELD_OUT} and 3")
+        self.averaged = repeats if averaged is None else averaged
+        if self.averaged < 1:
+            raise BadValue("averaged", averaged, "must be 1 or more")
+        self.trials, self.simulations, self.conditions, self.device = trials, simulations, conditions, device
+        self._means = trials.mean(axis=2)
+        self._factors: tuple[tuple[float, float], np.ndarray, np.ndarray] | None = None
+
+    def ceiling(self, rng: np.random.Generator) -> GsnCeiling:
+        """One run. rng: of the stimuli that choose the shares that are kept, of halves and of draws."""
+        repeats = self.trials.shape[2]
+        within = (self.trials - self._means[..., None]).transpose(0, 2, 1)
+        kept_noise = _share(within, rng, repeats - 1)
+        kept_data = _share(self._means[:, None], rng, 0)
+        signal, noise = self._model(within, kept_noise, kept_data)
+        found = _reliability(self.trials, rng)
+        scale = _scale(signal, noise, found, repeats // 2, self.simulations, self.conditions, rng)
+        shape = (self.simulations, self.conditions, -1)
+        pure = np.sqrt(scale) * _draws(signal, shape, rng) + self._means.mean(axis=0)
+        measured = pure + _draws(noise, shape, rng) / np.sqrt(self.averaged)
+        values = np.array([_alike(*pair) for pair in zip(pure, measured, strict=True)])
+        low, median, high = np.percentile(values, [2.5, 50.0, 97.5])
+        return GsnCeiling(
+            float(median), float(low), float(high), values, found, float(scale), kept_data, kept_noise,
+            ncsnr(self.trials),
+        )  # fmt: skip
+
+    def _model(self, within: np.ndarray, kept_noise: float, kept_data: float) -> tuple[np.ndarray, np.ndarray]:
+        """Factors of the signal's and the noise's covariance; those of the last pair of shares are remembered."""
+        if self._factors is None or self._factors[0] != (kept_noise, kept_data):
+            self._factors = None
+            n, _, repeats = self.trials.shape
+            noise = _shrunken(within, kept_noise, repeats - 1)
+            data = _shrunken(self._means[:, None], kept_data, 0)
+            self._factors = ((kept_noise, kept_data), *_alternate(data, noise, n, repeats, self.device))
+        return self._factors[1:]
 
 
 def _check(trials: np.ndarray) -> None:
@@ -107,73 +139,107 @@ def _check(trials: np.ndarray) -> None:
         raise UserError("gsn: responses are not finite; leave out stimuli or voxels that lack trials")
 
 
-def _shrunken(groups: np.ndarray, rng: np.random.Generator, freedom: int) -> tuple[np.ndarray, float]:
-    """(covariance with its off-diagonal part shrunken, share that is kept).
+def _share(groups: np.ndarray, rng: np.random.Generator, freedom: int) -> float:
+    """The share of the off-diagonal covariance under which a held-out fifth of the stimuli is likeliest.
 
-    groups: (n, rows, voxels) deviations; freedom: of each group of rows, 0 when rows are single means. The share is the
-    one under which a held-out fifth of the stimuli is likeliest. In units of the diagonal all shares have the same
-    eigenvectors, so one decomposition serves all of them.
+    groups: (n, rows, voxels) deviations; freedom: of each group of rows, 0 when rows are single means. In units of the
+    diagonal all shares have the same eigenvectors, so one decomposition serves all of them: of the rows' inner products
+    where they are fewer than the voxels, as whatever is orthogonal to all rows has the eigenvalue 0.
     """
-    n = len(groups)
+    n, voxels = len(groups), groups.shape[2]
     order = rng.permutation(n)
     out, rest = order[: n // HELD_OUT], order[n // HELD_OUT :]
-    mean = groups[rest].mean(axis=(0, 1)) if freedom == 0 else np.zeros(groups.shape[2])
-    covariance = _covariance(groups[rest] - mean, freedom)
-    sd = np.sqrt(np.maximum(np.diag(covariance), np.finfo(float).tiny))
-    values, vectors = eigh(covariance / sd / sd[:, None])
-    tested = ((groups[out] - mean) / sd).reshape(-1, groups.shape[2])
-    power = np.square(tested @ vectors).mean(axis=0)
+    mean = groups[rest].mean(axis=(0, 1)) if freedom == 0 else np.zeros(voxels)
+    rows = (groups[rest] - mean).reshape(-1, voxels) / np.sqrt(_degrees(len(rest), freedom))
+    sd = np.sqrt(np.maximum(np.square(rows).sum(axis=0), np.finfo(float).tiny))
+    rows /= sd
+    tested = ((groups[out] - mean) / sd).reshape(-1, voxels)
+    if len(rows) < voxels:
+        values, left = eigh(rows @ rows.T)
+        kept = values > max(values[-1], 0.0) * voxels * np.finfo(float).eps
+        values = values[kept]
+        projected = (tested @ rows.T) @ (left[:, kept] / np.sqrt(values))
+    else:
+        values, vectors = eigh(rows.T @ rows)
+        projected = tested @ vectors
+    power = np.square(projected).mean(axis=0)
+    others = voxels - len(values)  # directions without variance, and what the tested rows have there together
+    beyond = np.square(tested).sum(axis=1).mean() - power.sum() if others else 0.0
     spectra = (1 - LEVELS)[:, None] + LEVELS[:, None] * np.maximum(values, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         costs = np.where(spectra > 1e-10, np.log(spectra) + power / spectra, np.inf).sum(axis=1)
-    share = float(LEVELS[int(np.argmin(costs))])
-    whole = _covariance(groups - (groups.mean(axis=(0, 1)) if freedom == 0 else 0.0), freedom)
-    return share * whole + (1 - share) * np.diag(np.diag(whole)), share
+        if others:
+            rest_of_it = others * np.log(1 - LEVELS) + beyond / (1 - LEVELS)
+            costs += np.where(LEVELS < 1 - 1e-10, rest_of_it, np.inf)
+    return float(LEVELS[int(np.argmin(costs))])
 
 
-def _covariance(groups: np.ndarray, freedom: int) -> np.ndarray:
-    rows = groups.reshape(-1, groups.shape[2])
-    degrees = len(groups) * freedom if freedom else len(groups) - 1
-    return rows.T @ rows / degrees
+def _degrees(groups: int, freedom: int) -> int:
+    return groups * freedom if freedom else groups - 1
 
 
-def _alternate(data: np.ndarray, noise: np.ndarray, n: int, repeats: int) -> tuple[np.ndarray, np.ndarray]:
-    """Signal and noise covariances without negative variances that together explain the data best."""
+def _shrunken(groups: np.ndarray, share: float, freedom: int) -> np.ndarray:
+    """The covariance of which a share of the off-diagonal part is kept. groups, freedom: as in `_share`."""
+    rows = (groups - (groups.mean(axis=(0, 1)) if freedom == 0 else 0.0)).reshape(-1, groups.shape[2])
+    whole = rows.T @ rows
+    whole /= _degrees(len(groups), freedom)
+    diagonal = np.diag(whole).copy()
+    whole *= share
+    np.fill_diagonal(whole, diagonal)
+    return whole
+
+
+def _alternate(
+    data: np.ndarray, noise: np.ndarray, n: int, repeats: int, device: str = "cpu"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Factors of the covariances of signal and noise, without negative variances, that together explain data best."""
     total = n * repeats**2 * (repeats - 1) + n - 1
     first, old_signal, old_noise = noise, data - noise / repeats, noise
     for _ in range(MOST_ROUNDS):
-        signal = _nearest(data - noise / repeats)
-        noise = _nearest((n * (repeats - 1) * repeats**2 * first + (n - 1) * repeats * (data - signal)) / total)
+        signal, signal_factor = _nearest(data - noise / repeats, device)
+        mixed = (n * (repeats - 1) * repeats**2 / total) * first
+        mixed += ((n - 1) * repeats / total) * (data - signal)
+        noise, noise_factor = _nearest(mixed, device)
         if _same(signal, old_signal) and _same(noise, old_noise):
             break
         old_signal, old_noise = signal, noise
-    return signal, noise
+    return signal_factor, noise_factor
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    if not a.any() or not b.any():
+    """Whether two symmetric matrices correlate by more than SAME, the diagonal counted."""
+    count = a.size
+    means = a.mean(), b.mean()
+    spreads = [np.vdot(each, each) - count * mean**2 for each, mean in zip((a, b), means, strict=True)]
+    if min(spreads) <= 0:
         return not a.any() and not b.any()
-    return bool(np.corrcoef(a.ravel(), b.ravel())[0, 1] > SAME)
+    return bool((np.vdot(a, b) - count * means[0] * means[1]) / np.sqrt(spreads[0] * spreads[1]) > SAME)
 
 
-def _nearest(matrix: np.ndarray) -> np.ndarray:
-    """The nearest covariance matrix: negative eigenvalues become 0 (Higham 1988)."""
-    values, vectors = eigh((matrix + matrix.T) / 2)
-    if values[0] >= 0:
-        return matrix
-    kept = values > 0
-    return (vectors[:, kept] * values[kept]) @ vectors[:, kept].T
+def _nearest(matrix: np.ndarray, device: str = "cpu") -> tuple[np.ndarray, np.ndarray]:
+    """(the nearest covariance matrix C, F with F F^T = C): negative eigenvalues become 0 (Higham 1988).
+
+    A matrix that is one already, which a Cholesky factor tells for a fraction of the cost, is returned as it is.
+    Either factor, Cholesky's or the symmetric root, is the same on every machine, and so are draws made with it.
+    """
+    import torch
+
+    there = torch.from_numpy(matrix).to(device)
+    factor, failed = torch.linalg.cholesky_ex(there)
+    if not failed:
+        return matrix, factor.cpu().numpy()
+    values, vectors = torch.linalg.eigh(there)
+    kept = values > max(float(values[-1]), 0.0) * len(values) * np.finfo(float).eps
+    vectors = vectors[:, kept]
+    nearest = (vectors * values[kept]) @ vectors.T
+    factor = (vectors * values[kept].sqrt()) @ vectors.T
+    return nearest.cpu().numpy(), factor.cpu().numpy()
 
 
-def _factor(covariance: np.ndarray) -> np.ndarray:
-    """(voxels, rank) F with F F^T the covariance."""
-    values, vectors = eigh(covariance)
-    kept = values > max(values[-1], 0.0) * len(values) * np.finfo(float).eps
-    return vectors[:, kept] * np.sqrt(values[kept])
-
-
-def _draw(factor: np.ndarray, rows: int, rng: np.random.Generator) -> np.ndarray:
-    return rng.standard_normal((rows, factor.shape[1])) @ factor.T
+def _draws(factor: np.ndarray, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
+    """(simulations, conditions, voxels) of a normal distribution with the covariance F F^T."""
+    draws = rng.standard_normal((shape[0] * shape[1], factor.shape[1])) @ factor.T
+    return draws.reshape(shape)
 
 
 def _reliability(trials: np.ndarray, rng: np.random.Generator) -> float:
@@ -198,12 +264,13 @@ def _scale(
     rng: np.random.Generator,
 ) -> float:  # fmt: skip
     """The scale of the signal covariance under which the model's halves agree as the data's do, within SCALES."""
+    shape = (simulations, conditions, -1)
+    pure = _draws(signal, shape, rng)
+    halves = [_draws(noise, shape, rng) / np.sqrt(half) for _ in range(2)]
     sums = np.zeros(len(SCALES))
-    for _ in range(simulations):
-        pure = _draw(signal, conditions, rng)
-        halves = [_draw(noise, conditions, rng) / np.sqrt(half) for _ in range(2)]
+    for draw in zip(pure, *halves, strict=True):
         for place, scale in enumerate(SCALES):  # the same draws for all scales
-            sums[place] += _alike(*(np.sqrt(scale) * pure + side for side in halves))
+            sums[place] += _alike(*(np.sqrt(scale) * draw[0] + side for side in draw[1:]))
     modelled = np.maximum.accumulate(sums / simulations)
     return float(np.interp(found, modelled, SCALES))
 

@@ -127,11 +127,14 @@ class FmriBenchmark:
         file = cache_folder("fmri") / f"ceiling-{self.version}.json"
         found = list(json.loads(file.read_text())["runs"]) if file.is_file() else []
         if len(found) < RUNS:
-            from mlspatial.analysis.gsn import rsa_ceiling
+            import torch
+
+            from mlspatial.analysis.gsn import Gsn
 
             trials = self._whole_trials().astype(np.float64)
+            model = Gsn(trials, device="cuda" if torch.cuda.is_available() else "cpu")
             for run in progress(range(len(found), RUNS), f"noise ceiling of {self.identifier}", "run"):
-                found.append(rsa_ceiling(trials, np.random.default_rng([SEED, run])).ceiling)
+                found.append(model.ceiling(np.random.default_rng([SEED, run])).ceiling)
                 partial = file.with_name(f".{file.name}.{os.getpid()}")  # runs of thousands of voxels take long
                 partial.write_text(json.dumps({"benchmark": self.identifier, "seed": SEED, "runs": found}))
                 partial.replace(file)

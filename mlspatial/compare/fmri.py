@@ -40,11 +40,12 @@ NONE = "No network was scored on fMRI responses."
 class Scored:
     """networks: one row each (WORDS, NUMBERS, trained, imported, runs: a tuple of ids, and a mean score over subjects
     for every metric, NaN where unknown); subjects: one row a network, metric and subject: model_id, metric, subject,
-    score, ceiling, run_id; ceilings: subject -> noise ceiling."""
+    score, ceiling, run_id; ceilings: subject -> noise ceiling; published: whether the voxels are the published ones."""
 
     networks: pd.DataFrame
     subjects: pd.DataFrame
     ceilings: dict[str, float]
+    published: bool
 
     @property
     def ceiling(self) -> float:
@@ -83,7 +84,8 @@ def scored(evidence: Evidence) -> Scored:
     table = evidence.scores
     names = table.benchmark.astype(str)
     chosen = (names == BENCHMARK) | names.str.startswith(f"{BENCHMARK}:")
-    if not chosen.any():  # no recordings: simulated people or own voxels
+    published = bool(chosen.any())
+    if not published:  # no recordings: simulated people or own voxels
         chosen = table.metric.isin([*METRICS, "voxel_r"])
     table = table[chosen & (table.region == REGION) & table.committed.astype(bool)]
     table = table.assign(
@@ -99,7 +101,7 @@ def scored(evidence: Evidence) -> Scored:
     if table.empty:
         kinds = dict.fromkeys((*NUMBERS, *METRICS), float) | dict.fromkeys(("trained", "imported"), bool)
         columns = ["model_id", *WORDS, *kinds, "runs"]
-        return Scored(pd.DataFrame(columns=columns).astype(kinds), alone, {})
+        return Scored(pd.DataFrame(columns=columns).astype(kinds), alone, {}, published)
     subjects = set(alone.subject)
     whole = alone.groupby(["model_id", "metric"]).score.agg(["mean", "size"])
     means = whole["mean"].where(whole["size"] == len(subjects)).rename("score")  # of all subjects, or not at all
@@ -108,7 +110,8 @@ def scored(evidence: Evidence) -> Scored:
     runs = table.groupby("model_id").run_id.agg(lambda ids: tuple(dict.fromkeys(ids))).rename("runs")
     networks = _facts(evidence.networks[evidence.networks.model_id.isin(wide.index)])
     networks = networks.merge(wide.reset_index(), on="model_id").merge(runs.reset_index(), on="model_id")
-    return Scored(networks, alone.reset_index(drop=True), {str(name): float(value) for name, value in ceilings.items()})
+    known = {str(name): float(value) for name, value in ceilings.items()}
+    return Scored(networks, alone.reset_index(drop=True), known, published)
 
 
 def subject_of(benchmark: str) -> str:

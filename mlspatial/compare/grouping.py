@@ -29,6 +29,7 @@ METRICS = {"cka": "Linear CKA", "cka_debiased": "Debiased linear CKA", "rsa": "R
 AIMS = {"translation": {"translation", "all"}, "category": {"category", "identity", "all"}}
 FAMILY = ("arch", "init", "fraction", "settings", "size")  # what full and reduced variability must share
 WORDS = {"arch": "", "dataset": "dataset ", "init": "init ", "fraction": "fraction ", "settings": "", "size": "images "}
+SPOKEN = {"arch": arch_label, "size": lambda size: f"about {float(size):,.0f}" if size else "without end"}
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ def _left_out(trained: pd.DataFrame, shown: pd.DataFrame) -> list[str]:
     counts: dict[str, int] = {}
     for _, row in rest.iterrows():
         names = [name for name in WORDS if name in row and row[name] not in set(shown[name])]
-        text = ", ".join(WORDS[name] + (arch_label(row[name]) if name == "arch" else str(row[name])) for name in names)
+        text = ", ".join(WORDS[name] + SPOKEN.get(name, str)(row[name]) for name in names)
         text = text or "another number of batches or version of the dataset"
         counts[text] = counts.get(text, 0) + 1
     listed = [f"{text} ({n})" for text, n in list(counts.items())[:4]]

@@ -24,6 +24,7 @@ from mlspatial.registry.store import client
 FIELDS = ("task", "seed", "arch", "dataset", "study", "step")
 REQUIREMENTS = ["mlspatial", "torch", "torchvision", "safetensors"]
 NEXT_ADDRESS = re.compile(rf",\s*(?=(?:models|runs|{'|'.join(external.SCHEMES)}):)")  # paths may hold commas too
+VERSIONS = "mlflow.modelVersions"
 PYFUNC = Path(__file__).with_name("pyfunc_model.py")
 
 
@@ -112,6 +113,8 @@ def log_model(
         version = client().create_model_version(
             name, f"models:/{logged.model_id}", run_id=run.id, tags=tags, model_id=logged.model_id
         )
+        listed = json.dumps([{"name": name, "version": version.version}])
+        client().set_logged_model_tags(logged.model_id, {VERSIONS: listed})  # what links the model's page to the version
         now = int(time.time() * 1000)
         linked = [
             Metric(f"heldout/{key}", value, now, step, logged.model_id, dataset, dataset_id, run.id)

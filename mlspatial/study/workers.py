@@ -7,6 +7,7 @@ and takes nobody with it when it dies.
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -212,6 +213,7 @@ def begin(parent: int, folder: str) -> None:
     from joblib.externals.loky import process_executor
 
     process_executor._MAX_MEMORY_LEAK_SIZE = GROWTH  # its own 300 MB is what torch keeps of one training
+    multiprocessing.set_start_method("spawn", force=True)  # loky's is unknown to processes that a call starts
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.pop("MLFLOW_RUN_ID", None)
     if os.path.isdir(folder):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlspatial.analysis.gsn import _alternate, _nearest, _shrunken, ncsnr, rsa_ceiling
+from mlspatial.analysis.gsn import LEVELS, _alternate, _nearest, _share, _shrunken, ncsnr, rsa_ceiling
 from mlspatial.core.errors import UserError
 
 STIMULI, VOXELS, REPEATS = 200, 60, 3
@@ -59,26 +59,49 @@ def test_ncsnr_recovers_the_ratio_of_standard_deviations() -> None:
 def test_shrinkage_keeps_what_is_there() -> None:
     rng = np.random.default_rng(6)
     independent = rng.normal(size=(60, 1, 40))
-    assert _shrunken(independent, np.random.default_rng(0), 0)[1] <= 0.2
+    assert _share(independent, np.random.default_rng(0), 0) <= 0.2
     strong = rng.normal(size=(3000, 1, 3)) @ rng.normal(size=(3, 10)) + 0.3 * rng.normal(size=(3000, 1, 10))
-    covariance, share = _shrunken(strong, np.random.default_rng(0), 0)
-    assert share >= 0.96
+    assert _share(strong, np.random.default_rng(0), 0) >= 0.96
     exact = np.cov(strong[:, 0].T)
-    np.testing.assert_allclose(np.diag(covariance), np.diag(exact))
+    np.testing.assert_allclose(_shrunken(strong, 0.3, 0), 0.3 * exact + 0.7 * np.diag(np.diag(exact)))
+
+
+@pytest.mark.parametrize("freedom", [0, 2])
+@pytest.mark.parametrize("voxels", [20, 300])  # fewer and more than rows
+def test_the_share_is_the_likeliest_of_all(voxels: int, freedom: int) -> None:
+    rng = np.random.default_rng([8, voxels, freedom])
+    shape = (60, 3 if freedom else 1, 6)
+    groups = rng.normal(size=shape) @ rng.normal(size=(6, voxels)) + 3 * rng.normal(size=(*shape[:2], voxels))
+    order = np.random.default_rng(1).permutation(60)
+    out, rest = groups[order[:12]], groups[order[12:]]
+    mean = 0.0 if freedom else rest.mean(axis=(0, 1))
+    tested, rows = (part.reshape(-1, voxels) - mean for part in (out, rest))
+    whole = rows.T @ rows / (48 * freedom or 47)
+    costs = []
+    for share in LEVELS[:-1]:  # of the last, the covariance has no inverse when there are few rows
+        shrunken = share * whole + (1 - share) * np.diag(np.diag(whole))
+        costs.append(np.linalg.slogdet(shrunken)[1] + np.mean(tested * np.linalg.solve(shrunken, tested.T).T) * voxels)
+    assert 0.0 < LEVELS[int(np.argmin(costs))] < 0.98
+    assert _share(groups, np.random.default_rng(1), freedom) == LEVELS[int(np.argmin(costs))]
 
 
 def test_nearest_covariances_are_covariances() -> None:
     rng = np.random.default_rng(7)
     matrix = rng.normal(size=(8, 8))
     matrix = (matrix + matrix.T) / 2
-    near = _nearest(matrix)
+    near, factor = _nearest(matrix)
     assert np.linalg.eigvalsh(near).min() > -1e-10
+    np.testing.assert_allclose(factor @ factor.T, near, atol=1e-12)
     for _ in range(50):  # no covariance matrix is nearer
         other = rng.normal(size=(8, 8)) * 0.1
-        trial = _nearest(near + (other + other.T) / 2)
+        trial, _ = _nearest(near + (other + other.T) / 2)
         assert np.linalg.norm(trial - matrix) >= np.linalg.norm(near - matrix) - 1e-12
+    definite = near + np.eye(8)
+    same, factor = _nearest(definite)
+    assert same is definite
+    np.testing.assert_allclose(factor @ factor.T, definite, atol=1e-12)
     signal, noise = _alternate(np.eye(4) * 0.1, np.eye(4), 100, 3)  # less variance than noise alone leaves
-    assert np.linalg.eigvalsh(signal).min() >= 0 and np.linalg.eigvalsh(noise).min() >= 0
+    assert not signal.any() and np.diag(noise).min() > 0
 
 
 def test_bad_input() -> None:

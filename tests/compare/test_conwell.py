@@ -236,6 +236,9 @@ def test_the_table_counts_what_comes_out(paper: Evidence) -> None:
     verdicts = [str(cells["reproduced"]) for cells in table.rows.values()]
     assert sum(verdict.startswith("yes") for verdict in verdicts) == 86
     assert "99 % of such resamplings" in table.caption
+    voxels = replace(paper, scores=paper.scores.assign(benchmark="simulated_otc"))  # somebody else's
+    other = TABLES["conwell_published"](voxels)
+    assert not other.rows and "not those of the study" in other.notes[0]
     groups = fmri.scored(paper).of("versa")
     sizes = [len(choose(groups)) for choose in (fmri.architectures, fmri.taskonomy, fmri.contrastive, fmri.language)]
     assert sizes == [55, 25, 10, 9] and len(fmri.training(groups)) == 128 and len(fmri.imagenet_sizes(groups)) == 24

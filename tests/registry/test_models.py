@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import OrderedDict
 from pathlib import Path
@@ -192,7 +193,9 @@ def test_registering_the_same_checkpoint_twice_makes_one_version(registry: Path)
         arguments = {"dataset": "s", "dataset_id": "d", "task": "distance", "seed": 0, "step": 1, "metrics": {}}
         first = log_model(run, module, facts, **arguments)
         assert log_model(run, module, facts, **arguments) == first
-    assert len(client().search_model_versions(f"name = '{first.name}'")) == 1
+    (version,) = client().search_model_versions(f"name = '{first.name}'")
+    logged = client().get_logged_model(version.source.removeprefix("models:/"))  # its page names the version
+    assert json.loads(logged.tags["mlflow.modelVersions"]) == [{"name": first.name, "version": version.version}]
 
 
 def test_model_id_is_the_hash_of_spec_and_weights() -> None:

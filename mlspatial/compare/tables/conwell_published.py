@@ -15,6 +15,7 @@ CAPTION = (
     "Each row is a number or interval printed by Conwell et al. 2024 (Nature Communications 15:9383), the same from "
     "the runs here, and whether it is equal to the printed precision. " + RESAMPLING
 )
+OTHERS = "The voxels here are not those of the study, so there is nothing to compare with its statistics."
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ def conwell_published(evidence: Evidence) -> Table:
     found = scored(evidence)
     if found.networks.empty:
         return Table("conwell_published", title, CAPTION, COLUMNS, {}, (NONE,), "statistic")
+    if not found.published:
+        return Table("conwell_published", title, CAPTION, COLUMNS, {}, (OTHERS,), "statistic")
     made = statements(evidence)
     body = {_label(statement): _cells(statement) for statement in made}
     counts = {verdict: sum(s.reproduced is verdict for s in made) for verdict in (True, False, None)}
