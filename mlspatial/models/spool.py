@@ -13,6 +13,7 @@ import torch
 from mlspatial.core.errors import StimulusMismatch
 
 CHUNK = 8192  # features that are handed out together
+ROWS = 64  # of a chunk that are turned back into float32 at a time: 2 MB
 IN_MEMORY = 1 << 28  # bytes; a larger layer waits in a file
 EXACT = 1 << 27  # bytes; a smaller layer keeps float32: over few features the rounding of float16 does not average out
 LARGEST = 2.0**14  # what the largest value of a batch is scaled to; float16 ends at 65,504
@@ -21,8 +22,9 @@ LARGEST = 2.0**14  # what the largest value of a batch is scaled to; float16 end
 class Spool:
     """(n, features) numbers, float32 for a small layer, else float16.
 
-    They are kept as differences from the first batch's means, each batch with a power of two as its scale, so that
-    rounding is relative to what varies.
+    They are kept as differences from the first batch's means, each batch of a chunk of features with a power of two as
+    its scale, so that rounding is relative to what varies. All is done chunk by chunk, while it is in the processor's
+    own memory.
 
     A Gram matrix made from them gives linear CKA to 2e-7. The file has no name: it is gone when its process is,
     whatever ends it.
@@ -30,10 +32,11 @@ class Spool:
 
     def __init__(self, n: int, features: int, folder: Path) -> None:
         self.n, self.features = n, features
-        self._scales = np.zeros(n, np.float32)
+        self._scales = np.zeros((-(-features // CHUNK), n), np.float32)
         self._rows = 0
         self._means: torch.Tensor | None = None
-        kind = np.dtype(np.float32 if 4 * n * features <= EXACT else np.float16)
+        self._kind = torch.float32 if 4 * n * features <= EXACT else torch.float16
+        kind = np.dtype(np.float32 if self._kind == torch.float32 else np.float16)
         size = kind.itemsize * n * features
         self._numbers: _Memory | _File = _Memory(n * features, kind) if size <= IN_MEMORY else _File(folder, kind)
 
@@ -42,33 +45,38 @@ class Spool:
         count = len(rows)
         if self._rows + count > self.n or rows.shape[1] != self.features:
             raise StimulusMismatch(f"activations of shape {tuple(rows.shape)} after {self._rows} of {self.n} images")
+        if not count:
+            return
         if self._means is None:
             self._means = rows.mean(0)
-        rows = rows - self._means
-        largest = float(rows.abs().max()) if rows.numel() else 0.0
-        scale = 2.0 ** np.floor(np.log2(LARGEST / largest)) if largest > 0 else 1.0
-        values = (rows * scale).cpu().numpy()
-        for first in range(0, self.features, CHUNK):
-            part = np.ascontiguousarray(values[:, first : first + CHUNK])
+        for number, first in enumerate(range(0, self.features, CHUNK)):
+            part = rows[:, first : first + CHUNK] - self._means[first : first + CHUNK]
+            low, high = torch.aminmax(part)
+            largest = max(-float(low), float(high))
+            scale = 2.0 ** np.floor(np.log2(LARGEST / largest)) if largest > 0 else 1.0
             start = self.n * first + self._rows * part.shape[1]  # of all numbers; a chunk lies in one piece
-            self._numbers.write(part, start)
-        self._scales[self._rows : self._rows + count] = 1.0 / scale
+            self._numbers.write(part.mul_(scale).to(self._kind).cpu().numpy(), start)
+            self._scales[number, self._rows : self._rows + count] = 1.0 / scale
         self._rows += count
 
     def chunks(self) -> Iterator[torch.Tensor]:
-        """(n, up to 8,192) float32, all features once. Raises StimulusMismatch when images are missing."""
+        """(n, up to 8,192) float32, all features once; each only until the next, which takes its memory.
+
+        Raises StimulusMismatch when images are missing.
+        """
         if self._rows != self.n or self._means is None:
             raise StimulusMismatch(f"activations of {self._rows} images, expected {self.n}")
-        scales, means = torch.from_numpy(self._scales)[:, None], self._means.cpu()
-        for first in range(0, self.features, CHUNK):
+        means = self._means.cpu()
+        memory = torch.empty(self.n * min(CHUNK, self.features))
+        for number, first in enumerate(range(0, self.features, CHUNK)):
             width = min(CHUNK, self.features - first)
-            part = self._numbers.read(self.n * first, self.n * width)
-            yield (
-                torch.from_numpy(part.reshape(self.n, width))
-                .to(torch.float32)
-                .mul_(scales)
-                .add_(means[first : first + width])
-            )
+            kept = torch.from_numpy(self._numbers.read(self.n * first, self.n * width)).view(self.n, width)
+            scales = torch.from_numpy(self._scales[number])[:, None]
+            chunk = memory[: self.n * width].view(self.n, width)
+            for rows in range(0, self.n, ROWS):
+                piece = chunk[rows : rows + ROWS]
+                piece.copy_(kept[rows : rows + ROWS]).mul_(scales[rows : rows + ROWS]).add_(means[first : first + width])
+            yield chunk
 
     def close(self) -> None:
         self._numbers.close()
@@ -99,8 +107,7 @@ class _File:
             self.descriptor = os.dup(file.fileno())  # outlives the name
 
     def write(self, part: np.ndarray, start: int) -> None:
-        values = np.ascontiguousarray(part, self.kind).reshape(-1)
-        data, offset = memoryview(values.view(np.uint8).data), start * self.kind.itemsize
+        data, offset = memoryview(part.reshape(-1).view(np.uint8).data), start * self.kind.itemsize
         while len(data):
             done = os.pwrite(self.descriptor, data, offset)
             data, offset = data[done:], offset + done

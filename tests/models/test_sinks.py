@@ -78,7 +78,7 @@ def test_a_spool_gives_back_what_was_put_in(tmp_path: Path, monkeypatch: pytest.
         kept = spool.Spool(9, 20, tmp_path)
         for rows in (values[:4], values[4:8], values[8:]):
             kept.add(torch.from_numpy(rows))
-        got = torch.cat(list(kept.chunks()), dim=1).numpy()
+        got = torch.cat([chunk.clone() for chunk in kept.chunks()], dim=1).numpy()
         np.testing.assert_allclose(got, values, atol=1e-3 * np.abs(values).max(), rtol=1e-3)
         kept.close()
 
