@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, as_completed
@@ -266,9 +267,9 @@ def _in_parallel(
     if not jobs:
         return
     if workers <= 1 or len(jobs) <= 1:
-        for part in range(PREPARATIONS):
+        for done, part in enumerate(_shares(), start=1):
             _prepare(recipe, part)
-            tell("prepare", part + 1, PREPARATIONS)
+            tell("prepare", done, PREPARATIONS)
         ready()
         for job in jobs:
             yield render_shard(recipe, owner, folder, *job)
@@ -283,10 +284,16 @@ def _in_parallel(
 
 def prepare_in(pool: Executor, recipe: Recipe, tell: Progress) -> None:
     """Have worker processes fill the disk cache with what the renderer needs, each with shares of it."""
-    shares = [pool.submit(_prepare, recipe, part) for part in range(PREPARATIONS)]
+    shares = [pool.submit(_prepare, recipe, part) for part in _shares()]
     for done, share in enumerate(as_completed(shares), start=1):
         share.result()
         tell("prepare", done, PREPARATIONS)
+
+
+def _shares() -> list[int]:
+    """Every share once, in another order in each process: of two that render from the same objects, each then finds
+    half of them prepared by the other."""
+    return [int(part) for part in np.random.default_rng(os.getpid()).permutation(PREPARATIONS)]
 
 
 def silent(stage: str, done: int, total: int) -> None:
