@@ -73,9 +73,10 @@ class Spool:
             kept = torch.from_numpy(self._numbers.read(self.n * first, self.n * width)).view(self.n, width)
             scales = torch.from_numpy(self._scales[number])[:, None]
             chunk = memory[: self.n * width].view(self.n, width)
-            for rows in range(0, self.n, ROWS):
-                piece = chunk[rows : rows + ROWS]
-                piece.copy_(kept[rows : rows + ROWS]).mul_(scales[rows : rows + ROWS]).add_(means[first : first + width])
+            offset = means[first : first + width]
+            for top in range(0, self.n, ROWS):
+                rows = slice(top, top + ROWS)
+                chunk[rows].copy_(kept[rows]).mul_(scales[rows]).add_(offset)
             yield chunk
 
     def close(self) -> None:

@@ -114,7 +114,7 @@ def log_model(
             name, f"models:/{logged.model_id}", run_id=run.id, tags=tags, model_id=logged.model_id
         )
         listed = json.dumps([{"name": name, "version": version.version}])
-        client().set_logged_model_tags(logged.model_id, {VERSIONS: listed})  # what links the model's page to the version
+        client().set_logged_model_tags(logged.model_id, {VERSIONS: listed})  # for the model's page
         now = int(time.time() * 1000)
         linked = [
             Metric(f"heldout/{key}", value, now, step, logged.model_id, dataset, dataset_id, run.id)
