@@ -76,7 +76,9 @@ def spatial_above_untrained(evidence: Evidence) -> Check:
 @CHECKS.register("spatial_comparable_to_category")
 def spatial_comparable_to_category(evidence: Evidence) -> Check:
     """Every spatial task's mean alignment is no more than the margin below the category-trained networks'."""
-    claim = f"Spatially trained networks are as aligned as category-trained ones (within {MARGIN} of ceiled score)."
+    claim = (
+        f"Spatially trained networks are as aligned as category-trained ones (at most {MARGIN} of ceiled score below)."
+    )
     table = _aligned(evidence)
     reference, trained = _of(table, "category"), [name for name in SPATIAL if len(_of(table, name))]
     if reference.empty or not trained:
@@ -101,7 +103,7 @@ def alignment_follows_performance(evidence: Evidence) -> Check:
                 found[task] = correlation
                 used.append(group)
     if not found:
-        value = "needs checkpoints: train with checkpoints=... and score with step=all"
+        value = "needs three checkpoints of a training: train with checkpoints=... and score with step=all"
         return Check("alignment_follows_performance", claim, None, value)
     value = "; ".join(f"{task_style(task).label} {value.text()}" for task, value in found.items())
     runs = tuple(run for group in used for run in _runs(group))
