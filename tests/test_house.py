@@ -114,7 +114,9 @@ def test_the_environment_is_pinned_and_names_no_host() -> None:
             assert re.fullmatch(r"[a-z0-9._-]+(\[[a-z,]+\])?==[^ @]+( ; .*)?", line), line
     for path in [*ROOT.glob("*"), *(ROOT / ".ci").iterdir()]:
         if path.is_file() and path.suffix not in (".db", ".lock") and not path.name.startswith("mlflow.db"):
-            assert not re.search(r"index[-_]url|find[-_]links|https?://[^\s/]*(pypi|mirror)", path.read_text(), re.I), path
+            assert not re.search(r"index[-_]url|find[-_]links|https?://[^\s/]*(pypi|mirror)", path.read_text(), re.I), (
+                path
+            )
 
 
 def test_what_is_asked_for_is_pinned() -> None:
