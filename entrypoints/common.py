@@ -61,8 +61,8 @@ def rendered_first(entry: str, work: Callable[..., Any]) -> Callable[..., Any]:
 
     def with_dataset(**parameters: Any) -> Any:
         from entrypoints.render import main as render_command
+        from mlspatial.core.progress import say
         from mlspatial.registry import datasets, runs
-        from mlspatial.steps.progress import say
         from mlspatial.steps.render import render
 
         options = render_command.make_context("render", []).params

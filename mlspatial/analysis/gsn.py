@@ -77,9 +77,10 @@ def rsa_ceiling(
 
 
 class Gsn:
-    """Ceilings of the same responses by several runs, which share what does not depend on chance. See rsa_ceiling.
+    """Ceilings of the same responses by several runs, which share what does not depend on chance.
 
-    device: where covariances are decomposed. Memory: 8 matrices of voxels x voxels of 64 bits.
+    The parameters are those of `rsa_ceiling`, which is one run; device: where covariances are decomposed. Memory: 8
+    matrices of voxels x voxels of 64 bits. Raises UserError and BadValue as it does.
     """
 
     def __init__(
@@ -220,7 +221,8 @@ def _nearest(matrix: np.ndarray, device: str = "cpu") -> tuple[np.ndarray, np.nd
     """(the nearest covariance matrix C, F with F F^T = C): negative eigenvalues become 0 (Higham 1988).
 
     A matrix that is one already, which a Cholesky factor tells for a fraction of the cost, is returned as it is.
-    Either factor, Cholesky's or the symmetric root, is the same on every machine, and so are draws made with it.
+    Either factor, Cholesky's or the symmetric root, is the same on every machine but for rounding, and so are
+    draws made with it. matrix: (voxels, voxels) float64, symmetric.
     """
     import torch
 

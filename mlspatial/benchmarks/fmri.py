@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.core.hashing import content_id
 from mlspatial.core.names import cache_folder
 from mlspatial.core.plugins import Plugins
+from mlspatial.core.progress import bar
 from mlspatial.models.stimuli import Stimuli
 
 if TYPE_CHECKING:
@@ -102,16 +102,20 @@ class FmriBenchmark:
     @cached_property
     def version(self) -> str:
         """Hash of everything that decides a score but the network."""
+        return content_id([self._voxels, self.stimuli.degrees, self.metric, self.noise_ceiling, CEILING_VERSION])
+
+    @cached_property
+    def _voxels(self) -> str:
+        """Hash of the responses and what they are of, which alone decides the noise ceiling."""
         arrays = [] if self.recipe else [self.responses, *([] if self.trials is None else [self.trials])]
         digests = [hashlib.sha256(np.ascontiguousarray(a, dtype="<f4").tobytes()).hexdigest() for a in arrays]
-        facts = [self.stimuli.id, self.stimuli.degrees, self.metric, self.noise_ceiling, self.recipe, digests]
-        return content_id([*facts, CEILING_VERSION])
+        return content_id([self.stimuli.id, self.recipe, digests])
 
     @property
     def ceiling(self) -> float:
         """The similarity that the true matrix reaches with the measured one; NaN where there is no way to know.
 
-        GSN over all stimuli, mean of RUNS runs, kept in MLSPATIAL_CACHE under `version`.
+        GSN over all stimuli, mean of RUNS runs, kept in MLSPATIAL_CACHE for all metrics.
         """
         return float(np.mean(self.ceiling_runs)) if len(self.ceiling_runs) else float("nan")
 
@@ -124,7 +128,7 @@ class FmriBenchmark:
             return (float(self.noise_ceiling),)
         if self.trials is None or self.trials.shape[2] < 2:
             return ()
-        file = cache_folder("fmri") / f"ceiling-{self.version}.json"
+        file = cache_folder("fmri") / f"ceiling-{self._voxels}-{CEILING_VERSION}.json"
         found = list(json.loads(file.read_text())["runs"]) if file.is_file() else []
         if len(found) < RUNS:
             import torch
@@ -133,11 +137,13 @@ class FmriBenchmark:
 
             trials = self._whole_trials().astype(np.float64)
             model = Gsn(trials, device="cuda" if torch.cuda.is_available() else "cpu")
-            for run in progress(range(len(found), RUNS), f"noise ceiling of {self.identifier}", "run"):
-                found.append(model.ceiling(np.random.default_rng([SEED, run])).ceiling)
-                partial = file.with_name(f".{file.name}.{os.getpid()}")  # runs of thousands of voxels take long
-                partial.write_text(json.dumps({"benchmark": self.identifier, "seed": SEED, "runs": found}))
-                partial.replace(file)
+            with bar(f"noise ceiling of {self.identifier}", RUNS, "run", initial=len(found)) as shown:
+                for run in range(len(found), RUNS):
+                    found.append(model.ceiling(np.random.default_rng([SEED, run])).ceiling)
+                    partial = file.with_name(f".{file.name}.{os.getpid()}")  # runs of thousands of voxels take long
+                    partial.write_text(json.dumps({"benchmark": self.identifier, "seed": SEED, "runs": found}))
+                    partial.replace(file)
+                    shown.update(1)
         return tuple(found)
 
     def crsa(self, patterns: np.ndarray) -> HalfScores:
@@ -188,14 +194,6 @@ class FmriBenchmark:
         if self.trials is None or self.trials.shape[2] < 2 or len(self._whole_trials()) < 2:
             return np.full(voxels, np.nan, np.float32)
         return ncsnr(self._whole_trials()).astype(np.float32)
-
-
-def progress(numbers: Iterable[int], title: str, unit: str) -> Iterable[int]:
-    """The numbers, with a bar on standard error that a log file gets a line of now and then."""
-    from tqdm import tqdm
-
-    silent = os.environ.get("MLSPATIAL_PROGRESS") == "0"
-    return tqdm(numbers, desc=title, unit=unit, disable=silent, mininterval=0.1 if sys.stderr.isatty() else 15.0)
 
 
 #: name -> function that builds the benchmark; words behind the name (`nsd:subj01`) are its first arguments, and

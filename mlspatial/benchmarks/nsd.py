@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +19,12 @@ from typing import Any
 import numpy as np
 
 from mlspatial.benchmarks import nsd_files as files
-from mlspatial.benchmarks.fmri import FMRI_BENCHMARKS, FmriBenchmark, progress
+from mlspatial.benchmarks.fmri import FMRI_BENCHMARKS, FmriBenchmark
 from mlspatial.benchmarks.nsd_files import NsdFolder
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.core.hashing import content_id
 from mlspatial.core.names import cache_folder, data_folders
+from mlspatial.core.progress import bar, say
 from mlspatial.models.stimuli import Stimuli
 
 CACHE_VERSION = 1
@@ -231,10 +231,7 @@ def _order(name: str, folder: NsdFolder, shared: np.ndarray) -> np.ndarray:
     """
     if folder.table().is_file():
         return shared[np.argsort(files.read_coco(folder.table(), shared), kind="stable")]
-    print(
-        f"{name}: {folder.table()} is not there, so the images are halved in the order of sharedix, not as published",
-        file=sys.stderr,
-    )
+    say(f"{name}: {folder.table()} is not there, so the images are halved in the order of sharedix, not as published")
     return shared
 
 
@@ -251,24 +248,26 @@ def _trials(
     """((n images, voxels, repeats) float32 z scores, which voxels have data in every session)."""
     found = np.zeros((n, len(voxels), REPEATS), np.float32)
     kept = np.ones(len(voxels), bool)
-    for session in progress(range(sessions), name, "session"):
-        path = folder.session(subject, session + 1)
-        values = files.read_session(path, shape, voxels)
-        mean, sd = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
-        varied = np.ptp(values, axis=0) > 0
-        if (~varied).mean() > CONSTANT:
-            raise UserError(
-                f"{path}: {(~varied).sum()} of {len(voxels)} voxels of the region have no data; the order of its axes "
-                "is not that of the masks, or the file is damaged"
-            )
-        kept &= varied
-        scores = (values - mean) / np.where(varied, sd, 1.0)
-        for trial in range(files.TRIALS):
-            image, repeat = repeats.get(session * files.TRIALS + trial, (0, REPEATS))
-            if repeat < REPEATS:
-                found[image, :, repeat] = scores[trial]
+    with bar(name, sessions, "session") as shown:
+        for session in range(sessions):
+            path = folder.session(subject, session + 1)
+            values = files.read_session(path, shape, voxels)
+            mean, sd = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
+            varied = np.ptp(values, axis=0) > 0
+            if (~varied).mean() > CONSTANT:
+                raise UserError(
+                    f"{path}: {(~varied).sum()} of {len(voxels)} voxels of the region have no data; the order of its "
+                    "axes is not that of the masks, or the file is damaged"
+                )
+            kept &= varied
+            scores = (values - mean) / np.where(varied, sd, 1.0)
+            for trial in range(files.TRIALS):
+                image, repeat = repeats.get(session * files.TRIALS + trial, (0, REPEATS))
+                if repeat < REPEATS:
+                    found[image, :, repeat] = scores[trial]
+            shown.update(1)
     if not kept.all():
-        print(f"{name}: {(~kept).sum()} voxels lack data in a session and are left out", file=sys.stderr)
+        say(f"{name}: {(~kept).sum()} voxels lack data in a session and are left out")
     return found, kept
 
 

@@ -56,7 +56,7 @@ def simulated_v1(seed: int = 3, trials: int = N_REPEATS) -> NeuralBenchmark:
     rng = np.random.default_rng(seed)
     counts = rng.poisson(rates[:, :, None] * MEAN_SPIKES, size=(*rates.shape, trials)).astype(np.float64)
     stimuli = Stimuli(tuple(f"shapes-{i:04d}" for i in range(N_STIMULI)), images, degrees=8.0)
-    name = _named("simulated_v1", {"seed": (seed, 3), "trials": (trials, N_REPEATS)})
+    name = identifier_with("simulated_v1", {"seed": (seed, 3), "trials": (trials, N_REPEATS)})
     return _benchmark(name, "V1", stimuli, counts)
 
 
@@ -108,7 +108,7 @@ def layer_rates(
     """
     from mlspatial.models.extract import extract
 
-    chosen = _Chosen(neuroids * UNITS * CANDIDATES, seed)
+    chosen = ChosenUnits(neuroids * UNITS * CANDIDATES, seed)
     extract(module, spec, stimuli, (layer,), chosen)
     units = np.maximum(chosen.values(), 0.0)
     deviations = units.std(axis=0)
@@ -182,7 +182,7 @@ class _Pictures:
     degrees: float
 
 
-class _Chosen:
+class ChosenUnits:
     """A sink that keeps some units of a layer, drawn with a seed when its width is known."""
 
     def __init__(self, units: int, seed: int) -> None:
@@ -220,7 +220,7 @@ def _register(
         size: int = SIZE,
         resolve: Callable[[str], Network] | None = None,
     ) -> NeuralBenchmark:
-        module, spec = _network(network, size, resolve)
+        module, spec = hidden_network(network, size, resolve)
         ids, images, strata = pictures.draw(stimuli, size)
         called = network if network.startswith("random") else spec.model_id
         values = {"network": called, "layer": layer, "seed": seed, "trials": trials}
@@ -230,7 +230,7 @@ def _register(
             spec,
             layer,
             Stimuli(tuple(ids), images, pictures.degrees),
-            identifier=_named(identifier, {key: (value, defaults[key]) for key, value in values.items()}),
+            identifier=identifier_with(identifier, {key: (value, defaults[key]) for key, value in values.items()}),
             region=region,
             neuroids=neuroids,
             trials=trials,
@@ -244,7 +244,8 @@ def _register(
     BENCHMARKS.register(identifier)(build)
 
 
-def _network(name: str, size: int, resolve: Callable[[str], Network] | None) -> Network:
+def hidden_network(name: str, size: int, resolve: Callable[[str], Network] | None) -> Network:
+    """(module, spec) of randomN, a ResNet-18 for images of `size` pixels, or of an address that `resolve` takes."""
     if match := re.fullmatch(r"random(\d+)", name):
         return random_network(int(match[1]), size)
     if resolve is None:
@@ -275,7 +276,7 @@ def _benchmark(
     )
 
 
-def _named(identifier: str, values: Mapping[str, tuple[Any, Any]]) -> str:
+def identifier_with(identifier: str, values: Mapping[str, tuple[Any, Any]]) -> str:
     """The identifier with what differs from its defaults; only characters that names of metrics may have."""
     changed = [f"{key}-{value}" for key, (value, default) in values.items() if value != default]
     return re.sub(r"[^\w.:-]", "-", ":".join([identifier, *changed]))

@@ -14,7 +14,7 @@ import numpy as np
 
 from mlspatial.benchmarks.fmri import FMRI_BENCHMARKS, FmriBenchmark
 from mlspatial.benchmarks.pictures import shapes_on_noise
-from mlspatial.benchmarks.simulated import Network, _Chosen, _named, _network
+from mlspatial.benchmarks.simulated import ChosenUnits, Network, hidden_network, identifier_with
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.hashing import content_id
 from mlspatial.models.stimuli import Stimuli
@@ -57,7 +57,7 @@ def simulated_fmri(
             raise BadValue(name, value, f"must be at least {least}")
     if not 0 <= noise < np.inf:
         raise BadValue("noise", noise, "must be 0 or more")
-    module, spec = _network(network, size, resolve)
+    module, spec = hidden_network(network, size, resolve)
     pictures = shapes_on_noise(images, size, seed=1)
     stimuli = Stimuli(tuple(f"shapes-{i:04d}" for i in range(images)), pictures, 8.0)
     signal = voxel_signal(module, spec, layer, stimuli, voxels, seed=seed)
@@ -75,7 +75,7 @@ def simulated_fmri(
         "size": (size, SIZE),
     }
     return FmriBenchmark(
-        identifier=_named("simulated_fmri", values),
+        identifier=identifier_with("simulated_fmri", values),
         subject=f"simulated{seed}",
         region="OTC",
         stimuli=stimuli,
@@ -95,7 +95,7 @@ def voxel_signal(
     """
     from mlspatial.models.extract import extract
 
-    chosen = _Chosen(UNITS, seed)
+    chosen = ChosenUnits(UNITS, seed)
     extract(module, spec, stimuli, (layer,), chosen)
     units = np.maximum(chosen.values(), 0.0)
     deviations = units.std(axis=0)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.core.hashing import content_id
+from mlspatial.core.progress import bar, say
 from mlspatial.registry import runs
 from mlspatial.registry.store import tracking_uri
-from mlspatial.steps.progress import bar, say
 
 if TYPE_CHECKING:
     from mlspatial.compare.drawing import Drawing

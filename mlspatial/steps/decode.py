@@ -18,11 +18,11 @@ from mlspatial.analysis.splits import Split, k_folds, random_splits
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.latents import Latent
 from mlspatial.core.names import TAG
+from mlspatial.core.progress import bar, say
 from mlspatial.models.layers import PIXELS
 from mlspatial.registry import runs
 from mlspatial.registry.models import select
 from mlspatial.steps.gather import Gathered, gather
-from mlspatial.steps.progress import bar, say
 from mlspatial.steps.similarity import group_of
 from mlspatial.steps.stimuli import Images, load_images
 

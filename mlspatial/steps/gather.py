@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlspatial.core.names import cache_folder
+from mlspatial.core.progress import bar, say
 from mlspatial.registry.activations import layer_arrays
 from mlspatial.registry.models import ModelRecord
-from mlspatial.steps.progress import bar, say
 
 if TYPE_CHECKING:
     from mlspatial.models.sinks import Kept

@@ -38,11 +38,11 @@ from mlspatial.compare.published import BENCHMARKS, CORRELATION
 from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.core.hashing import content_id, file_sha256
 from mlspatial.core.names import TAG
+from mlspatial.core.progress import say
 from mlspatial.core.score import FORMULAS
 from mlspatial.registry import runs
 from mlspatial.steps.imports_csv import lines as read
 from mlspatial.steps.imports_csv import number
-from mlspatial.steps.progress import say
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -42,10 +42,10 @@ from mlspatial.compare.fmri import BENCHMARK, NUMBERS, REGION, WORDS
 from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.core.hashing import content_id
 from mlspatial.core.names import TAG
+from mlspatial.core.progress import bar, say
 from mlspatial.core.score import FORMULAS
 from mlspatial.registry import runs
 from mlspatial.steps.imports_csv import Lines, lines, number
-from mlspatial.steps.progress import bar, say
 
 VERSION = 1
 FREE = frozenset({"file", "source"})

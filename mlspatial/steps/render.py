@@ -13,9 +13,9 @@ from typing import Any
 from mlspatial.core.errors import BadValue, DatasetError
 from mlspatial.core.manifest import Manifest, recipe_id
 from mlspatial.core.names import DATASET_ID
+from mlspatial.core.progress import say, stages
 from mlspatial.registry import runs
 from mlspatial.registry.datasets import FOLDER
-from mlspatial.steps.progress import say, stages
 
 VERSION = 1
 FREE = frozenset({"workers", "out"})

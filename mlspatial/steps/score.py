@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.core.names import TAG
+from mlspatial.core.progress import bar, say
 from mlspatial.models.catalogue import facts
 from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord, select
-from mlspatial.steps.progress import bar, say
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,10 +13,10 @@ import pandas as pd
 from mlspatial.analysis import cka, groups, mds, rsa, shape
 from mlspatial.analysis.gram import unpack
 from mlspatial.core.errors import UnknownName, UserError
+from mlspatial.core.progress import say
 from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord, select
 from mlspatial.steps.gather import Gathered, gather, spool_folder
-from mlspatial.steps.progress import say
 from mlspatial.steps.stimuli import load_images
 
 VERSION = 1

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from mlspatial.core.errors import BadValue
 from mlspatial.core.manifest import Manifest
 from mlspatial.core.names import MODEL_ID, cache_folder
+from mlspatial.core.progress import say, stages
 from mlspatial.registry import runs
 from mlspatial.registry.datasets import find_dataset
-from mlspatial.steps.progress import say, stages
 from mlspatial.tasks import canonical_name
 
 if TYPE_CHECKING:  # torch takes seconds to import, and an answered run does not need it

@@ -21,10 +21,10 @@ from filelock import FileLock
 
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.names import STUDY, cache_folder
+from mlspatial.core.progress import bar, say
 from mlspatial.registry import runs
 from mlspatial.registry.datasets import find_dataset
 from mlspatial.registry.store import tracking_uri
-from mlspatial.steps.progress import bar, say
 from mlspatial.tasks import canonical_name
 
 VERSION = 1

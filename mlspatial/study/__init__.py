@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlspatial.core.hashing import content_id
+from mlspatial.core.progress import say
 from mlspatial.registry import runs
-from mlspatial.steps.progress import say
 from mlspatial.study import workers
 from mlspatial.study.config import StudyFile, load
 from mlspatial.study.estimate import Rates

@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 
-from mlspatial.steps.progress import say
+from mlspatial.core.progress import say
 from mlspatial.study import plan as states
 from mlspatial.study.estimate import Rates, disk
 from mlspatial.study.plan import Job, Plan

@@ -99,7 +99,7 @@ def test_the_ceiling_is_the_mean_of_five_runs_and_kept(
     runs = [rsa_ceiling(trials.astype(float), np.random.default_rng([fmri.SEED, i])).ceiling for i in range(5)]
     assert benchmark.ceiling_runs == pytest.approx(runs) and benchmark.ceiling == pytest.approx(np.mean(runs))
     monkeypatch.setattr("mlspatial.analysis.gsn.Gsn", None)
-    assert replace(benchmark).ceiling == benchmark.ceiling
+    assert replace(benchmark).ceiling == benchmark.ceiling == replace(benchmark, metric="crsa").ceiling
     assert replace(benchmark, noise_ceiling=0.7).ceiling == 0.7
     assert np.isnan(replace(benchmark, noise_ceiling="none").ceiling)
     assert np.isnan(replace(benchmark, trials=None, ncsnr=None).ceiling)

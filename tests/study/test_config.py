@@ -1,0 +1,118 @@
+"""A study's file: what it may say, mistakes with their lines, and the files that come with this."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from mlspatial.core.errors import UserError
+from mlspatial.study import load, make_plan
+from tests.study.examples import ROOT, SMALL, write
+
+
+def test_lists_are_crossed_and_defaults_filled_in(tmp_path: Path) -> None:
+    file = load(write(tmp_path, SMALL.replace("seed: [0]", "seed: [0, 1]")))
+    steps = file.steps
+    assert file.name == "small" and [step.entry for step in steps] == ["render", *["train"] * 4, "score", "compare"]
+    grid = [(step.parameters["task"], step.parameters["seed"]) for step in steps if step.entry == "train"]
+    assert grid == [("distance", 0), ("distance", 1), ("translation", 0), ("translation", 1)]
+    assert steps[0].parameters["rotation"] == "clamped45" and steps[1].parameters["lr"] == 1e-3
+    assert (file.jobs, file.backend, file.together) == (1, "loky", 0)
+
+
+def test_options_defaults_and_merged_mappings(tmp_path: Path) -> None:
+    text = """
+name: options
+jobs: 3
+defaults: {device: cpu, seed: [4, 5]}
+train:
+  - &base {dataset: a, task: distance, batches: 7}
+  - {<<: *base, task: rotation, seed: 9}
+similarity: {models: study=options}
+"""
+    file = load(write(tmp_path, text))
+    trains = [step.parameters for step in file.steps if step.entry == "train"]
+    assert [(p["task"], p["seed"], p["batches"]) for p in trains] == [
+        ("distance", 4, 7),
+        ("distance", 5, 7),
+        ("rotation", 9, 7),
+    ]
+    assert {p["device"] for p in trains} == {"cpu"} and file.jobs == 3
+    given = file.with_options(jobs=0, scheduler="tcp://h:1")
+    assert (given.jobs, given.backend, given.scheduler) == (0, "dask", "tcp://h:1")
+    with pytest.raises(UserError, match="unknown backend 'dsk'; did you mean dask"):
+        file.with_options(backend="dsk")
+    with pytest.raises(UserError, match="scheduler=tcp://h:1: is for backend=dask"):
+        file.with_options(backend="loky", scheduler="tcp://h:1")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("\ntrain:", "\ntrian:", "line 4: unknown key 'trian'; did you mean train"),
+        ("batches: 0", "bachtes: 0", "line 5: unknown train parameter 'bachtes'; did you mean batches"),
+        ("batches: 0", "batches: few", "line 5: train: Invalid value for '--batches'"),
+        ("batches: 0", "batches: [3,\n     few]", "line 6: train: Invalid value for '--batches'"),
+        ("batches: 0", "batches: []", "line 5: batches is an empty list"),
+        ("batches: 0", "batches: 0, batches: 1", "line 5: batches is given twice in train"),
+        ("task: [distance, translation], ", "", "line 5: train: Missing option '--task'"),
+        ("name: small", "", "name is missing"),
+        ("name: small", "name: a b", "name is missing or not of letters"),
+        ("name: small", "name: small\njobs: many", "line 3: jobs: Invalid value: 'many' is not a valid integer"),
+        ("name: small", "name: small\njobs: -1", "line 3: jobs: Invalid value: -1 is not in the range"),
+        ("name: small", "name: small\nbackend: lock", "line 3: backend: Invalid value: 'lock' is not one of"),
+        ("name: small", "name: small\ncluster: {queue: a}", "line 3: cluster needs `kind: slurm`"),
+        ("name: small", "name: small\ndefaults: {devise: cpu}", "line 3: unknown parameter 'devise'; did you mean"),
+        ("items: all", "items: {a: b}", "line 7: items must be a value or a list of values"),
+        ("compare: {items: all}", "compare: 3", "line 7: compare needs `parameter: value` lines"),
+        ("render: {", "render: {{", "is not YAML"),
+    ],
+)
+def test_mistakes_name_line_and_key(tmp_path: Path, old: str, new: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        load(write(tmp_path, SMALL.replace(old, new)))
+
+
+def counts(path: Path) -> Counter[str]:
+    """Calls by entry; of score and decode one a network."""
+    found: Counter[str] = Counter()
+    for job in make_plan(load(path)).jobs:
+        found[job.entry] += job.networks if job.divided else 1
+    return found
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_studies_are_valid(path: Path, registry: Path) -> None:
+    file = load(path)
+    entries = {step.entry for step in file.steps}
+    assert file.name == path.stem and entries >= {"score", "compare"} and ("train" in entries) == ("render" in entries)
+    plan = make_plan(file)
+    assert all(train.needs and train.needs[0].entry == "render" for train in plan.of("train"))
+    for kind in ("score", "similarity", "decode") if plan.of("train") else ():
+        assert all(job.networks > 1 for job in plan.of(kind))
+
+
+def test_the_published_study_is_all_there(registry: Path) -> None:
+    """Against the conditions of Xie et al. 2025: tables C.1-C.3, figures 2-5, C.1-C.7, D.1-D.6, E.1-E.3."""
+    tasks, few, fractions = 10, 5, 9
+    of_18 = tasks * 8 + few * 8 + 5 + (5 + 4 + 3) * 6
+    of_50 = tasks * 5 + few * 5 + 5 + 5 * fractions * 3
+    checkpoints = 5 * 5 * 12  # tasks of table C.3, seeds, before the last of 13
+    plan = make_plan(load(ROOT / "studies" / "xie2025.yaml"))
+    trains = [job.parameters for job in plan.of("train")]
+    assert Counter(p["arch"] for p in trains) == {"resnet18": of_18, "resnet50": of_50}
+    found = counts(ROOT / "studies" / "xie2025.yaml")
+    imagenet, control = 2, (5 + 4 + 3) * 6
+    assert found["score"] == of_18 + of_50 + checkpoints + imagenet
+    assert found["decode"] == control + 5 and plan.of("similarity")[0].networks == of_18
+    assert found["render"] == 9 and {job.size for job in plan.of("train")} == {224}
+    published = {("resnet18", 500_000), ("resnet50", 1_000_000)}
+    for arch, batches in published:
+        main = [p for p in trains if (p["arch"], p["batches"], p["dataset"]) == (arch, batches, "xie117")]
+        assert len({p["task"] for p in main}) == tasks and {p["lr"] for p in main} == {1e-3}
+        assert {p["batch_size"] for p in main} == {64}
+    scaling = [p for p in trains if p["dataset"] == "xie100m"]
+    assert {p["batches"] for p in scaling} == {1_500_000} and len({p["fraction"] for p in scaling}) == fractions
+    assert {p["batches"] for p in trains if p["dataset"] in ("xie1", "xie117_still")} == {200_000}
