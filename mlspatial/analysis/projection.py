@@ -18,12 +18,14 @@ import scipy.sparse
 import torch
 
 from mlspatial.core.errors import BadValue, StimulusMismatch
+from mlspatial.core.threads import in_threads
 
 Array: TypeAlias = "np.ndarray | torch.Tensor"
+Parts: TypeAlias = "list[tuple[int, slice]]"  # number of a block, some of its features
 
 EPSILON = 0.1  # Xie et al. 2025; Conwell et al. 2024
 BLOCK = 16_384  # features drawn from one generator; changing it changes every matrix
-STIMULI = 32  # multiplied at once on the CPU, so that what is summed stays in the processor's cache
+STIMULI = 32  # multiplied at once by a thread, so that what is summed stays in the processor's cache
 CACHE_BYTES = 2**30  # some 20 matrices of the widest ResNet layer (802,816 features)
 
 
@@ -89,37 +91,53 @@ class SparseProjection:
         last = first + given.shape[1]
         if not 0 <= first <= last <= self.width:
             raise StimulusMismatch(f"features {first} to {last} lie outside of the {self.width} projected ones")
+        parts: Parts = []
         for number in range(first // BLOCK, -(-last // BLOCK)):
             start = number * BLOCK
-            begin, end = max(first, start), min(last, start + BLOCK, self.width)
-            part = given[:, begin - first : end - first]
-            if out.device.type == "cpu":
-                self._add_on_cpu(out, part.to(torch.float32), number, begin - start, end - start)
-            else:
-                self._add_on_device(out, part.to(torch.float32), number, begin - start, end - start)
+            parts.append((number, slice(max(first, start) - start, min(last, start + BLOCK) - start)))
+        if out.device.type == "cpu":
+            self._add_on_cpu(out, given, first, parts)
+        else:
+            self._add_on_device(out, given, first, parts)
 
-    def _add_on_cpu(self, out: torch.Tensor, part: torch.Tensor, number: int, begin: int, end: int) -> None:
+    def _add_on_cpu(self, out: torch.Tensor, given: torch.Tensor, first: int, parts: Parts) -> None:
         """out <- [1 | R] [out; part]: with the sums so far as first columns, every sum runs on where it was.
 
         Adding the product of a block to the sums instead would round differently for other blocks.
         """
-        block = self._blocks[number]
         d = self.dimension
-        if end - begin < block.shape[1] - d:
-            block = scipy.sparse.hstack([block[:, :d], block[:, d + begin : d + end]], format="csc")
-        for start in range(0, len(out), STIMULI):
-            rows = slice(start, start + STIMULI)
-            stacked = np.concatenate([out[rows].numpy().T, part[rows].numpy().T])
-            out[rows] = torch.from_numpy(block @ stacked).T
+        blocks = []
+        for number, some in parts:
+            block = self._blocks[number]
+            if some.stop - some.start < block.shape[1] - d:
+                block = scipy.sparse.hstack([block[:, :d], block[:, d + some.start : d + some.stop]], format="csc")
+            begin = number * BLOCK + some.start - first
+            blocks.append((block, slice(begin, begin + some.stop - some.start)))
+        sums, values = out.numpy(), given.numpy()
 
-    def _add_on_device(self, out: torch.Tensor, part: torch.Tensor, number: int, begin: int, end: int) -> None:
+        def multiply(groups: range) -> None:
+            for group in groups:
+                rows = slice(group * STIMULI, (group + 1) * STIMULI)
+                total = sums[rows].T
+                for block, columns in blocks:
+                    stacked = np.empty((block.shape[1], total.shape[1]), np.float32)
+                    stacked[:d], stacked[d:] = total, values[rows, columns].T
+                    total = block @ stacked
+                sums[rows] = total.T
+
+        in_threads(torch.get_num_threads(), -(-len(out) // STIMULI), multiply)
+
+    def _add_on_device(self, out: torch.Tensor, given: torch.Tensor, first: int, parts: Parts) -> None:
         if out.device not in self._on_device:
             self._on_device[out.device] = [_on_device(block[:, self.dimension :], out.device) for block in self._blocks]
-        block = self._on_device[out.device][number]
-        if end - begin < block.shape[1]:
-            columns = self._blocks[number][:, self.dimension + begin : self.dimension + end]
-            block = _on_device(columns, out.device)
-        out += (block @ part.T.contiguous()).T
+        for number, some in parts:
+            block = self._on_device[out.device][number]
+            if some.stop - some.start < block.shape[1]:
+                columns = self._blocks[number][:, self.dimension + some.start : self.dimension + some.stop]
+                block = _on_device(columns, out.device)
+            begin = number * BLOCK + some.start - first
+            part = given[:, begin : begin + some.stop - some.start].to(torch.float32)
+            out += (block @ part.T.contiguous()).T
 
     def _draw(self, number: int) -> scipy.sparse.csc_matrix:
         """[identity | block]: (dimension, dimension + features of the block), by feature. See `_add_on_cpu`."""

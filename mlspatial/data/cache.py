@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlspatial.core.errors import BadValue, DatasetError
+from mlspatial.core.threads import in_parts
 from mlspatial.data.order import POOL_GROUPS, Group
 from mlspatial.data.shards import damaged_shard
 
@@ -165,12 +166,6 @@ class OnDevice:
                 self.images.index_copy_(0, move(missing), load(missing))
                 self.done[missing] = True
             return self.images.index_select(0, move(rows))
-
-
-def in_parts(pool: ThreadPoolExecutor, threads: int, n: int, work: Callable[[range], None]) -> None:
-    """work(part) on contiguous parts of range(n), one for each thread; raises what it raises."""
-    chunk = max(1, -(-n // threads))
-    list(pool.map(work, [range(first, min(first + chunk, n)) for first in range(0, n, chunk)]))
 
 
 def decode_into(encoded: bytes | pa.Buffer, out: np.ndarray) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +12,8 @@ import torch
 from torch import nn
 
 from mlspatial.core.errors import UnknownName, UserError
-from mlspatial.models.layers import Layer, parse_layer, prefix_tokens, tensors, values
+from mlspatial.models.layers import Layer, parse_layer, picked, prefix_tokens, tensors
+from mlspatial.models.rows import Rows
 from mlspatial.models.stimuli import Stimuli
 from mlspatial.models.zoo import ModelSpec, to_input
 
@@ -24,7 +24,7 @@ class Sink(Protocol):
     """Takes what the layers say, batch by batch, in the order of the stimuli."""
 
     def add(self, layer: str, activations: torch.Tensor) -> None:
-        """activations: (b, features) float32, on the model's device."""
+        """activations: (b, features) float32, on the model's device. Their memory is used again: keep a copy."""
 
 
 @torch.inference_mode()
@@ -39,26 +39,33 @@ def extract(
 ) -> None:
     """Run all stimuli through the network once and hand every layer's flattened output to every sink.
 
+    A sink has a layer's output while the network is running: one layer of one batch is in memory at a time.
     A module that is called several times in one pass (a ResNet block's one ReLU) counts with its last call, unless the
-    layer's name says otherwise (see models.layers: calls, parts of outputs, class and patch tokens). The
-    network is put into evaluation mode. Raises UnknownName for a layer that does not exist and UserError for
-    activations that are not finite.
+    layer's name says otherwise (see models.layers: calls, parts of outputs, class and patch tokens). The network is
+    put into evaluation mode, its convolutions' weights channels last. Raises UnknownName for a layer that does not
+    exist and UserError for one that is not called, or not as often for all images, and for activations that are not
+    finite.
     """
     module.eval()
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            part.to(memory_format=torch.channels_last)
     device = next(module.parameters()).device
-    with _last_outputs(module, layers) as outputs:
+    first = 0
+
+    def hand_over(layer: str, activations: torch.Tensor) -> None:
+        if not torch.isfinite(torch.stack(torch.aminmax(activations))).all():
+            raise UserError(f"layer {layer} gives values that are not finite for stimuli from number {first}")
+        for sink in sinks:
+            sink.add(layer, activations)
+
+    with _Listener(module, layers) as listener:
+        module(to_input(_grey(spec, device), spec))
+        listener.begin(hand_over)
         for first in range(0, len(stimuli), batch_size):
             images = torch.from_numpy(stimuli.images[first : first + batch_size]).to(device)
-            outputs.clear()
             module(to_input(images, spec))
-            for layer in layers:
-                if layer not in outputs:
-                    raise UserError(f"layer {layer} is not called in a forward pass of {spec.arch}")
-                found = outputs[layer]
-                if not torch.isfinite(found).all():
-                    raise UserError(f"layer {layer} gives values that are not finite for stimuli from number {first}")
-                for sink in sinks:
-                    sink.add(layer, found)
+            listener.check()
             if progress:
                 progress(len(images))
 
@@ -67,11 +74,13 @@ def extract(
 def widths(module: nn.Module, spec: ModelSpec, layers: Sequence[str]) -> dict[str, int]:
     """Number of features of every layer, from one grey image."""
     module.eval()
-    device = next(module.parameters()).device
-    image = torch.full((1, spec.input_size, spec.input_size, 3), 128, dtype=torch.uint8, device=device)
-    with _last_outputs(module, layers) as outputs:
-        module(to_input(image, spec))
-        return {layer: outputs[layer].numel() for layer in layers if layer in outputs}
+    image = to_input(_grey(spec, next(module.parameters()).device), spec)
+    found: dict[str, int] = {}
+    with _Listener(module, layers) as listener:
+        module(image)
+        listener.begin(lambda layer, activations: found.update({layer: activations.numel()}))
+        module(image)
+    return {layer: found[layer] for layer in layers}
 
 
 def passes(sizes: dict[str, int], budget: int) -> list[list[str]]:
@@ -131,38 +140,71 @@ def study2_layers(module: nn.Module, spec: ModelSpec, *, second_half: bool = Fal
     return tuple(names[len(names) // 2 :] if second_half else names)
 
 
-@contextmanager
-def _last_outputs(module: nn.Module, layers: Iterable[str]) -> Any:
-    """A dict that holds, after each forward pass, every layer's (images, features)."""
-    parts = dict(module.named_modules())
-    outputs: dict[str, torch.Tensor] = {}
-    calls: Counter[str] = Counter()
-    images = [0]
-    prefix = prefix_tokens(module)
+class _Listener:
+    """Hooks on a network that hand over what its layers say, once they are known to have said the last of it.
 
-    def begin(_module: nn.Module, inputs: Any) -> None:
-        images[0] = len(inputs[0])
-        calls.clear()
+    The first pass only counts how often modules are called. From begin() on, a layer without a number is its module's
+    last call: hear(layer, (images, features) float32) gets it as it comes.
+    """
 
-    def keep(name: str, asked: Sequence[Layer]) -> Callable[..., None]:
-        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            calls[name] += 1
+    def __init__(self, module: nn.Module, layers: Iterable[str]) -> None:
+        self._module, self._parts = module, dict(module.named_modules())
+        self._prefix = prefix_tokens(module)
+        self._wanted: dict[str, list[Layer]] = {}
+        for text in layers:
+            layer = parse_layer(text, self._parts)
+            if layer.module not in self._parts or not text:
+                raise UnknownName("layer", text, (name for name in self._parts if name))
+            self._wanted.setdefault(layer.module, []).append(layer)
+        self._calls: Counter[str] = Counter()
+        self._last: Counter[str] = Counter()
+        self._hear: Callable[[str, torch.Tensor], None] | None = None
+        self._rows = Rows()
+        self._images = 0
+
+    def __enter__(self) -> _Listener:
+        self._handles = [self._module.register_forward_pre_hook(self._start)]
+        self._handles += [self._parts[name].register_forward_hook(self._hook(name)) for name in self._wanted]
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def begin(self, hear: Callable[[str, torch.Tensor], None]) -> None:
+        """Raises UserError for a layer that was not called in the first pass."""
+        self._last, self._hear = self._calls.copy(), hear
+        for name, asked in self._wanted.items():
             for layer in asked:
-                if layer.call in (0, calls[name]):
-                    outputs[layer.text] = values(output, layer, images[0], prefix)
+                if not self._last[name] or layer.call > self._last[name]:
+                    times = f"; {name} is, {self._last[name]} times" if self._last[name] else ""
+                    raise UserError(f"layer {layer.text} is not called in a forward pass{times}")
+
+    def check(self) -> None:
+        """Raises UserError when the pass called a module more or less often than the first one."""
+        for name in self._wanted:
+            if self._calls[name] != self._last[name]:
+                raise UserError(
+                    f"{name} was called {self._calls[name]} times for some images and {self._last[name]} times for "
+                    "others, so it has no last call; name another layer"
+                )
+
+    def _start(self, _module: nn.Module, inputs: Any) -> None:
+        self._images = len(inputs[0])
+        self._calls.clear()
+
+    def _hook(self, name: str) -> Callable[..., None]:
+        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            self._calls[name] += 1
+            if self._hear is None:
+                return
+            for layer in self._wanted[name]:
+                if (layer.call or self._last[name]) == self._calls[name]:
+                    chosen = picked(output, layer, self._images, self._prefix)
+                    self._hear(layer.text, self._rows(chosen, self._images))
 
         return hook
 
-    wanted: dict[str, list[Layer]] = {}
-    for text in layers:
-        layer = parse_layer(text, parts)
-        if layer.module not in parts or not text:
-            raise UnknownName("layer", text, (name for name in parts if name))
-        wanted.setdefault(layer.module, []).append(layer)
-    handles = [module.register_forward_pre_hook(begin)]
-    try:
-        handles += [parts[name].register_forward_hook(keep(name, asked)) for name, asked in wanted.items()]
-        yield outputs
-    finally:
-        for handle in handles:
-            handle.remove()
+
+def _grey(spec: ModelSpec, device: torch.device) -> torch.Tensor:
+    return torch.full((1, spec.input_size, spec.input_size, 3), 128, dtype=torch.uint8, device=device)

@@ -69,10 +69,10 @@ def prefix_tokens(module: nn.Module) -> int:
     return int(any(getattr(module, name, None) is not None for name in ("cls_token", "class_token", "class_embedding")))
 
 
-def values(output: Any, layer: Layer, images: int, prefix: int) -> torch.Tensor:
-    """(images, features) float32 of what a module gave, a copy: in-place operations that follow do not reach it.
+def picked(output: Any, layer: Layer, images: int, prefix: int) -> torch.Tensor:
+    """(images, ...) of what a module gave: the tensor, and the tokens of it, that are the layer. A view, no copy.
 
-    An output of windows, (images x windows, ...) with an image's windows together, counts as (images, ...). Raises
+    An output of windows, (images x windows, ...) with an image's windows together, stays as it is. Raises
     UserError for a part or tokens that are not there, and for what is not one row an image.
     """
     found = list(tensors(output))
@@ -81,20 +81,17 @@ def values(output: Any, layer: Layer, images: int, prefix: int) -> torch.Tensor:
     tensor = found[layer.part - 1]
     if not tensor.ndim or not tensor.shape[0] or tensor.shape[0] % images:
         raise UserError(f"layer {layer.text}: its output of shape {tuple(tensor.shape)} has no row for each image")
-    if layer.tokens:
-        if (
-            tensor.ndim != 3
-            or tensor.shape[0] != images
-            or isqrt(tensor.shape[1] - prefix) ** 2 + prefix != tensor.shape[1]
-        ):
-            raise UserError(
-                f"layer {layer.text}: its output of shape {tuple(tensor.shape)} is no class token and patches"
-            )
-        if layer.tokens == "cls" and not prefix:
-            raise UserError(f"layer {layer.text}: the network has no class token")
-        tensor = tensor[:, 0] if layer.tokens == "cls" else tensor[:, prefix:]
-    flat = tensor.float().reshape(images, -1)
-    return flat.clone() if flat.data_ptr() == tensor.data_ptr() else flat
+    if not layer.tokens:
+        return tensor
+    if (
+        tensor.ndim != 3
+        or tensor.shape[0] != images
+        or isqrt(tensor.shape[1] - prefix) ** 2 + prefix != tensor.shape[1]
+    ):
+        raise UserError(f"layer {layer.text}: its output of shape {tuple(tensor.shape)} is no class token and patches")
+    if layer.tokens == "cls" and not prefix:
+        raise UserError(f"layer {layer.text}: the network has no class token")
+    return tensor[:, 0] if layer.tokens == "cls" else tensor[:, prefix:]
 
 
 def resolve_layers(text: str, module: nn.Module, default: Sequence[str], extra: Sequence[str] = ()) -> tuple[str, ...]:

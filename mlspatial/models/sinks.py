@@ -25,7 +25,7 @@ class Kept(Protocol):
     kinds: tuple[str, ...]
 
     def add(self, layer: str, activations: torch.Tensor) -> None:
-        """activations: (b, features) float32, the next stimuli of a layer."""
+        """activations: (b, features) float32, the next stimuli of a layer; their memory is used again."""
 
     def pop(self, layer: str) -> dict[str, np.ndarray]:
         """kind -> array; the sink forgets the layer."""
@@ -88,8 +88,10 @@ class Projections:
 
     def add(self, layer: str, activations: torch.Tensor) -> None:
         if activations.shape[1] > self.dimension:
-            activations = projection(activations.shape[1], self.dimension, self.seed).project(activations)
-        self._parts.setdefault(layer, []).append(activations.cpu().numpy())
+            kept = projection(activations.shape[1], self.dimension, self.seed).project(activations)
+        else:
+            kept = activations.clone()
+        self._parts.setdefault(layer, []).append(kept.cpu().numpy())
 
     def pop(self, layer: str) -> dict[str, np.ndarray]:
         return {self.kinds[0]: np.concatenate(self._parts.pop(layer))}
@@ -103,7 +105,7 @@ class Features:
         self._parts: dict[str, list[np.ndarray]] = {}
 
     def add(self, layer: str, activations: torch.Tensor) -> None:
-        self._parts.setdefault(layer, []).append(activations.cpu().numpy())
+        self._parts.setdefault(layer, []).append(activations.clone().cpu().numpy())
 
     def pop(self, layer: str) -> dict[str, np.ndarray]:
         return {"features": np.concatenate(self._parts.pop(layer))}

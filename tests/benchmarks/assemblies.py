@@ -65,7 +65,7 @@ class _Kept:
         self.parts: dict[str, list[np.ndarray]] = {}
 
     def add(self, layer: str, activations: Any) -> None:
-        self.parts.setdefault(layer, []).append(activations.numpy())
+        self.parts.setdefault(layer, []).append(activations.numpy().copy())
 
 
 @dataclass

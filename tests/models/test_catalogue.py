@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.models import catalogue
 from mlspatial.models.external import parse_selector
-from mlspatial.models.extract import _last_outputs, extract, study2_layers
+from mlspatial.models.extract import _Listener, extract, study2_layers
 from mlspatial.models.layers import resolve_layers
 from mlspatial.models.sources import build_external, default_spec
 from mlspatial.models.stimuli import Stimuli
@@ -163,10 +164,21 @@ def test_layers_of_every_family(arch: str, size: int, some: list[str]) -> None:
 
     class Keep:
         def add(self, layer: str, activations: torch.Tensor) -> None:
-            found[layer] = activations
+            found[layer] = activations.clone()
 
     extract(module, spec, Stimuli(("a", "b"), images.numpy()), some, Keep())
     assert all(found[layer].shape[0] == 2 and found[layer].any() for layer in some)
+
+
+def heard(module: torch.nn.Module, layers: Sequence[str], images: torch.Tensor) -> dict[str, torch.Tensor]:
+    """(images, features) of every layer."""
+    found: dict[str, torch.Tensor] = {}
+    with torch.inference_mode(), _Listener(module, layers) as listener:
+        module(images)
+        listener.begin(lambda layer, activations: found.update({layer: activations.clone()}))
+        module(images)
+        listener.check()
+    return found
 
 
 class Odd(torch.nn.Module):
@@ -197,16 +209,18 @@ def test_calls_parts_copies_and_duplicates() -> None:
     assert layers == ("scale", "act#1", "act", "both", "both-2")  # no identity
     assert study2_layers(module, spec, second_half=True) == layers[2:]
     images = torch.randn(3, 3, 32, 32)
-    with torch.no_grad(), _last_outputs(module, layers) as outputs:
-        module(images)
+    outputs = heard(module, layers, images)
+    with torch.no_grad():
         before = module.scale(images)
     once = before.relu()
     twice = (once - 1).relu()
     expected = [before, once, twice, twice.sum((2, 3)), twice.amax((2, 3)) + 7]
     for layer, value in zip(layers, expected, strict=True):
         assert torch.equal(outputs[layer], value.flatten(1)), layer
-    with pytest.raises(UserError, match="both-3: both gives 2 tensors"), _last_outputs(module, ["both-3"]):
-        module(images)
+    with pytest.raises(UserError, match="both-3: both gives 2 tensors"):
+        heard(module, ["both-3"], images)
+    with pytest.raises(UserError, match="act#3 is not called in a forward pass; act is, 2 times"):
+        heard(module, ["act#3"], images)
 
 
 def test_class_and_patch_tokens() -> None:
@@ -214,10 +228,9 @@ def test_class_and_patch_tokens() -> None:
     module = build(spec, seed=0).eval()
     layers = resolve_layers("blocks.1?[cls],blocks.3,blocks.3[cls],blocks.3[patches]", module, ())
     assert layers[:2] == ("blocks.10[cls]", "blocks.11[cls]")
-    with torch.no_grad(), _last_outputs(module, layers) as outputs:
-        module(torch.zeros(2, 3, 64, 64))
+    outputs = heard(module, layers, torch.zeros(2, 3, 64, 64))
     whole = outputs["blocks.3"].reshape(2, 17, 192)
     assert torch.equal(outputs["blocks.3[cls]"], whole[:, 0])
     assert torch.equal(outputs["blocks.3[patches]"], whole[:, 1:].flatten(1))
-    with pytest.raises(UserError, match="is no class token and patches"), _last_outputs(module, ["head[cls]"]):
-        module(torch.zeros(1, 3, 64, 64))
+    with pytest.raises(UserError, match="is no class token and patches"):
+        heard(module, ["head[cls]"], torch.zeros(1, 3, 64, 64))
