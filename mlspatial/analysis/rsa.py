@@ -44,7 +44,7 @@ def euclidean_rdm(gram: np.ndarray, features: int = 1) -> np.ndarray:
     """Squared Euclidean distances between stimuli, (n, n) float64, divided by the number of features.
 
     gram: (n, n) inner products with any one origin, from Gram or PatternGram; features: 1 for the sum over features.
-    From a PatternGram they are distances between patterns from which their mean was removed.
+    From PatternGram.patterns() they are distances between patterns from which their mean was removed.
     """
     gram = square(gram)
     if features < 1:

@@ -61,7 +61,7 @@ def test_pearson_similarity_equals_numpy_s_whatever_the_blocks() -> None:
     patterns.add(activations[:, 100:].astype(np.float32))
     assert patterns.correlations() == pytest.approx(expected, abs=1e-6)
     centred = activations - activations.mean(axis=1, keepdims=True)
-    assert patterns.matrix() == pytest.approx(centred @ centred.T, rel=1e-4)
+    assert patterns.patterns() == pytest.approx(centred @ centred.T, rel=1e-4)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -124,3 +124,15 @@ def test_what_does_not_fit() -> None:
     flat[5] = 0.7
     with pytest.raises(UserError, match=r"1 of 8 stimuli \(first: 5\)"):
         similarity_matrix(flat)
+
+
+@pytest.mark.parametrize("offset", [0.0, 100.0])
+def test_products_about_the_features_means_hold_the_patterns_too(offset: float) -> None:
+    """In float32, with features whose means are apart, and all far from 0."""
+    rng = np.random.default_rng(5)
+    x = np.float32(rng.random((40, CHUNK + 500)) + 3 * rng.random(CHUNK + 500) + offset)
+    patterns, gram = PatternGram(40), Gram(40)
+    for kept in (patterns, gram):
+        kept.add(x)
+    assert patterns.correlations() == pytest.approx(np.corrcoef(x.astype(np.float64)), abs=1e-6)
+    assert np.array_equal(patterns.packed(), gram.packed())
