@@ -10,6 +10,7 @@ split-half reliability. Unlike there, every covariance is factorised once, and a
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +80,7 @@ def rsa_ceiling(
 class Gsn:
     """Ceilings of the same responses by several runs, which share what does not depend on chance.
 
-    The parameters are those of `rsa_ceiling`, which is one run; device: where covariances are decomposed. Memory: 8
+    The parameters are those of `rsa_ceiling`, which is one run; device: where covariances are decomposed. Memory: 7
     matrices of voxels x voxels of 64 bits. Raises UserError and BadValue as it does.
     """
 
@@ -195,52 +196,71 @@ def _alternate(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Factors of the covariances of signal and noise, without negative variances, that together explain data best."""
     total = n * repeats**2 * (repeats - 1) + n - 1
-    first, old_signal, old_noise = noise, data - noise / repeats, noise
+    now = noise
+    before: tuple[np.ndarray, np.ndarray] | None = None  # in float32: only to see how much they change
     for _ in range(MOST_ROUNDS):
-        signal, signal_factor = _nearest(data - noise / repeats, device)
-        mixed = (n * (repeats - 1) * repeats**2 / total) * first
-        mixed += ((n - 1) * repeats / total) * (data - signal)
-        noise, noise_factor = _nearest(mixed, device)
-        if _same(signal, old_signal) and _same(noise, old_noise):
+        roots = []
+        signal = now / -repeats
+        signal += data
+        before = before or (signal.astype(np.float32), noise.astype(np.float32))
+        signal, root = _nearest(signal, device)
+        roots.append(root)
+        now = data - signal
+        now *= (n - 1) * repeats / total
+        now += (n * (repeats - 1) * repeats**2 / total) * noise
+        now, root = _nearest(now, device)
+        roots.append(root)
+        if _same(signal, before[0]) and _same(now, before[1]):
             break
-        old_signal, old_noise = signal, noise
-    return signal_factor, noise_factor
+        before = signal.astype(np.float32), now.astype(np.float32)
+        del signal
+    return roots[0](), roots[1]()
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether two symmetric matrices correlate by more than SAME, the diagonal counted."""
-    count = a.size
-    means = a.mean(), b.mean()
-    spreads = [np.vdot(each, each) - count * mean**2 for each, mean in zip((a, b), means, strict=True)]
-    if min(spreads) <= 0:
+    if not a.any() or not b.any():
         return not a.any() and not b.any()
-    return bool((np.vdot(a, b) - count * means[0] * means[1]) / np.sqrt(spreads[0] * spreads[1]) > SAME)
+    rows = zip(a, b, strict=True)  # row by row: no copies of the size of either
+    means = a.mean(dtype=np.float64), b.mean(dtype=np.float64)
+    found = np.zeros((2, 2))
+    for row in rows:
+        found += (pair := np.stack(row).astype(np.float64) - np.array(means)[:, None]) @ pair.T
+    return bool(found[0, 1] > SAME * np.sqrt(found[0, 0] * found[1, 1]))
 
 
-def _nearest(matrix: np.ndarray, device: str = "cpu") -> tuple[np.ndarray, np.ndarray]:
-    """(the nearest covariance matrix C, F with F F^T = C): negative eigenvalues become 0 (Higham 1988).
+def _nearest(matrix: np.ndarray, device: str = "cpu") -> tuple[np.ndarray, Callable[[], np.ndarray]]:
+    """(the nearest covariance matrix C, a function that gives F with F F^T = C): negative eigenvalues become 0.
 
     A matrix that is one already, which a Cholesky factor tells for a fraction of the cost, is returned as it is.
     Either factor, Cholesky's or the symmetric root, is the same on every machine but for rounding, and so are
-    draws made with it. matrix: (voxels, voxels) float64, symmetric.
+    draws made with it. matrix: (voxels, voxels) float64, symmetric, whose memory is used; F: float32.
+    Source: Higham 1988.
     """
     import torch
 
     there = torch.from_numpy(matrix).to(device)
-    factor, failed = torch.linalg.cholesky_ex(there)
+    lower, failed = torch.linalg.cholesky_ex(there)
     if not failed:
-        return matrix, factor.cpu().numpy()
-    values, vectors = torch.linalg.eigh(there)
+        single = lower.float()
+        return matrix, lambda: single.cpu().numpy()
+    del lower  # half a gigabyte at 8,000 voxels
+    if device == "cpu":  # LAPACK's evr, in place: evd, which torch takes, needs three more matrices
+        values, vectors = map(torch.from_numpy, eigh(matrix.T, driver="evr", overwrite_a=True, check_finite=False))
+    else:
+        values, vectors = torch.linalg.eigh(there)
     kept = values > max(float(values[-1]), 0.0) * len(values) * np.finfo(float).eps
-    vectors = vectors[:, kept]
-    nearest = (vectors * values[kept]) @ vectors.T
-    factor = (vectors * values[kept].sqrt()) @ vectors.T
-    return nearest.cpu().numpy(), factor.cpu().numpy()
+    first = len(kept) - int(kept.sum())  # values ascend
+    values, vectors = values[first:], vectors[:, first:]
+    vectors *= values.sqrt()
+    torch.matmul(vectors, vectors.T, out=there)
+    fourth = (vectors / values**0.25).float()
+    return there.cpu().numpy(), lambda: (fourth @ fourth.T).cpu().numpy()
 
 
 def _draws(factor: np.ndarray, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
-    """(simulations, conditions, voxels) of a normal distribution with the covariance F F^T."""
-    draws = rng.standard_normal((shape[0] * shape[1], factor.shape[1])) @ factor.T
+    """(simulations, conditions, voxels) float32 of a normal distribution with the covariance F F^T."""
+    draws = rng.standard_normal((shape[0] * shape[1], factor.shape[1]), np.float32) @ factor.T
     return draws.reshape(shape)
 
 
@@ -268,19 +288,37 @@ def _scale(
     """The scale of the signal covariance under which the model's halves agree as the data's do, within SCALES."""
     shape = (simulations, conditions, -1)
     pure = _draws(signal, shape, rng)
-    halves = [_draws(noise, shape, rng) / np.sqrt(half) for _ in range(2)]
+    halves = [_draws(noise, shape, rng) for _ in range(2)]
+    upper = np.triu_indices(conditions, 1)
     sums = np.zeros(len(SCALES))
     for draw in zip(pure, *halves, strict=True):
-        for place, scale in enumerate(SCALES):  # the same draws for all scales
-            sums[place] += _alike(*(np.sqrt(scale) * draw[0] + side for side in draw[1:]))
+        own, first, second = (rows - rows.mean(axis=1, keepdims=True, dtype=np.float64) for rows in draw)
+        of_signal = own @ own.T
+        sides = []
+        for side in (first / np.sqrt(half), second / np.sqrt(half)):
+            crossed, of_noise = own @ side.T, side @ side.T
+            grams = [scale * of_signal + np.sqrt(scale) * (crossed + crossed.T) + of_noise for scale in SCALES]
+            sides.append([_correlations(gram)[upper] for gram in grams])
+        sums += [_r(*pair) for pair in zip(*sides, strict=True)]  # the same draws for all scales
     modelled = np.maximum.accumulate(sums / simulations)
     return float(np.interp(found, modelled, SCALES))
+
+
+def _correlations(gram: np.ndarray) -> np.ndarray:
+    """Pearson r between patterns from the inner products of centred ones; NaN for one that is all the same."""
+    lengths = np.sqrt(np.diag(gram))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return gram / lengths / lengths[:, None]
 
 
 def _alike(first: np.ndarray, second: np.ndarray) -> float:
     """Pearson r between the upper triangles of two (conditions, voxels) sets' similarity; 0 where there is none."""
     upper = np.triu_indices(len(first), 1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        sides = [np.corrcoef(rows)[upper] for rows in (first, second)]
-        r = np.corrcoef(sides[0], sides[1])[0, 1]
+        return _r(*(np.corrcoef(rows)[upper] for rows in (first, second)))
+
+
+def _r(first: np.ndarray, second: np.ndarray) -> float:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = np.corrcoef(first, second)[0, 1]
     return float(r) if np.isfinite(r) else 0.0
