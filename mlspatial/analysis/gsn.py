@@ -25,6 +25,7 @@ SIMULATIONS, CONDITIONS = 50, 50  # draws of the model, and stimuli in each
 SPLITS = 50  # most splits of the trials
 SAME = 0.999  # correlation of successive estimates at which the alternation ends
 MOST_ROUNDS = 100
+LARGE = 2000  # voxels, from which on covariances are decomposed in float32: half the time; ceilings move by 1e-6
 
 
 @dataclass(frozen=True)
@@ -245,17 +246,16 @@ def _nearest(matrix: np.ndarray, device: str = "cpu") -> tuple[np.ndarray, Calla
         single = lower.float()
         return matrix, lambda: single.cpu().numpy()
     del lower  # half a gigabyte at 8,000 voxels
-    if device == "cpu":  # LAPACK's evr, in place: evd, which torch takes, needs three more matrices
-        values, vectors = map(torch.from_numpy, eigh(matrix.T, driver="evr", overwrite_a=True, check_finite=False))
-    else:
-        values, vectors = torch.linalg.eigh(there)
-    kept = values > max(float(values[-1]), 0.0) * len(values) * np.finfo(float).eps
+    if len(there) > LARGE:
+        there = there.float()
+    values, vectors = torch.linalg.eigh(there)
+    kept = values > max(float(values[-1]), 0.0) * torch.finfo(there.dtype).eps
     first = len(kept) - int(kept.sum())  # values ascend
     values, vectors = values[first:], vectors[:, first:]
     vectors *= values.sqrt()
     torch.matmul(vectors, vectors.T, out=there)
     fourth = (vectors / values**0.25).float()
-    return there.cpu().numpy(), lambda: (fourth @ fourth.T).cpu().numpy()
+    return there.double().cpu().numpy(), lambda: (fourth @ fourth.T).cpu().numpy()
 
 
 def _draws(factor: np.ndarray, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:

@@ -105,6 +105,15 @@ def test_nearest_covariances_are_covariances() -> None:
     assert not signal.any() and np.diag(noise).min() > 0
 
 
+def test_many_voxels_are_decomposed_in_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(8)
+    trials = (rng.normal(size=(60, 1, 5)) @ rng.normal(size=(5, 90)))[:, 0, :, None] + rng.normal(size=(60, 90, 3))
+    exact = rsa_ceiling(trials, np.random.default_rng(0))
+    monkeypatch.setattr("mlspatial.analysis.gsn.LARGE", 10)
+    single = rsa_ceiling(trials, np.random.default_rng(0))
+    assert single.ceiling != exact.ceiling and single.ceiling == pytest.approx(exact.ceiling, abs=1e-5)
+
+
 def test_bad_input() -> None:
     with pytest.raises(UserError, match="2 or more repeats"):
         rsa_ceiling(np.zeros((20, 5, 1)), np.random.default_rng(0))
