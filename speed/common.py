@@ -8,6 +8,8 @@ import platform
 import resource
 from pathlib import Path
 
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as the entry points do, for the alternatives too
+
 
 def machine(device: str = "cpu") -> str:
     cpuinfo = Path("/proc/cpuinfo")

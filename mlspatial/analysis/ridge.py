@@ -10,12 +10,14 @@ those of scikit-learn's RidgeCV(alpha_per_target=True).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
 
+from mlspatial.analysis.threads import one_thread
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 
 Array: TypeAlias = "np.ndarray | torch.Tensor"
@@ -25,6 +27,7 @@ CHUNK_FEATURES = 8192  # per product
 STRIPES = 8  # 9/16 of a symmetric matrix are multiplied
 CHUNK_TARGETS = 1024  # per product; 1,600 stimuli x 1,024 targets are 13 MB
 FEWEST = 3  # stimuli: two points lie on a line
+SMALL = 700  # stimuli: matrices that one thread decomposes soonest
 
 
 def inner_products(first: Array, second: Array | None = None, *, device: str = "cpu") -> torch.Tensor:
@@ -284,10 +287,11 @@ def _slices(count: int, size: int = CHUNK_TARGETS) -> Iterator[slice]:
 
 
 def _eigh(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """numpy's on the CPU: torch's takes three times as long with two threads as with one."""
-    if matrix.device.type != "cpu":
-        values, vectors = torch.linalg.eigh(matrix)
-        return values, vectors
+    """numpy's on the CPU: torch's takes three times as long with two threads as with one, which are enough for few."""
+    with one_thread() if len(matrix) <= SMALL else nullcontext():
+        if matrix.device.type != "cpu" or len(matrix) <= SMALL:
+            values, vectors = torch.linalg.eigh(matrix)
+            return values, vectors
     found = np.linalg.eigh(matrix.numpy())
     return torch.from_numpy(found[0]), torch.from_numpy(found[1])
 

@@ -13,8 +13,7 @@ Source: Keerthi and DeCoste 2005 (the method); Fan et al. 2008 (liblinear's obje
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -23,6 +22,7 @@ import numpy as np
 import torch
 
 from mlspatial.analysis.ridge import Array
+from mlspatial.analysis.threads import one_thread
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 
 Scheme = Literal["multinomial", "one_vs_rest"]
@@ -78,7 +78,7 @@ def fit_svc(
     if start is not None and start.shape != signs.shape:
         raise StimulusMismatch(f"start is {tuple(start.shape)}, expected {tuple(signs.shape)}")
     at_once = max(1, int(MOST_BYTES / (8 * (len(gram) / 2) ** 2)))
-    with _one_thread():
+    with one_thread():
         problem = _Problem(gram, signs, c)
         violates = problem.guess() if start is None else signs * torch.as_tensor(start).to(signs) < 1.0
         parts = [_newton(problem, columns, violates) for columns in torch.arange(len(classes)).split(at_once)]
@@ -263,17 +263,6 @@ def _step_size(
         if not (rises & (size > SMALLEST_STEP)).any():
             return size
         size = torch.where(rises, size / 2.0, size)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Systems of a few hundred stimuli are solved sooner by one thread than by several that wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def predict_logistic(
