@@ -254,8 +254,10 @@ def _nearest(matrix: np.ndarray, device: str = "cpu") -> tuple[np.ndarray, Calla
     values, vectors = values[first:], vectors[:, first:]
     vectors *= values.sqrt()
     torch.matmul(vectors, vectors.T, out=there)
+    torch.from_numpy(matrix).copy_(there)
+    del there
     fourth = (vectors / values**0.25).float()
-    return there.double().cpu().numpy(), lambda: (fourth @ fourth.T).cpu().numpy()
+    return matrix, lambda: (fourth @ fourth.T).cpu().numpy()
 
 
 def _draws(factor: np.ndarray, shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:

@@ -8,6 +8,7 @@ import torch
 
 from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.models.extract import extract, passes, widths
+from mlspatial.models.rows import Rows
 from mlspatial.models.sinks import Features
 from mlspatial.models.stimuli import Stimuli
 from mlspatial.models.zoo import ARCHITECTURES, CANDIDATE_LAYERS, ModelSpec, build, candidate_layers, to_input
@@ -70,3 +71,35 @@ def test_layers_that_would_fill_the_disk_take_several_passes(network: torch.nn.M
     assert sizes == {"relu": 64 * 16 * 16, "layer4.0.relu": 512, "avgpool": 512, "fc": 5}
     assert passes(sizes, 1100) == [["relu"], ["layer4.0.relu", "avgpool", "fc"]]
     assert passes(sizes, 1 << 40) == [list(sizes)]
+
+
+class Unsteady(torch.nn.Module):
+    """Calls a part once more when the first pixel is bright."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.act = torch.nn.ReLU()
+        self.head = torch.nn.Linear(3, 2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        values = self.act(images.mean((2, 3)))
+        return self.head(self.act(values) if images[0, 0, 0, 0] > 1 else values)
+
+
+def test_a_part_that_is_not_called_as_often_for_all_images() -> None:
+    images = np.full((4, 32, 32, 3), 128, np.uint8)
+    images[2] = 255
+    stimuli = Stimuli(tuple("abcd"), images)
+    with pytest.raises(UserError, match="act was called 2 times for some images and 1 times for others"):
+        extract(Unsteady(), SPEC, stimuli, ["act"], Features(), batch_size=2)
+    extract(Unsteady(), SPEC, stimuli, ["head"], Features(), batch_size=2)
+
+
+@pytest.mark.parametrize("shape", [(3, 64, 40, 40), (2, 300, 25, 25), (4, 8, 3, 3), (6, 7, 32), (5, 9)])
+def test_rows_number_features_with_channels_first(shape: tuple[int, ...]) -> None:
+    tensor = torch.randn(shape)
+    stored = tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
+    rows = Rows()
+    for _ in range(2):
+        assert torch.equal(rows(stored, shape[0]), tensor.flatten(1))
+    assert torch.equal(rows(stored[:1], 1), tensor[:1].flatten(1))
