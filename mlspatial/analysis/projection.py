@@ -25,7 +25,7 @@ Parts: TypeAlias = "list[tuple[int, slice]]"  # number of a block, some of its f
 
 EPSILON = 0.1  # Xie et al. 2025; Conwell et al. 2024
 BLOCK = 16_384  # features drawn from one generator; changing it changes every matrix
-STIMULI = 32  # multiplied at once by a thread, so that what is summed stays in the processor's cache
+STIMULI = 16  # multiplied at once by a thread, so that what is summed stays in the processor's cache
 CACHE_BYTES = 2**30  # some 20 matrices of the widest ResNet layer (802,816 features)
 
 
@@ -113,7 +113,7 @@ class SparseProjection:
                 block = scipy.sparse.hstack([block[:, :d], block[:, d + some.start : d + some.stop]], format="csc")
             begin = number * BLOCK + some.start - first
             blocks.append((block, slice(begin, begin + some.stop - some.start)))
-        sums, values = out.numpy(), given.numpy()
+        sums, values = out.numpy(), given.float().numpy()
 
         def multiply(groups: range) -> None:
             for group in groups:
