@@ -17,10 +17,8 @@ from mlspatial.models.rows import Rows
 from mlspatial.models.stimuli import Stimuli
 from mlspatial.models.zoo import ModelSpec, to_input
 
-BATCH = {
-    "cpu": 32,
-    "cuda": 64,
-}  # on the CPU more images take no less time, but memory: a VGG-16's first layer 13 MB each
+#: images at a time; on the CPU more take no less time, but memory (a VGG-16's first layer: 13 MB each)
+BATCH = {"cpu": 32, "cuda": 64}
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 

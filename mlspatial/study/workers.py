@@ -211,9 +211,11 @@ class Loky:
 def begin(parent: int, folder: str) -> None:
     """First thing in a worker: end with the parent, leave Ctrl-C to it, be where it is, show no bars."""
     from joblib.externals.loky import process_executor
+    from tqdm import tqdm
 
     process_executor._MAX_MEMORY_LEAK_SIZE = GROWTH  # its own 300 MB is what torch keeps of one training
     multiprocessing.set_start_method("spawn", force=True)  # loky's is unknown to processes that a call starts
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore, of which a killed worker leaves a warning behind
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.pop("MLFLOW_RUN_ID", None)
     if os.path.isdir(folder):
