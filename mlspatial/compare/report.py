@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlspatial.compare.drawing import Drawing
 
 LARGEST_SVG = 400_000  # characters; a picture with more (thousands of points) goes in as png
+LONG = 40  # rows of a table that a page shows at once
 LISTED = 60  # runs that are linked one by one under an item; the csv beside the report names all of them
 
 STYLE = """
@@ -33,9 +34,12 @@ p { margin: .4rem 0; max-width: 48rem; } .faint, .caption, summary, footer { col
 ul { margin: .3rem 0; padding-left: 1.2rem; } li { margin: .15rem 0; }
 nav { columns: 16rem 3; font-size: .9rem; margin: 1rem 0; } nav a { display: block; padding: .1rem 0; }
 .scroll { overflow-x: auto; margin: .8rem 0; }
+.long { max-height: 34rem; overflow-y: auto; } .long thead th { position: sticky; top: 0; background: #fff; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .92rem; }
 th, td { padding: .4rem .7rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2px solid var(--ink); font-weight: 600; }
+th:first-child, td:first-child { text-align: left; }
+td:first-child { white-space: normal; min-width: 11rem; max-width: 28rem; overflow-wrap: break-word; }
+thead th { border-bottom: 2px solid var(--ink); font-weight: 600; }
 tbody tr:hover { background: var(--soft); } td small { color: var(--faint); display: block; line-height: 1.2; }
 details { margin: .3rem 0; } details table { font-size: .82rem; } details td { white-space: normal; }
 code { font: .82rem/1.5 ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
@@ -47,7 +51,8 @@ pre { background: var(--soft); padding: .5rem .7rem; overflow-x: auto; margin: .
 a { color: var(--accent); } footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .8rem; }
 @media (max-width: 40rem) { body { padding: 1.2rem .9rem 3rem; } nav { columns: 1; }
   .words td:first-child { white-space: normal; } }
-@media print { nav, details { display: none; } body { max-width: none; } section { break-inside: avoid; } }
+@media print { nav, details { display: none; } .long { max-height: none; }
+  body { max-width: none; } section { break-inside: avoid; } }
 """
 
 
@@ -143,9 +148,12 @@ def _checks(report: Report) -> str:
         )
     if not rows:
         return ""
+    found = "<div class=scroll><table class=words><tbody>" + "".join(rows) + "</tbody></table></div>"
+    if all(check.holds is None for check in report.checks):
+        found = f"<details><summary>None of {len(rows)} can be tested with these runs</summary>{found}</details>"
     return (
         '<h2 id="findings">Published findings</h2><p class=caption>Each is the paper\'s claim, and whether these runs '
-        "hold it.</p><div class=scroll><table class=words><tbody>" + "".join(rows) + "</tbody></table></div>"
+        f"hold it.</p>{found}"
     )
 
 
@@ -160,9 +168,14 @@ def _conditions(conditions: Sequence[Condition]) -> str:
     )
     return (
         '<h2 id="conditions">Conditions</h2><p class=caption>Networks that differ in nothing but their seed, and how '
-        "many finished runs there are of each.</p>"
-        f"<div class=scroll><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        "many finished runs there are of each.</p>" + _rows(head, body, len(conditions))
     )
+
+
+def _rows(head: str, body: str, count: int) -> str:
+    """A table, in a box with a bar of its own when it is longer than a screen."""
+    kind = '"scroll long"' if count > LONG else "scroll"
+    return f"<div class={kind}><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def _table(table: Table, report: Report) -> str:
@@ -180,7 +193,7 @@ def _table(table: Table, report: Report) -> str:
     notes = "".join(f"<p class=faint>{_text(note)}</p>" for note in table.notes)
     return (
         f'<section id="{table.id}"><h3>{_text(headline(table))}</h3><p class=caption>{_text(table.caption)}</p>'
-        f"<div class=scroll><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{notes}"
+        f"{_rows(head, body, len(table.rows))}{notes}"
         f"<details><summary>The {len(table.runs)} runs behind these numbers</summary><div class=scroll>"
         f"<table><thead><tr><th>{_text(table.stub)}</th><th>column</th><th>runs</th></tr></thead>"
         f"<tbody>{sources}</tbody></table></div></details></section>"
