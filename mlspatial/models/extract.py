@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,14 +46,11 @@ def extract(
     batch_size: images at a time; 0 for BATCH.
     A module that is called several times in one pass (a ResNet block's one ReLU) counts with its last call, unless the
     layer's name says otherwise (see models.layers: calls, parts of outputs, class and patch tokens). The network is
-    put into evaluation mode, its convolutions' weights channels last. Raises UnknownName for a layer that does not
+    put into evaluation mode. Raises UnknownName for a layer that does not
     exist and UserError for one that is not called, or not as often for all images, and for activations that are not
     finite.
     """
     module.eval()
-    for part in module.modules():
-        if isinstance(part, nn.Conv2d):
-            part.to(memory_format=torch.channels_last)
     device = next(module.parameters()).device
     size = batch_size or BATCH["cpu" if device.type == "cpu" else "cuda"]
     first = 0
@@ -63,7 +61,7 @@ def extract(
         for sink in sinks:
             sink.add(layer, activations)
 
-    with _Listener(module, layers) as listener:
+    with _channels_last(module), _Listener(module, layers) as listener:
         module(to_input(_grey(spec, device), spec))
         listener.begin(hand_over)
         for first in range(0, len(stimuli), size):
@@ -142,6 +140,19 @@ def study2_layers(module: nn.Module, spec: ModelSpec, *, second_half: bool = Fal
         for name, call, part in found
     ]
     return tuple(names[len(names) // 2 :] if second_half else names)
+
+
+@contextmanager
+def _channels_last(module: nn.Module) -> Iterator[None]:
+    """Convolutions' weights in the order of memory that is fastest, and then as before: sums round differently."""
+    parts = [part for part in module.modules() if isinstance(part, nn.Conv2d) and part.weight.is_contiguous()]
+    for part in parts:
+        part.to(memory_format=torch.channels_last)
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.to(memory_format=torch.contiguous_format)
 
 
 class _Listener:
