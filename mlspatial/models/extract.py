@@ -46,9 +46,10 @@ def extract(
     batch_size: images at a time; 0 for BATCH.
     A module that is called several times in one pass (a ResNet block's one ReLU) counts with its last call, unless the
     layer's name says otherwise (see models.layers: calls, parts of outputs, class and patch tokens). The network is
-    put into evaluation mode. Raises UnknownName for a layer that does not
-    exist and UserError for one that is not called, or not as often for all images, and for activations that are not
-    finite.
+    put into evaluation mode.
+
+    Raises UnknownName for a layer that does not exist and UserError for one that is not called, or not as often for
+    all images, and for activations that are not finite.
     """
     module.eval()
     device = next(module.parameters()).device

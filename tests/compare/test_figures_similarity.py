@@ -1,132 +1,25 @@
-"""Figures of similarity and decoding: numbers against numpy, scipy and scikit-learn, choices, gaps and the pictures."""
+"""Figures of similarity: numbers against numpy and scikit-learn, choices, gaps and the pictures."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import mannwhitneyu
 from sklearn.manifold import smacof
 
 from mlspatial.analysis.groups import group_statistics
 from mlspatial.analysis.mds import row_distances
-from mlspatial.compare.drawing import FIGURES, Drawing
-from mlspatial.compare.evidence import DECODINGS, NETWORKS, PAIRS, Evidence
+from mlspatial.compare.drawing import FIGURES
+from mlspatial.compare.evidence import PAIRS, Evidence
 from mlspatial.compare.grouping import FULL, REDUCED, choose, group_pairs, layer_order, similarities, square
-from mlspatial.compare.latents import decoded, fold_table
 from mlspatial.compare.style import SMALL
-from tests.compare.synthetic import little_evidence, no_evidence, synthetic_evidence
-
-IDS = ("4a", "4b", "5b", "5c", "d1", "d2", "d3", "d4", "d5", "d6", "e1", "e2")
-BLOCKS = [f"layer{n}.0.relu" for n in (1, 2, 3, 4)]
-for _name in IDS:
-    importlib.import_module(f"mlspatial.compare.figures.figure_{_name}")
-
-
-@cache
-def full() -> Evidence:
-    return synthetic_evidence(archs=("resnet18",), benchmarks={"simulated_v1": "V1"}, steps=(200_000, 500_000))
-
-
-@cache
-def drawn(name: str) -> Drawing:
-    return FIGURES["figure_" + name](full())
-
-
-# ---- a study made by hand ---------------------------------------------------------------------------------------
-
-
-def network(task: str, seed: int, **more: Any) -> dict[str, Any]:
-    facts: dict[str, Any] = {
-        "task": task, "arch": "resnet18", "dataset": "d", "seed": seed, "step": 0 if task == "untrained" else 100,
-        "final": True, "init": "random", "fraction": 1.0, "n_train": 1000.0, "outputs": 1.0, "n_categories": 8.0,
-        "translation": "full", "settings": "lr=0.001", "imported": False, "loss": 1.0, **more,
-    }  # fmt: skip
-    mark = "-".join(str(value) for value in more.values())
-    facts["model_id"] = f"{task}-{seed}-{mark}"
-    return {
-        "dataset_id": f"id-{facts['dataset']}",
-        "run_id": "train-" + facts["model_id"],
-        "uri": "",
-        "name": task,
-    } | facts
-
-
-def study(
-    rows: list[dict[str, Any]], seed: int = 0, layers: tuple[str, ...] = ("layer1.0.relu", "layer4.0.relu")
-) -> Evidence:
-    """Networks with random similarities and decodings of x, y and category, 3 folds."""
-    rng = np.random.default_rng(seed)
-    networks = pd.DataFrame(rows)[list(NETWORKS)]
-    pairs = [
-        ("sim", "cka", layer, depth, a, b, rng.random())
-        for depth, layer in enumerate(layers)
-        for a, b in combinations(networks.model_id, 2)
-    ]
-    decodings = [
-        (f"decode-{model}", model, layer, depth, latent, fold, "accuracy" if latent == "category" else "pearson_r",
-         rng.random(), 0.125)
-        for model in networks.model_id
-        for depth, layer in enumerate(layers)
-        for latent in ("x", "y", "category")
-        for fold in range(3)
-    ]  # fmt: skip
-    return replace(
-        no_evidence(), networks=networks, pairs=pd.DataFrame(pairs, columns=list(PAIRS)),
-        decodings=pd.DataFrame(decodings, columns=list(DECODINGS)),
-    )  # fmt: skip
-
-
-def small() -> Evidence:
-    """Two tasks x two seeds, untrained networks, and translation trained on one category."""
-    rows = [network(task, seed) for task in ("translation", "category", "untrained") for seed in (0, 1)]
-    return study(rows + [network("translation", seed, dataset="d1", n_categories=1.0) for seed in (0, 1)])
-
-
-@cache
-def values_of_pairs() -> dict[tuple[str, frozenset[str]], float]:
-    table = full().pairs[full().pairs.metric == "cka"]
-    return {
-        (layer, frozenset((a, b))): value
-        for layer, a, b, value in zip(table.layer, table.model_a, table.model_b, table.value, strict=True)
-    }
-
-
-def value(layer: str, a: str, b: str) -> float:
-    return values_of_pairs()[layer, frozenset((a, b))]
-
-
-def members(task: str, **facts: Any) -> list[tuple[str, int]]:
-    """(model_id, seed) of the full synthetic study's similarity networks."""
-    wanted = {"final": True, "step": 500_000, "n_categories": 117.0, "translation": "full", "fraction": 1.0, **facts}
-    table = full().networks
-    table = table[(table.task == task) & (table.dataset != "spatial117_100m")]
-    for name, wish in wanted.items():
-        table = table[table[name] == wish]
-    return list(zip(table.model_id, table.seed, strict=True))
-
-
-def between(layer: str, first: list[tuple[str, int]], second: list[tuple[str, int]]) -> np.ndarray:
-    return np.array([value(layer, a, b) for a, _ in first for b, _ in second])
-
-
-def within(layer: str, group: list[tuple[str, int]]) -> np.ndarray:
-    return np.array([value(layer, a, b) for (a, s), (b, t) in combinations(group, 2) if s != t])
-
-
-def row(table: pd.DataFrame, **facts: Any) -> pd.Series:
-    for name, wish in facts.items():
-        table = table[table[name] == wish]
-    assert len(table) == 1
-    return table.iloc[0]
-
+from tests.compare.studies import BLOCKS, IDS, between, drawn, full, members, network, row, small, study, value, within
+from tests.compare.synthetic import little_evidence, no_evidence
 
 # ---- which networks ---------------------------------------------------------------------------------------------
 
@@ -315,84 +208,6 @@ def test_of_two_runs_over_one_pair_the_larger_counts() -> None:
 def test_layers_stand_in_the_order_of_the_network() -> None:
     table = pd.DataFrame({"layer": ["fc", "b", "pixels", "a", "head"], "depth": [-1, 2, -1, 1, -1]})
     assert layer_order(table) == ("pixels", "a", "b", "fc", "head")
-
-
-# ---- decoding ---------------------------------------------------------------------------------------------------
-
-
-def folds(latent: str, layer: str, models: list[tuple[str, int]]) -> np.ndarray:
-    table = full().decodings
-    kept = (table.latent == latent) & (table.layer == layer) & table.model_id.isin([model for model, _ in models])
-    return table[kept].value.to_numpy()
-
-
-@pytest.mark.parametrize(
-    ("name", "latent", "task", "facts"),
-    [
-        ("5b", "category", "translation", {"n_categories": 1.0}),
-        ("5c", "x", "category", {"translation": "none"}),
-        ("e2", "y", "rotation", {"translation": "none"}),
-    ],
-)
-def test_decoding_is_pooled_and_tested_over_runs_times_seeds(
-    name: str, latent: str, task: str, facts: dict[str, Any]
-) -> None:
-    data, stars = drawn(name).data, 0
-    for layer in (*BLOCKS, "avgpool", "fc"):
-        sides = {FULL: folds(latent, layer, members(task)), REDUCED: folds(latent, layer, members(task, **facts))}
-        p = mannwhitneyu(sides[FULL], sides[REDUCED]).pvalue
-        for variability, values in sides.items():
-            one = row(data, task=task, variability=variability, layer=layer)
-            assert (one["mean"], one.sd, one.n) == (
-                pytest.approx(values.mean()), pytest.approx(values.std(ddof=1)), len(values),
-            )  # fmt: skip
-            assert one.p == pytest.approx(p) and one.star == (p < 0.05)
-        stars += p < 0.05
-    drawing = drawn(name)
-    axis = next(axis for axis in drawing.figure.axes if axis.get_title().lower().endswith(task))
-    assert sum(text.get_text() == "*" for text in axis.texts) == stars
-    pixels = folds(latent, "pixels", [("pixels", 0)])
-    assert row(data, task="pixels")["mean"] == pytest.approx(pixels.mean())
-
-
-def test_a_test_of_networks_takes_one_value_each() -> None:
-    rows = [network("distance", seed) for seed in range(5)]
-    evidence = study(rows + [network("distance", seed, n_categories=1.0, dataset="one") for seed in range(4)])
-    data = FIGURES["figure_5b"](evidence).data
-    table = evidence.decodings[
-        (evidence.decodings.latent == "category") & (evidence.decodings.layer == "layer4.0.relu")
-    ]
-    means = table.groupby("model_id").value.mean()
-    few = means.index.str.contains("one")
-    p = mannwhitneyu(means[~few], means[few]).pvalue
-    assert row(data, layer="layer4.0.relu", variability=FULL).p_networks == pytest.approx(p)
-
-
-def test_e1_shows_spatial_beside_category_and_untrained_networks() -> None:
-    data = drawn("e1").data
-    for task, facts in (("rotation", {}), ("category", {}), ("untrained", {"step": 0})):
-        values = folds("category", "layer3.0.relu", members(task, **facts))
-        one = row(data, task=task, layer="layer3.0.relu", variability=FULL)
-        assert (one["mean"], one.sd, one.n) == (
-            pytest.approx(values.mean()),
-            pytest.approx(values.std(ddof=1)),
-            len(values),
-        )
-    assert len(drawn("e1").figure.axes) == 4 and drawn("e1").missing == ()
-
-
-def test_values_that_are_not_finite_and_second_decode_runs_do_not_count() -> None:
-    evidence = small()
-    table = evidence.decodings
-    model = "translation-0-"
-    again = table[(table.model_id == model) & (table.fold == 0)].assign(run_id="again", value=9.0)
-    nan = table.assign(value=table.value.where(~((table.model_id == model) & (table.fold == 1))))
-    changed = replace(evidence, decodings=pd.concat([again, nan], ignore_index=True))
-    chosen = choose(changed, changed.networks.model_id)
-    found = fold_table(decoded(changed, chosen.networks, "x"))
-    one = row(found, group="translation", layer="layer1.0.relu")
-    own = nan[(nan.latent == "x") & (nan.layer == "layer1.0.relu") & nan.model_id.isin([model, "translation-1-"])].value
-    assert (one.n, one["mean"]) == (5, pytest.approx(own.mean()))
 
 
 # ---- what is there and what is not ------------------------------------------------------------------------------
