@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -18,7 +19,7 @@ from scipy.linalg.blas import dsyrk, ssyrk
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 
 CHUNK = 8192  # features per float32 product: CKA then differs from float64's by 2e-8, measured on ResNet-18 layers
-STRIPES = 4  # on other devices than the CPU; 5/8 of the square are multiplied instead of 1/2
+STRIPES = 4  # in which half a square is taken where there is nothing better; they cover 5/8 of it
 SAFE = (1e-24, 1e36)  # largest squared pattern length for which float32 squares neither vanish nor overflow
 
 Activations: TypeAlias = "torch.Tensor | np.ndarray"
@@ -37,7 +38,9 @@ class Gram:
         self.n = n
         self.features = 0
         self._upper: torch.Tensor | None = None  # only i <= j is summed
-        self._buffer: torch.Tensor | None = None  # of centred chunks: fresh memory costs more than the subtraction
+        # Of centred chunks and their products: fresh memory costs more than the subtraction.
+        self._buffer: torch.Tensor | None = None
+        self._product: torch.Tensor | None = None
         self._epsilon = 0.0  # spacing of the coarsest dtype that came in: smaller variation is only rounding
         self._offset = 0.0  # energy of the means
 
@@ -76,7 +79,7 @@ class Gram:
     def _add(self, part: torch.Tensor) -> None:
         means = _feature_means(part).to(part.dtype)
         centred_part = self._less(part, means)
-        product = _upper_product(centred_part)
+        product = self._product = _upper_product(centred_part, self._product)
         longest = product.diagonal().max().item()
         if part.dtype != torch.float64 and not SAFE[0] < longest < SAFE[1]:  # rare: dead, tiny, huge or not finite
             self._check(part)
@@ -86,7 +89,8 @@ class Gram:
             raise UserError("activations are so large that their squares overflow; scale them down")
         if self._upper is None:
             self._upper = torch.zeros(self.n, self.n, dtype=torch.float64, device=part.device)
-        self._upper += product
+        for rows in _stripes(self.n):
+            self._upper[rows, rows.start :] += product[rows, rows.start :]
         self._offset += self.n * means.double().square().sum().item()
         self._keep(part, centred_part, means.double())
 
@@ -231,26 +235,32 @@ def _feature_means(part: torch.Tensor) -> torch.Tensor:
     return part.mean(0, dtype=torch.float64)
 
 
-def _upper_product(x: torch.Tensor) -> torch.Tensor:
-    """x x^T, (n, n) in x's dtype; right on and above the diagonal, which is half of the work."""
+def _upper_product(x: torch.Tensor, memory: torch.Tensor | None) -> torch.Tensor:
+    """x x^T, (n, n) in x's dtype, right on and above the diagonal: half of the work. memory: an earlier product."""
+    if memory is None or memory.dtype != x.dtype:
+        memory = torch.zeros(len(x), len(x), dtype=x.dtype, device=x.device)
     if x.device.type == "cpu":
         multiply = dsyrk if x.dtype == torch.float64 else ssyrk
-        return torch.from_numpy(multiply(1.0, x.numpy().T, trans=1, lower=1).T)
+        multiply(1.0, x.numpy().T, trans=1, lower=1, c=memory.numpy().T, overwrite_c=1)
+        return memory
     backend = torch.backends.cuda.matmul
     precision, backend.fp32_precision = backend.fp32_precision, "ieee"  # TensorFloat-32's 10 bits are not enough here
     try:
         with torch.autocast(x.device.type, enabled=False):
-            return _striped(x)
+            _multiply(x, memory)
     finally:
         backend.fp32_precision = precision
+    return memory
 
 
-def _striped(x: torch.Tensor) -> torch.Tensor:
-    n = len(x)
-    product = torch.zeros(n, n, dtype=x.dtype, device=x.device)
-    for first, last in itertools.pairwise(n * i // STRIPES for i in range(STRIPES + 1)):
-        product[first:last, first:] = x[first:last] @ x[first:].T
-    return product
+def _multiply(x: torch.Tensor, product: torch.Tensor) -> None:
+    for rows in _stripes(len(x)):
+        product[rows, rows.start :] = x[rows] @ x[rows.start :].T
+
+
+def _stripes(n: int) -> Iterator[slice]:
+    """Rows in parts; a part's columns from its first row on hold what is on and above the diagonal."""
+    return (slice(first, last) for first, last in itertools.pairwise(n * i // STRIPES for i in range(STRIPES + 1)))
 
 
 def _mirrored(upper: np.ndarray) -> np.ndarray:

@@ -10,12 +10,12 @@ those of scikit-learn's RidgeCV(alpha_per_target=True).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
+from scipy.linalg import eigh
 
 from mlspatial.analysis.threads import one_thread
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
@@ -287,13 +287,15 @@ def _slices(count: int, size: int = CHUNK_TARGETS) -> Iterator[slice]:
 
 
 def _eigh(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """numpy's on the CPU: torch's takes three times as long with two threads as with one, which are enough for few."""
-    with one_thread() if len(matrix) <= SMALL else nullcontext():
-        if matrix.device.type != "cpu" or len(matrix) <= SMALL:
-            values, vectors = torch.linalg.eigh(matrix)
-            return values, vectors
-    found = np.linalg.eigh(matrix.numpy())
-    return torch.from_numpy(found[0]), torch.from_numpy(found[1])
+    """Small and on the CPU: torch with one thread. Large there: scipy, in a third of torch's time with two threads.
+    The matrix is overwritten."""
+    if matrix.device.type != "cpu":
+        return tuple(torch.linalg.eigh(matrix))
+    if len(matrix) <= SMALL:
+        with one_thread():
+            return tuple(torch.linalg.eigh(matrix))
+    values, vectors = eigh(matrix.numpy().T, driver="evd", overwrite_a=True, check_finite=False)
+    return torch.from_numpy(values), torch.from_numpy(vectors)
 
 
 def _enough(n: int) -> None:
