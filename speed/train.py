@@ -4,8 +4,8 @@
 
 - plain: torchvision's way (ImageFolder, DataLoader with two workers, ToTensor, Normalize, Adam, nothing else) on the
   same images and the same number of threads; ours in float32 and, where the processor can, in bfloat16;
-- together: six networks (two with --quick) in one process next to the same ones one after the other, from a dataset
-  (`shards`) and from the renderer (`live`), where making the images is most of the work;
+- together: six networks (two with --quick) in one process next to the same ones one after the other: ResNet-18s from a
+  dataset (`shards`) and from the renderer (`live`), and live ones so light that rendering is nearly all of the work;
 - logging: the share of a run's time that goes into the tracking database, of 1,000 batches.
 All times are wall-clock, in turns in one process. `error` is the largest difference of the weights of networks trained
 together and alone, which has to be 0.
@@ -36,6 +36,7 @@ SIZE, BATCH = 64, 64
 LOGGED = 1000  # batches
 TASKS = ("distance", "translation", "rotation", "category", "distance+translation", "all")
 CATEGORIES = ("chair", "apple", "teakettle", "hammer")
+LIGHT = "torchvision:shufflenet_v2_x0_5"
 
 
 def dataset(folder: Path, images: int) -> Manifest:
@@ -43,10 +44,12 @@ def dataset(folder: Path, images: int) -> Manifest:
     return render_dataset(recipe, folder, "speed")
 
 
-def network(manifest: Manifest, task: str, state: Path, log: Callable[..., None] | None = None) -> Network:
+def network(
+    manifest: Manifest, task: str, state: Path, log: Callable[..., None] | None = None, arch: str = "resnet18"
+) -> Network:
     made = build_task(task, manifest.schema, manifest.statistics)
     layout = head_layout(manifest.schema)
-    spec = ModelSpec("resnet18", max(end for _, end in layout.values()), layout, tuple(made.parts), SIZE)
+    spec = ModelSpec(arch, max(end for _, end in layout.values()), layout, tuple(made.parts), SIZE)
     return Network(
         task, build(spec, seed=0), spec, made, 0, log or (lambda *_: None), lambda *_: None, state / f"{task}.pt"
     )
@@ -133,13 +136,13 @@ def compare_plain(folder: Path, manifest: Manifest, work: Path, batches: int) ->
 
 
 def compare_together(
-    folder: Path, manifest: Manifest, work: Path, tasks: Sequence[str], batches: int, live: bool
+    folder: Path, manifest: Manifest, work: Path, tasks: Sequence[str], batches: int, live: bool, arch: str
 ) -> dict:
     """Several networks at once and in turns; the batches of the two ways are the same."""
     (work / "alone").mkdir(exist_ok=True)
-    alone = [network(manifest, task, work / "alone") for task in tasks]
+    alone = [network(manifest, task, work / "alone", arch=arch) for task in tasks]
     separately = sum(run([n], folder, manifest, batches, live=live) for n in alone)
-    group = [network(manifest, task, work) for task in tasks]
+    group = [network(manifest, task, work, arch=arch) for task in tasks]
     together = run(group, folder, manifest, batches, live=live)
     error = max(
         float((a - b).abs().max())
@@ -150,7 +153,8 @@ def compare_together(
         state.unlink()
     images = len(tasks) * batches * BATCH
     name = f"{len(tasks)} runs of one network"
-    return line(f"{len(tasks)}_networks_{'live' if live else 'shards'}", name, together, separately, images, error)
+    case = f"{len(tasks)}_networks_{'live' if live else 'shards'}_{arch.removeprefix('torchvision:')}"
+    return line(case, name, together, separately, images, error)
 
 
 def logging_share(folder: Path, manifest: Manifest, work: Path, batches: int) -> dict:
@@ -188,8 +192,8 @@ def main() -> None:
         folder = work / "data"
         manifest = dataset(folder, 640 if options.quick else 4000)
         report(compare_plain(folder, manifest, work, batches))
-        for live in (True, False):
-            report([compare_together(folder, manifest, work, tasks, 3 if options.quick else 13, live)])
+        for live, arch in ((True, LIGHT), (True, "resnet18"), (False, "resnet18")):
+            report([compare_together(folder, manifest, work, tasks, 3 if options.quick else 13, live, arch)])
         report([logging_share(folder, manifest, work, batches)])
 
 

@@ -190,8 +190,7 @@ class RidgeFold:
         chosen = torch.full_like(best, alphas[0])
         for part in _slices(known.shape[1]):
             chunk = _Chunk.of(self, known[:, part])
-            for index, alpha in enumerate(alphas):
-                dual = chunk.dual(1.0 / (self.values[:, None] + alpha), alpha)
+            for index, (alpha, dual) in enumerate(zip(alphas, chunk.duals(alphas), strict=True)):
                 score = _score(chunk.centred, errors(index, dual), criterion)
                 better = score > best[part]
                 best[part] = torch.where(better, score, best[part])
@@ -270,6 +269,15 @@ class _Chunk:
         """Dual coefficients, (n, targets). weights: 1 / (eigenvalue + alpha)."""
         inside = self.fold.vectors @ (weights * self.projected)
         return inside if self.outside is None else inside + self.outside / alpha
+
+    def duals(self, alphas: Sequence[float]) -> Iterator[torch.Tensor]:
+        """The same of all targets for one alpha after the other; where targets are few, one product has several."""
+        together = max(1, CHUNK_TARGETS // self.projected.shape[1])
+        for some in torch.tensor(alphas, dtype=torch.float64, device=self.projected.device).split(together):
+            weights = 1.0 / (self.fold.values[:, None] + some)
+            inside = self.fold.vectors @ (weights[:, :, None] * self.projected[:, None, :]).flatten(1)
+            for alpha, dual in zip(some, inside.unflatten(1, (len(some), -1)).unbind(1), strict=True):
+                yield dual if self.outside is None else dual + self.outside / alpha
 
 
 def _score(truth: torch.Tensor, errors: torch.Tensor, criterion: Criterion) -> torch.Tensor:

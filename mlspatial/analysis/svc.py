@@ -37,7 +37,7 @@ BORDER_SHARE = 0.2  # of the set: with more changes a new factorisation takes le
 WORST_CONDITION = 1e8  # bound on it with which the inverse for all stimuli is still used
 HOPELESS_CONDITION = 1e12  # and with which a solution is tried
 ROUGH_CONDITION = 1e6  # and with which float32 finds nearly all of the set
-ROUGH_ITERATIONS = 8
+ROUGH_ITERATIONS = 5
 MOST_BYTES = 2**28  # of Cholesky factors held at once
 SMALLEST_STEP = 2.0**-20
 
