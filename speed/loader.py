@@ -2,13 +2,13 @@
 
     python -m speed.loader [--quick] [--device cuda]
 
-All read the same JPEG files (photo-like, quality 95, 4:4:4) in batches of 256, one shuffled epoch, files in the page
-cache; ours streams (cache=none) with one or two decoding threads, the others use as many worker processes. CPU-seconds
-are those of all threads and worker processes, starting them included. The others deliver normalised float batches
-(PIL, ToTensor, Normalize: their documented use). Ours delivers uint8 batches, which the device normalises; the cases
-`..._normalised` add that on the CPU; `..._kept` is an epoch after the first with cache=memory, which is what auto
-does for sets that fit. Streaming is bounded by the JPEG decoder, nine tenths of our time. `error` is the largest
-difference between the two JPEG decoders, in levels of 255.
+All read the same JPEG files (photo-like; q95_444 is what `render` writes, q90_420 what most files are) in batches of
+256, one shuffled epoch, files in the page cache; ours streams (cache=none) with one or two decoding threads, the others
+use as many worker processes. CPU-seconds are those of all threads and worker processes, starting them included. The
+others deliver normalised float batches (PIL, ToTensor, Normalize: their documented use). Ours delivers uint8 batches,
+which the device normalises; the cases `..._normalised` add that on the CPU; `..._kept` is an epoch after the first with
+cache=memory, which is what auto does for sets that fit. Streaming is bounded by the JPEG decoder, nine tenths of our
+time. `error` is the largest difference between the two JPEG decoders, in levels of 255.
 --device: images per second that arrive on a device, normalised there, with each cache in its second epoch.
 webdataset is left out where it is not installed (`pip install webdataset`).
 """
@@ -46,14 +46,14 @@ from mlspatial.data.shards import plan, write_shard
 from mlspatial.models.zoo import IMAGENET_MEAN, IMAGENET_SD, ModelSpec, to_input
 from speed.common import peak_mib, report
 
-SIZES = (224, 64)
+FORMATS = ((224, 95, "444"), (224, 90, "420"), (64, 95, "444"))  # pixels, quality, colour resolution
 BATCH = 256
 CLASSES = tuple(f"class-{number}" for number in range(10))
 TARS = 4  # webdataset gives whole files to its workers
 
 
-def photos(count: int, size: int) -> Iterator[bytes]:
-    """JPEGs of random crops from scenes of smooth noise with sharp-edged shapes; 32 kB each at 224 px."""
+def photos(count: int, size: int, quality: int, colour: str) -> Iterator[bytes]:
+    """JPEGs of random crops from scenes of smooth noise with sharp-edged shapes; 32 or 17 kB each at 224 px."""
     rng = np.random.default_rng(0)
     side = 640
     scenes = []
@@ -71,12 +71,12 @@ def photos(count: int, size: int) -> Iterator[bytes]:
     for _ in range(count):
         y, x = rng.integers(0, side - size, 2)
         crop = scenes[rng.integers(len(scenes))][y : y + size, x : x + size, :: rng.choice([-1, 1])]
-        yield simplejpeg.encode_jpeg(np.ascontiguousarray(crop), quality=95, colorsubsampling="444")
+        yield simplejpeg.encode_jpeg(np.ascontiguousarray(crop), quality=quality, colorsubsampling=colour)
 
 
-def write(folder: Path, count: int, size: int) -> Manifest:
+def write(folder: Path, count: int, size: int, quality: int, colour: str) -> Manifest:
     """The same images as shards, as files in one folder per class, and as tar files."""
-    images = list(photos(count, size))
+    images = list(photos(count, size, quality, colour))
     schema = LatentSchema(
         (Latent("x", "m", "linear", 0.0, 1.0), Latent("category", "", "category", None, None, CLASSES))
     )
@@ -111,9 +111,9 @@ def normalising(size: int) -> Callable[[Any, str], torch.Tensor]:
 class Bench:
     """One size of images, read in every way. Each method reads one shuffled epoch and returns its number of images."""
 
-    def __init__(self, folder: Path, count: int, size: int) -> None:
+    def __init__(self, folder: Path, count: int, size: int, quality: int, colour: str) -> None:
         self.folder, self.count, self.size = folder, count, size
-        self.manifest = write(folder, count, size)
+        self.manifest = write(folder, count, size, quality, colour)
         self.to_float = normalising(size)
         self.transform = transforms.Compose(
             [transforms.ToTensor(), transforms.Normalize(mean=IMAGENET_MEAN, std=IMAGENET_SD)]
@@ -168,14 +168,14 @@ def rate(work: Callable[[], int]) -> float:
     return seen / (cpu_seconds() - start)
 
 
-def compare(count: int, size: int, repeats: int, quick: bool) -> list[dict]:
+def compare(count: int, size: int, quality: int, colour: str, repeats: int, quick: bool) -> list[dict]:
     """Every way in turns; a line for each of ours and each alternative, at one and at two threads or workers.
 
     quick: webdataset, the slowest, has one turn only.
     """
     lines = []
     with tempfile.TemporaryDirectory() as name:
-        bench = Bench(Path(name), count, size)
+        bench = Bench(Path(name), count, size, quality, colour)
         error = bench.difference()
         others = {"ImageFolder + DataLoader": bench.image_folder, "webdataset": bench.webdataset}
         missing = importlib.util.find_spec("webdataset") is None
@@ -201,7 +201,12 @@ def compare(count: int, size: int, repeats: int, quick: bool) -> list[dict]:
             found = {way: statistics.median(values) for way, values in rates.items()}
             for other in others:
                 for way in ("", "_normalised", "_kept"):
-                    line = blank(f"load_{size}px_{workers}{way}", found[way], "images per CPU-second", count * repeats)
+                    line = blank(
+                        f"load_{size}px_q{quality}_{colour}_{workers}{way}",
+                        found[way],
+                        "images per CPU-second",
+                        count * repeats,
+                    )
                     line |= {"alternative_name": other, "error": error}
                     if other in found:
                         line |= {"alternative": round(found[other], 1), "ratio": round(found[way] / found[other], 2)}
@@ -216,11 +221,11 @@ def blank(case: str, ours: float, unit: str, n: int) -> dict:
     return line | {"ratio": None, "error": None, "peak_mib": peak_mib(), "n": n}
 
 
-def time_device(count: int, size: int, repeats: int, device: str) -> list[dict]:
+def time_device(count: int, size: int, quality: int, colour: str, repeats: int, device: str) -> list[dict]:
     """Images per second of wall-clock time, normalised on the device; as many workers there as threads here."""
     lines, threads = [], min(8, os.cpu_count() or 1)
     with tempfile.TemporaryDirectory() as name:
-        bench = Bench(Path(name), count, size)
+        bench = Bench(Path(name), count, size, quality, colour)
         files = ImageFolder(str(bench.folder / "files"), bench.transform)
         loading = {"num_workers": threads, "drop_last": True, "pin_memory": True, "persistent_workers": True}
         batches = DataLoader(files, BATCH, shuffle=True, **loading)  # type: ignore[arg-type]
@@ -241,7 +246,9 @@ def time_device(count: int, size: int, repeats: int, device: str) -> list[dict]:
                 return sum(read(bench.to_float(batch.images, device)) for batch in batches)
 
             found = per_second(ours, repeats, device)
-            line = blank(f"load_{size}px_{device}_{cache}", found, "images per second", count * repeats)
+            line = blank(
+                f"load_{size}px_q{quality}_{colour}_{device}_{cache}", found, "images per second", count * repeats
+            )
             line |= {"alternative": round(alternative, 1), "alternative_name": "ImageFolder + DataLoader, pinned"}
             lines.append(line | {"ratio": round(found / alternative, 2), "error": bench.difference()})
     return lines
@@ -265,12 +272,12 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     torch.set_num_threads(1)  # idle threads of torch that wait for work would count as work
-    count, repeats = (3 * BATCH, 2) if options.quick else (16 * BATCH, 3)
-    for size in SIZES:
+    count, repeats = (2 * BATCH, 2) if options.quick else (16 * BATCH, 3)
+    for form in FORMATS:
         if options.device == "cpu":
-            report(compare(count, size, repeats, options.quick))
+            report(compare(count, *form, repeats, options.quick))
         else:
-            report(time_device(4 * count, size, repeats, options.device), options.device)
+            report(time_device(4 * count, *form, repeats, options.device), options.device)
 
 
 if __name__ == "__main__":
