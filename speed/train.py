@@ -1,14 +1,14 @@
 """Training a ResNet-18 on 64 px images: next to a plain loop, several networks at once, and what logging costs.
 
-    python -m speed.train [--quick] [--device cuda]
+    python -m speed.train [--quick]
 
 - plain: torchvision's way (ImageFolder, DataLoader with two workers, ToTensor, Normalize, Adam, nothing else) on the
   same images and the same number of threads; ours in float32 and, where the processor can, in bfloat16;
 - together: six networks (two with --quick) in one process next to the same ones one after the other: ResNet-18s from a
   dataset (`shards`) and from the renderer (`live`), and live ones so light that rendering is nearly all of the work;
 - logging: the share of a run's time that goes into the tracking database, of 1,000 batches.
-All times are wall-clock, but for `shards`: CPU-seconds; in turns in one process. `error` is the largest difference of the weights of networks trained
-together and alone, which has to be 0.
+All in turns in one process; times are wall-clock, of `shards` CPU-seconds. `error` is the largest difference of the
+weights of networks trained together and alone, which has to be 0.
 """
 
 from __future__ import annotations
