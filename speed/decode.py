@@ -12,10 +12,9 @@ one hue of 9 on coloured noise, placed, scaled, turned, squeezed and shaded by t
 does it. The second case has the same features standardised, which the protocol does not do.
 
 Time is CPU-seconds on the CPU, with one thread for both; seconds on a device. Ours is the mean of a run before the
-alternative's and one after it. `error` is the largest difference of a
-ridge prediction from scikit-learn's (latents have ranges of .8 to 3.3, sine and cosine of 1.4);
-svc_accuracy_difference is ours less scikit-learn's in that split: of the category, or, where few classes were fitted,
-the largest of one against the rest.
+alternative's and one after it. `error` is the largest difference of a ridge prediction from scikit-learn's (latents
+have ranges of .8 to 3.3, sine and cosine of 1.4); svc_accuracy_difference is ours less scikit-learn's in that split: of
+the category, or, where few classes were fitted, the largest of one against the rest.
 """
 
 from __future__ import annotations

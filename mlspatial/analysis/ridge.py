@@ -296,7 +296,9 @@ def _slices(count: int, size: int = CHUNK_TARGETS) -> Iterator[slice]:
 
 def _eigh(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Small and on the CPU: torch with one thread. Large there: scipy, in a third of torch's time with two threads.
-    The matrix is overwritten."""
+
+    The matrix' memory is used.
+    """
     if matrix.device.type != "cpu":
         return tuple(torch.linalg.eigh(matrix))
     if len(matrix) <= SMALL:

@@ -8,7 +8,6 @@ with the intercept b penalised like a weight, which is a feature that is 1 every
 With A the stimuli that violate their margin, the optimum is beta_A = (K_AA + 1/2C)^-1 y_A, 0 elsewhere. Newton's
 method repeats "solve, find A anew" until A stays. The inverse for all stimuli is computed once and shared by all
 classes; dropping the stimuli outside of A from it costs a system of their number (a Schur complement).
-The steps that only look for A are taken in float32, the last ones in float64.
 Source: Keerthi and DeCoste 2005 (the method); Fan et al. 2008 (liblinear's objective).
 """
 
@@ -36,8 +35,6 @@ FIRST_SHARE = 0.2  # of the stimuli, in the first set; any works, this took the 
 BORDER_SHARE = 0.2  # of the set: with more changes a new factorisation takes less time
 WORST_CONDITION = 1e8  # bound on it with which the inverse for all stimuli is still used
 HOPELESS_CONDITION = 1e12  # and with which a solution is tried
-ROUGH_CONDITION = 1e6  # and with which float32 finds nearly all of the set
-ROUGH_ITERATIONS = 5
 MOST_BYTES = 2**28  # of Cholesky factors held at once
 SMALLEST_STEP = 2.0**-20
 
@@ -45,7 +42,7 @@ SMALLEST_STEP = 2.0**-20
 @dataclass(frozen=True)
 class Svc:
     """classes: (k,) labels in sorted order; coefficients: (n, k) dual; objective: (k,) liblinear's, of each class
-    against the rest; iterations: Newton steps in float64 until all were done. Two classes mirror each other."""
+    against the rest; iterations: Newton steps until the last class was done. Two classes mirror each other."""
 
     classes: np.ndarray
     coefficients: torch.Tensor
@@ -84,50 +81,30 @@ def fit_svc(
     with one_thread():
         problem = _Problem(gram, signs, c)
         violates = problem.guess() if start is None else signs * torch.as_tensor(start).to(signs) < 1.0
-        rough = _Problem(gram.float(), signs.float(), c) if problem.condition < ROUGH_CONDITION else None
-        fits = []
-        for columns in torch.arange(len(classes)).split(at_once):
-            if rough is not None:
-                found = _newton(rough, columns, violates[:, columns], ROUGH_ITERATIONS)
-                violates[:, columns] = rough.signs[:, columns] * found.decision < 1.0
-            fits.append(_newton(problem, columns, violates[:, columns], MOST_ITERATIONS))
-            if fits[-1].unsolved:
-                what = f"{fits[-1].unsolved} classes have no support vector solution after {MOST_ITERATIONS} steps"
-                raise problem.too_large(what)
-    beta, decision = (torch.cat([getattr(fit, name) for fit in fits], dim=1) for name in ("beta", "decision"))
-    return Svc(classes, beta, _objective(beta, decision, signs, c), max(fit.steps for fit in fits))
+        parts = [_newton(problem, columns, violates) for columns in torch.arange(len(classes)).split(at_once)]
+    beta, objective, steps = zip(*parts, strict=True)
+    return Svc(classes, torch.cat(beta, dim=1), torch.cat(objective), max(steps))
 
 
-@dataclass(frozen=True)
-class _Fit:
-    """beta, decision: (n, columns) coefficients and decision values of some classes; unsolved: how many of them."""
-
-    beta: torch.Tensor
-    decision: torch.Tensor
-    steps: int
-    unsolved: int
-
-
-def _newton(problem: _Problem, columns: torch.Tensor, violates: torch.Tensor, most: int) -> _Fit:
-    """From the stimuli that violate the margin at first, (n, columns) bool, in no more than `most` steps."""
+def _newton(problem: _Problem, columns: torch.Tensor, violates: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """(n, columns) coefficients of some classes, their objectives, and the number of steps."""
     signs = problem.signs[:, columns]
     solvers = [_Subsets(column) for column in columns.tolist()]
-    beta = _solve(problem, solvers, violates)
+    beta = _solve(problem, solvers, violates[:, columns])
     decision = problem.decide(beta)
-    epsilon = torch.finfo(beta.dtype).eps
-    for taken in range(most + 1):
+    for iteration in range(MOST_ITERATIONS):
         margin = 1.0 - signs * decision
-        rounding = 8.0 * epsilon * problem.largest * beta.abs().sum(dim=0)
+        rounding = 8.0 * torch.finfo(torch.float64).eps * problem.largest * beta.abs().sum(dim=0)
         residual = (problem.ridge * beta - signs * margin.clamp(min=0.0)).abs().amax(dim=0)
         todo = (residual > rounding.clamp(min=TOLERANCE)).nonzero().ravel()
-        if taken == most or not len(todo):
-            break
+        if not len(todo):
+            return beta, _objective(beta, decision, signs, problem.c), iteration
         step = _solve(problem, [solvers[i] for i in todo.tolist()], margin[:, todo] > 0) - beta[:, todo]
         ahead = problem.decide(step)
         size = _step_size(beta[:, todo], decision[:, todo], step, ahead, signs[:, todo], problem.c, rounding[todo])
         beta[:, todo] += size * step
         decision[:, todo] += size * ahead
-    return _Fit(beta, decision, taken, len(todo))
+    raise problem.too_large(f"{len(todo)} classes have no support vector solution after {MOST_ITERATIONS} steps")
 
 
 class _Problem:
@@ -137,11 +114,11 @@ class _Problem:
         self.signs, self.c, self.ridge = signs, c, 1.0 / (2.0 * c)
         self.shifted = gram + 1.0  # the intercept
         self.largest = float(self.shifted.diagonal().max())
-        self.condition = float(self.shifted.diagonal().sum()) / self.ridge
-        if self.condition > HOPELESS_CONDITION:
+        condition = float(self.shifted.diagonal().sum()) / self.ridge
+        if condition > HOPELESS_CONDITION:
             raise self.too_large("there is no support vector solution in double precision")
         # An inverse carries the condition number into the solution, a Cholesky factor does not.
-        self.may_invert = self.condition < WORST_CONDITION
+        self.may_invert = condition < WORST_CONDITION
         self.shifted.diagonal().add_(self.ridge)
 
     def too_large(self, what: str) -> UserError:

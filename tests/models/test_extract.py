@@ -103,3 +103,17 @@ def test_rows_number_features_with_channels_first(shape: tuple[int, ...]) -> Non
     for _ in range(2):
         assert torch.equal(rows(stored, shape[0]), tensor.flatten(1))
     assert torch.equal(rows(stored[:1], 1), tensor[:1].flatten(1))
+
+
+def test_a_network_s_memory_is_as_before(network: torch.nn.Module, stimuli: Stimuli) -> None:
+    before = [part.stride() for part in network.parameters()]
+    extract(network, SPEC, stimuli, ["fc"], Features())
+    assert [part.stride() for part in network.parameters()] == before
+    with pytest.raises(RuntimeError):
+        extract(network, SPEC, stimuli, ["fc"], Broken())
+    assert [part.stride() for part in network.parameters()] == before
+
+
+class Broken:
+    def add(self, layer: str, activations: torch.Tensor) -> None:
+        raise RuntimeError(layer)
