@@ -28,8 +28,8 @@ Activations: TypeAlias = "torch.Tensor | np.ndarray"
 class Gram:
     """Gram matrix of centred features; add() blocks of features, then ask for matrix() or packed().
 
-    n: number of stimuli. Memory: n x n float64 and float32, two chunks of 8,192 features. Float32 products
-    of a chunk are summed in float64, so that linear CKA equals a float64 computation to 1e-6 (measured: 2e-8; float16 input 2e-7).
+    n: number of stimuli. Memory: n x n float64 and float32, two chunks of 8,192 features. Float32 products of a chunk
+    are summed in float64, so that linear CKA equals a float64 computation to 1e-6 (measured: 2e-8; float16 input 2e-7).
     """
 
     def __init__(self, n: int) -> None:
