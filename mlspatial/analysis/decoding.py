@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from mlspatial.analysis.gram import block
 from mlspatial.analysis.pls import pearson
 from mlspatial.analysis.ridge import Array, RidgeFold, check_rows, inner_products
 from mlspatial.analysis.splits import Split, check_classes
@@ -88,9 +89,10 @@ def decode(
             check_classes(target.latent.name, target.truth, splits)
     gram = _gram(features, is_gram, device)
     records: dict[str, list[Decoding]] = {name: [] for name in targets}
-    fitted: dict[str, tuple[np.ndarray, Svc]] = {}  # of the split before: most of its training stimuli are the same
+    fitted: dict[str, tuple[torch.Tensor, Svc]] = {}  # of the split before: most of its training stimuli are the same
     for fold, (train, test) in enumerate(splits):
-        within, across = gram[train][:, train], gram[test][:, train]
+        known = torch.as_tensor(train, device=gram.device)
+        within, across = block(gram, known, known), block(gram, torch.as_tensor(test, device=gram.device), known)
         numbers = [target for target in targets.values() if target.latent.kind != "category"]
         if numbers:
             wide = is_gram or 2 * features.shape[1] >= len(train)
@@ -111,9 +113,9 @@ def decode(
             else:
                 start = None
                 if name in fitted and np.array_equal(fitted[name][1].classes, np.unique(labels)):
-                    start = fitted[name][1].decide(gram[train][:, fitted[name][0]])
+                    start = fitted[name][1].decide(block(gram, known, fitted[name][0]))
                 machine = fit_svc(within, labels, c=c, start=start, device=device)
-                fitted[name] = (train, machine)
+                fitted[name] = (known, machine)
                 guessed = machine.predict(across)
             accuracy = float(np.mean(guessed == target.truth[test]))
             chance = float(np.unique(target.truth, return_counts=True)[1].max() / n)

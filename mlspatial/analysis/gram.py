@@ -79,7 +79,7 @@ class Gram:
     def _add(self, part: torch.Tensor) -> None:
         means = _feature_means(part).to(part.dtype)
         centred_part = self._less(part, means)
-        product = self._product = _upper_product(centred_part, self._product)
+        product = self._product = upper_product(centred_part, self._product)
         longest = product.diagonal().max().item()
         if part.dtype != torch.float64 and not SAFE[0] < longest < SAFE[1]:  # rare: dead, tiny, huge or not finite
             self._check(part)
@@ -201,6 +201,11 @@ def unpack(packed: np.ndarray) -> np.ndarray:
     return _mirrored(gram)
 
 
+def block(matrix: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """matrix[rows][:, columns], without copying whole rows."""
+    return torch.take(matrix, rows[:, None] * matrix.shape[1] + columns)
+
+
 def stimuli_in(length: int) -> int:
     """Number of stimuli n of a packed row of n (n + 1) / 2 numbers; BadValue for a length that none has."""
     n = (math.isqrt(8 * length + 1) - 1) // 2
@@ -235,8 +240,9 @@ def _feature_means(part: torch.Tensor) -> torch.Tensor:
     return part.mean(0, dtype=torch.float64)
 
 
-def _upper_product(x: torch.Tensor, memory: torch.Tensor | None) -> torch.Tensor:
-    """x x^T, (n, n) in x's dtype, right on and above the diagonal: half of the work. memory: an earlier product."""
+def upper_product(x: torch.Tensor, memory: torch.Tensor | None = None) -> torch.Tensor:
+    """x x^T, (n, n) in x's dtype, right on and above the diagonal: half of the work. memory: an earlier product, which
+    is overwritten."""
     if memory is None or memory.dtype != x.dtype:
         memory = torch.zeros(len(x), len(x), dtype=x.dtype, device=x.device)
     if x.device.type == "cpu":

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from scipy.linalg import eigh
 
+from mlspatial.analysis.gram import upper_product
 from mlspatial.analysis.threads import one_thread
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 
@@ -24,7 +25,6 @@ Array: TypeAlias = "np.ndarray | torch.Tensor"
 Criterion = Literal["squared_error", "pearson"]
 CRITERIA = ("squared_error", "pearson")
 CHUNK_FEATURES = 8192  # per product
-STRIPES = 8  # 9/16 of a symmetric matrix are multiplied
 CHUNK_TARGETS = 1024  # per product; 1,600 stimuli x 1,024 targets are 13 MB
 FEWEST = 3  # stimuli: two points lie on a line
 SMALL = 700  # stimuli: matrices that one thread decomposes soonest
@@ -43,15 +43,16 @@ def inner_products(first: Array, second: Array | None = None, *, device: str = "
         raise StimulusMismatch(f"features of shape {tuple(one.shape)} and {tuple(other.shape)} have no inner product")
     products = torch.zeros(len(one), len(other), dtype=torch.float64, device=device)
     norms = torch.zeros(len(one), dtype=torch.float64, device=device)
+    product: torch.Tensor | None = None
     for start in range(0, one.shape[1], CHUNK_FEATURES):
         left = one[:, start : start + CHUNK_FEATURES].to(device, torch.float64)
-        norms += (left * left).sum(dim=1)
         if second is None:
-            for rows in _slices(len(left), -(-len(left) // STRIPES)):  # on and above the diagonal blocks
-                products[rows, rows.start :].addmm_(left[rows], left[rows.start :].T)
+            product = upper_product(left, product)
+            products += product
         else:
+            norms += (left * left).sum(dim=1)
             products.addmm_(left, other[:, start : start + CHUNK_FEATURES].to(device, torch.float64).T)
-    check_rows(norms)
+    check_rows(products.diagonal() if second is None else norms)
     if second is None:
         products = products.triu() + products.triu(1).T
     return products

@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from mlspatial.analysis.gram import block
 from mlspatial.analysis.ridge import Array
 from mlspatial.analysis.threads import one_thread
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
@@ -199,7 +200,7 @@ class _Base:
     @classmethod
     def of(cls, matrix: torch.Tensor, right: torch.Tensor, members: torch.Tensor) -> _Base:
         rows = members.nonzero().ravel()
-        lower = torch.linalg.cholesky(_block(matrix, rows, rows))
+        lower = torch.linalg.cholesky(block(matrix, rows, rows))
         half = torch.linalg.solve_triangular(lower, right[rows, None], upper=False)
         return cls(matrix, right, members, rows, lower, half)
 
@@ -218,11 +219,11 @@ class _Base:
         if changes > BORDER_SHARE * m:
             return None
         border = torch.zeros(m, changes, dtype=self.matrix.dtype, device=self.matrix.device)
-        border[:, :new] = _block(self.matrix, self.rows, come)
+        border[:, :new] = block(self.matrix, self.rows, come)
         border[go, torch.arange(new, changes, device=self.matrix.device)] = 1.0
         through = torch.linalg.solve_triangular(self.lower, border, upper=False)
         corner = -through.T @ through
-        corner[:new, :new] += _block(self.matrix, come, come)
+        corner[:new, :new] += block(self.matrix, come, come)
         rest = -through.T @ self.half
         rest[:new, 0] += self.right[come]
         outer = torch.linalg.solve(corner, rest)
@@ -232,11 +233,6 @@ class _Base:
         solution[self.rows[go]] = 0.0
         solution[come] = outer[:new, 0]
         return solution
-
-
-def _block(matrix: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-    """matrix[rows][:, columns], without copying whole rows."""
-    return torch.take(matrix, rows[:, None] * matrix.shape[1] + columns)
 
 
 def _objective(beta: torch.Tensor, decision: torch.Tensor, signs: torch.Tensor, c: float) -> torch.Tensor:
