@@ -16,6 +16,7 @@ from entrypoints.common import SETTINGS, device_option, finish, force_option, st
 @click.option("--classifier", default="svc", help="svc (linear, squared hinge) or logistic.")
 @device_option
 @click.option("--seed", type=int, default=0, help="Of the splits and the random projection.")
+@click.option("--activations", default="none", help="Also kept as artifacts: none, float16 or float32.")
 @study_option
 @force_option
 def main(**parameters: object) -> None:

@@ -13,6 +13,7 @@ from entrypoints.common import SETTINGS, device_option, finish, force_option, st
 @click.option("--metric", default="cka", help="cka, cka_debiased, rsa, rsa_spearman, procrustes; commas between.")
 @device_option
 @click.option("--seed", type=int, default=0, help="Of the bootstrap over networks.")
+@click.option("--activations", default="none", help="Also kept as artifacts: none, float16 or float32.")
 @study_option
 @force_option
 def main(**parameters: object) -> None:

@@ -11,9 +11,11 @@ import pytest
 
 from entrypoints import decode, similarity, train
 from mlspatial.analysis.gram import Gram
+from mlspatial.core.names import MODEL_ID
 from mlspatial.models.extract import extract
-from mlspatial.models.sinks import Features
+from mlspatial.models.sinks import Features, read_activations
 from mlspatial.registry import runs
+from mlspatial.registry.activations import KIND
 from mlspatial.registry.models import select
 from mlspatial.registry.store import client
 from mlspatial.steps.decode import group_contrasts
@@ -85,6 +87,28 @@ def test_similarity_and_decode(trained: str) -> None:
     assert set(tests.unit) == {"fold", "seed"} and tests.p_holm.ge(tests.p - 1e-12).all()
     answered = call(decode.main, *images, "--folds", "2", "--latents", "x,z,rot_1,category")
     assert answered[1] == out
+
+
+def test_activations_are_kept_on_request(trained: str) -> None:
+    images = ["--models", "study=s,task=distance", "--dataset", trained, "--stimuli", f"heldout:{N}"]
+    layers = ["--layers", "layer4.0.relu,fc"]
+    assert call(similarity.main, *images, *layers)[0] == 0
+    for _ in range(2):
+        code, _out, err = call(similarity.main, *images, *layers, "--activations", "float32")
+        assert code == 0, err
+    more = [run for run in runs.find(entry="extract") if run.tags[KIND] == "activations-float32"]
+    assert len(more) == 2  # a network each, and the Grams were there
+    stimuli = load_images(f"heldout:{N}", trained).stimuli
+    for record in select("study=s,task=distance"):
+        (run,) = (run for run in more if run.tags[MODEL_ID] == record.model_id)
+        module, spec = record.load()
+        store = Features()
+        extract(module, spec, stimuli, ["layer4.0.relu"], store)
+        ids, values = read_activations(artifact(run.id, "layers/activations-float32/layer4.0.relu.arrow"))
+        assert ids == stimuli.ids
+        assert np.array_equal(values, store.pop("layer4.0.relu")["features"])
+    code, _out, err = call(decode.main, *images, "--activations", "int8")
+    assert code == 2 and "must be none, float16 or float32" in err
 
 
 def test_mistakes(trained: str) -> None:

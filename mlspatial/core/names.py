@@ -9,6 +9,7 @@ TAG = "mlspatial."
 ENTRY, STUDY, SPEC = TAG + "entry", TAG + "study", TAG + "spec"
 DATASET_ID, MODEL_ID, PARENTS = TAG + "dataset_id", TAG + "model_id", TAG + "parents"
 CFG = "cfg."
+ACTIVATIONS = "activations-"  # and the precision: what is kept of a layer, beside grams, projections, ...
 
 
 def cache_folder(*parts: str) -> Path:

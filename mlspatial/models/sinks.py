@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +14,8 @@ import torch
 from mlspatial.analysis.gram import Gram, PatternGram
 from mlspatial.analysis.projection import projection
 from mlspatial.analysis.rsa import condensed
-from mlspatial.core.errors import BadValue
+from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
+from mlspatial.core.names import ACTIVATIONS
 from mlspatial.models.spool import Spool
 
 PRECISIONS = {"float16": np.float16, "float32": np.float32}
@@ -27,8 +29,8 @@ class Kept(Protocol):
     def add(self, layer: str, activations: torch.Tensor) -> None:
         """activations: (b, features) float32, the next stimuli of a layer; their memory is used again."""
 
-    def pop(self, layer: str) -> dict[str, np.ndarray]:
-        """kind -> array; the sink forgets the layer."""
+    def pop(self, layer: str) -> Mapping[str, np.ndarray | Path]:
+        """kind -> array, or a file with it; the sink forgets the layer."""
 
 
 #: kind -> (what makes it for n stimuli, how it is read at the end)
@@ -117,50 +119,58 @@ class Features:
 class Files:
     """The activations themselves, an Arrow file a layer: columns stimulus_id and activations, a row a stimulus.
 
-    precision: float16 or float32. The files appear when close() is called, whole.
+    precision: float16 or float32. They wait in files without a name; pop() gives a layer's file, whole, in `folder`.
     """
 
     def __init__(self, ids: tuple[str, ...], folder: Path, precision: str = "float16") -> None:
-        if precision not in PRECISIONS:
-            raise BadValue("precision", precision, f"activations are kept as {' or '.join(PRECISIONS)}")
-        self.ids, self.folder, self.kind = ids, folder, PRECISIONS[precision]
-        self._writers: dict[str, Any] = {}
-        self._rows: dict[str, int] = {}
+        self.kinds: tuple[str, ...] = (activations_kind(precision),)
+        self.ids, self.folder, self.dtype = ids, folder, PRECISIONS[precision]
+        self._waiting: dict[str, Any] = {}
 
     def add(self, layer: str, activations: torch.Tensor) -> None:
+        """Raises UserError for values beyond float16."""
+        numbers = activations.cpu().numpy()
+        with np.errstate(over="ignore"):
+            kept = numbers.astype(self.dtype)
+        if not np.isfinite(kept).all():
+            largest = np.abs(numbers).max()
+            raise UserError(f"layer {layer} has activations up to {largest:.2g}, float16 ends at 65504; keep float32")
+        if layer not in self._waiting:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._waiting[layer] = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115 (pop closes it)
+        kept.tofile(self._waiting[layer])
+
+    def pop(self, layer: str) -> dict[str, Path]:
+        """Raises StimulusMismatch when stimuli are missing."""
         import pyarrow as pa
 
-        values = activations.cpu().numpy().astype(self.kind)
-        first = self._rows.get(layer, 0)
-        numbers = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
-        ids = pa.array(self.ids[first : first + len(values)])
-        batch = pa.record_batch([ids, numbers], names=["stimulus_id", "activations"])
-        if layer not in self._writers:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._writers[layer] = pa.ipc.new_file(str(self._partial(layer)), batch.schema)
-        self._writers[layer].write_batch(batch)
-        self._rows[layer] = first + len(values)
-
-    def close(self) -> list[Path]:
-        """The files, one a layer."""
-        files = []
-        for layer, writer in self._writers.items():
-            writer.close()
-            files.append(self.folder / f"{layer}.arrow")
-            self._partial(layer).replace(files[-1])
-        return files
-
-    def _partial(self, layer: str) -> Path:
-        return self.folder / f".{layer}.{os.getpid()}"
+        path = self.folder / f"{layer}.arrow"
+        partial = self.folder / f".{layer}.{os.getpid()}"
+        with self._waiting.pop(layer) as file:
+            file.flush()
+            numbers = np.asarray(np.memmap(file, self.dtype, "r"))
+            width, rest = divmod(len(numbers), len(self.ids))
+            if rest:
+                raise StimulusMismatch(f"layer {layer}: {len(numbers)} numbers are not of {len(self.ids)} stimuli")
+            rows = pa.FixedSizeListArray.from_arrays(pa.array(numbers), width)
+            batch = pa.record_batch([pa.array(self.ids), rows], names=["stimulus_id", "activations"])
+            with pa.ipc.new_file(str(partial), batch.schema) as writer:
+                writer.write_batch(batch)
+        partial.replace(path)
+        return {self.kinds[0]: path}
 
 
-def read_activations(file: Path) -> tuple[tuple[str, ...], np.ndarray]:
-    """Stimulus ids and (n, features) activations from a file of `Files`. Batches are mapped, then laid end to end."""
+def activations_kind(precision: str) -> str:
+    """What a sink calls activations that are kept in a precision; BadValue for an unknown one."""
+    if precision not in PRECISIONS:
+        raise BadValue("activations", precision, f"must be none, {' or '.join(PRECISIONS)}")
+    return ACTIVATIONS + precision
+
+
+def read_activations(file: Path | str) -> tuple[tuple[str, ...], np.ndarray]:
+    """Stimulus ids and (n, features) activations from a file of `Files`, mapped: read-only, in memory as it is used."""
     import pyarrow as pa
 
-    with pa.memory_map(str(file)) as source:
-        table = pa.ipc.open_file(source).read_all()
-        numbers = table["activations"]
-        width = numbers.type.list_size
-        parts = [chunk.flatten().to_numpy().reshape(-1, width) for chunk in numbers.chunks]
-        return tuple(table["stimulus_id"].to_pylist()), np.concatenate(parts)
+    table = pa.ipc.open_file(pa.memory_map(str(file))).read_all()
+    (rows,) = table["activations"].chunks
+    return tuple(table["stimulus_id"].to_pylist()), rows.flatten().to_numpy().reshape(len(rows), -1)

@@ -1,7 +1,7 @@
 """What was gathered from a network's layers, kept as artifacts so that every analysis shares one forward pass.
 
-A run of entry `extract` holds arrays of one kind (Gram matrices, projections, ...) for one network and one set of
-stimuli, a file a layer. It is found by the hash of the weights, never by a name.
+A run of entry `extract` holds arrays of some kinds (Gram matrices, projections, activations, ...) for one network and
+one set of stimuli, a file a layer and kind. It is found by the hash of the weights, never by a name.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mlspatial.core.names import DATASET_ID, MODEL_ID, TAG
+from mlspatial.core.names import ACTIVATIONS, DATASET_ID, MODEL_ID, TAG
 from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord
 
@@ -35,10 +35,10 @@ def layer_arrays(
     study: str = "",
     parents: Sequence[str] = (),
 ) -> tuple[dict[str, dict[str, Path]], list[str]]:
-    """(kind -> layer -> .npy file, ids of the runs that hold them).
+    """(kind -> layer -> file, ids of the runs that hold them). Files are .npy; .arrow for activations themselves.
 
     Arrays that no finished run holds, or whose files are gone, are made: make(missing (kind, layer) pairs, folder)
-    writes folder/KIND/LAYER.npy for each of them. dataset_id: of the stimuli, for the record.
+    writes folder/KIND/LAYER.SUFFIX for each of them. dataset_id: of the stimuli, for the record.
     """
     wanted = [(kind, layer) for kind in kinds for layer in layers]
     found = _there(record.model_id, stimuli_id)
@@ -61,15 +61,20 @@ def layer_arrays(
                 with tempfile.TemporaryDirectory() as folder:
                     make(missing, Path(folder))
                     for kind, layer in missing:
-                        run.log_file(Path(folder) / kind / f"{layer}.npy", f"layers/{kind}")
+                        run.log_file(Path(folder) / kind / file_name(kind, layer), f"layers/{kind}")
                 run.log_text("\n".join(names), ARRAYS)
         found = _there(record.model_id, stimuli_id)
     files = {kind: {layer: _file(found[kind, layer], (kind, layer)) for layer in layers} for kind in kinds}
     return files, sorted({found[array] for array in wanted})
 
 
+def file_name(kind: str, layer: str) -> str:
+    """Of a layer's array of a kind."""
+    return layer + (".arrow" if kind.startswith(ACTIVATIONS) else ".npy")
+
+
 def _file(run_id: str, array: Array) -> Path:
-    return runs.local(run_id, f"layers/{array[0]}/{array[1]}.npy")
+    return runs.local(run_id, f"layers/{array[0]}/{file_name(*array)}")
 
 
 def _there(model_id: str, stimuli_id: str) -> dict[Array, str]:

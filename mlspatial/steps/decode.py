@@ -22,7 +22,7 @@ from mlspatial.core.progress import bar, say
 from mlspatial.models.layers import PIXELS
 from mlspatial.registry import runs
 from mlspatial.registry.models import select
-from mlspatial.steps.gather import Gathered, gather
+from mlspatial.steps.gather import NONE, Gathered, gather
 from mlspatial.steps.similarity import group_of
 from mlspatial.steps.stimuli import Images, load_images
 
@@ -50,6 +50,7 @@ def decode(
     classifier: str,
     device: str,
     seed: int,
+    activations: str = NONE,
     study: str = "",
     force: bool = False,
 ) -> list[str]:
@@ -76,6 +77,7 @@ def decode(
         lambda _place, _kinds: Projections(dimension, seed),
         device=device,
         dataset_id=images.manifest.dataset_id,
+        activations=activations,
         study=study,
         parents=images.runs,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlspatial.core.names import cache_folder
+from mlspatial.core.names import ACTIVATIONS, cache_folder
 from mlspatial.core.progress import bar, say
-from mlspatial.registry.activations import layer_arrays
+from mlspatial.registry.activations import file_name, layer_arrays
 from mlspatial.registry.models import ModelRecord
 
 if TYPE_CHECKING:
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
 
 Choose = Callable[[Any, Any], Sequence[str]]
 MakeSink = Callable[[str, tuple[str, ...]], "Kept"]  # device, kinds
+NONE = "none"
 DISK = 1 << 34  # bytes of activations that wait at a time; more layers need another pass
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """Arrays of one network. files: kind -> layer -> .npy; runs: that hold them."""
+    """Arrays of one network. files: kind -> layer -> file; runs: that hold them."""
 
     record: ModelRecord
     spec: ModelSpec
@@ -53,17 +55,22 @@ def gather(
     *,
     device: str,
     dataset_id: str = "",
+    activations: str = NONE,
     study: str = "",
     parents: Sequence[str] = (),
 ) -> list[Gathered]:
     """Arrays of some kinds from every network, made where the registry does not hold them yet.
 
     choose(module, spec): the layers; make_sink(device, kinds): a sink for those kinds; dataset_id: of the stimuli, for
-    the record. One network is in memory at a time, and sees the stimuli only when arrays are missing: once, or more
-    often when what waits of its layers would fill the disk.
+    the record; activations: none, or the precision in which they are kept besides. One network is in memory at a time,
+    and sees the stimuli only when arrays are missing: once, or more often when what waits of its layers would fill the
+    disk.
     """
+    from mlspatial.models.sinks import activations_kind
     from mlspatial.train.loop import choose_device
 
+    if activations != NONE:
+        kinds = (*kinds, activations_kind(activations))
     place = choose_device(device)
     stimuli_id = stimuli.id
     gathered: list[Gathered] = []
@@ -97,23 +104,29 @@ def _extract(
     make_sink: Callable[[tuple[str, ...]], Kept],
     progress: Any,
 ) -> None:
-    """Write folder/KIND/LAYER.npy for (kind, layer) pairs, in as many passes as the disk asks for."""
+    """Write a file for every (kind, layer) pair, in as many passes as the disk asks for. make_sink: of all kinds but
+    activations themselves."""
     from mlspatial.models.extract import extract, passes, widths
+    from mlspatial.models.sinks import Files
 
     kinds = tuple(dict.fromkeys(kind for kind, _ in arrays))
     layers = tuple(dict.fromkeys(layer for _, layer in arrays))
     for kind in kinds:
         (folder / kind).mkdir()
+    own = tuple(kind for kind in kinds if not kind.startswith(ACTIVATIONS))
     budget = min(DISK, shutil.disk_usage(spool_folder()).free // 2)
     sizes = {layer: 2 * width * len(stimuli) for layer, width in widths(module, spec, layers).items()}
     groups = passes({layer: sizes.get(layer, 0) for layer in layers}, budget)
     for group in groups:
-        sink = make_sink(kinds)
-        extract(module, spec, stimuli, group, sink, progress=lambda images: progress.update(images / len(groups)))
-        for layer in group:
-            for kind, array in sink.pop(layer).items():
-                if (kind, layer) in arrays:
-                    np.save(folder / kind / f"{layer}.npy", array)
+        sinks: list[Kept] = [make_sink(own)] if own else []
+        for kind in kinds:
+            if kind not in own:
+                sinks.append(Files(stimuli.ids, folder / kind, kind.removeprefix(ACTIVATIONS)))
+        extract(module, spec, stimuli, group, *sinks, progress=lambda images: progress.update(images / len(groups)))
+        for layer, sink in itertools.product(group, sinks):
+            for kind, kept in sink.pop(layer).items():
+                if isinstance(kept, np.ndarray) and (kind, layer) in arrays:
+                    np.save(folder / kind / file_name(kind, layer), kept)
 
 
 def spool_folder() -> Path:

@@ -16,7 +16,7 @@ from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.core.progress import say
 from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord, select
-from mlspatial.steps.gather import Gathered, gather, spool_folder
+from mlspatial.steps.gather import NONE, Gathered, gather, spool_folder
 from mlspatial.steps.stimuli import load_images
 
 VERSION = 1
@@ -40,6 +40,7 @@ def similarity(
     metric: str,
     device: str,
     seed: int,
+    activations: str = NONE,
     study: str = "",
     force: bool = False,
 ) -> str:
@@ -63,6 +64,7 @@ def similarity(
         lambda place, missing: Products(missing, len(images.stimuli), spool_folder(), place),
         device=device,
         dataset_id=images.manifest.dataset_id,
+        activations=activations,
         study=study,
         parents=images.runs,
     )

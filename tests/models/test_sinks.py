@@ -98,15 +98,26 @@ def test_activations_on_request(
 ) -> None:
     sink = Files(stimuli.ids, tmp_path / "out", precision)
     extract(network, SPEC, stimuli, LAYERS, sink, batch_size=8)
-    assert not list((tmp_path / "out").glob("*.arrow"))  # nothing half-written looks whole
-    files = sink.close()
-    assert [file.name for file in files] == [f"{layer}.arrow" for layer in LAYERS]
-    for layer, file in zip(LAYERS, files, strict=True):
+    for layer in LAYERS:
+        assert not (tmp_path / "out" / f"{layer}.arrow").exists()  # nothing half-written looks whole
+        (file,) = sink.pop(layer).values()
         ids, values = read_activations(file)
         assert ids == stimuli.ids and values.dtype == np.dtype(precision)
+        assert not values.flags.owndata and not values.flags.writeable  # mapped
         np.testing.assert_allclose(values, activations[layer], rtol=1e-3, atol=1e-3)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(f"{layer}.arrow" for layer in LAYERS)
+
+
+def test_activations_that_cannot_be_kept(tmp_path: Path) -> None:
     with pytest.raises(BadValue, match="float16 or float32"):
-        Files(stimuli.ids, tmp_path, "int8")
+        Files(("a", "b"), tmp_path, "int8")
+    half = Files(("a", "b"), tmp_path)
+    with pytest.raises(UserError, match=r"layer relu has activations up to 1e\+05, float16 ends at 65504"):
+        half.add("relu", torch.tensor([[1.0, -1e5]]))
+    half.add("fc", torch.ones(1, 3))
+    with pytest.raises(StimulusMismatch, match="layer fc: 3 numbers are not of 2 stimuli"):
+        half.pop("fc")
+    assert not list(tmp_path.iterdir())
 
 
 def test_layers_by_name_and_wild_card(network: torch.nn.Module) -> None:
