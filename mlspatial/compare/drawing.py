@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mlspatial.core.plugins import Plugins
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlspatial.compare.evidence import Evidence
+
+DPI = 200
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,24 @@ class Drawing:
     runs: tuple[str, ...]
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def svg(self) -> bytes:
+        """The figure; equal figures give equal bytes. Drawing takes long, so files and report share it."""
+        return self._picture("svg", {"Date": None, "Creator": None})
+
+    @cached_property
+    def png(self) -> bytes:
+        """The same at 200 dpi."""
+        return self._picture("png", {"Software": None})
+
+    def _picture(self, kind: str, metadata: dict[str, Any]) -> bytes:
+        import matplotlib
+
+        target = io.BytesIO()
+        with matplotlib.rc_context({"svg.hashsalt": self.id}):  # ids inside the svg: stable, and apart in one page
+            self.figure.savefig(target, format=kind, dpi=DPI, metadata=metadata)
+        return target.getvalue()
 
 
 #: id -> function from the evidence to a drawing

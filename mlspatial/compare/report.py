@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mlspatial.compare.style import DPI
 from mlspatial.compare.table import Cell, Table
 
 if TYPE_CHECKING:
@@ -223,23 +221,12 @@ def _drawing(drawing: Drawing, report: Report) -> str:
 
 
 def _picture(drawing: Drawing) -> str:
-    svg = io.StringIO()
-    _save(drawing.figure, svg, "svg", drawing.id)
-    markup = svg.getvalue()[svg.getvalue().index("<svg") :]
+    svg = drawing.svg.decode()
+    markup = svg[svg.index("<svg") :]
     if len(markup) <= LARGEST_SVG:
         return re.sub(r"<svg ", f'<svg role="img" aria-label="{_text(drawing.title)}" ', markup, count=1)
-    png = io.BytesIO()
-    _save(drawing.figure, png, "png", drawing.id)
-    data = base64.b64encode(png.getvalue()).decode()
+    data = base64.b64encode(drawing.png).decode()
     return f'<img alt="{_text(drawing.title)}" src="data:image/png;base64,{data}">'
-
-
-def _save(figure: Any, target: Any, kind: str, salt: str) -> None:
-    import matplotlib
-
-    metadata: dict[str, Any] = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-    with matplotlib.rc_context({"svg.hashsalt": salt}):  # ids stay apart in one page
-        figure.savefig(target, format=kind, dpi=DPI, metadata=metadata)
 
 
 def _missing(missing: Sequence[str], commands: Mapping[str, str]) -> str:

@@ -16,12 +16,10 @@ import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from mlspatial.compare.drawing import Drawing
 
 SMALL, TEXT, TITLE = 7.0, 8.0, 9.0  # points; nothing in print is below 7
-DPI = 200
 STAR = 0.05  # Xie et al. 2025, figures 5, E.1, E.2: "*" at p < .05
 INK, FAINT = "#222222", "#8c8c8c"
 
@@ -287,22 +285,13 @@ def save_drawing(drawing: Drawing, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     if drawing.figure is not None:
-        for kind in ("svg", "png"):
+        for kind, picture in (("svg", drawing.svg), ("png", drawing.png)):
             files.append(folder / f"{drawing.id}.{kind}")
-            _picture(drawing.figure, files[-1], drawing.id)
+            partial = files[-1].with_name(files[-1].name + ".partial")
+            partial.write_bytes(picture)
+            partial.replace(files[-1])
     files.append(folder / f"{drawing.id}.csv")
     partial = files[-1].with_suffix(".csv.partial")
     drawing.data.to_csv(partial, index=False, lineterminator="\n", float_format="%.10g")
     partial.replace(files[-1])
     return files
-
-
-def _picture(figure: Figure, path: Path, salt: str) -> None:
-    import matplotlib
-
-    kind = path.suffix[1:]
-    partial = path.with_name(path.name + ".partial")
-    metadata: dict[str, Any] = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-    with matplotlib.rc_context({"svg.hashsalt": salt}):  # ids inside the svg: stable, and apart in one page
-        figure.savefig(partial, format=kind, dpi=DPI, metadata=metadata)
-    partial.replace(path)
