@@ -29,6 +29,7 @@ from mlspatial.train.ranks import ALONE, Group
 Log = Callable[[Mapping[str, float], int], None]
 Evaluated = Callable[[nn.Module, int, dict[str, float], bool], None]
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+CHANNELS_LAST_FROM = 64  # px, on a CPU
 SAVING_SHARE = 0.02  # of the time may go into saving states to go on from
 
 
@@ -106,7 +107,7 @@ class Network:
 
     def start(self, settings: Settings, group: Group) -> None:
         """Move to the device, make the optimiser, go on from the saved state if there is one."""
-        self.module.to(device=group.device, memory_format=torch.channels_last)
+        self.module.to(device=group.device, memory_format=memory_format(self.spec, group.device))
         self.optimizer = torch.optim.Adam(
             self.module.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True
         )
@@ -203,6 +204,7 @@ def train(
         columns = to_tensors(batch.columns, group.device)
         images = augment(torch.as_tensor(batch.images).to(group.device, non_blocking=True), settings.augment_seed, step)
         images = to_input(images, alive[0].spec)
+        images = images.contiguous(memory_format=memory_format(alive[0].spec, images.device.type))
         stepping = [network for network in alive if network.step == step]  # after a kill some may be ahead
         for network in stepping:
             network.descend(images, columns, settings.precision)
@@ -309,6 +311,12 @@ def slow_precision(precision: str, device: str) -> bool:
         return False
     capability: dict[str, object] = dict(getattr(torch.cpu, "get_capabilities", dict)())
     return not any(capability.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16", "amx_tile"))
+
+
+def memory_format(spec: ModelSpec, device: str) -> torch.memory_format:
+    """Channels last, but for small images on a CPU: there the weights are most of the work, which Adam copies then."""
+    small = device == "cpu" and spec.input_size < CHANNELS_LAST_FROM
+    return torch.contiguous_format if small else torch.channels_last
 
 
 def _set_mode(settings: Settings, device: str) -> None:

@@ -15,6 +15,7 @@ from mlspatial.core.manifest import Manifest
 from mlspatial.data.loader import Loader
 from mlspatial.models.zoo import ModelSpec, build, to_input
 from mlspatial.tasks import build_task, head_layout
+from mlspatial.train import loop
 from mlspatial.train.augment import AUGMENTATIONS
 from mlspatial.train.loop import Diverged, Network, Settings, choose_device, evaluate, parse_steps, train
 from mlspatial.train.ranks import group_of
@@ -99,7 +100,11 @@ def test_no_batches_leave_the_initial_weights(small_dataset: Path, tmp_path: Pat
     assert bench.kept == [0]
 
 
-def test_after_a_stop_the_weights_are_those_of_an_undisturbed_run(small_dataset: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("channels_last_from", [48, 64])
+def test_after_a_stop_the_weights_are_those_of_an_undisturbed_run(
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channels_last_from: int
+) -> None:
+    monkeypatch.setattr(loop, "CHANNELS_LAST_FROM", channels_last_from)
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     settings = Settings(batches=6, checkpoints=(3,), save_every=0.0)
@@ -205,6 +210,19 @@ def test_bfloat16_is_close_to_float32(small_dataset: Path, tmp_path: Path) -> No
         bench = Bench(small_dataset, "distance", tmp_path / precision)
         losses[precision] = bench.run(Settings(batches=3, precision=precision))["loss"]
     assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.5)
+
+
+def test_both_orders_of_memory_learn_the_same(
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = []
+    for first in (48, 64):
+        monkeypatch.setattr(loop, "CHANNELS_LAST_FROM", first)
+        (tmp_path / str(first)).mkdir()
+        bench = Bench(small_dataset, "distance", tmp_path / str(first))
+        losses.append(bench.run(Settings(batches=2))["loss"])
+        assert bench.module.conv1.weight.is_contiguous(memory_format=torch.channels_last) == (first == 48)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-2)
 
 
 def test_input_is_normalised_and_resized() -> None:
