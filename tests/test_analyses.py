@@ -107,6 +107,11 @@ def test_activations_are_kept_on_request(trained: str) -> None:
         ids, values = read_activations(artifact(run.id, "layers/activations-float32/layer4.0.relu.arrow"))
         assert ids == stimuli.ids
         assert np.array_equal(values, store.pop("layer4.0.relu")["features"])
+    some = ["--layers", "fc,layer4.0.relu", "--latents", "x", "--folds", "2"]
+    code, out, err = call(decode.main, *images, *some, "--activations", "float32")
+    assert code == 0, err
+    (_, first, *_) = (line.split()[1] for line in out.splitlines() if line.startswith("run "))
+    assert not {run.id for run in more} & set(runs.get(first).parents)  # they are kept, decoding is from projections
     code, _out, err = call(decode.main, *images, "--activations", "int8")
     assert code == 2 and "must be none, float16 or float32" in err
 

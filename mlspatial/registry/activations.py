@@ -34,8 +34,8 @@ def layer_arrays(
     dataset_id: str = "",
     study: str = "",
     parents: Sequence[str] = (),
-) -> tuple[dict[str, dict[str, Path]], list[str]]:
-    """(kind -> layer -> file, ids of the runs that hold them). Files are .npy; .arrow for activations themselves.
+) -> tuple[dict[str, dict[str, Path]], dict[Array, str]]:
+    """(kind -> layer -> file, (kind, layer) -> id of the run that holds it). Activations are .arrow, all else .npy.
 
     Arrays that no finished run holds, or whose files are gone, are made: make(missing (kind, layer) pairs, folder)
     writes folder/KIND/LAYER.SUFFIX for each of them. dataset_id: of the stimuli, for the record.
@@ -65,7 +65,7 @@ def layer_arrays(
                 run.log_text("\n".join(names), ARRAYS)
         found = _there(record.model_id, stimuli_id)
     files = {kind: {layer: _file(found[kind, layer], (kind, layer)) for layer in layers} for kind in kinds}
-    return files, sorted({found[array] for array in wanted})
+    return files, {array: found[array] for array in wanted}
 
 
 def file_name(kind: str, layer: str) -> str:

@@ -69,8 +69,7 @@ def gather(
     from mlspatial.models.sinks import activations_kind
     from mlspatial.train.loop import choose_device
 
-    if activations != NONE:
-        kinds = (*kinds, activations_kind(activations))
+    besides = () if activations == NONE else (activations_kind(activations),)
     place = choose_device(device)
     stimuli_id = stimuli.id
     gathered: list[Gathered] = []
@@ -85,9 +84,17 @@ def gather(
                 _extract(module.to(place), spec, stimuli, missing, folder, partial(make_sink, place), progress)
 
             files, ids = layer_arrays(
-                record, stimuli_id, kinds, layers, make, dataset_id=dataset_id, study=study, parents=parents
+                record,
+                stimuli_id,
+                (*kinds, *besides),
+                layers,
+                make,
+                dataset_id=dataset_id,
+                study=study,
+                parents=parents,
             )
-            gathered.append(Gathered(record, spec, files, ids))
+            holders = {run_id for (kind, _), run_id in ids.items() if kind in kinds}
+            gathered.append(Gathered(record, spec, {kind: files[kind] for kind in kinds}, sorted(holders)))
             progress.update(number * len(stimuli) - progress.n)
             del module
     if len(sizes) > 1:

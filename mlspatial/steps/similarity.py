@@ -179,7 +179,8 @@ def log_matrices(
         run.log_file(file, "pictures")
     for layer, part in table.groupby("layer", sort=False):
         inside, between = part[part["first"] == part["second"]]["mean"], part[part["first"] != part["second"]]["mean"]
-        say(f"{title} at {layer}: {inside.mean():.3f} within groups, {between.mean():.3f} between")
+        means = {"within groups": inside.mean(), "between": between.mean()}
+        say(f"{title} at {layer}: {', '.join(f'{mean:.3f} {words}' for words, mean in means.items() if mean == mean)}")
 
 
 def group_of(record: ModelRecord) -> str:
