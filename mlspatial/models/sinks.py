@@ -126,6 +126,7 @@ class Files:
         self.kinds: tuple[str, ...] = (activations_kind(precision),)
         self.ids, self.folder, self.dtype = ids, folder, PRECISIONS[precision]
         self._waiting: dict[str, Any] = {}
+        self._widths: dict[str, int] = {}
 
     def add(self, layer: str, activations: torch.Tensor) -> None:
         """Raises UserError for values beyond float16."""
@@ -138,6 +139,7 @@ class Files:
         if layer not in self._waiting:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._waiting[layer] = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115 (pop closes it)
+            self._widths[layer] = kept.shape[1]
         kept.tofile(self._waiting[layer])
 
     def pop(self, layer: str) -> dict[str, Path]:
@@ -148,10 +150,10 @@ class Files:
         partial = self.folder / f".{layer}.{os.getpid()}"
         with self._waiting.pop(layer) as file:
             file.flush()
-            numbers = np.asarray(np.memmap(file, self.dtype, "r"))
-            width, rest = divmod(len(numbers), len(self.ids))
-            if rest:
-                raise StimulusMismatch(f"layer {layer}: {len(numbers)} numbers are not of {len(self.ids)} stimuli")
+            numbers, width = np.asarray(np.memmap(file, self.dtype, "r")), self._widths.pop(layer)
+            if len(numbers) != width * len(self.ids):
+                count = len(numbers) // width
+                raise StimulusMismatch(f"layer {layer}: activations of {count} images, expected {len(self.ids)}")
             rows = pa.FixedSizeListArray.from_arrays(pa.array(numbers), width)
             batch = pa.record_batch([pa.array(self.ids), rows], names=["stimulus_id", "activations"])
             with pa.ipc.new_file(str(partial), batch.schema) as writer:

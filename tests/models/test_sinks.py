@@ -114,8 +114,8 @@ def test_activations_that_cannot_be_kept(tmp_path: Path) -> None:
     half = Files(("a", "b"), tmp_path)
     with pytest.raises(UserError, match=r"layer relu has activations up to 1e\+05, float16 ends at 65504"):
         half.add("relu", torch.tensor([[1.0, -1e5]]))
-    half.add("fc", torch.ones(1, 3))
-    with pytest.raises(StimulusMismatch, match="layer fc: 3 numbers are not of 2 stimuli"):
+    half.add("fc", torch.ones(1, 4))
+    with pytest.raises(StimulusMismatch, match="layer fc: activations of 1 images, expected 2"):
         half.pop("fc")
     assert not list(tmp_path.iterdir())
 
