@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +15,7 @@ from mlspatial.analysis.projection import projection
 from mlspatial.analysis.rsa import condensed
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 from mlspatial.core.names import ACTIVATIONS
-from mlspatial.models.spool import Spool
+from mlspatial.models.spool import NamelessFile, Spool
 
 PRECISIONS = {"float16": np.float16, "float32": np.float32}
 
@@ -117,16 +116,16 @@ class Features:
 
 
 class Files:
-    """The activations themselves, an Arrow file a layer: columns stimulus_id and activations, a row a stimulus.
+    """The activations themselves, an Arrow file a layer: columns stimulus_id (string) and activations (as many numbers
+    as the layer has features), a row a stimulus.
 
     precision: float16 or float32. They wait in files without a name; pop() gives a layer's file, whole, in `folder`.
     """
 
     def __init__(self, ids: tuple[str, ...], folder: Path, precision: str = "float16") -> None:
         self.kinds: tuple[str, ...] = (activations_kind(precision),)
-        self.ids, self.folder, self.dtype = ids, folder, PRECISIONS[precision]
-        self._waiting: dict[str, Any] = {}
-        self._widths: dict[str, int] = {}
+        self.ids, self.folder, self.dtype = ids, folder, np.dtype(PRECISIONS[precision])
+        self._waiting: dict[str, tuple[NamelessFile, int]] = {}  # and the number of features
 
     def add(self, layer: str, activations: torch.Tensor) -> None:
         """Raises UserError for values beyond float16."""
@@ -135,29 +134,28 @@ class Files:
             kept = numbers.astype(self.dtype)
         if not np.isfinite(kept).all():
             largest = np.abs(numbers).max()
-            raise UserError(f"layer {layer} has activations up to {largest:.2g}, float16 ends at 65504; keep float32")
+            raise UserError(f"layer {layer} has activations up to {largest:.2g}, float16 ends at 65504; use float32")
         if layer not in self._waiting:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._waiting[layer] = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115 (pop closes it)
-            self._widths[layer] = kept.shape[1]
-        kept.tofile(self._waiting[layer])
+            self._waiting[layer] = NamelessFile(self.folder, self.dtype), kept.shape[1]
+        file, _ = self._waiting[layer]
+        file.write(kept, file.count)
 
     def pop(self, layer: str) -> dict[str, Path]:
         """Raises StimulusMismatch when stimuli are missing."""
         import pyarrow as pa
 
-        path = self.folder / f"{layer}.arrow"
-        partial = self.folder / f".{layer}.{os.getpid()}"
-        with self._waiting.pop(layer) as file:
-            file.flush()
-            numbers, width = np.asarray(np.memmap(file, self.dtype, "r")), self._widths.pop(layer)
-            if len(numbers) != width * len(self.ids):
-                count = len(numbers) // width
-                raise StimulusMismatch(f"layer {layer}: activations of {count} images, expected {len(self.ids)}")
-            rows = pa.FixedSizeListArray.from_arrays(pa.array(numbers), width)
-            batch = pa.record_batch([pa.array(self.ids), rows], names=["stimulus_id", "activations"])
-            with pa.ipc.new_file(str(partial), batch.schema) as writer:
-                writer.write_batch(batch)
+        file, width = self._waiting.pop(layer)
+        numbers = file.mapped()
+        file.close()
+        if len(numbers) != width * len(self.ids):
+            count = len(numbers) // width
+            raise StimulusMismatch(f"layer {layer}: activations of {count} images, expected {len(self.ids)}")
+        rows = pa.FixedSizeListArray.from_arrays(pa.array(numbers), width)
+        batch = pa.record_batch([pa.array(self.ids), rows], names=["stimulus_id", "activations"])
+        path, partial = self.folder / f"{layer}.arrow", self.folder / f".{layer}.{os.getpid()}"
+        with pa.ipc.new_file(str(partial), batch.schema) as writer:
+            writer.write_batch(batch)
         partial.replace(path)
         return {self.kinds[0]: path}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import tempfile
 from collections.abc import Iterator
@@ -38,7 +39,9 @@ class Spool:
         self._kind = torch.float32 if 4 * n * features <= EXACT else torch.float16
         kind = np.dtype(np.float32 if self._kind == torch.float32 else np.float16)
         size = kind.itemsize * n * features
-        self._numbers: _Memory | _File = _Memory(n * features, kind) if size <= IN_MEMORY else _File(folder, kind)
+        self._numbers: _Memory | NamelessFile = (
+            _Memory(n * features, kind) if size <= IN_MEMORY else NamelessFile(folder, kind)
+        )
 
     def add(self, rows: torch.Tensor) -> None:
         """rows: (b, features) float32 on any device, the next images. Raises StimulusMismatch after more than n."""
@@ -99,8 +102,9 @@ class _Memory:
         self.values = self.values[:0].copy()
 
 
-class _File:
-    """The same in a file without a name. Read and written, not mapped: mapped pages would count as memory."""
+class NamelessFile:
+    """The same in a file without a name, which is gone when its process is. Read and written, not mapped: mapped pages
+    would count as memory."""
 
     def __init__(self, folder: Path, kind: np.dtype) -> None:
         self.kind = kind
@@ -120,6 +124,15 @@ class _File:
             done = os.preadv(self.descriptor, [data], offset)
             data, offset = data[done:], offset + done
         return values
+
+    @property
+    def count(self) -> int:
+        """Numbers up to the last one written."""
+        return os.fstat(self.descriptor).st_size // self.kind.itemsize
+
+    def mapped(self) -> np.ndarray:
+        """All numbers, read-only, for what is read once from end to end; outlives close()."""
+        return np.frombuffer(mmap.mmap(self.descriptor, 0, access=mmap.ACCESS_READ), self.kind)
 
     def close(self) -> None:
         os.close(self.descriptor)

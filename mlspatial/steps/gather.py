@@ -121,19 +121,24 @@ def _extract(
     for kind in kinds:
         (folder / kind).mkdir()
     own = tuple(kind for kind in kinds if not kind.startswith(ACTIVATIONS))
-    budget = min(DISK, shutil.disk_usage(spool_folder()).free // 2)
-    sizes = {layer: 2 * width * len(stimuli) for layer, width in widths(module, spec, layers).items()}
+    precisions = [kind.removeprefix(ACTIVATIONS) for kind in kinds if kind not in own]
+    budget = min(DISK, *(shutil.disk_usage(place).free // 2 for place in (spool_folder(), folder)))
+    number = (2 if own else 0) + sum(np.dtype(precision).itemsize for precision in precisions)  # bytes
+    sizes = {layer: number * width * len(stimuli) for layer, width in widths(module, spec, layers).items()}
     groups = passes({layer: sizes.get(layer, 0) for layer in layers}, budget)
     for group in groups:
         sinks: list[Kept] = [make_sink(own)] if own else []
-        for kind in kinds:
-            if kind not in own:
-                sinks.append(Files(stimuli.ids, folder / kind, kind.removeprefix(ACTIVATIONS)))
+        sinks += [Files(stimuli.ids, folder / "files", precision) for precision in precisions]
         extract(module, spec, stimuli, group, *sinks, progress=lambda images: progress.update(images / len(groups)))
         for layer, sink in itertools.product(group, sinks):
             for kind, kept in sink.pop(layer).items():
-                if isinstance(kept, np.ndarray) and (kind, layer) in arrays:
-                    np.save(folder / kind / file_name(kind, layer), kept)
+                if (kind, layer) not in arrays:
+                    continue
+                target = folder / kind / file_name(kind, layer)
+                if isinstance(kept, Path):
+                    kept.replace(target)
+                else:
+                    np.save(target, kept)
 
 
 def spool_folder() -> Path:

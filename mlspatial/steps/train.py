@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and an answered run does not
     from mlspatial.train.loop import Network
     from mlspatial.train.ranks import Group
 
-VERSION = 2
+VERSION = 3
 FREE = frozenset({"device", "workers", "resume", "cache"})
 LARGEST_INPUT = 224  # pixels; Xie et al. 2025
 EVALUATION_BATCH = 256
