@@ -1,13 +1,14 @@
 """What a user did wrong, said in one line: what, which value, what to do next.
 
-Entry points turn a UserError into that line on standard error and exit code 2.
+Entry points turn a UserError into that line on standard error and exit code 2 (1 where it is nobody's mistake).
 Every other exception is a defect of this software and keeps its traceback.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class UserError(Exception):
@@ -50,6 +51,26 @@ class DatasetError(UserError):
     """A dataset folder that is missing, incomplete, damaged or of another recipe."""
 
 
+class Unreachable(UserError):
+    """The tracking store stays away for longer than was waited: nobody's mistake, so exit code 1."""
+
+    exit_code = 1
+
+
+class Busy(UserError):
+    """Another process is making the very result that was asked for: ask again when it has ended.
+
+    what: the result, maker: who is at it, both for people; entry, spec: of its run; cfg: its parameters.
+    """
+
+    def __init__(self, what: str, maker: str, entry: str, spec: str, cfg: Mapping[str, Any]) -> None:
+        super().__init__(f"{what} is being made by {maker}; wait for it or stop it")
+        self.what, self.maker, self.entry, self.spec, self.cfg = what, maker, entry, spec, dict(cfg)
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (self.what, self.maker, self.entry, self.spec, self.cfg)
+
+
 class StimulusMismatch(UserError):
     """Two sets of stimuli that should be the same, in the same order, and are not."""
 
@@ -57,3 +78,9 @@ class StimulusMismatch(UserError):
 def _shorten(names: list[str], most: int = 12) -> str:
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def in_one_line(error: BaseException, most: int = 200) -> str:
+    """What an error says, without line breaks and no longer than `most` characters; its class where it says nothing."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= most else f"{text[:most]} ..."

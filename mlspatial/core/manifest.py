@@ -8,18 +8,19 @@ floating point and JPEG encoder agree to the byte (same processor family and pin
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mlspatial.core.errors import DatasetError
+from mlspatial.core.files import write_json
 from mlspatial.core.hashing import content_id
 from mlspatial.core.latents import CAMERA_FRAME, EULER_CONVENTION, LatentSchema
 
 MANIFEST = "manifest.json"
 FORMAT = 1
 SPLITS = ("train", "heldout")
+CHECK = "check"  # key of the hash of everything else in the file; the name and the statistics are not in dataset_id
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,9 @@ class Manifest:
         }
 
     def save(self, folder: Path) -> Path:
-        """Write manifest.json atomically: a folder without it is not a dataset yet."""
-        return write_json(folder / MANIFEST, self.to_json())
+        """Write manifest.json atomically: a folder without it is not a dataset yet. CHECK guards all that it says."""
+        facts = self.to_json()
+        return write_json(folder / MANIFEST, {**facts, CHECK: content_id(facts)})
 
     @classmethod
     def load(cls, folder: Path) -> Manifest:
@@ -100,26 +102,21 @@ class Manifest:
                 statistics=data["statistics"],
             )
             stated = data["dataset_id"], data["format"]
-        except (ValueError, KeyError, TypeError) as error:
+            check = data.pop(CHECK, None)  # manifests before it have none
+            edited = check is not None and check != content_id(data)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DatasetError(f"{path} cannot be read ({error}); render the dataset again") from error
         if stated != (manifest.dataset_id, FORMAT):
             raise DatasetError(
                 f"{path} does not match its own dataset_id {stated[0]} (computed {manifest.dataset_id}); "
                 "it was edited or is of another format: render the dataset again"
             )
+        if edited:
+            raise DatasetError(
+                f"{path} does not match its own {CHECK} {check}; it was edited: render the dataset again"
+            )
         return manifest
 
 
 def recipe_id(recipe: dict[str, Any]) -> str:
     return content_id({"format": FORMAT, "recipe": recipe})
-
-
-def write_json(path: Path, value: Any) -> Path:
-    """Write JSON so that the path holds either nothing or the whole of it, even after a power cut."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w") as file:
-        json.dump(value, file, indent=1, sort_keys=True)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    return path

@@ -1,15 +1,43 @@
-"""The contract's fixed names: environment variables, tags, default places."""
+"""The contract's fixed names: environment variables, tags, default places; names made of any text."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 from pathlib import Path
 
 TAG = "mlspatial."
 ENTRY, STUDY, SPEC = TAG + "entry", TAG + "study", TAG + "spec"
 DATASET_ID, MODEL_ID, PARENTS = TAG + "dataset_id", TAG + "model_id", TAG + "parents"
+DEVICE, PRECISION = TAG + "device", TAG + "precision"  # cpu or cuda NAME; of the network's arithmetic
+FOLDER = TAG + "folder"  # of a dataset
 CFG = "cfg."
 ACTIVATIONS = "activations-"  # and the precision: what is kept of a layer, beside grams, projections, ...
+
+#: What paths, addresses or other systems' file names do not take.
+NOT_IN_FILES = re.compile(r'[/\\#?%:*;"<>|\x00-\x1f\x7f-\x9f]|^\.\.|^\.?$|^\s+|\s+$')
+MAX_FILE = 255  # bytes
+
+
+def text_hash(text: str) -> str:
+    """Eight hexadecimal digits that tell a text from others like it."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
+
+
+def file_name(text: str) -> str:
+    """The name of a file that is named for something: itself where file systems and addresses take it.
+
+    Other names lose what they may not hold and get a short hash before their suffix, so that no two become one.
+    """
+    safe = NOT_IN_FILES.sub("_", text)
+    if safe == text and len(text.encode()) <= MAX_FILE:
+        return text
+    stem, suffix = Path(safe).stem, Path(safe).suffix
+    if len(suffix.encode()) > 16:
+        stem, suffix = safe, ""
+    end = f"-{text_hash(text)}{suffix}"
+    return stem.encode()[: MAX_FILE - len(end.encode())].decode(errors="ignore") + end
 
 
 def cache_folder(*parts: str) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlspatial.core.errors import BadValue, DatasetError, UnknownName, UserError
+from mlspatial.core.errors import BadValue, Busy, DatasetError, UnknownName, UserError
 from mlspatial.core.hashing import content_id
 from mlspatial.core.latents import Latent, LatentSchema, spatial_schema
 from mlspatial.core.manifest import MANIFEST, Manifest, Shard
@@ -102,6 +102,14 @@ def test_score_without_a_ceiling_is_nan_and_unknown_words_are_refused() -> None:
         Score(0.4, 0.8, 0.01, 10, "pls25", "1", direction="up")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("error", [BadValue("size", 3, "too small"), UnknownName("task", "distanse", ["distance"])])
+ERRORS = [
+    BadValue("size", 3, "too small"),
+    UnknownName("task", "distanse", ["distance"]),
+    Busy("train distance", "process 3 on alpha (run r1)", "train", "s1", {"task": "distance", "seed": 0}),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_errors_come_back_from_worker_processes(error: UserError) -> None:
-    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    back = pickle.loads(pickle.dumps(error))
+    assert type(back) is type(error) and str(back) == str(error) and vars(back) == vars(error)
