@@ -9,6 +9,7 @@ import numpy as np
 from mlspatial.analysis.pls import pearson
 from mlspatial.core.errors import BadValue, UserError
 
+VERSION = "1"
 HALVINGS = 10  # Brain-Score, InternalConsistency
 HALVING_SEED = 1
 
@@ -47,8 +48,9 @@ def split_half_each(
 def half_means(
     trials: np.ndarray, *, halvings: int = HALVINGS, seed: int = HALVING_SEED, drawing: Drawing = "permutation"
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Mean responses of the two halves of the repeats, a pair of (n, neuroids) for every halving; NaN where a half has
-    no repeat of a stimulus. Raises UserError for fewer than two repeats."""
+    """Mean responses of the two halves of the repeats, a pair of (n, neuroids) float64 for every halving; NaN where a
+    half has no repeat of a stimulus. Raises UserError for fewer than two repeats."""
+    trials = np.asarray(trials, np.float64)  # recordings are kept as float32
     if trials.shape[2] < 2:
         raise UserError(
             f"a ceiling needs at least two repeats, the responses have {trials.shape[2]}; set ceiling: none"

@@ -20,8 +20,8 @@ from mlspatial.analysis.gram import centred, square, stimuli_in
 from mlspatial.core.errors import StimulusMismatch, UserError
 
 VERSION = "1"
-COLUMNS = 16_384  # entries of a Gram multiplied in float32 before the sum goes on in float64
-MOST_AT_ONCE = 2**24  # entries of all Grams in one product: 64 MB
+COLUMNS = 8192  # entries of a Gram in one product
+MOST_AT_ONCE = 2**23  # entries of all Grams in one product: 64 MB
 LEAST_STIMULI = 4  # of the unbiased estimate
 EQUIDISTANT = 1e-12  # share of a Gram's squared norm below which its unbiased part is only rounding
 CONSTANT = 1e-14  # the same for what centring leaves of a float64 Gram
@@ -78,7 +78,8 @@ def cka_matrices(packed: Packed, other: Packed | None = None) -> CkaMatrices:
     well be models x layers. other: the models of the columns; by default the same ones, which is half of the work.
     Returns two (models, other models) matrices. Debiased is NaN for fewer than 4 stimuli, and for a representation in
     which all stimuli are equally far from each other.
-    Memory: the results and 64 MB for each side, whatever the number of models; rows are read once, in slices.
+    Memory: the results and 64 MB for each side, whatever the number of models; rows are read once, in slices. Products
+    are float64's: the debiased numbers are small differences of large sums, and Grams take a thousand times as long.
     Raises StimulusMismatch when rows have different lengths. Source: as linear_cka.
     """
     n = _stimuli(packed, other)
@@ -97,7 +98,7 @@ def cka_matrices(packed: Packed, other: Packed | None = None) -> CkaMatrices:
         above_y += np.einsum("ij,ij->i", y, y)
     if other is None:
         above_x = above_y = np.diag(above).copy()
-    d_x, d_y = (_slice(side, 0, n).astype(np.float64) for side in (packed, columns))
+    d_x, d_y = (_slice(side, 0, n) for side in (packed, columns))
     terms = (
         (above, d_x @ d_y.T, np.outer(d_x.sum(axis=1), d_y.sum(axis=1))),
         (above_x, np.square(d_x).sum(axis=1), np.square(d_x.sum(axis=1))),
@@ -151,6 +152,7 @@ def _stimuli(packed: Packed, other: Packed | None) -> int:
 
 
 def _slice(rows: Packed, first: int, last: int) -> np.ndarray:
-    """(models, last - first), at least float32, in memory."""
-    part = rows[:, first:last] if isinstance(rows, np.ndarray) else np.stack([row[first:last] for row in rows])
-    return np.ascontiguousarray(part, np.result_type(part.dtype, np.float32))
+    """(models, last - first) float64, in memory."""
+    if isinstance(rows, np.ndarray):
+        return rows[:, first:last].astype(np.float64)
+    return np.stack([row[first:last] for row in rows], dtype=np.float64)

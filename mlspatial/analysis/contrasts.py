@@ -9,6 +9,7 @@ import numpy as np
 
 from mlspatial.core.errors import UserError
 
+VERSION = "1"
 STAR = 0.05  # Xie et al. 2025, figures 5, E.1, E.2: "*" at p < .05, each layer on its own
 FEWEST = 2  # values a side
 

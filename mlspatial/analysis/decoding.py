@@ -79,14 +79,7 @@ def decode(
     for the classes; BadValue for a latent that does not vary; UnknownName for a latent without values; StimulusMismatch
     when features and values differ in number.
     """
-    if classifier not in CLASSIFIERS:
-        raise BadValue("classifier", classifier, f"must be one of {', '.join(CLASSIFIERS)}")
-    n = len(features)
-    targets = {latent.name: _target(latent, values, n) for latent in latents}
-    _check_splits(splits, n)
-    for target in targets.values():
-        if target.latent.kind == "category":
-            check_classes(target.latent.name, target.truth, splits)
+    targets = check(len(features), values, latents, splits, classifier)
     gram = _gram(features, is_gram, device)
     records: dict[str, list[Decoding]] = {name: [] for name in targets}
     fitted: dict[str, tuple[torch.Tensor, Svc]] = {}  # of the split before: most of its training stimuli are the same
@@ -118,7 +111,7 @@ def decode(
                 fitted[name] = (known, machine)
                 guessed = machine.predict(across)
             accuracy = float(np.mean(guessed == target.truth[test]))
-            chance = float(np.unique(target.truth, return_counts=True)[1].max() / n)
+            chance = float(np.unique(target.truth, return_counts=True)[1].max() / len(target.truth))
             records[name] += _records(name, fold, {"accuracy": (accuracy, chance)}, None, train, test)
     return [record for found in records.values() for record in found]
 
@@ -147,6 +140,20 @@ class _Target:
         r2 = float(1.0 - (errors**2).sum() / spread) if spread > 0 else np.nan
         guess = np.abs(truth - np.median(self.truth[train])).mean()
         return {"pearson_r": (r, 0.0), "r2": (r2, 0.0), "mae": (float(errors.mean()), float(guess))}
+
+
+def check(
+    n: int, values: Mapping[str, np.ndarray], latents: Sequence[Latent], splits: Sequence[Split], classifier: str
+) -> dict[str, _Target]:
+    """Raise what `decode` would, before there are features of the n stimuli; returns what is decoded."""
+    if classifier not in CLASSIFIERS:
+        raise BadValue("classifier", classifier, f"must be one of {', '.join(CLASSIFIERS)}")
+    targets = {latent.name: _target(latent, values, n) for latent in latents}
+    _check_splits(splits, n)
+    for target in targets.values():
+        if target.latent.kind == "category":
+            check_classes(target.latent.name, target.truth, splits)
+    return targets
 
 
 def _target(latent: Latent, values: Mapping[str, np.ndarray], n: int) -> _Target:

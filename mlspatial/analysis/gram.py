@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
 import torch
 from scipy.linalg.blas import dsyrk, ssyrk
 
+from mlspatial.analysis.device import numerics
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 
-CHUNK = 8192  # features per float32 product: CKA then differs from float64's by 2e-8, measured on ResNet-18 layers
+VERSION = "1"
+CHUNK = 8192  # features that are read and centred together
+# Features whose float32 products a library sums in one go, in its own order. One after the other is the worst; an entry
+# is then off by 2e-7 of its size, and CKA of ResNet-18 layers by less than 2e-8 under any order that was tried.
+RUN = 1024
+ROWS = 128  # of a run that are centred at a time, while they are in the processor's cache
 STRIPES = 4  # in which half a square is taken where there is nothing better; they cover 5/8 of it
 SAFE = (1e-24, 1e36)  # largest squared pattern length for which float32 squares neither vanish nor overflow
 
@@ -28,8 +34,14 @@ Activations: TypeAlias = "torch.Tensor | np.ndarray"
 class Gram:
     """Gram matrix of centred features; add() blocks of features, then ask for matrix() or packed().
 
-    n: number of stimuli. Memory: n x n float64 and float32, two chunks of 8,192 features. Float32 products of a chunk
-    are summed in float64, so that linear CKA equals a float64 computation to 1e-6 (measured: 2e-8; float16 input 2e-7).
+    n: number of stimuli. Memory: n x n float64 and float32, two chunks of 8,192 features. Products are float32's, but
+    only of what is left when the means of features and stimuli are gone, and only over runs of 1,024 features; all else
+    is float64. So linear CKA equals a float64 computation to 1e-6 (measured: 2e-8; float16 input 2e-7), in whatever
+    order a library sums. With m_j the mean of a feature, and a_i of what is then left of a stimulus in a run,
+
+        x_ij = z_ij + a_i + m_j,    sum_j (x_ij - m_j) (x_kj - m_j) = sum_j z_ij z_kj + width a_i a_k.
+
+    The means of features need not be exact, those of stimuli are to the square of float32's rounding.
     """
 
     def __init__(self, n: int) -> None:
@@ -38,12 +50,13 @@ class Gram:
         self.n = n
         self.features = 0
         self._upper: torch.Tensor | None = None  # only i <= j is summed
-        # Of centred chunks and their products: fresh memory costs more than the subtraction.
+        # Of centred runs and their products: fresh memory costs more than the subtraction.
         self._buffer: torch.Tensor | None = None
         self._product: torch.Tensor | None = None
         self._epsilon = 0.0  # spacing of the coarsest dtype that came in: smaller variation is only rounding
         self._offset = 0.0  # energy of the means
 
+    @numerics()
     def add(self, block: Activations) -> None:
         """Take the next features of all stimuli.
 
@@ -77,10 +90,14 @@ class Gram:
         return pack(gram)
 
     def _add(self, part: torch.Tensor) -> None:
-        means = _feature_means(part).to(part.dtype)
-        centred_part = self._less(part, means)
-        product = self._product = upper_product(centred_part, self._product)
-        longest = product.diagonal().max().item()
+        means = part.mean(0)
+        runs = list(zip(part.split(RUN, 1), means.split(RUN), self._memory(part), strict=True))
+        shifts = torch.empty(len(runs), self.n, dtype=torch.float64, device=part.device)
+        for number, (run, mean, rest) in enumerate(runs):
+            _centre(run, mean, rest, shifts[number])
+            self._product = upper_product(rest, self._product, more=number > 0)
+        assert self._product is not None
+        longest = self._product.diagonal().max().item()
         if part.dtype != torch.float64 and not SAFE[0] < longest < SAFE[1]:  # rare: dead, tiny, huge or not finite
             self._check(part)
             return self._add(part.double())
@@ -90,23 +107,33 @@ class Gram:
         if self._upper is None:
             self._upper = torch.zeros(self.n, self.n, dtype=torch.float64, device=part.device)
         for rows in _stripes(self.n):
-            self._upper[rows, rows.start :] += product[rows, rows.start :]
+            self._upper[rows, rows.start :] += self._product[rows, rows.start :]
+        widths = torch.tensor([run.shape[1] for run, _, _ in runs], dtype=torch.float64, device=part.device)
+        upper_product((shifts * widths.sqrt()[:, None]).T.contiguous(), self._upper, more=True)
         self._offset += self.n * means.double().square().sum().item()
-        self._keep(part, centred_part, means.double())
+        self._keep(part, [(mean.double(), rest) for _, mean, rest in runs], shifts.T, widths)
 
-    def _keep(self, part: torch.Tensor, centred_part: torch.Tensor, means: torch.Tensor) -> None:
-        """What more is wanted of a chunk. means: (features,) float64, what was taken off."""
+    def _keep(
+        self,
+        part: torch.Tensor,
+        runs: Sequence[tuple[torch.Tensor, torch.Tensor]],
+        shifts: torch.Tensor,
+        widths: torch.Tensor,
+    ) -> None:
+        """What more is wanted of a chunk. runs: (m, z) of each, (width,) and (n, width); shifts: (n, runs) a; widths:
+        (runs,). All but z are float64."""
 
     def _sum(self) -> np.ndarray:
         if self._upper is None:
             raise UserError("no activations were added; hand over at least one block of features")
         return _mirrored(self._upper.cpu().numpy())
 
-    def _less(self, part: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
-        """part - means, in a buffer that the next chunk overwrites."""
-        if self._buffer is None or self._buffer.shape != part.shape or self._buffer.dtype != part.dtype:
-            self._buffer = torch.empty_like(part)
-        return torch.sub(part, means, out=self._buffer)
+    def _memory(self, part: torch.Tensor) -> list[torch.Tensor]:
+        """(n, width) for each run of the part, each in one piece; the next chunk overwrites them."""
+        if self._buffer is None or self._buffer.numel() < part.numel() or self._buffer.dtype != part.dtype:
+            self._buffer = part.new_empty(part.numel())
+        pieces = self._buffer[: part.numel()].split(self.n * RUN)
+        return [piece.view(self.n, -1) for piece in pieces]
 
     def _check(self, part: torch.Tensor) -> None:
         bad = ~torch.isfinite(part)
@@ -121,15 +148,15 @@ class Gram:
 class PatternGram(Gram):
     """The same, and the Gram matrix of centred patterns: every stimulus has mean 0 over all its features.
 
-    From the same products: with m the features' means, X = (X - 1 m^T) + 1 m^T, and what the second part adds to
-    X X^T takes the products of the stimuli with m alone. Of m its mean over a chunk is held apart, in float64.
+    From the same products: what m adds to X X^T takes the products of the stimuli with m alone, in float64, where its
+    mean over a run is held apart.
     """
 
     def __init__(self, n: int) -> None:
         super().__init__(n)
-        self._with_means = np.zeros(n)  # sum over features of (x - m) m
+        self._with_means = np.zeros(n)  # sum over features of (z + a) m
         self._means = 0.0  # sum over features of m^2
-        self._totals = np.zeros(n)  # sum over features of x
+        self._totals = np.zeros(n)  # sum over features of a + m
         self._lowest, self._highest = np.full(n, np.inf), np.full(n, -np.inf)
 
     def patterns(self) -> np.ndarray:
@@ -155,17 +182,20 @@ class PatternGram(Gram):
         np.fill_diagonal(r, 1.0)
         return r
 
-    def _keep(self, part: torch.Tensor, centred_part: torch.Tensor, means: torch.Tensor) -> None:
-        width = part.shape[1]
-        overall = means.mean()
-        apart = means - overall
-        length = max(float(apart.norm()), 1e-300)
-        both = torch.stack([apart / length, torch.full_like(apart, 1 / width)], dim=1).to(part.dtype)
-        products = (centred_part @ both).double().cpu().numpy()
-        rest, middle = products[:, 1], float(overall)
-        self._with_means += length * products[:, 0] + width * middle * rest
-        self._means += length**2 + width * middle**2
-        self._totals += width * (rest + middle)
+    def _keep(
+        self,
+        part: torch.Tensor,
+        runs: Sequence[tuple[torch.Tensor, torch.Tensor]],
+        shifts: torch.Tensor,
+        widths: torch.Tensor,
+    ) -> None:
+        middles = torch.stack([mean.mean() for mean, _ in runs])
+        products = shifts @ (widths * middles)
+        for middle, (mean, rest) in zip(middles, runs, strict=True):
+            products += torch.cat([rows.double() @ (mean - middle) for rows in rest.split(ROWS)])
+        self._with_means += products.cpu().numpy()
+        self._means += sum(mean.square().sum().item() for mean, _ in runs)
+        self._totals += ((shifts + middles) @ widths).cpu().numpy()
         low, high = torch.aminmax(part, dim=1)
         np.minimum(self._lowest, low.double().cpu().numpy(), out=self._lowest)
         np.maximum(self._highest, high.double().cpu().numpy(), out=self._highest)
@@ -201,6 +231,15 @@ def unpack(packed: np.ndarray) -> np.ndarray:
     return _mirrored(gram)
 
 
+def rounding(values: np.ndarray) -> float:
+    """Size up to which eigenvalues of a Gram matrix may be rounding alone. values: (n,), ascending.
+
+    A Gram matrix has none below 0, so those that are there show what the rounding of its entries makes of 0: float32's,
+    some 1e-8 of the largest, in one that was kept. Roots of such values, and quotients by them, are noise.
+    """
+    return max(-float(values[0]), len(values) * float(np.finfo(np.float64).eps) * float(values[-1]))
+
+
 def block(matrix: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
     """matrix[rows][:, columns], without copying whole rows."""
     return torch.take(matrix, rows[:, None] * matrix.shape[1] + columns)
@@ -233,36 +272,35 @@ def _tensor(block: Activations) -> torch.Tensor:
     return torch.from_numpy(np.array(block))  # a copy: read-only and memory-mapped arrays too
 
 
-def _feature_means(part: torch.Tensor) -> torch.Tensor:
-    """float64: a feature that never changes is then exactly 0 once it is centred."""
-    if part.device.type == "cpu":  # a fourth of torch's time
-        return torch.from_numpy(part.numpy().mean(axis=0, dtype=np.float64))
-    return part.mean(0, dtype=torch.float64)
+def _centre(run: torch.Tensor, means: torch.Tensor, rest: torch.Tensor, shifts: torch.Tensor) -> None:
+    """rest = run - means - shifts, where the shifts are the means of what is left of every row. run, rest: (n, width);
+    means: (width,); shifts: (n,) float64. On the CPU some rows at a time, which are read from memory once."""
+    rows = ROWS if run.device.type == "cpu" else len(run)
+    for given, left, shift in zip(run.split(rows), rest.split(rows), shifts.split(rows), strict=True):
+        torch.sub(given, means, out=left)
+        near = left.mean(1)
+        left -= near[:, None]
+        shift.copy_(near).add_(left.mean(1))  # a mean of float32 misses its last digits
 
 
-def upper_product(x: torch.Tensor, memory: torch.Tensor | None = None) -> torch.Tensor:
+def upper_product(x: torch.Tensor, memory: torch.Tensor | None = None, *, more: bool = False) -> torch.Tensor:
     """x x^T, (n, n) in x's dtype, right on and above the diagonal: half of the work. memory: an earlier product, which
-    is overwritten."""
+    is overwritten, or with `more` added to."""
     if memory is None or memory.dtype != x.dtype:
         memory = torch.zeros(len(x), len(x), dtype=x.dtype, device=x.device)
     if x.device.type == "cpu":
         multiply = dsyrk if x.dtype == torch.float64 else ssyrk
-        multiply(1.0, x.numpy().T, trans=1, lower=1, c=memory.numpy().T, overwrite_c=1)
+        multiply(1.0, x.numpy().T, beta=float(more), trans=1, lower=1, c=memory.numpy().T, overwrite_c=1)
         return memory
-    backend = torch.backends.cuda.matmul
-    precision, backend.fp32_precision = backend.fp32_precision, "ieee"  # TensorFloat-32's 10 bits are not enough here
-    try:
-        with torch.autocast(x.device.type, enabled=False):
-            _multiply(x, memory)
-    finally:
-        backend.fp32_precision = precision
+    with numerics(), torch.autocast(x.device.type, enabled=False):  # TensorFloat-32's 10 bits are not enough here
+        _multiply(x, memory, more)
     return memory
 
 
-def _multiply(x: torch.Tensor, product: torch.Tensor) -> None:
+def _multiply(x: torch.Tensor, product: torch.Tensor, more: bool = False) -> None:
     """x x^T into product, (n, n), on and above the diagonal and somewhat below it."""
     for rows in _stripes(len(x)):
-        product[rows, rows.start :] = x[rows] @ x[rows.start :].T
+        product[rows, rows.start :].addmm_(x[rows], x[rows.start :].T, beta=float(more))
 
 
 def _stripes(n: int) -> Iterator[slice]:

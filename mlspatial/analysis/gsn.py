@@ -18,6 +18,7 @@ from scipy.linalg import eigh
 
 from mlspatial.core.errors import BadValue, UserError
 
+VERSION = "3"  # ceilings are kept under it (benchmarks.fmri)
 LEVELS = np.linspace(0.0, 1.0, 51)  # shares of the off-diagonal covariance that are kept
 HELD_OUT = 5  # a fifth of the stimuli chooses the share
 SCALES = np.arange(0.0, 2.05, 0.1)  # of the signal covariance, tried against the split-half reliability
@@ -25,7 +26,8 @@ SIMULATIONS, CONDITIONS = 50, 50  # draws of the model, and stimuli in each
 SPLITS = 50  # most splits of the trials
 SAME = 0.999  # correlation of successive estimates at which the alternation ends
 MOST_ROUNDS = 100
-LARGE = 2000  # voxels, from which on covariances are decomposed in float32: half the time; ceilings move by 1e-6
+LARGE = 2000  # voxels, from which on covariances are decomposed in float32: half the time; ceilings move by 1e-6, and
+# by no more under another order of summation, as nothing is subtracted from a product but one of its own size
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ def ncsnr(trials: np.ndarray) -> np.ndarray:
     of the stimulus means less what noise leaves in them. Source: Allen et al. 2022 (NSD), methods.
     """
     _check(trials)
+    trials = np.asarray(trials, np.float64)  # the signal is a difference of variances
     repeats = trials.shape[2]
     noise = trials.var(axis=2, ddof=1).mean(axis=0)
     signal = trials.mean(axis=2).var(axis=0, ddof=1) - noise / repeats
@@ -101,8 +104,9 @@ class Gsn:
         self.averaged = repeats if averaged is None else averaged
         if self.averaged < 1:
             raise BadValue("averaged", averaged, "must be 1 or more")
-        self.trials, self.simulations, self.conditions, self.device = trials, simulations, conditions, device
-        self._means = trials.mean(axis=2)
+        self.simulations, self.conditions, self.device = simulations, conditions, device
+        self.trials = np.asarray(trials, np.float64)
+        self._means = self.trials.mean(axis=2)
         self._factors: tuple[tuple[float, float], np.ndarray, np.ndarray] | None = None
 
     def ceiling(self, rng: np.random.Generator) -> GsnCeiling:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import eigh
 
-from mlspatial.analysis.gram import square
+from mlspatial.analysis.gram import rounding, square
 from mlspatial.core.errors import BadValue
 
+VERSION = "1"
 COMPONENTS = 1000  # Brain-Score's LayerPCA, for the choice of layers
 
 
@@ -19,9 +20,9 @@ def pca_gram(joint: np.ndarray, n_fit: int, *, components: int = COMPONENTS, fea
     width of the layer; one that is not wider than `components` is left as it is, as LayerPCA does.
 
     Equal to the Gram matrix of scikit-learn's PCA(components).fit(X[:n_fit]).transform(X[n_fit:]), but for components
-    without variance: scikit-learn gives them a direction that rounding chose, here they are left out. With as many
-    components as images (1000 of 1000 in Brain-Score) that is the last one. Raises BadValue for an n_fit that leaves
-    nothing to fit or to transform.
+    without variance beyond the rounding of `joint`: scikit-learn gives them a direction that rounding chose, here they
+    are left out. With as many components as images (1000 of 1000 in Brain-Score) that is the last one. Raises BadValue
+    for an n_fit that leaves nothing to fit or to transform.
     """
     joint = square(joint)
     if not 2 <= n_fit < len(joint):
@@ -34,6 +35,6 @@ def pca_gram(joint: np.ndarray, n_fit: int, *, components: int = COMPONENTS, fea
     cross = joint[:, :n_fit] - means[:n_fit] - means[:, None] + means[:n_fit].mean()  # origin: mean of the fitted
     kept = min(components, n_fit - 1)
     values, vectors = eigh(cross[:n_fit], subset_by_index=(n_fit - kept, n_fit - 1))
-    real = values > max(values[-1], 0.0) * n_fit * np.finfo(np.float64).eps
+    real = values > rounding(values)
     scores = cross[n_fit:] @ (vectors[:, real] / np.sqrt(values[real]))
     return scores @ scores.T

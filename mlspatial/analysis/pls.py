@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from mlspatial.analysis.gram import Gram
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 
 COMPONENTS = 25  # Brain-Score, metrics/regression_correlation
@@ -32,7 +33,6 @@ SPLITS = 10
 TRAIN_SIZE = 0.9
 SPLIT_SEED = 1
 VERSION = "1"
-CHUNK = 16_384  # features per product
 SPENT = 64 * np.finfo(np.float64).eps  # share of the first component's covariance that is only rounding
 
 Split = tuple[np.ndarray, np.ndarray]
@@ -65,17 +65,11 @@ def splits(n: int, strata: Sequence[object] | np.ndarray | None = None) -> list[
 
 
 def gram_matrix(features: np.ndarray) -> np.ndarray:
-    """(n, p) -> (n, n) float64 inner products of the centred features.
-
-    float32 features are multiplied as such in chunks and summed in float64 (a score moves by less than 1e-6);
-    hand over float64 for exact ones.
-    """
-    gram = np.zeros((len(features), len(features)))
-    for first in range(0, features.shape[1], CHUNK):
-        part = features[:, first : first + CHUNK]
-        part = part - part.mean(axis=0, dtype=np.float64).astype(part.dtype)
-        gram += part @ part.T
-    return gram
+    """(n, p) -> (n, n) float64 inner products of the centred features, by a `Gram`, whose precision it has: float32
+    features move a score by less than 1e-6; hand over float64 for exact ones. Raises UserError as Gram does."""
+    gram = Gram(len(features))
+    gram.add(features)
+    return gram.matrix()
 
 
 def cross_validated_pls(
@@ -115,8 +109,7 @@ def cross_validated_pls_many(
     n = len(product)
     for values in responses:
         _check(product, values, n)
-    for train, _ in folds:
-        _enough(len(train), components)
+    check(folds, components)
     means = product.mean(dim=0)
     product = product - means
     product -= product.mean(dim=1, keepdim=True)  # the origin in the mean of all, for conditioning only
@@ -148,7 +141,8 @@ def predict_pls(
 
 
 def pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Pearson r of each column. a, b: (n, columns). Returns (columns,); NaN where a column is constant."""
+    """Pearson r of each column, in float64. a, b: (n, columns). Returns (columns,); NaN where a column is constant."""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     flat = (np.ptp(a, axis=0) == 0) | (np.ptp(b, axis=0) == 0)  # rounding of the mean would hide it
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     norms = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
@@ -318,6 +312,12 @@ def _check(product: torch.Tensor, responses: np.ndarray, n: int) -> None:
         raise UserError(
             f"responses of {bad.sum()} of {len(bad)} neuroids (first: {np.argmax(bad)}) are not finite; leave them out"
         )
+
+
+def check(folds: Iterable[Split], components: int) -> None:
+    """Raises UserError when a fold has no more training stimuli than components."""
+    for train, _ in folds:
+        _enough(len(train), components)
 
 
 def _enough(train: int, components: int) -> None:

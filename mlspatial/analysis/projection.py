@@ -17,12 +17,14 @@ import numpy as np
 import scipy.sparse
 import torch
 
+from mlspatial.analysis.device import numerics
 from mlspatial.core.errors import BadValue, StimulusMismatch
 from mlspatial.core.threads import in_threads
 
 Array: TypeAlias = "np.ndarray | torch.Tensor"
 Parts: TypeAlias = "list[tuple[int, slice]]"  # number of a block, some of its features
 
+VERSION = "1"
 EPSILON = 0.1  # Xie et al. 2025; Conwell et al. 2024
 BLOCK = 16_384  # features drawn from one generator; changing it changes every matrix
 STIMULI = 16  # multiplied at once by a thread, so that what is summed stays in the processor's cache
@@ -127,6 +129,7 @@ class SparseProjection:
 
         in_threads(torch.get_num_threads(), -(-len(out) // STIMULI), multiply)
 
+    @numerics()
     def _add_on_device(self, out: torch.Tensor, given: torch.Tensor, first: int, parts: Parts) -> None:
         if out.device not in self._on_device:
             self._on_device[out.device] = [_on_device(block[:, self.dimension :], out.device) for block in self._blocks]

@@ -13,6 +13,7 @@ import numpy as np
 from mlspatial.analysis.statistics import LEVEL, Correlation, Interval
 from mlspatial.core.errors import BadValue, UserError
 
+VERSION = "1"
 RESAMPLES = 1000  # Conwell et al. 2024: mean_cl_boot of R's Hmisc
 STARTS = 3  # of the refinement of breakpoints, the best ones of the grid
 CANDIDATES = {1: 400, 2: 40, 3: 20}  # places of the grid that are tried, for each number of breakpoints

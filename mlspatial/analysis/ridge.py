@@ -23,6 +23,7 @@ from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 
 Array: TypeAlias = "np.ndarray | torch.Tensor"
 Criterion = Literal["squared_error", "pearson"]
+VERSION = "1"
 CRITERIA = ("squared_error", "pearson")
 CHUNK_FEATURES = 8192  # per product
 CHUNK_TARGETS = 1024  # per product; 1,600 stimuli x 1,024 targets are 13 MB

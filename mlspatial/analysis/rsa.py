@@ -14,13 +14,14 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import kendalltau, rankdata
+from scipy.stats import kendalltau
 
 from mlspatial.analysis.gram import Activations, PatternGram, square
 from mlspatial.core.errors import BadValue, StimulusMismatch, UnknownName, UserError
 
-VERSION = "1"
+VERSION = "2"
 CONSTANT = 1e-14  # length of centred values, relative to the values, that is only rounding
+TIED = 1e-12  # of the largest value: what differs by less is equal but for rounding, which no rank may depend on
 
 
 def similarity_matrix(activations: Activations) -> np.ndarray:
@@ -93,7 +94,7 @@ def _pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return _pearson(rankdata(x, axis=1), rankdata(y, axis=1))
+    return _pearson(_ranks(x), _ranks(y))
 
 
 def _whitened_cosine(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -118,6 +119,7 @@ def _whitened_pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _kendall_tau_a(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """SciPy's tau-b with the ties back in the denominator."""
+    x, y = _ranks(x), _ranks(y)
     untied_x, untied_y = ([_untied(row) for row in side] for side in (x, y))
     pairs = math.comb(x.shape[1], 2)
     tau = np.empty((len(x), len(y)))
@@ -136,6 +138,26 @@ METHODS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "whitened_cosine": _whitened_cosine,
     "whitened_pearson": _whitened_pearson,
 }
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 1, (n,); equal values share the mean of theirs, and those that only rounding tells apart are equal.
+
+    values: (n,). Correlations of patterns that tie in mathematics differ in their last digits, by the order in which
+    a processor's library sums them.
+    """
+    order = np.argsort(values, kind="stable")
+    ascending = values[order]
+    apart = np.diff(ascending) > TIED * np.abs(ascending[[0, -1]]).max()
+    group = np.concatenate([[0], np.cumsum(apart)])
+    counts = np.bincount(group)
+    found = np.empty(len(values))
+    found[order] = (np.cumsum(counts) - (counts - 1) / 2)[group]
+    return found
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    return np.stack([ranks(row) for row in values])
 
 
 def _vectors(values: np.ndarray) -> np.ndarray:

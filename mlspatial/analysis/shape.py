@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlspatial.analysis.gram import centred, square
+from mlspatial.analysis.gram import centred, rounding, square
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 
-VERSION = "1"
+VERSION = "2"
 EXACT = 1e-8  # bound on the error of a similarity up to which the fast way is taken; measured errors are below 1e-14
 EPSILON = float(np.finfo(np.float64).eps)
 
@@ -23,7 +23,8 @@ def gram_factor(gram: np.ndarray, *, rank: int | None = None) -> np.ndarray:
     """A factor of a representation from its Gram matrix: (n, r) float64, columns by falling variance, norm 1.
 
     gram: (n, n), centred or not; 2 s for n = 2000. rank: the number of features, when there are fewer of them than
-    stimuli: what is left beyond it is rounding, and a Gram from float32 products has enough to be seen.
+    stimuli: what is left beyond it is rounding. Without it, what rounding may have made is left out: the root of an
+    eigenvalue of 1e-8 is 1e-4, and a Gram from float32 products has hundreds of those.
     Raises UserError when the representation does not vary, StimulusMismatch for a matrix that is not square.
     """
     if rank is not None and rank < 1:
@@ -31,7 +32,7 @@ def gram_factor(gram: np.ndarray, *, rank: int | None = None) -> np.ndarray:
     values, vectors = np.linalg.eigh(centred(square(gram)))
     _varies(values[-1])
     few = len(values) - 1 if rank is None else min(rank, len(values) - 1)  # centring takes one
-    keep = np.flatnonzero(values > len(values) * EPSILON * values[-1])[::-1][:few]
+    keep = np.flatnonzero(values > rounding(values))[::-1][:few]
     return vectors[:, keep] * np.sqrt(values[keep] / values[keep].sum())
 
 

@@ -14,6 +14,7 @@ from mlspatial.core.errors import BadValue, UserError
 
 Split = tuple[np.ndarray, np.ndarray]
 
+VERSION = "1"
 RUNS = 5  # Xie et al. 2025: 5 cross-validation runs for each model, layer and latent
 TEST_SHARE = 0.2  # Xie et al. 2025, the authors' decoder
 

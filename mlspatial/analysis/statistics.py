@@ -12,6 +12,7 @@ import numpy as np
 
 from mlspatial.core.errors import BadValue, UserError
 
+VERSION = "1"
 LEVEL = 0.95
 RESAMPLES = 10_000
 FEWEST_POINTS = 4  # Fisher's z has the standard error 1 / sqrt(n - 3)

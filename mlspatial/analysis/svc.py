@@ -27,6 +27,7 @@ from mlspatial.analysis.threads import one_thread
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 
 Scheme = Literal["multinomial", "one_vs_rest"]
+VERSION = "1"
 SCHEMES = ("multinomial", "one_vs_rest")
 CATEGORY_C = 5e-3  # Xie et al. 2025, the authors' decoder
 LOGISTIC_C = 1.0  # scikit-learn's default; the papers use none

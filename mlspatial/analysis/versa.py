@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from mlspatial.analysis import rsa
+from mlspatial.analysis.pls import pearson
 from mlspatial.analysis.ridge import RidgeFold
 from mlspatial.core.errors import StimulusMismatch, UserError
 
@@ -111,7 +112,7 @@ def versa(
     return HalfScores(
         _alike(_matrix(left_out.cpu().numpy()), _matrix(responses[train])),
         _alike(_matrix(predicted), _matrix(responses[test])),
-        float(np.nanmean(_columns(predicted, responses[test]))),
+        float(np.nanmean(pearson(predicted, responses[test]))),
         predicted,
     )
 
@@ -163,10 +164,3 @@ def _matrix(patterns: np.ndarray) -> np.ndarray:
 
 def _alike(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(rsa.compare(ours, theirs)[0, 0])
-
-
-def _columns(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Pearson r of each column."""
-    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (a * b).sum(axis=0) / np.sqrt(np.square(a).sum(axis=0) * np.square(b).sum(axis=0))

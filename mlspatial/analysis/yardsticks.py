@@ -26,7 +26,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 
 from mlspatial.analysis import cka, rsa
 from mlspatial.analysis.ceiling import Drawing, half_means, spearman_brown, split_half_each
@@ -42,6 +41,7 @@ Ceilings = np.ndarray | float | None
 
 #: ridge penalties as shares of trace(K) / n, the mean squared length of a centred pattern
 ALPHAS = tuple(10.0**exponent for exponent in range(-5, 4))
+VERSION = "1"  # of the steps from correlations to a score, and of comparisons
 RIDGE_VERSION = "1"
 LEAST_STIMULI = 4  # of a comparison
 
@@ -309,7 +309,7 @@ def _rsa(method: Literal["pearson", "spearman"]) -> Compare:
         if ours.shape != theirs.shape:
             raise StimulusMismatch(f"{len(ours)} correlations between patterns, {len(theirs)} between responses")
         if method == "spearman":
-            ours, theirs = rankdata(ours), rankdata(theirs)
+            ours, theirs = rsa.ranks(ours), rsa.ranks(theirs)
         inside = torch.from_numpy(subsets).to(device)
         x, y = (_hollow(values - values.mean(), len(responses)).to(device) for values in (ours, theirs))
         pairs = inside.sum(dim=0) * (inside.sum(dim=0) - 1)

@@ -27,6 +27,15 @@ def test_split_half_reaches_the_reliability_of_the_mean(repeats: int, drawing: D
     assert split_half(simulated_trials(repeats), drawing=drawing) == pytest.approx(repeats / (repeats + 1), abs=0.03)
 
 
+@pytest.mark.parametrize("holes", [False, True])
+def test_recordings_in_float32_lose_nothing(holes: bool) -> None:
+    """Far from 0, where sums of float32 would miss what varies."""
+    trials = (simulated_trials(6) + 1000).astype(np.float32)
+    if holes:
+        trials[np.random.default_rng(3).random(trials.shape) < 0.2] = np.nan
+    assert split_half(trials) == pytest.approx(split_half(trials.astype(np.float64)), abs=1e-12)
+
+
 def test_missing_repeats_are_left_out() -> None:
     trials = simulated_trials(6)
     holes = trials.copy()

@@ -56,6 +56,15 @@ def test_ncsnr_recovers_the_ratio_of_standard_deviations() -> None:
     np.testing.assert_allclose(ncsnr(trials), ratio, atol=0.06)
 
 
+def test_recordings_in_float32_lose_nothing() -> None:
+    _, trials = population(np.random.default_rng(9), 1.0, stimuli=80)
+    single = (trials + 100).astype(np.float32)
+    exact = single.astype(np.float64)
+    np.testing.assert_allclose(ncsnr(single), ncsnr(exact), rtol=1e-12)
+    found, expected = (rsa_ceiling(some, np.random.default_rng(0), simulations=5) for some in (single, exact))
+    assert found.ceiling == pytest.approx(expected.ceiling, abs=1e-12)
+
+
 def test_shrinkage_keeps_what_is_there() -> None:
     rng = np.random.default_rng(6)
     independent = rng.normal(size=(60, 1, 40))

@@ -31,6 +31,17 @@ def test_components_beyond_the_rank_are_left_out(rng: np.random.Generator) -> No
     assert pca_gram(x @ x.T, 30, components=30) == pytest.approx(scores @ scores.T, abs=1e-8)
 
 
+def test_rounding_of_a_kept_matrix_is_no_component(rng: np.random.Generator) -> None:
+    """Layers of which many units are silent: what float32 adds to a rank of 8 has eigenvalues of either sign, and a
+    quotient by one that happens to be small would be large."""
+    for _ in range(60):
+        x = rng.normal(size=(60, 8)) @ rng.normal(size=(8, 100))
+        scores = PCA(8, svd_solver="full").fit(x[:40]).transform(x[40:])
+        expected = scores @ scores.T
+        kept = (x @ x.T).astype(np.float32)
+        assert pca_gram(kept, 40, components=40) == pytest.approx(expected, abs=2e-6 * np.abs(expected).max())
+
+
 def test_narrow_layers_are_left_as_they_are(rng: np.random.Generator) -> None:
     x = rng.normal(size=(50, 10))
     assert np.array_equal(pca_gram(x @ x.T, 30, components=10, features=10), (x @ x.T)[30:, 30:])

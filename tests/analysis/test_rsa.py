@@ -6,11 +6,11 @@ import json
 
 import numpy as np
 import pytest
-from scipy.stats import kendalltau, spearmanr
+from scipy.stats import kendalltau, rankdata, spearmanr
 
 from mlspatial.analysis.cka import linear_cka
 from mlspatial.analysis.gram import CHUNK, Gram, PatternGram
-from mlspatial.analysis.rsa import METHODS, compare, condensed, correlation_rdm, euclidean_rdm, similarity_matrix
+from mlspatial.analysis.rsa import METHODS, compare, condensed, correlation_rdm, euclidean_rdm, ranks, similarity_matrix
 from mlspatial.core.errors import BadValue, StimulusMismatch, UnknownName, UserError
 from tests.reference import make_rsatoolbox
 
@@ -94,6 +94,20 @@ def test_ranks_equal_scipy_s() -> None:
     x, y = np.random.default_rng(4).random((2, 300))
     assert compare(x, y, method="spearman").item() == pytest.approx(spearmanr(x, y).statistic, abs=1e-12)
     assert compare(x, y, method="kendall_tau_a").item() == pytest.approx(kendalltau(x, y).statistic, abs=1e-12)
+
+
+@pytest.mark.parametrize("method", ["spearman", "kendall_tau_a"])
+def test_ranks_do_not_see_rounding(method: str) -> None:
+    """Values that tie in mathematics and differ in their last digit, as sums in another order do."""
+    rng = np.random.default_rng(7)
+    exact = rng.integers(1, 12, size=(2, 190)) / 12
+    rounded = np.where(rng.random(exact.shape) < 0.5, exact, np.nextafter(exact, 2))
+    assert compare(rounded, method=method) == pytest.approx(compare(exact, method=method), abs=1e-12)
+    if method == "spearman":
+        assert compare(*rounded, method=method).item() == pytest.approx(spearmanr(*exact).statistic, abs=1e-12)
+    assert ranks(rounded[0]).tolist() == rankdata(exact[0]).tolist()
+    assert ranks(np.array([1.0, 1.0 + 2e-12, 0.5])).tolist() == [2.0, 3.0, 1.0]  # more than rounding
+    assert ranks(np.array([1e-9, 2e-9, 3e-9])).tolist() == [1.0, 2.0, 3.0]
 
 
 @pytest.mark.parametrize("method", ["pearson", "spearman", "kendall_tau_a"])

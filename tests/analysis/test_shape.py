@@ -7,6 +7,7 @@ import pytest
 from scipy.linalg import orthogonal_procrustes
 
 from mlspatial.analysis import shape
+from mlspatial.analysis.gram import Gram, unpack
 from mlspatial.analysis.shape import (
     angular_distance,
     feature_factor,
@@ -47,6 +48,19 @@ def test_widths_may_differ_and_factors_may_be_features() -> None:
     assert procrustes_matrix(factors[:1], [feature_factor(x) for x in activations]) == pytest.approx(
         expected[:1], abs=1e-8
     )
+
+
+def test_rounding_of_a_kept_matrix_is_no_dimension() -> None:
+    """A Gram matrix that was kept, of 80 stimuli and 20 and 30 features: the root of float32's rounding is 1e-4."""
+    x, y = layers(features=(20, 30))
+    grams = []
+    for layer in (x, y):
+        gram = Gram(80)
+        gram.add(layer.astype(np.float32))
+        grams.append(unpack(gram.packed()))
+    factors = [gram_factor(gram) for gram in grams]
+    assert [factor.shape[1] for factor in factors] == pytest.approx([20, 30], abs=2)
+    assert procrustes_similarity(*factors) == pytest.approx(np.linalg.norm(unit(x).T @ unit(y), "nuc"), abs=1e-7)
 
 
 def test_a_factor_reproduces_the_centred_gram() -> None:

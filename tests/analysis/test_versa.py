@@ -79,6 +79,12 @@ def test_versa_equals_ridge_regression_done_the_long_way(data: tuple[np.ndarray,
     assert found.predicted is not None and found.predicted.shape == (N // 2, VOXELS)
 
 
+def test_responses_in_float32_lose_nothing(data: tuple[np.ndarray, np.ndarray]) -> None:
+    features, responses = data[0], (data[1] + 1000).astype(np.float32)
+    found, exact = (versa(features, measured, *halves(N)) for measured in (responses, responses.astype(np.float64)))
+    assert found.voxels == pytest.approx(exact.voxels, abs=1e-12)
+
+
 def test_crsa_is_the_correlation_of_matrices(data: tuple[np.ndarray, np.ndarray]) -> None:
     features, responses = data
     train, test = halves(N)
