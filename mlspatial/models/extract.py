@@ -6,17 +6,19 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
-from mlspatial.core.errors import UnknownName, UserError
+from mlspatial.analysis.device import numerics
+from mlspatial.core.errors import UnknownName, UserError, in_one_line
 from mlspatial.models.layers import Layer, parse_layer, picked, prefix_tokens, tensors
 from mlspatial.models.rows import Rows
+from mlspatial.models.spec import ModelSpec, grey, to_input
 from mlspatial.models.stimuli import Stimuli
-from mlspatial.models.zoo import ModelSpec, to_input
 
 #: images at a time; on the CPU more take no less time, but memory (a VGG-16's first layer: 13 MB each)
 BATCH = {"cpu": 32, "cuda": 64}
@@ -30,6 +32,7 @@ class Sink(Protocol):
         """activations: (b, features) float32, on the model's device. Their memory is used again: keep a copy."""
 
 
+@numerics()
 @torch.inference_mode()
 def extract(
     module: nn.Module,
@@ -46,13 +49,13 @@ def extract(
     batch_size: images at a time; 0 for BATCH.
     A module that is called several times in one pass (a ResNet block's one ReLU) counts with its last call, unless the
     layer's name says otherwise (see models.layers: calls, parts of outputs, class and patch tokens). The network is
-    put into evaluation mode.
+    put into evaluation mode. It and the sinks compute in full float32 on any device.
 
     Raises UnknownName for a layer that does not exist and UserError for one that is not called, or not as often for
     all images, and for activations that are not finite.
     """
     module.eval()
-    device = next(module.parameters()).device
+    device = device_of(module)
     size = batch_size or BATCH["cpu" if device.type == "cpu" else "cuda"]
     first = 0
 
@@ -63,7 +66,7 @@ def extract(
             sink.add(layer, activations)
 
     with _channels_last(module), _Listener(module, layers) as listener:
-        module(to_input(_grey(spec, device), spec))
+        first_look(module, spec)
         listener.begin(hand_over)
         for first in range(0, len(stimuli), size):
             images = torch.from_numpy(stimuli.images[first : first + size]).to(device)
@@ -73,17 +76,33 @@ def extract(
                 progress(len(images))
 
 
+@numerics()
 @torch.inference_mode()
 def widths(module: nn.Module, spec: ModelSpec, layers: Sequence[str]) -> dict[str, int]:
     """Number of features of every layer, from one grey image."""
     module.eval()
-    image = to_input(_grey(spec, next(module.parameters()).device), spec)
     found: dict[str, int] = {}
     with _Listener(module, layers) as listener:
-        module(image)
+        first_look(module, spec)
         listener.begin(lambda layer, activations: found.update({layer: activations.numel()}))
-        module(image)
+        first_look(module, spec)
     return {layer: found[layer] for layer in layers}
+
+
+def first_look(module: nn.Module, spec: ModelSpec) -> None:
+    """Show it one grey image. Raises UserError for a network that cannot take images of the spec's size."""
+    try:
+        module(grey(spec, device_of(module)))
+    except torch.OutOfMemoryError:
+        raise
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+        raise UserError(f"{spec.arch} fails on an image of {spec.input_size} pixels ({in_one_line(error)})") from error
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a network's parameters are, or what it has instead."""
+    first = next(chain(module.parameters(), module.buffers()), None)
+    return torch.device("cpu") if first is None else first.device
 
 
 def passes(sizes: dict[str, int], budget: int) -> list[list[str]]:
@@ -99,6 +118,7 @@ def passes(sizes: dict[str, int], budget: int) -> list[list[str]]:
     return groups
 
 
+@numerics()
 @torch.inference_mode()
 def study2_layers(module: nn.Module, spec: ModelSpec, *, second_half: bool = False) -> tuple[str, ...]:
     """All layers of a network as Conwell et al. 2024 take them, in the order in which they are called.
@@ -109,7 +129,7 @@ def study2_layers(module: nn.Module, spec: ModelSpec, *, second_half: bool = Fal
     second_half: only those from the middle on, which the authors' code scores. One pass of two images of noise.
     """
     module.eval()
-    device = next(module.parameters()).device
+    device = device_of(module)
     shape = (2, spec.input_size, spec.input_size, 3)
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)).to(device)
     calls: Counter[str] = Counter()
@@ -220,7 +240,3 @@ class _Listener:
                     self._hear(layer.text, self._rows(chosen, self._images))
 
         return hook
-
-
-def _grey(spec: ModelSpec, device: torch.device) -> torch.Tensor:
-    return torch.full((1, spec.input_size, spec.input_size, 3), 128, dtype=torch.uint8, device=device)

@@ -20,7 +20,27 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from mlspatial.models.spec import ModelSpec
+
+VERSION = "1"  # of what names mean, and of which layers are taken when none is named
 BLOCKS = tuple(f"layer{n}.0.relu" for n in (1, 2, 3, 4))  # Xie et al. 2025: CKA; the last call is the block's output
+#: Activation functions' classes, in lower case; hardtanh is what ReLU6 is made of, swish timm's name of SiLU.
+ACTIVATION = re.compile("(leaky|p)?relu|elu|hardtanh|(quick)?gelu|gelutanh|silu|(hard)?swish|mish")
+#: What libraries call the classes of blocks, of such blocks as end in an activation function, and of gates.
+BLOCK = re.compile("block|bottleneck|residual|mbconv|inception|fire$|basicconv|depthwiseseparable", re.IGNORECASE)
+POST_ACTIVATION = re.compile("basic_?block|bottleneck", re.IGNORECASE)
+GATE = re.compile("squeeze_?excit|^(effective)?_?se_?(block|layer|module)?$|^c?eca|gate(?!d)|cbam", re.IGNORECASE)
+#: Candidate layers of Xie et al. 2025: every block's last ReLU, after the skip connection (a module's last call).
+CANDIDATE_LAYERS = {
+    "resnet18": ("relu", *(f"layer{n}.{m}.relu" for n in (1, 2, 3, 4) for m in (0, 1)), "avgpool", "fc"),
+    "resnet50": (
+        "relu",
+        *(f"layer{n}.{m}.relu" for n, blocks in ((1, 3), (2, 4), (3, 6), (4, 3)) for m in range(blocks)),
+        "avgpool",
+        "fc",
+    ),
+}
+POOLED = ("avgpool", "global_pool", "head.global_pool")  # in torchvision, in timm
 PIXELS = "pixels"  # not a module: the images themselves
 NOTATION = re.compile(r"(?P<name>.+?)(?:#(?P<call>[1-9]\d*))?(?:-(?P<part>[1-9]\d*))?(?:\[(?P<tokens>cls|patches)\])?")
 
@@ -113,16 +133,118 @@ def resolve_layers(text: str, module: nn.Module, default: Sequence[str], extra: 
     return tuple(dict.fromkeys(found))
 
 
+def candidate_layers(spec: ModelSpec, module: nn.Module) -> tuple[str, ...]:
+    """The layers that are scored when nobody names any, in the network's order.
+
+    The study's for its ResNets, wherever they come from. Of other networks every activation function and, of a block,
+    its output alone; a transformer's head is added. A block is what directly holds an attention module (blocks.3), else
+    the outermost module whose class is called one (BLOCK). Of a block that ends in an activation function, as those of
+    ResNets do, its own activation functions stand for it. Gates, whose values only scale others, are left out. A
+    network without any of these has its direct parts.
+    """
+    from torch import nn
+
+    parts = dict(module.named_modules())
+    study = CANDIDATE_LAYERS.get(spec.arch.rpartition(":")[2], ())
+    if study and set(study) <= parts.keys():
+        return study
+    attention = _attention_blocks(parts)
+    named = _named_blocks(parts, attention)
+    inside = tuple(f"{block}." for block in (*attention, *named))
+    chosen: list[str] = []
+    for name, part in parts.items():
+        if name in named and POST_ACTIVATION.search(type(part).__name__):
+            own = [f"{name}.{child}" for child, one in part.named_children() if _is_activation(one)]
+            chosen += own or [name]
+        elif (
+            name in attention
+            or name in named
+            or (_is_activation(part) and not name.startswith(inside) and not _is_gated(name, parts))
+        ):
+            chosen.append(name)
+    if attention:
+        linear = {name: part.out_features for name, part in parts.items() if isinstance(part, nn.Linear)}
+        chosen += [name for name, units in linear.items() if units == spec.units][-1:]
+    return tuple(chosen) or tuple(name for name, _ in module.named_children())
+
+
+def _is_activation(part: nn.Module) -> bool:
+    """By the names of its classes, because timm has a GELU and others of its own."""
+    return any(ACTIVATION.fullmatch(kind.__name__.lower()) for kind in type(part).__mro__)
+
+
+def _is_gated(name: str, parts: Mapping[str, nn.Module]) -> bool:
+    """Whether a module is part of a gate, by the classes around it."""
+    around = name.split(".")
+    return any(GATE.search(type(parts[".".join(around[:n])]).__name__) for n in range(1, len(around)))
+
+
+def _named_blocks(parts: Mapping[str, nn.Module], attention: frozenset[str]) -> frozenset[str]:
+    """Names of the outermost modules whose class is called a block, are no gates and hold no attention block."""
+    from torch import nn
+
+    found: list[str] = []
+    for name, part in parts.items():
+        called = type(part).__name__
+        if not name or not BLOCK.search(called) or GATE.search(called) or type(part).forward is nn.Module.forward:
+            continue
+        if name.startswith(tuple(f"{block}." for block in (*found, *attention))):
+            continue
+        if not any(block == name or block.startswith(f"{name}.") for block in attention):
+            found.append(name)
+    return frozenset(found)
+
+
+def _attention_blocks(parts: Mapping[str, nn.Module]) -> frozenset[str]:
+    """Names of the modules that directly hold an attention module, by its name or that of its class.
+
+    Attention that the whole network holds pools its last layer and makes no block.
+    """
+    blocks: list[str] = []
+    inside: tuple[str, ...] = ()
+    for name, part in parts.items():
+        called = f"{name.rpartition('.')[2]} {type(part).__name__}".lower()
+        if name.startswith(inside) or not ("attn" in called or "attention" in called):
+            continue
+        if type(part).__name__ in ("Identity", "ModuleList", "Sequential"):
+            continue
+        inside = (*inside, f"{name}.")
+        holder = name.rpartition(".")[0]
+        is_list = type(parts[holder]).__name__ == "ModuleList"  # a list is never called: the part is a block itself
+        blocks.append(name if is_list else holder)
+    return frozenset(blocks) - {""}
+
+
 def block_layers(module: nn.Module, candidates: Sequence[str]) -> tuple[str, ...]:
-    """The four layers at which networks are compared: ResNets' first blocks, else four of the candidates, evenly."""
-    names = {name for name, _ in module.named_modules()}
-    if set(BLOCKS) <= names:
+    """The four layers at which networks are compared: ResNets' first blocks, else four of the candidates, evenly.
+
+    Output units are none of them where there is anything else.
+    """
+    from torch import nn
+
+    parts = dict(module.named_modules())
+    if set(BLOCKS) <= parts.keys():
         return BLOCKS
-    last = len(candidates) - 1
-    return tuple(dict.fromkeys(candidates[round(k * last / 4)] for k in (1, 2, 3, 4))) if candidates else ()
+    if len(candidates) > 1 and isinstance(parts.get(candidates[-1]), nn.Linear):
+        candidates = candidates[:-1]
+    outputs: dict[str, str] = {}
+    for name in candidates:
+        holder = name.rpartition(".")[0]
+        in_block = holder and POST_ACTIVATION.search(type(parts.get(holder)).__name__)
+        outputs[holder if in_block else name] = name  # of a block's activation functions the last
+    chosen, last = list(outputs.values()), len(outputs) - 1
+    return tuple(dict.fromkeys(chosen[round(k * last / 4)] for k in (1, 2, 3, 4))) if chosen else ()
 
 
 def decoding_layers(module: nn.Module, candidates: Sequence[str]) -> tuple[str, ...]:
     """The images, the compared blocks, the pooled features and the output units (Xie et al. 2025, section 5)."""
-    names = {name for name, _ in module.named_modules()}
-    return (PIXELS, *block_layers(module, candidates), *(name for name in ("avgpool", "fc") if name in names))
+    from torch import nn
+
+    blocks = block_layers(module, candidates)
+    parts = dict(module.named_modules())
+    inside = tuple(f"{name}." for name in candidates)
+    outside = {name: part for name, part in parts.items() if not name.startswith(inside) and name not in blocks}
+    pooled = [name for name in outside if name in POOLED]
+    linear = [name for name, part in outside.items() if isinstance(part, nn.Linear)]
+    head = [name for name in linear if "attn" not in name]  # attention takes the weights of its parts and calls none
+    return (PIXELS, *blocks, *pooled[:1], *head[-1:])

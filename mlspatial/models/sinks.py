@@ -10,11 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from mlspatial.analysis import gram, matching
+from mlspatial.analysis import projection as projecting
 from mlspatial.analysis.gram import Gram, PatternGram
 from mlspatial.analysis.projection import projection
 from mlspatial.analysis.rsa import condensed
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
-from mlspatial.core.names import ACTIVATIONS
+from mlspatial.core.names import ACTIVATIONS, file_name, text_hash
 from mlspatial.models.spool import NamelessFile, Spool
 
 PRECISIONS = {"float16": np.float16, "float32": np.float32}
@@ -38,6 +40,23 @@ PRODUCTS: dict[str, tuple[Callable[[int], Any], Callable[[Any], np.ndarray]]] = 
     # (n (n - 1) / 2,) float32 Pearson r between the stimuli's patterns, the upper triangle row by row
     "pattern": (PatternGram, lambda gram: condensed(gram.correlations()).astype(np.float32)),
 }
+
+#: kind, without what stands behind its first hyphen -> version of how a layer's activations become it, or the module
+#: that has it. A change that moves numbers counts it up: arrays of another version are not used (registry.activations).
+VERSIONS: dict[str, Any] = {
+    "gram": gram,
+    "pattern": gram,
+    "projection": projecting,
+    "one_to_one": matching,
+    "features": "1",
+    "activations": "1",
+}
+
+
+def kind_version(kind: str) -> str:
+    """Of gram, pattern, features, projection-DIMENSION-SEED, activations-PRECISION, one_to_one-HASH."""
+    made_by = VERSIONS[kind.partition("-")[0]]
+    return made_by if isinstance(made_by, str) else str(made_by.VERSION)
 
 
 class Products:
@@ -153,7 +172,7 @@ class Files:
             raise StimulusMismatch(f"layer {layer}: activations of {count} images, expected {len(self.ids)}")
         rows = pa.FixedSizeListArray.from_arrays(pa.array(numbers), width)
         batch = pa.record_batch([pa.array(self.ids), rows], names=["stimulus_id", "activations"])
-        path, partial = self.folder / f"{layer}.arrow", self.folder / f".{layer}.{os.getpid()}"
+        path, partial = self.folder / file_name(f"{layer}.arrow"), self.folder / f".{text_hash(layer)}.{os.getpid()}"
         with pa.ipc.new_file(str(partial), batch.schema) as writer:
             writer.write_batch(batch)
         partial.replace(path)

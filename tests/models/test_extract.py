@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from mlspatial.analysis.device import numerics
 from mlspatial.core.errors import UnknownName, UserError
-from mlspatial.models.extract import extract, passes, widths
+from mlspatial.models.extract import extract, passes, study2_layers, widths
 from mlspatial.models.rows import Rows
 from mlspatial.models.sinks import Features
 from mlspatial.models.stimuli import Stimuli
@@ -46,6 +47,27 @@ def test_candidate_layers_exist(arch: str) -> None:
     layers = candidate_layers(ModelSpec(arch, 3, {}, (), 32), module)
     assert all(layer in names for layer in layers)
     assert len(layers) == {"resnet18": 11, "resnet50": 19}[arch]
+
+
+def test_networks_are_asked_in_full_float32(network: torch.nn.Module, stimuli: Stimuli) -> None:
+    """Outside, cuDNN's convolutions are in TensorFloat-32: by torch's default, or because somebody asked for it."""
+    seen: list[str] = []
+
+    class Noting(Features):
+        def add(self, layer: str, activations: torch.Tensor) -> None:
+            seen.append(f"sink {conv.fp32_precision} {matmul.fp32_precision}")
+
+    conv, matmul = torch.backends.cudnn.conv, torch.backends.cuda.matmul
+    hook = network.conv1.register_forward_hook(lambda *_: seen.append(f"{conv.fp32_precision} {matmul.fp32_precision}"))
+    try:
+        with numerics(tf32=True):
+            extract(network, SPEC, stimuli, ["fc"], Noting())
+            widths(network, SPEC, ["fc"])
+            study2_layers(network, SPEC)
+            outside = conv.fp32_precision, matmul.fp32_precision
+    finally:
+        hook.remove()
+    assert set(seen) == {"sink ieee ieee", "ieee ieee"} and len(seen) >= 5 and outside == ("tf32", "tf32")
 
 
 def test_layers_that_do_not_exist(network: torch.nn.Module, stimuli: Stimuli) -> None:

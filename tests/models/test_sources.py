@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -12,9 +13,11 @@ import torch
 from safetensors.torch import save_file
 
 from mlspatial.core.errors import BadValue, UnknownName, UserError
-from mlspatial.models import external
-from mlspatial.models.external import default_spec, external_spec, load_external, load_folder
-from mlspatial.models.zoo import CANDIDATE_LAYERS, IMAGENET_MEAN, ModelSpec, build, candidate_layers
+from mlspatial.models.build import build
+from mlspatial.models.layers import CANDIDATE_LAYERS, candidate_layers
+from mlspatial.models.sources import base, default_spec, external_spec, find, identity, load_external
+from mlspatial.models.sources.files import load_folder
+from mlspatial.models.spec import IMAGENET_MEAN, ModelSpec
 
 SMALL = "torchvision:shufflenet_v2_x0_5"
 SMALL_FILE = "shufflenetv2_x0.5-f707e7126e.pth"
@@ -36,7 +39,7 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf"))
     monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fail)
-    external._remembered_spec.cache_clear()
+    base._remembered_spec.cache_clear()
     return asked
 
 
@@ -82,7 +85,7 @@ def test_a_transformer_takes_the_input_size_and_units_of_its_spec() -> None:
     with torch.no_grad():
         assert module(torch.zeros(1, 3, 64, 64)).shape == (1, 7)
     assert candidate_layers(spec, module) == (*(f"blocks.{n}" for n in range(12)), "head")
-    with pytest.raises(UnknownName, match="unknown library of networks 'tim'"):
+    with pytest.raises(UnknownName, match="unknown source of networks 'tim'"):
         build(ModelSpec("tim:resnet18", 7, {}, (), 64))
 
 
@@ -93,7 +96,7 @@ def test_a_transformer_takes_the_input_size_and_units_of_its_spec() -> None:
         ("torchvision:fcn_resnet50", "unknown torchvision network"),
         ("timm:resnet10x@random", "unknown timm network 'resnet10x'; did you mean .*resnet10t"),
         ("timm:resnet10t.c4_in1k", r"unknown timm network 'resnet10t\.c4_in1k'; did you mean resnet10t\.c3_in1k"),
-        ("torchvision:resnet18@rnadom", r"must be LIBRARY:NAME \(torchvision, timm, .*\), perhaps with @random"),
+        ("torchvision:resnet18@rnadom", r"must be SCHEME:NAME, perhaps with @random or @randomN and \?OPTION=VALUE"),
         ("torchvision:resnet50.IMAGENET1K_V3", r"unknown torchvision network 'resnet50\.IMAGENET1K_V3'; did you mean"),
         ("openclip:ViT-B-33/openai", "unknown open_clip network 'ViT-B-33'; did you mean ViT-B-32"),
         ("openclip:ViT-B-32/openia", "unknown open_clip network 'ViT-B-32/openia'; did you mean ViT-B-32/openai"),
@@ -102,8 +105,11 @@ def test_a_transformer_takes_the_input_size_and_units_of_its_spec() -> None:
         ("mlspatial:alexnet_gn", "there are no trained weights; mlspatial:alexnet_gn@random is untrained"),
         ("zoo:resnet18_randm", "unknown network of the zoo 'resnet18_randm'; did you mean resnet18_random"),
         ("file:nowhere.pt?arch=resnet18", "there is no such file or folder"),
-        ("file:nowhere.pt?arhc=resnet18", "a file takes .arch=NAME and &input_size=PIXELS"),
-        ("file:nowhere.pt?arch=resnet18&input_size=big", "a file takes"),
+        (
+            "file:nowhere.pt?arhc=resnet18",
+            "unknown option 'arhc'; known: arch, part, input_size, mean, sd, seed, group",
+        ),
+        ("file:nowhere.pt?arch=resnet18&input_size=big", "input_size must be a number of pixels, at least 32"),
     ],
 )
 def test_selectors_that_make_no_sense(offline: list[str], selector: str, words: str) -> None:
@@ -267,12 +273,13 @@ def test_blocks_of_transformers() -> None:
 
 
 def test_densenet_s_old_names_and_auxiliary_heads() -> None:
-    path = checkpoints() / "old.pth"
-    torch.save({f"features.denseblock1.denselayer2.norm.1.{k}": torch.ones(1) for k in ("weight", "running_var")}, path)
-    names = set(external._torchvision_state(path))
+    source, _ = find("torchvision:densenet121")
+    spec = default_spec("torchvision:densenet121")
+    old = {f"features.denseblock1.denselayer2.norm.1.{k}": torch.ones(1) for k in ("weight", "running_var")}
+    names = set(source.convert(old, spec, torch.nn.Identity()))
     assert names == {f"features.denseblock1.denselayer2.norm1.{k}" for k in ("weight", "running_var")}
-    torch.save({"aux1.fc1.weight": torch.ones(1), "AuxLogits.fc.bias": torch.ones(1), "fc.bias": torch.ones(1)}, path)
-    assert set(external._torchvision_state(path)) == {"fc.bias"}
+    heads = {"aux1.fc1.weight": torch.ones(1), "AuxLogits.fc.bias": torch.ones(1), "fc.bias": torch.ones(1)}
+    assert set(source.convert(heads, spec, torch.nn.Identity())) == {"fc.bias"}
 
 
 def test_older_weights_of_torchvision_have_their_own_file(offline: list[str]) -> None:
@@ -298,6 +305,18 @@ def test_taskonomy_and_clip_weights_are_filled_from_the_cache(offline: list[str]
     assert spec.mean == pytest.approx((0.4815, 0.4578, 0.4082), abs=1e-4)  # CLIP's own
 
 
+def test_identity_follows_the_file_and_downloads_nothing(tmp_path: Path, offline: list[str]) -> None:
+    path = tmp_path / "w.pt"
+    torch.save(state_of(SMALL, 1), path)
+    selector = f"file:{path}?arch={SMALL}"
+    before = identity(selector)
+    assert before.startswith(selector) and identity(selector) == before
+    torch.save({"state_dict": state_of(SMALL, 2)}, path)
+    assert identity(selector) != before
+    assert identity(SMALL).startswith(SMALL) and identity("file:nowhere.pt?arch=a") == "file:nowhere.pt?arch=a"
+    assert not offline
+
+
 def test_files_of_the_zoo_say_where_they_are_to_be_had(offline: list[str]) -> None:
     with pytest.raises(UserError) as caught:
         load_external("zoo:ViT-S-SLIP_slip")
@@ -307,3 +326,117 @@ def test_files_of_the_zoo_say_where_they_are_to_be_had(offline: list[str]) -> No
 
 
 #: trainer -> (a checkpoint of its layout with a network's parameters in it, what else belongs to the layout)
+
+
+@pytest.mark.parametrize(
+    ("selector", "arch"),
+    [
+        (f"{SMALL}@random3", SMALL),
+        ("timm:resnet10t@random", "timm:resnet10t"),
+        ("openclip:RN50@random", "openclip:RN50"),
+        ("visualpriors:normal@random2", "visualpriors:normal"),
+        ("mlspatial:alexnet_gn@random", "mlspatial:alexnet_gn"),
+        ("zoo:resnet18_random", "torchvision:resnet18"),
+    ],
+)
+def test_every_selector_takes_size_mean_and_sd(selector: str, arch: str) -> None:
+    asked = base.parse_selector(f"{selector}?input_size=96&mean=0,0.5,1&sd=2&group=mine")
+    source, name = find(arch)
+    spec = asked.applied(source.spec(name))
+    assert (spec.arch, spec.input_size, spec.mean, spec.sd) == (arch, 96, (0.0, 0.5, 1.0), (2.0, 2.0, 2.0))
+    assert asked.group == asked.title == "mine" and spec.units == default_spec(arch).units
+
+
+def test_a_size_is_built_and_looked_at() -> None:
+    from mlspatial.models.extract import widths
+
+    for selector, layer, width in (
+        ("timm:vit_tiny_patch16_224@random?input_size=98", "blocks.0", (1 + 6 * 6) * 192),  # 98 // 16 = 6
+        (f"{SMALL}@random?input_size=64", "maxpool", 24 * 16 * 16),
+        ("openclip:ViT-M-32-alt@random?input_size=64", "transformer.resblocks.0", (1 + 2 * 2) * 512),
+    ):
+        module, spec = load_external(selector)
+        assert widths(module, spec, [layer]) == {layer: width}, selector
+    with pytest.raises(
+        UserError, match=r"vit_b_16 cannot be built with 1000 units for images of 100 pixels \(Input shape"
+    ):
+        load_external("torchvision:vit_b_16@random?input_size=100")
+    module, spec = load_external("torchvision:alexnet@random?input_size=32")
+    with pytest.raises(UserError, match=r"torchvision:alexnet fails on an image of 32 pixels \("):
+        widths(module, spec, ["features.0"])
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("input_size=31", "input_size must be a number of pixels, at least 32"),
+        ("mean=1,2", "mean must be one number, or three with commas between .*, of pixels in 0..1"),
+        ("mean=a", "mean must be one number"),
+        ("mean=nan", "mean must be one number"),
+        ("sd=1,0,1", "sd must be one number, or three .*, above 0"),
+        ("seed=-1", "seed must be a whole number"),
+        ("group=", "group must be letters, digits, space and"),
+        ("size=3", "unknown option 'size'; known: input_size, mean, sd, seed, group"),
+        ("input_size=64&part=x", "unknown option 'part'"),
+    ],
+)
+def test_wrong_options_say_what_is_known(query: str, words: str) -> None:
+    with pytest.raises(BadValue, match=words):
+        base.parse_selector(f"{SMALL}?{query}")
+    with pytest.raises(BadValue, match="is drawn with seed 4, as @random says; leave out seed="):
+        base.parse_selector(f"{SMALL}@random4?seed=1")
+
+
+LAB = """
+from mlspatial.models.sources import SOURCES, Source
+from mlspatial.models.spec import ModelSpec
+
+
+@SOURCES.register("lab")
+class Lab(Source):
+    kind = "network of the lab"
+
+    def names(self):
+        return ["dense"]
+
+    def spec(self, name):
+        return ModelSpec(f"lab:{self.check(name)}", 4, {}, (), 32)
+
+    def build(self, spec):
+        from torch import nn
+
+        return nn.Sequential(nn.Flatten(), nn.Linear(3 * spec.input_size**2, spec.units))
+"""
+
+
+def test_a_source_is_one_file_and_one_registration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lab_source.py").write_text(LAB)
+    monkeypatch.setattr("sys.path", list(sys.path))
+    monkeypatch.setenv("MLSPATIAL_PLUGINS", str(tmp_path))
+    try:
+        module, spec = load_external("lab:dense@random?input_size=40&mean=0")
+        assert spec.arch == "lab:dense" and module[1].in_features == 3 * 40**2 and base.is_external("lab:dense")
+        assert base.split("file:a?mean=0,0,0,lab:dense") == ["file:a?mean=0,0,0", "lab:dense"]
+        with pytest.raises(UnknownName, match="unknown network of the lab 'dens'; did you mean dense"):
+            load_external("lab:dens@random")
+        with pytest.raises(UserError, match="there are no trained weights; lab:dense@random is untrained"):
+            load_external("lab:dense")
+        torch.save({"net": module.state_dict()}, tmp_path / "w.pt")
+        assert load_external(f"file:{tmp_path}/w.pt?arch=lab:dense&input_size=40&mean=0")[1].weights == spec.weights
+    finally:
+        base.SOURCES._items.pop("lab", None)
+        sys.modules.pop("lab_source", None)
+
+
+def test_every_source_keeps_its_contract() -> None:
+    for scheme in base.SOURCES:
+        source = base.SOURCES[scheme]()
+        assert type(source).__doc__ and source.kind
+        known = list(source.names())
+        if not known:
+            continue
+        with pytest.raises(UnknownName):
+            source.check(known[0] + "x")
+        if scheme != "zoo":
+            spec = source.spec(known[0])
+            assert find(spec.arch)[0].spec(find(spec.arch)[1]) == spec and spec.weights == spec.code == ""

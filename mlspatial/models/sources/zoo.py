@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 from mlspatial.core.errors import BadValue, UnknownName, UserError
+from mlspatial.models.sources.base import SOURCES, Selector, Source, parse_selector
 
 SCHEME = "zoo:"
 
@@ -52,19 +53,44 @@ def networks() -> Mapping[str, Network]:
     """name -> network, in the order of zoo.yaml."""
     import yaml
 
-    text = files("mlspatial.models").joinpath("zoo.yaml").read_text(encoding="utf-8")
+    text = files("mlspatial.models.sources").joinpath("zoo.yaml").read_text(encoding="utf-8")
     loaded: list[dict[str, Any]] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return {entry["name"]: Network(**entry) for entry in loaded}
 
 
-def find(text: str) -> list[Network]:
-    """The networks that a selector picks, in the order of zoo.yaml.
+@SOURCES.register("zoo")
+class Zoo(Source):
+    """Names of the study; each stands for a selector of another source, which takes over the options given here."""
 
-    zoo:NAME with * and ? as wild cards (zoo:vit_*), several names with | between, or facts: zoo:FIELD=VALUE,... with
-    any field of Network, alternatives with | and wild cards, as zoo:architecture=Transformer,trained=false. Raises
-    UnknownName for a name, and UserError for facts, that fit no network, BadValue for an unknown field.
+    kind = "a name of the zoo"
+    takes_random = False
+
+    def names(self) -> Iterable[str]:
+        return networks()
+
+    def expand(self, asked: Selector) -> list[str]:
+        """Networks that no installed package builds are left out; raises UserError when only such are named."""
+        found = find(asked.name)
+        selectors = [one.selector for one in found if one.selector]
+        if not selectors:
+            first = found[0]
+            advice = f"{first.name} cannot be built here ({first.note}); import its scores instead"
+            raise UserError(f"models={asked.text}: {advice}")
+        options = asked.text.removeprefix(SCHEME).removeprefix(asked.name).removeprefix("?")
+        return [one + (f"{'&' if '?' in one else '?'}{options}" if options else "") for one in dict.fromkeys(selectors)]
+
+    def origin(self, filename: str) -> str:
+        return next((one.source for one in networks().values() if one.selector.startswith(f"file:{filename}?")), "")
+
+
+def find(asked: str) -> list[Network]:
+    """The networks that what stands behind zoo: picks, in the order of zoo.yaml.
+
+    NAME with * and ? as wild cards (vit_*), several names with | between, or facts: FIELD=VALUE,... with any field of
+    Network, alternatives with | and wild cards, as architecture=Transformer,trained=false. Raises UnknownName for a
+    name, and UserError for facts, that fit no network, BadValue for an unknown field.
     """
-    asked = text.removeprefix(SCHEME).strip()
+    text, asked = SCHEME + asked, asked.strip()
     if not asked:
         raise BadValue("models", text, "must be zoo:NAME, zoo:* or zoo:FIELD=VALUE,FIELD=VALUE")
     everything = networks()
@@ -89,37 +115,6 @@ def find(text: str) -> list[Network]:
     return found
 
 
-def expand(text: str) -> list[str]:
-    """The selectors, each of one network, that a selector stands for: itself unless it begins with zoo:.
-
-    Networks that no installed package builds are left out; raises UserError when only such are named.
-    """
-    if not text.startswith(SCHEME):
-        return [text]
-    found = find(text)
-    selectors = [one.selector for one in found if one.selector]
-    if not selectors:
-        first = found[0]
-        raise UserError(f"models={text}: {first.name} cannot be built here ({first.note}); import its scores instead")
-    return list(dict.fromkeys(selectors))
-
-
-def only(text: str) -> str:
-    """The selector of the one network that `text` picks; raises BadValue when it picks several."""
-    selectors = expand(text)
-    if len(selectors) != 1:
-        raise BadValue("models", text, f"names {len(selectors)} networks, not one; give a whole name or more facts")
-    return selectors[0]
-
-
-def origin(filename: str) -> str:
-    """Where the weights of that file name can be had, "" when zoo.yaml does not know."""
-    for one in networks().values():
-        if one.selector.startswith(f"file:{filename}?"):
-            return one.source
-    return ""
-
-
 def _said(one: Network, field: str) -> str:
     """A fact as people type it, in lower case."""
     return str(getattr(one, field)).lower()
@@ -131,6 +126,7 @@ def facts(selector: str) -> dict[str, str]:
     Keys are those of mlspatial.compare.fmri: network, family, architecture, trained, task, goal, supervision,
     training_data, parameters, imagenet_top1; the study's words for groups stand for ours where it has some.
     """
+    selector = re.sub(r"[?&](?:seed|group)=[^&]*", "", selector)  # the same network
     one = next((one for one in networks().values() if one.selector == selector), None)
     if one is None:
         return {}
@@ -152,20 +148,8 @@ def facts(selector: str) -> dict[str, str]:
     known = {
         "network": one.name, "family": one.arch, "architecture": one.architecture, "trained": str(one.trained).lower(),
         "task": task, "goal": goal, "supervision": supervision, "training_data": data,
-        "parameters": str(one.parameters), "imagenet_top1": _accuracy(selector) if one.trained else "",
+        "parameters": str(one.parameters),
     }  # fmt: skip
+    asked = parse_selector(selector)
+    known |= SOURCES[asked.scheme]().about(asked)
     return {name: value for name, value in known.items() if value}
-
-
-def _accuracy(selector: str) -> str:
-    """ImageNet top-1 in per cent as torchvision states it for its own weights; "" for other networks."""
-    if not selector.startswith("torchvision:"):
-        return ""
-    from torchvision.models import get_model_weights
-
-    name, _, weights = selector.removeprefix("torchvision:").partition(".")
-    try:
-        chosen = get_model_weights(name)[weights or "IMAGENET1K_V1"]
-    except (KeyError, ValueError):
-        return ""
-    return str(chosen.meta["_metrics"].get("ImageNet-1K", {}).get("acc@1", ""))

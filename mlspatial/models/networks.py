@@ -1,11 +1,10 @@
-"""Networks that no installed library holds but whose weights can be downloaded: mlspatial:NAME.
+"""Networks that no installed library holds but whose weights can be downloaded, built from published descriptions.
 
-Each is built from published descriptions; `file:WEIGHTS?arch=mlspatial:NAME` fills it.
+`file:WEIGHTS?arch=mlspatial:NAME` fills one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,25 +12,22 @@ import torch
 from torch import nn
 
 from mlspatial.core.plugins import Plugins
-from mlspatial.models.zoo import IMAGENET_MEAN, IMAGENET_SD
-
-Triple = tuple[float, float, float]
+from mlspatial.models.build import Make
+from mlspatial.models.sources.timm import create
+from mlspatial.models.spec import IMAGENET_MEAN, IMAGENET_SD, Triple
 
 
 @dataclass(frozen=True)
-class Own:
-    """make: units -> network, 0 units for none; units, mean, sd: of the published weights."""
+class Published:
+    """A network to be built. make: units -> network, 0 units for none; units, mean, sd: of the published weights."""
 
-    make: Callable[[int], nn.Module]
+    make: Make
     units: int = 0
     mean: Triple = IMAGENET_MEAN
     sd: Triple = IMAGENET_SD
 
-    def build(self, units: int) -> nn.Module:
-        return self.make(units)
 
-
-NETWORKS: Plugins[Own] = Plugins("network of mlspatial")
+NETWORKS: Plugins[Published] = Plugins("network of mlspatial")
 
 
 class AlexNetGN(nn.Module):
@@ -68,25 +64,25 @@ class AlexNetGN(nn.Module):
         return nn.functional.normalize(values)
 
 
-NETWORKS.register("alexnet_gn")(Own(AlexNetGN, 128, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)))  # IPCL's diet networks
-NETWORKS.register("alexnet_gn_ref01")(Own(AlexNetGN, 128))  # IPCL's primary network: ImageNet's mean and SD
+NETWORKS.register("alexnet_gn")(Published(AlexNetGN, 128, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)))  # IPCL's diet networks
+NETWORKS.register("alexnet_gn_ref01")(Published(AlexNetGN, 128))  # IPCL's primary network: ImageNet's mean and SD
 
 
-def _slip(name: str, **extra: Any) -> Callable[[int], nn.Module]:
+def _slip(name: str, **extra: Any) -> Make:
     def make(units: int) -> nn.Module:
-        import timm
-
-        return timm.create_model(name, num_classes=units, **extra)
+        return create(name, units, **extra)
 
     return make
 
 
-NETWORKS.register("slip_vit_small")(Own(_slip("vit_small_patch16_224", num_heads=12)))  # Mu et al. 2022: 12, not 6
-NETWORKS.register("slip_vit_base")(Own(_slip("vit_base_patch16_224")))
-NETWORKS.register("slip_vit_large")(Own(_slip("vit_large_patch16_224")))
+NETWORKS.register("slip_vit_small")(
+    Published(_slip("vit_small_patch16_224", num_heads=12))
+)  # Mu et al. 2022: 12, not 6
+NETWORKS.register("slip_vit_base")(Published(_slip("vit_base_patch16_224")))
+NETWORKS.register("slip_vit_large")(Published(_slip("vit_large_patch16_224")))
 
 
-def _fpn(retina: bool) -> Callable[[int], nn.Module]:
+def _fpn(retina: bool) -> Make:
     def make(_units: int) -> nn.Module:
         """ResNet-50 with a feature pyramid as Detectron2 has it: the stride of a block is in its first convolution."""
         from torchvision.models import resnet50
@@ -108,5 +104,5 @@ def _fpn(retina: bool) -> Callable[[int], nn.Module]:
 #: Detectron2 takes the mean off 0..255 and does not divide.
 BYTE_MEAN: Triple = (123.675 / 255, 116.28 / 255, 103.53 / 255)
 BYTE_SD: Triple = (1 / 255, 1 / 255, 1 / 255)
-NETWORKS.register("resnet50_fpn")(Own(_fpn(False), 0, BYTE_MEAN, BYTE_SD))
-NETWORKS.register("resnet50_retina_fpn")(Own(_fpn(True), 0, BYTE_MEAN, BYTE_SD))
+NETWORKS.register("resnet50_fpn")(Published(_fpn(False), 0, BYTE_MEAN, BYTE_SD))
+NETWORKS.register("resnet50_retina_fpn")(Published(_fpn(True), 0, BYTE_MEAN, BYTE_SD))

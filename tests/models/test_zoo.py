@@ -10,15 +10,14 @@ import pytest
 import torch
 
 from mlspatial.core.errors import BadValue, UnknownName, UserError
-from mlspatial.models import catalogue
-from mlspatial.models.external import parse_selector
+from mlspatial.models.build import build
 from mlspatial.models.extract import _Listener, extract, study2_layers
 from mlspatial.models.layers import resolve_layers
-from mlspatial.models.sources import build_external, default_spec
+from mlspatial.models.sources import SOURCES, default_spec, expand, find, parse_selector, zoo
+from mlspatial.models.spec import ModelSpec
 from mlspatial.models.stimuli import Stimuli
-from mlspatial.models.zoo import ModelSpec, build
 
-NETWORKS = catalogue.networks()
+NETWORKS = zoo.networks()
 SUPERVISION = {"labels", "self", "language", "self+language", "other", "none"}
 
 
@@ -26,7 +25,7 @@ def arch_of(selector: str) -> tuple[str, bool]:
     """(what to build, whether the weights come without a head)."""
     asked = parse_selector(selector)
     if asked.scheme == "file":
-        return asked.arch, not asked.arch.startswith("mlspatial:")
+        return asked.options["arch"], not asked.options["arch"].startswith("mlspatial:")
     return f"{asked.scheme}:{asked.name}", False
 
 
@@ -35,7 +34,7 @@ def test_the_zoo_is_the_study_s() -> None:
         len(NETWORKS) == 224
     )  # Conwell et al. 2024: 160 trained and 64 random; one of the 160 is Taskonomy's random one
     assert Counter(one.trained for one in NETWORKS.values()) == {True: 159, False: 65}
-    tasks = Counter(one.architecture for one in catalogue.find("zoo:method=supervised,pretrained=,data=ImageNet-1k"))
+    tasks = Counter(one.architecture for one in zoo.find("method=supervised,pretrained=,data=ImageNet-1k"))
     assert set(tasks) == {"CNN", "Transformer", "MLP-Mixer", "Hybrid"}
     # the contrast of architectures: 34 CNNs and 21 Transformers trained on ImageNet, by the study's own labels
     supervised = [one for one in NETWORKS.values() if one.method == "supervised" and one.data == "ImageNet-1k"]
@@ -68,9 +67,9 @@ def test_an_entry_is_complete(name: str) -> None:
         assert one.note and one.source and not one.counted
         return
     asked = parse_selector(one.selector)
-    assert one.counted and one.trained == (asked.seed is None)
+    assert one.counted and one.trained == (asked.drawn is None)
     if asked.scheme == "file":
-        assert one.source.startswith("https://") and catalogue.origin(asked.name) == one.source
+        assert one.source.startswith("https://") and SOURCES["zoo"]().origin(asked.name) == one.source
     assert parse_selector(f"zoo:{name}") == asked
 
 
@@ -88,7 +87,7 @@ def test_every_network_is_built_with_the_parameters_it_states() -> None:
         key = ("visualpriors" if arch.startswith("visualpriors:") else spec.arch, spec.units)
         if key not in counted:
             with torch.device("meta"):
-                counted[key] = sum(parameter.numel() for parameter in build_external(spec).parameters())
+                counted[key] = sum(parameter.numel() for parameter in find(arch)[0].build(spec).parameters())
         if counts != {counted[key]}:
             wrong[arch] = (counts, counted[key])
     assert not wrong and len(counted) > 80
@@ -119,14 +118,14 @@ def test_every_network_is_built_with_the_parameters_it_states() -> None:
     ],
 )
 def test_expansion(text: str, names: list[str]) -> None:
-    assert catalogue.expand(text) == names
+    assert expand(text) == names
 
 
 def test_expansion_of_facts_and_wild_cards() -> None:
-    both = catalogue.find("zoo:architecture=Transformer,trained=false")
+    both = zoo.find("architecture=Transformer,trained=false")
     assert both == [one for one in NETWORKS.values() if one.architecture == "Transformer" and not one.trained]
-    assert len(catalogue.expand("zoo:*_random")) == 64
-    assert len(catalogue.expand("zoo:*")) == 219  # less YOLO and MiDaS, which have no selector
+    assert len(expand("zoo:*_random")) == 64
+    assert len(expand("zoo:*")) == 219  # less YOLO and MiDaS, which have no selector
     for text, kind, words in (
         ("zoo:resnet19_random", UnknownName, "unknown network of the zoo 'resnet19_random'; did you mean"),
         ("zoo:colour=red", BadValue, "is not FIELD=VALUE with a field of name, selector"),
@@ -135,7 +134,7 @@ def test_expansion_of_facts_and_wild_cards() -> None:
         ("zoo:yolov5s_yolo", UserError, "yolov5s_yolo cannot be built here"),
     ):
         with pytest.raises(kind, match=words):
-            catalogue.expand(text)
+            expand(text)
     with pytest.raises(BadValue, match="names 64 networks, not one"):
         parse_selector("zoo:*_random")
 

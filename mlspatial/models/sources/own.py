@@ -1,0 +1,49 @@
+"""This package's own: architectures by their bare names, and mlspatial:NAME, networks whose weights can be downloaded
+but which no installed library holds, built from published descriptions (`file:WEIGHTS?arch=mlspatial:NAME` fills one).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from mlspatial.models.build import ARCHITECTURES, with_units
+from mlspatial.models.sources.base import OWN, SOURCES, Source
+from mlspatial.models.spec import IMAGENET_UNITS, INPUT_SIZE, ModelSpec, imagenet_head
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mlspatial.core.plugins import Plugins
+    from mlspatial.models.networks import Published
+
+
+@SOURCES.register(OWN)
+class Own(Source):
+    """Every architecture in ARCHITECTURES, and the published networks in models.networks."""
+
+    kind = "arch"
+
+    def names(self) -> Iterable[str]:
+        return [*ARCHITECTURES, *_published()]
+
+    def spec(self, name: str) -> ModelSpec:
+        if self.check(name) in ARCHITECTURES:
+            return ModelSpec(name, IMAGENET_UNITS, imagenet_head(IMAGENET_UNITS), (), INPUT_SIZE)
+        one = _published()[name]
+        return ModelSpec(f"{OWN}:{name}", one.units, {}, (), INPUT_SIZE, one.mean, one.sd)
+
+    def build(self, spec: ModelSpec) -> nn.Module:
+        name, colon, published = spec.arch.partition(":")
+        return _published()[published].make(spec.units) if colon else with_units(ARCHITECTURES[name], spec.units)
+
+    def maker(self, name: str) -> Any:
+        if name not in ARCHITECTURES:
+            return None
+        return ARCHITECTURES[name]
+
+
+def _published() -> Plugins[Published]:
+    from mlspatial.models.networks import NETWORKS  # which imports torch
+
+    return NETWORKS
