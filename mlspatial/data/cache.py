@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from mlspatial.core.errors import BadValue, DatasetError
 from mlspatial.core.threads import in_parts
 from mlspatial.data.order import POOL_GROUPS, Group
-from mlspatial.data.shards import damaged_shard
+from mlspatial.data.shards import ROW_GROUP, damaged_shard
 
 if TYPE_CHECKING:
     import torch
@@ -92,9 +92,10 @@ class Stream:
                 images = parquet.read_row_group(group.number, columns=["image"]).column("image")
         except (OSError, pa.ArrowException) as error:
             raise damaged_shard(self.folder, group.file, f"cannot be read ({error})") from error
-        if len(images) < group.rows:
+        last = index + 1 == len(self.groups) or self.groups[index + 1].file != group.file
+        if len(images) < group.rows or (len(images) != ROW_GROUP and not last):
             raise damaged_shard(
-                self.folder, group.file, f"{len(images)} images instead of {group.rows} in row group {group.number}"
+                self.folder, group.file, f"{len(images)} images in part {group.number}; it must be {group.rows}"
             )
         buffers = [images[row].as_buffer() for row in range(group.rows)]
         while len(self.kept) >= POOL_GROUPS:

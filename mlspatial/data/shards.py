@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlspatial.core.errors import DatasetError
+from mlspatial.core.files import whole
 from mlspatial.core.hashing import file_sha256
 from mlspatial.core.latents import LatentSchema
 from mlspatial.core.manifest import Manifest, Shard
 
 ROW_GROUP = 250  # images; the unit of reading and of shuffling
 RECIPE_KEY = b"mlspatial.recipe_id"
+RENDERED = re.compile(r"(train|heldout)-\d{8}")  # an id that `stimulus_id` has made
 
 
 def shard_rows(n: int) -> int:
@@ -45,35 +49,38 @@ def write_shard(
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: _array(name, values, schema) for name, values in columns.items()}
     table = pa.table(arrays).replace_schema_metadata({RECIPE_KEY: recipe_id.encode()})
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with partial.open("wb") as sink:
+        with whole(path) as partial:
             pq.write_table(
                 table,
-                sink,
+                partial,
                 row_group_size=ROW_GROUP,
                 compression={name: "NONE" if name == "image" else "ZSTD" for name in arrays},
                 use_dictionary=[name for name, array in arrays.items() if pa.types.is_dictionary(array.type)],
                 write_page_checksum=True,
             )
-            sink.flush()
-            os.fsync(sink.fileno())
-        shard = Shard(file, table.num_rows, file_sha256(partial))
-        partial.replace(path)
+            shard = Shard(file, table.num_rows, file_sha256(partial))
     except OSError as error:
         raise DatasetError(f"{path}: cannot be written ({error.strerror}); free some space and run again") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return shard
 
 
-def existing_shard(folder: Path, file: str, rows: int, recipe_id: str) -> Shard | None:
-    """The shard that an earlier, interrupted run has finished; None when it is missing, damaged or another's."""
+def stimulus_id(split: str, row: int) -> str:
+    """Of an image of a rendered set; row: of its split."""
+    return f"{split}-{row:08d}"
+
+
+def existing_shard(folder: Path, file: str, rows: int, recipe_id: str, first: str = "") -> Shard | None:
+    """The shard that an earlier, interrupted run has finished; None when it is missing, damaged or another's.
+
+    first: the id of its first image, "" for any.
+    """
     path = folder / file
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as parquet:
-            metadata = parquet.schema_arrow.metadata or {}
-            if parquet.metadata.num_rows != rows or metadata.get(RECIPE_KEY) != recipe_id.encode():
+            if parquet.metadata.num_rows != rows or _made_by(parquet) != recipe_id:
+                return None
+            if first and _first_id(parquet) != first:
                 return None
             for group in range(parquet.num_row_groups):
                 parquet.read_row_group(group)
@@ -82,17 +89,75 @@ def existing_shard(folder: Path, file: str, rows: int, recipe_id: str) -> Shard 
     return Shard(file, rows, file_sha256(path))
 
 
+def fetch_shard(source: Path, folder: Path, shard: Shard) -> bool:
+    """Put a shard of another folder into this one: a hard link, a copy where the disk allows none; checked by hash.
+
+    False when it is not there or not what its hash says. Raises DatasetError when it cannot be written.
+    """
+    path = folder / shard.file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        try:
+            os.link(source / shard.file, partial)
+        except FileNotFoundError:
+            return False
+        except OSError:  # another disk, or one that knows no links
+            shutil.copyfile(source / shard.file, partial)
+            with partial.open("rb") as copied:
+                os.fsync(copied.fileno())
+        if file_sha256(partial) != shard.sha256:
+            return False
+        partial.replace(path)
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be written ({error.strerror}); free some space and run again") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return True
+
+
+def is_whole(folder: Path, dataset_id: str | None) -> bool:
+    """Whether a folder holds a dataset: its manifest, and every shard with as many images. Bytes are not hashed."""
+    try:
+        manifest = Manifest.load(folder)
+        shards = [shard for some in manifest.splits.values() for shard in some]
+        there = all(pq.read_metadata(folder / shard.file).num_rows == shard.rows for shard in shards)
+    except (DatasetError, OSError, pa.ArrowException):
+        return False
+    return there and manifest.dataset_id == dataset_id
+
+
 def read_columns(folder: Path, manifest: Manifest, split: str, names: Sequence[str]) -> dict[str, np.ndarray]:
     """Whole columns of a split, in order; categorical ones as int64 codes in the order of the schema.
 
-    Raises DatasetError for a shard that cannot be read, lacks a column or is not what the manifest says.
+    Raises DatasetError for a shard that cannot be read, lacks a column or is not the one of the manifest: of another
+    recipe, split or place in it, or cut otherwise.
     """
-    tables = [_read_shard(folder, shard, names) for shard in manifest.shards(split)]
+    tables, row = [], 0
+    for shard in manifest.shards(split):
+        tables.append(_read_shard(folder, shard, names, manifest.recipe_id, stimulus_id(split, row)))
+        row += shard.rows
     table = pa.concat_tables([decode_dictionaries(part) for part in tables])
     return {name: as_numpy(table.column(name), name, manifest.schema) for name in names}
 
 
-def _read_shard(folder: Path, shard: Shard, names: Sequence[str]) -> pa.Table:
+def _made_by(parquet: pq.ParquetFile) -> str:
+    """The recipe that is written into a shard; "" where none is."""
+    return str((parquet.schema_arrow.metadata or {}).get(RECIPE_KEY, b"").decode())
+
+
+def _first_id(parquet: pq.ParquetFile) -> str:
+    """The id of a shard's first image; "" where it has none."""
+    if "stimulus_id" not in parquet.schema_arrow.names or not parquet.metadata.num_rows:
+        return ""
+    return str(parquet.read_row_group(0, columns=["stimulus_id"]).column(0)[0].as_py())
+
+
+def _read_shard(folder: Path, shard: Shard, names: Sequence[str], recipe_id: str, first: str) -> pa.Table:
+    """names: columns; recipe_id: that it must be of; first: the id that its first image has in a rendered set.
+
+    What no recipe is written into must have the bytes that the manifest says.
+    """
     try:
         with pq.ParquetFile(folder / shard.file, page_checksum_verification=True) as parquet:
             rows, known = parquet.metadata.num_rows, parquet.schema_arrow.names
@@ -100,6 +165,16 @@ def _read_shard(folder: Path, shard: Shard, names: Sequence[str]) -> pa.Table:
                 raise damaged_shard(folder, shard.file, f"has no column {missing[0]!r}; it has {', '.join(known)}")
             if rows != shard.rows:
                 raise damaged_shard(folder, shard.file, f"holds {rows} images; the manifest says {shard.rows}")
+            groups = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
+            if any(size != ROW_GROUP for size in groups[:-1]) or groups[-1] > ROW_GROUP:
+                raise damaged_shard(folder, shard.file, f"is cut into parts of {groups[0]} images, not {ROW_GROUP}")
+            if (maker := _made_by(parquet)) and maker != recipe_id:
+                raise damaged_shard(folder, shard.file, f"is of recipe {maker}, not {recipe_id}")
+            if not maker and file_sha256(folder / shard.file) != shard.sha256:
+                raise damaged_shard(folder, shard.file, "has not the bytes that the manifest says")
+            found = _first_id(parquet)
+            if RENDERED.fullmatch(found) and found != first:
+                raise damaged_shard(folder, shard.file, f"begins with {found}, not {first}")
             return parquet.read(columns=list(names))
     except (OSError, pa.ArrowException) as error:
         raise damaged_shard(folder, shard.file, f"cannot be read ({error})") from error

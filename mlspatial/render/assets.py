@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from mlspatial.core.files import whole
 from mlspatial.core.hashing import content_id
 from mlspatial.core.names import cache_folder
 from mlspatial.render.environments import EnvironmentLibrary
@@ -63,7 +63,5 @@ def _load(path: Path) -> dict[str, np.ndarray] | None:
 
 
 def _save(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("wb") as file:
-        np.savez(file, **dict(arrays))
-    partial.replace(path)
+    with whole(path) as partial:
+        np.savez(partial, **dict(arrays))

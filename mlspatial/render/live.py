@@ -7,7 +7,6 @@ CUDA they only place the objects, and a thread draws into tensors that stay on t
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -26,7 +25,7 @@ from mlspatial.core.latents import LatentSchema
 from mlspatial.core.manifest import Manifest
 from mlspatial.data.loader import Batch
 from mlspatial.render.engine import SceneBatch
-from mlspatial.render.processes import end_with_parent, worker_processes
+from mlspatial.render.processes import worker_processes
 from mlspatial.render.sampling import HELDOUT_START
 from mlspatial.render.write import Recipe, Studio, build_renderer, prepare_in, renderer_class, silent, studio_of
 
@@ -107,8 +106,8 @@ class LiveLoader:
         stream = torch.cuda.current_stream(self._render_device)
         used: deque[tuple[Any, Any]] = deque()
         with ExitStack() as stack:
-            pool = stack.enter_context(self._pool())
             brush = stack.enter_context(_thread())
+            pool = stack.enter_context(self._pool())  # ends first: the brush may be waiting for what is placed there
             place = self._in_workers(_place) if self.workers else partial(_place, self._studio, self.columns)
             placed = _ahead(self._ahead, start, lambda k: self._submit(pool, place, k))
 
@@ -177,7 +176,7 @@ class LiveLoader:
             with _thread() as thread:
                 yield thread
             return
-        with worker_processes(self.workers, _start_worker) as pool:
+        with worker_processes(self.workers) as pool:
             prepare_in(pool, self.recipe, silent)
             if not self._gpu:
                 pool.submit(build_renderer, self.recipe).result()  # the others find what one has put together
@@ -330,11 +329,6 @@ def _gpu_of(device: str | None) -> str:
     if device and device.startswith("cuda:"):
         return device
     return f"cuda:{torch.cuda.current_device()}"
-
-
-def _start_worker() -> None:
-    end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches all processes of a terminal: end without a traceback
 
 
 def _codes(name: str, drawn: LatentSchema, schema: LatentSchema) -> dict[str, int] | None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
 
 def end_with_parent() -> None:
-    """Called in a worker: have it end as soon as its parent does, even by kill -9."""
+    """Called in a worker: have it end as soon as its parent does, even by kill -9, and not before: a terminal sends
+    Ctrl-C and its end to all processes, but the parent decides."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
@@ -23,16 +27,17 @@ def end_with_parent() -> None:
 
 
 @contextmanager
-def worker_processes(n: int, start: Callable[[], None] = end_with_parent) -> Iterator[ProcessPoolExecutor]:
+def worker_processes(n: int) -> Iterator[ProcessPoolExecutor]:
     """Fresh processes (forking one that runs threads is unsafe) that end with their parent, however it ends.
 
-    start: called first in each of them; it should call end_with_parent. An exception in the body cancels what has not
-    begun; what has is waited for.
+    An exception in the body ends them at once, whatever they are at.
     """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(n, mp_context=context, initializer=start) as pool:
+    with ProcessPoolExecutor(n, mp_context=context, initializer=end_with_parent) as pool:
         try:
             yield pool
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(pool._processes.values()):
+                process.kill()
+            pool._result_queue._writer.close()  # type: ignore[attr-defined] # a result half written has no end else
             raise

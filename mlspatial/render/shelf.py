@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -10,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from mlspatial.core.files import whole
 
 FIRST = "first.npz"
 
@@ -44,11 +45,10 @@ class Shelf:
         for index in range(part, self.count, parts):
             if (file := waiting / f"{index}.npz").exists():
                 continue
-            arrays, partial = self._make(index), waiting / f".{index}.{os.getpid()}"
+            arrays = self._make(index)
             try:
-                with partial.open("wb") as stream:
-                    np.savez(stream, **arrays)
-                partial.replace(file)
+                with whole(file) as partial:
+                    np.savez(partial, **arrays)
             except FileNotFoundError:
                 if self.folder.exists():  # another process has all of them and put them together
                     return
@@ -71,18 +71,15 @@ class Shelf:
 
     def _join(self, folder: Path) -> None:
         """Turn the waiting assets into the shelf; nothing happens when another process was faster."""
-        partial = folder.with_name(f".{folder.name}.{os.getpid()}")
         try:
-            self._write_pools(_waiting(folder), partial)
-            partial.replace(folder)
+            with whole(folder) as partial:
+                self._write_pools(_waiting(folder), partial)
         except (FileNotFoundError, ValueError, EOFError, zipfile.BadZipFile):
             if not folder.exists():
                 shutil.rmtree(_waiting(folder), ignore_errors=True)  # a damaged part
         except OSError:
             if not folder.exists():
                 raise
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
         if folder.exists():
             shutil.rmtree(_waiting(folder), ignore_errors=True)
 

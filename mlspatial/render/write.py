@@ -6,8 +6,9 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, as_completed
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property, lru_cache, partial
 from pathlib import Path
@@ -16,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from mlspatial.core.errors import BadValue, DatasetError
+from mlspatial.core.files import sweep, write_json
 from mlspatial.core.latents import spatial_schema
-from mlspatial.core.manifest import MANIFEST, Manifest, Shard, recipe_id, write_json
+from mlspatial.core.manifest import MANIFEST, Manifest, Shard, recipe_id
 from mlspatial.core.plugins import import_all
-from mlspatial.data.shards import existing_shard, plan, read_columns, write_shard
+from mlspatial.data.shards import existing_shard, fetch_shard, plan, read_columns, stimulus_id, write_shard
 from mlspatial.render.assets import cached_mesh, meshes, panoramas
 from mlspatial.render.engine import RENDERERS, Renderer, SceneBatch
 from mlspatial.render.environments import load_environments
@@ -172,10 +174,12 @@ def render_dataset(
     *,
     workers: int = 1,
     progress: Progress | None = None,
+    known: Iterable[Path] = (),
 ) -> Manifest:
     """Make the dataset of a recipe in a folder and return its manifest.
 
-    Finished shards of an interrupted run are kept; a folder that already holds this dataset is only checked.
+    Finished shards of an interrupted run are kept; a folder that already holds this dataset is only checked. known:
+    other folders that may hold it: what is sound there is linked or copied, and only the rest is drawn.
     progress: called with what is made ("prepare" or "render"), how much of it is done and how much there is (images,
     for "render"). Raises DatasetError when the folder holds another recipe, something else, or when the disk is too
     small.
@@ -187,24 +191,40 @@ def render_dataset(
     jobs = [(split, *part) for split, n in _sizes(recipe).items() for part in plan(split, n)]
     total, done = sum(_sizes(recipe).values()), 0
     shards: dict[str, Shard] = {}
-    for _, file, _, rows in jobs:
-        if (kept := existing_shard(folder, file, rows, recipe_id(full))) is not None:
+    for split, file, first, rows in jobs:
+        if (kept := existing_shard(folder, file, rows, recipe_id(full), stimulus_id(split, first))) is not None:
             shards[file] = kept
             done += rows
+    for source, shard in _elsewhere(known, recipe_id(full)):
+        if shard.file not in shards and fetch_shard(source, folder, shard):
+            shards[shard.file] = shard
+            done += shard.rows
     missing = [job for job in jobs if job[1] not in shards]
     _check_space(folder, recipe, sum(rows for *_, rows in missing))
     tell = progress or silent
     ready = partial(tell, "render", done, total)
-    for shard in _in_parallel(recipe, recipe_id(full), folder, missing, workers, tell, ready):
-        shards[shard.file] = shard
-        done += shard.rows
-        tell("render", done, total)
+    with closing(_in_parallel(recipe, recipe_id(full), folder, missing, workers, tell, ready)) as made:
+        for shard in made:
+            shards[shard.file] = shard
+            done += shard.rows
+            tell("render", done, total)
     splits = {split: tuple(shards[file] for s, file, *_ in jobs if s == split) for split in _sizes(recipe)}
     manifest = Manifest(name, full, studio.schema, splits)
     manifest = Manifest(name, full, studio.schema, splits, _statistics(folder, manifest))
     if not (folder / MANIFEST).is_file() or Manifest.load(folder) != manifest:
         manifest.save(folder)
     return manifest
+
+
+def _elsewhere(folders: Iterable[Path], owner: str) -> Iterator[tuple[Path, Shard]]:
+    """The shards of finished datasets of a recipe, each with its folder."""
+    for folder in folders:
+        try:
+            manifest = Manifest.load(folder)
+        except DatasetError:
+            continue
+        if manifest.recipe_id == owner:
+            yield from ((folder, shard) for shards in manifest.splits.values() for shard in shards)
 
 
 def render_shard(recipe: Recipe, owner: str, folder: Path, split: str, file: str, first: int, rows: int) -> Shard:
@@ -219,7 +239,7 @@ def render_shard(recipe: Recipe, owner: str, folder: Path, split: str, file: str
         images, visible = studio.draw(samples)
         for index, sample, image, share in zip(local, samples, images, visible, strict=True):
             row = {
-                "stimulus_id": f"{split}-{index:08d}",
+                "stimulus_id": stimulus_id(split, index),
                 "image": encode(image, recipe.encoding),
                 **sample.columns(),
                 "visible": share,
@@ -262,7 +282,7 @@ def _in_parallel(
     workers: int,
     tell: Progress,
     ready: Callable[[], None],
-) -> Iterator[Shard]:
+) -> Generator[Shard, None, None]:
     """The shards of the jobs as they are written; ready is called when the renderers are prepared."""
     if not jobs:
         return
@@ -274,12 +294,18 @@ def _in_parallel(
         for job in jobs:
             yield render_shard(recipe, owner, folder, *job)
         return
-    with worker_processes(min(workers, len(jobs))) as pool:
-        prepare_in(pool, recipe, tell)
-        pool.submit(build_renderer, recipe).result()  # one process puts the shares together, the others find them
-        ready()
-        for written in as_completed([pool.submit(render_shard, recipe, owner, folder, *job) for job in jobs]):
-            yield written.result()
+    pids: list[int] = []
+    try:
+        with worker_processes(min(workers, len(jobs))) as pool:
+            prepare_in(pool, recipe, tell)
+            pool.submit(build_renderer, recipe).result()  # one process puts the shares together, the others find them
+            ready()
+            shards = [pool.submit(render_shard, recipe, owner, folder, *job) for job in jobs]
+            pids += pool._processes
+            for written in as_completed(shards):
+                yield written.result()
+    finally:
+        sweep(folder, pids)
 
 
 def prepare_in(pool: Executor, recipe: Recipe, tell: Progress) -> None:
