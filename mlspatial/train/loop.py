@@ -19,16 +19,18 @@ import numpy as np
 import torch
 from torch import nn
 
+from mlspatial.analysis.device import has_tf32, numerics
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.data.loader import Loader, Source
-from mlspatial.models.zoo import ModelSpec, to_input
+from mlspatial.models.spec import ModelSpec, to_input
 from mlspatial.tasks import Task
 from mlspatial.train.augment import AUGMENTATIONS
 from mlspatial.train.ranks import ALONE, Group
 
 Log = Callable[[Mapping[str, float], int], None]
 Evaluated = Callable[[nn.Module, int, dict[str, float], bool], None]
-PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+#: name -> what the forward pass is cast to. tf32: float32 numbers that a GPU multiplies with 10 bits of mantissa.
+PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "tf32": None, "float16": torch.float16}
 CHANNELS_LAST_FROM = 64  # px, on a CPU
 SAVING_SHARE = 0.02  # of the time may go into saving states to go on from
 
@@ -38,9 +40,9 @@ class Settings:
     """What all networks of a loop share.
 
     batches: number of steps; lr, weight_decay: Adam's; checkpoints: steps after which a network is evaluated and kept
-    (the last one always is); evaluations: steps after which it is only evaluated; precision: of the forward pass;
-    augment: a name in AUGMENTATIONS; augment_seed: of its draws; save_every: least seconds between two states to go on
-    from.
+    (the last one always is); evaluations: steps after which it is only evaluated; precision: of training, a name in
+    PRECISIONS (networks are evaluated in float32 in any case); augment: a name in AUGMENTATIONS; augment_seed: of its
+    draws; save_every: least seconds between two states to go on from.
     """
 
     batches: int
@@ -56,7 +58,8 @@ class Settings:
     log_every: int = 10
     save_every: float = 20.0
 
-    def check(self) -> None:
+    def check(self, device: str | None = None) -> None:
+        """Raise BadValue for what cannot be meant or, with a device, for what it cannot do."""
         if self.batches < 0:
             raise BadValue("batches", self.batches, "must be 0 (untrained) or more")
         if not 0 < self.lr < 10:
@@ -65,6 +68,11 @@ class Settings:
             raise BadValue("weight_decay", self.weight_decay, "must be 0 or more and below 10")
         if self.precision not in PRECISIONS:
             raise BadValue("precision", self.precision, f"must be one of {', '.join(PRECISIONS)}")
+        if device and self.precision == "float16" and not device.startswith("cuda"):
+            raise BadValue("precision", self.precision, "is for GPUs; use bfloat16 or float32 on a CPU")
+        if device and self.precision == "tf32" and not has_tf32(device):
+            raise BadValue("precision", self.precision, f"is for NVIDIA's GPUs since Ampere, not for device={device}; "
+                           "use float32 or bfloat16")  # fmt: skip
         for name, steps in (("checkpoints", self.checkpoints), ("evaluations", self.evaluations)):
             if bad := [step for step in steps if not 0 <= step <= self.batches]:
                 raise BadValue(name, bad[0], f"must lie between 0 and batches={self.batches}")
@@ -112,7 +120,12 @@ class Network:
             self.module.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True
         )
         self.scaler = torch.amp.GradScaler(group.device.split(":")[0], enabled=settings.precision == "float16")
-        if self.state_file.is_file():
+        if group.lead(self.state_file.is_file):
+            if not self.state_file.is_file():
+                raise UserError(
+                    f"rank {group.rank} does not see {self.state_file}, from which rank 0 goes on; "
+                    "set MLSPATIAL_CACHE to a folder that all machines share, or give resume=false"
+                )
             state: dict[str, Any] = torch.load(self.state_file, weights_only=True, map_location=group.device)
             self.module.load_state_dict(state["module"])
             self.optimizer.load_state_dict(state["optimizer"])
@@ -139,7 +152,7 @@ class Network:
     def descend(self, images: torch.Tensor, columns: Mapping[str, torch.Tensor], precision: str) -> None:
         """One step of gradient descent on a normalised batch."""
         dtype = PRECISIONS[precision]
-        torch.manual_seed((self.seed << 32) + self.step)
+        _seed((self.seed << 32) + self.step, images.device)
         with torch.autocast(images.device.type, dtype=dtype, enabled=dtype is not None):
             outputs = self.forward(images)
         loss = self.task.loss(outputs.float(), columns)
@@ -180,12 +193,27 @@ def train(
     step on a CPU. A network whose loss is not finite gets `failed`, gave_up is called, and the others go on; its last
     kept model stays.
     """
-    settings.check()
-    _set_mode(settings, group.device)
+    settings.check(group.device)
+    place = torch.device(group.device)
+    gpus = [] if place.type == "cpu" else [torch.cuda.current_device() if place.index is None else place.index]
+    exactly = numerics(tf32=settings.precision == "tf32", deterministic=settings.deterministic)
+    with exactly, torch.random.fork_rng(devices=gpus):
+        _train(networks, training, heldout, settings, group, progress, gave_up)
+
+
+def _train(
+    networks: Sequence[Network],
+    training: Source,
+    heldout: Loader,
+    settings: Settings,
+    group: Group,
+    progress: Callable[[int, float], None] | None,
+    gave_up: Callable[[Network], None] | None,
+) -> None:
     for network in networks:
         network.start(settings, group)
     augment = AUGMENTATIONS[settings.augment]
-    look_every = 1 if group.device == "cpu" else settings.log_every
+    look_every = look_interval(settings, group.device)
     step = min(network.step for network in networks)
     alive = list(networks)
 
@@ -210,9 +238,9 @@ def train(
             network.descend(images, columns, settings.precision)
         step += 1
 
+        # Nothing that the ranks do together may hang on a clock: theirs differ.
         stop = step in settings.stops
-        save = stop or time.monotonic() - saved > max(settings.save_every, saving / SAVING_SHARE)
-        if not (stop or save or step % look_every == 0 or step % settings.log_every == 0):
+        if not (stop or step % look_every == 0 or step % settings.log_every == 0):
             continue
         losses: dict[str, float] = {}
         for network in stepping:
@@ -237,32 +265,42 @@ def train(
             mark, waited, marked = now, 0.0, step
         if stop:
             _evaluate(stepping, heldout, settings, group)
-        if save:
-            before = time.monotonic()
-            if group.first:
-                for network in stepping:
-                    network.save()
+        before = time.monotonic()
+        if group.first and (stop or before - saved > max(settings.save_every, saving / SAVING_SHARE)):
+            for network in stepping:
+                network.save()
             saved = time.monotonic()
             saving = saved - before
 
 
+def look_interval(settings: Settings, device: str) -> int:
+    """Steps between two looks at the losses, each of which makes a GPU finish its work: all ranks look at the same."""
+    return 1 if device == "cpu" else settings.log_every
+
+
 def _evaluate(networks: Sequence[Network], heldout: Loader, settings: Settings, group: Group) -> None:
-    """Evaluate networks and hand them over; rank 0 does it and the others wait at the next gradient."""
-    if group.first and networks:
+    """Evaluate networks and hand them over; rank 0 does it and the others wait."""
+
+    def work() -> None:
         found = evaluate([(n.module, n.spec, n.task) for n in networks], heldout, group.device)
         for network, metrics in zip(networks, found, strict=True):
             network.metrics = metrics
             network.log({f"heldout/{name}": value for name, value in metrics.items()}, network.step)
             network.evaluated(network.module, network.step, metrics, settings.keeps(network.step))
+
+    if networks:
+        group.lead(work)
     for network in networks:
         network.module.train()
 
 
+@numerics()
 @torch.inference_mode()
 def evaluate(
     networks: Sequence[tuple[nn.Module, ModelSpec, Task]], heldout: Loader, device: str
 ) -> list[dict[str, float]]:
-    """Each task's metrics over the whole split of a loader, read once. The modules are left in evaluation mode."""
+    """Each task's metrics over the whole split of a loader, read once, in float32. The modules are left in evaluation
+    mode."""
     outputs: list[list[torch.Tensor]] = [[] for _ in networks]
     columns: dict[str, list[torch.Tensor]] = {}
     for module, _, _ in networks:
@@ -294,17 +332,6 @@ def parse_steps(name: str, text: str) -> tuple[int, ...]:
         raise BadValue(name, text, "must be a comma list of batch numbers, such as 100,1000") from None
 
 
-def choose_device(name: str) -> str:
-    """'auto' -> cuda when there is one, else cpu. Raises UserError for a device that is not there."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.split(":")[0] not in ("cpu", "cuda"):
-        raise BadValue("device", name, "must be auto, cpu, cuda or cuda:N")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"device={name}: no CUDA device is there; use device=cpu")
-    return name
-
-
 def slow_precision(precision: str, device: str) -> bool:
     """Whether a precision is emulated: bfloat16 on a CPU without AVX512-BF16 or AMX takes twice the time of float32."""
     if device != "cpu" or precision != "bfloat16":
@@ -319,12 +346,8 @@ def memory_format(spec: ModelSpec, device: str) -> torch.memory_format:
     return torch.contiguous_format if small else torch.channels_last
 
 
-def _set_mode(settings: Settings, device: str) -> None:
-    if settings.precision == "float16" and device == "cpu":
-        raise BadValue("precision", "float16", "is for GPUs; use bfloat16 or float32 on a CPU")
-    if device.startswith("cuda"):
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = not settings.deterministic
-        torch.backends.cudnn.benchmark = not settings.deterministic
-        if settings.deterministic:
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(settings.deterministic)
+def _seed(seed: int, device: torch.device) -> None:
+    """Seed the generators that modules on a device draw from, and no other GPU's, as torch.manual_seed would."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index].manual_seed(seed)

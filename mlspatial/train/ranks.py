@@ -3,35 +3,62 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
-from mlspatial.core.errors import BadValue
+from mlspatial.core.errors import BadValue, UserError
+
+T = TypeVar("T")
+PATIENCE = timedelta(days=30)  # with rank 0's own work; when rank 0 dies the others hear of it at once
 
 
 @dataclass(frozen=True)
 class Group:
-    """rank: the number of this process, 0 keeps the records; world: how many there are; device: of this process."""
+    """rank: the number of this process, 0 keeps the records; world: how many there are; device: of this process;
+    waiting: the torch process group in which the others wait for what rank 0 does alone."""
 
     rank: int
     world: int
     device: str
+    waiting: Any = None
 
     @property
     def first(self) -> bool:
         return self.rank == 0
 
-    def share(self, value: Any) -> Any:
-        """The value that rank 0 gives, in every process."""
+    def lead(self, work: Callable[[], T]) -> T:
+        """What work() returns to rank 0, which alone does it, in every process; the others wait, however long.
+
+        What it raises is raised in rank 0, and as UserError or RuntimeError with its words in the others.
+        """
         if self.world == 1:
+            return work()
+        if not self.first:
+            value, mistake, defect = self._tell(None)
+            if mistake:
+                raise UserError(mistake)
+            if defect:
+                raise RuntimeError(f"rank 0 has ended: {defect}")
             return value
-        box = [value]
-        torch.distributed.broadcast_object_list(box, src=0, device=torch.device(self.device))
+        try:
+            value = work()
+        except BaseException as error:
+            said = f"{type(error).__name__}: {error}"
+            with suppress(RuntimeError):  # they may be gone already
+                self._tell((None, str(error), "") if isinstance(error, UserError) else (None, "", said))
+            raise
+        self._tell((value, "", ""))
+        return value
+
+    def _tell(self, said: tuple[Any, str, str] | None) -> Any:
+        box = [said]
+        torch.distributed.broadcast_object_list(box, src=0, group=self.waiting)
         return box[0]
 
     def mean(self, values: torch.Tensor) -> torch.Tensor:
@@ -53,10 +80,11 @@ ALONE = Group(0, 1, "cpu")
 
 
 @contextmanager
-def group_of(device: str) -> Iterator[Group]:
+def group_of(device: str, timeout: timedelta | None = None) -> Iterator[Group]:
     """The group that this process belongs to by torchrun's environment variables; a group of one without them.
 
-    Raises BadValue when a device number is given to several processes.
+    timeout: after which a rank that waits for the others' gradients gives up, by default torch's. Raises BadValue when
+    a device number is given to several processes.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
@@ -68,8 +96,8 @@ def group_of(device: str) -> Iterator[Group]:
     if device == "cuda":
         device = f"cuda:{int(os.environ['LOCAL_RANK'])}"
         torch.cuda.set_device(device)
-    torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=timeout)
     try:
-        yield Group(rank, world, device)
+        yield Group(rank, world, device, torch.distributed.new_group(timeout=PATIENCE, backend="gloo"))
     finally:
         torch.distributed.destroy_process_group()

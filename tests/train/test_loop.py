@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from mlspatial.core.errors import BadValue, UserError
+from mlspatial.core.errors import BadValue
 from mlspatial.core.manifest import Manifest
 from mlspatial.data.loader import Loader
 from mlspatial.models.zoo import ModelSpec, build, to_input
 from mlspatial.tasks import build_task, head_layout
 from mlspatial.train import loop
 from mlspatial.train.augment import AUGMENTATIONS
-from mlspatial.train.loop import Diverged, Network, Settings, choose_device, evaluate, parse_steps, train
-from mlspatial.train.ranks import group_of
+from mlspatial.train.loop import Diverged, Network, Settings, evaluate, parse_steps, train
 
 
 class Bench:
@@ -148,32 +145,6 @@ def test_one_that_diverges_does_not_stop_the_others(small_dataset: Path, tmp_pat
     assert bad.kept == [] and good.kept == [3] and good.network.failed is None
 
 
-def rank(number: int, folder: Path, out: Path, port: int) -> None:
-    """One of two processes that train together."""
-    os.environ |= {"WORLD_SIZE": "2", "RANK": str(number), "LOCAL_RANK": str(number)}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    torch.set_num_threads(1)
-    with group_of("cpu") as group:
-        bench = Bench(folder, "distance", out)
-        shared = {"columns": bench.task.columns, "batch_size": 16}
-        training = Loader(folder, bench.manifest, "train", rank=number, world=2, **shared)
-        heldout = Loader(folder, bench.manifest, "heldout", **shared)
-        train([bench.network], training, heldout, Settings(batches=3, save_every=0.0), group=group)
-        torch.save({"weights": bench.module.state_dict(), "kept": bench.kept}, out / f"rank{number}.pt")
-
-
-def test_two_processes_share_every_batch(small_dataset: Path, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    torch.multiprocessing.spawn(rank, (small_dataset, tmp_path, port), nprocs=2)
-    one, two = (torch.load(tmp_path / f"rank{number}.pt", weights_only=True) for number in (0, 1))
-    parameters = dict(Bench(small_dataset, "distance", tmp_path).module.named_parameters())
-    assert all(torch.equal(one["weights"][name], two["weights"][name]) for name in parameters)
-    assert any(not torch.equal(one["weights"][name], value) for name, value in parameters.items())
-    assert one["kept"] == [3] and two["kept"] == []
-
-
 def test_colours_change_and_nothing_else(small_dataset: Path) -> None:
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8))
     changed = AUGMENTATIONS["colour"](images, 3, 7)
@@ -252,9 +223,3 @@ def test_parameters_as_text() -> None:
     assert parse_steps("checkpoints", "100, 20,,20") == (20, 100)
     with pytest.raises(BadValue, match="comma list"):
         parse_steps("checkpoints", "1k")
-    assert choose_device("cpu") == "cpu"
-    with pytest.raises(BadValue, match="device=tpu"):
-        choose_device("tpu")
-    if not torch.cuda.is_available():
-        with pytest.raises(UserError, match="no CUDA device"):
-            choose_device("cuda")
