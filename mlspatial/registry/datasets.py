@@ -6,16 +6,29 @@ from pathlib import Path
 
 from mlspatial.core.errors import DatasetError, UnknownName
 from mlspatial.core.manifest import MANIFEST, Manifest
+from mlspatial.core.names import FOLDER as FOLDER
 from mlspatial.core.names import TAG
 from mlspatial.registry import runs
 
-FOLDER = TAG + "folder"
+COPIES = TAG + "copies"  # further folders with the same dataset, a line each
 
 
 def is_known(name: str) -> bool:
     """Whether a finished run or a folder holds a dataset of this name."""
     made = runs.find(entry="render", status="FINISHED")
     return Path(name).joinpath(MANIFEST).is_file() or any(run.cfg.get("dataset") == name for run in made)
+
+
+def folders(run: runs.RunRecord) -> list[Path]:
+    """Where a render run put its dataset, the first place first, at last what its command named (in a project that was
+    moved); it need not be there any more."""
+    named = [run.tags.get(FOLDER, ""), *run.tags.get(COPIES, "").split("\n"), run.cfg.get("out", "")]
+    return [Path(name).resolve() for name in dict.fromkeys(named) if name]
+
+
+def is_there(run: runs.RunRecord) -> bool:
+    """Whether the dataset that a render run made is still in one of its folders."""
+    return any(_manifest(folder, run.dataset_id) for folder in folders(run))
 
 
 def find_dataset(name: str) -> tuple[Path, Manifest, runs.RunRecord | None]:
@@ -29,13 +42,14 @@ def find_dataset(name: str) -> tuple[Path, Manifest, runs.RunRecord | None]:
         return folder, manifest, next((run for run in made if run.dataset_id == manifest.dataset_id), None)
     for run in made:
         if name in (run.cfg.get("dataset"), run.dataset_id):
-            folder = Path(run.tags[FOLDER])
-            if not (folder / MANIFEST).is_file():
-                raise DatasetError(
-                    f"dataset={name}: run {run.id} made it in {folder}, where it no longer is; "
-                    "render it again (the same command makes the same images) or give its new folder"
-                )
-            return folder, Manifest.load(folder), run
+            for other in (other for other in made if other.dataset_id == run.dataset_id):
+                for folder in folders(other):
+                    if found := _manifest(folder, run.dataset_id):
+                        return folder, found, other
+            raise DatasetError(
+                f"dataset={name}: run {run.id} made it in {' and '.join(map(str, folders(run)))}, where it no longer "
+                "is; render it again (the same command makes the same images) or give its new folder"
+            )
     known = {run.cfg["dataset"] for run in made}
     raise (
         UnknownName("dataset", name, known)
@@ -45,3 +59,12 @@ def find_dataset(name: str) -> tuple[Path, Manifest, runs.RunRecord | None]:
             f"run the render entry point first (dataset={name})"
         )
     )
+
+
+def _manifest(folder: Path, dataset_id: str | None) -> Manifest | None:
+    """Of a folder that holds this dataset and no other."""
+    try:
+        manifest = Manifest.load(folder)
+    except DatasetError:
+        return None
+    return manifest if manifest.dataset_id == dataset_id else None

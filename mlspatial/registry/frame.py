@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import io
-import tempfile
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlspatial.core.names import CFG, DATASET_ID, ENTRY, PARENTS, STUDY, TAG
+from mlspatial.core.names import CFG, ENTRY, STUDY, TAG
+from mlspatial.registry.artifacts import files
 from mlspatial.registry.gathered import ask
+from mlspatial.registry.patience import at_once
 from mlspatial.registry.query import Query
 from mlspatial.registry.run_cache import RunCache, kept
 
@@ -20,16 +20,13 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow
 
-#: What may differ between two runs of one condition.
-NOT_CONDITION = {"seed", "device", "workers", "resume", "cache", "checkpoints", "evaluations"}
-NOT_CONDITION |= {"task", "arch", "dataset", "batches"}  # these have columns of their own
 INFO = ("run_id", "experiment_id", "status", "artifact_uri", "start_time", "end_time")
 THREADS = 8  # artifacts that are fetched at a time
 SCORE_NUMBERS = {"raw", "ceiling", "ceiled", "error", "n", "r2_over_c", "r_over_c_squared", "depth"}
 TIMES = ("start_time", "end_time")
 TAGS, PARAMS, METRICS = "tags.", "params.", "metrics."
 
-Parse = Callable[[dict[str, Any], Callable[[str], Path]], "pd.DataFrame"]
+Parse = Callable[[dict[str, Any], Callable[..., Path]], "pd.DataFrame"]
 
 
 def read(
@@ -96,12 +93,10 @@ def versions() -> pd.DataFrame:
 def artifact_tables(kind: str, chosen: pd.DataFrame, parse: Parse) -> pd.DataFrame:
     """What finished runs hold in files, one below the other, with a column run_id: read once, then kept.
 
-    chosen: rows of `read`, whose order is kept; parse(row, file): the table of one run, where file(name) is the local
-    path of an artifact. A run whose files are missing or damaged is left out, with a warning that names it. kind: of
-    table, with its version.
+    chosen: rows of `read`, whose order is kept; parse(row, file): the table of one run, where file(name, ...) is the
+    local path of an artifact, of several names the first that is there. A run whose files are missing or damaged is
+    left out, with a warning that names it. kind: of table, with its version.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     from mlflow.exceptions import MlflowException
 
     rows = {row["run_id"]: row for row in chosen.to_dict("records")}
@@ -109,15 +104,14 @@ def artifact_tables(kind: str, chosen: pd.DataFrame, parse: Parse) -> pd.DataFra
 
     def one(run: str) -> pd.DataFrame | None:
         try:
-            with _files(rows[run]["artifact_uri"]) as file:
+            with files(rows[run]["artifact_uri"]) as file:
                 return parse(rows[run], file)
         except (MlflowException, OSError, ValueError, KeyError) as error:
             problems[run] = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
             return None
 
     def make(missing: list[str]) -> dict[str, pd.DataFrame]:
-        with ThreadPoolExecutor(THREADS) as pool:
-            found = dict(zip(missing, pool.map(one, missing), strict=True))
+        found = dict(zip(missing, at_once(one, missing, THREADS), strict=True))
         return {run: table for run, table in found.items() if table is not None}
 
     table = kept(kind, ends(chosen), make)
@@ -136,22 +130,6 @@ def ends(chosen: pd.DataFrame) -> dict[str, int]:
     return {
         run: 0 if end != end else end.value // 10**6 for run, end in zip(chosen.run_id, chosen.end_time, strict=True)
     }
-
-
-@contextmanager
-def _files(root: str) -> Iterator[Callable[[str], Path]]:
-    """A function from the name of an artifact to its local path; a copy that lasts as long when it is elsewhere."""
-    import mlflow
-    from mlflow.utils.file_utils import local_file_uri_to_path
-
-    with tempfile.TemporaryDirectory(prefix="mlspatial-") as folder:
-
-        def file(name: str) -> Path:
-            if ("://" in root and not root.startswith("file:")) or root.startswith("mlflow-artifacts:"):
-                return Path(mlflow.artifacts.download_artifacts(artifact_uri=f"{root}/{name}", dst_path=folder))
-            return Path(local_file_uri_to_path(root)) / name
-
-        yield file
 
 
 def _those(rows: pyarrow.Table, ids: Collection[str]) -> pyarrow.Table:
@@ -222,7 +200,7 @@ def _codes(column: pyarrow.ChunkedArray) -> tuple[np.ndarray, list[str]]:
 # What the tables of conditions are made from -------------------------------------------------------------------------
 
 
-def settings_of(trained: pd.DataFrame, leave_out: Collection[str] = frozenset(NOT_CONDITION)) -> list[str]:
+def settings_of(trained: pd.DataFrame, leave_out: Collection[str]) -> list[str]:
     """What else decides the result of each training run (lr, batch_size, ...), so that runs that differ in it are never
     averaged together. The version of the procedure belongs to it where a run has the tag. trained: rows of `read`."""
     labels = {name: name.removeprefix(PARAMS + CFG) for name in sorted(trained) if name.startswith(PARAMS + CFG)}
@@ -238,70 +216,28 @@ def settings_of(trained: pd.DataFrame, leave_out: Collection[str] = frozenset(NO
     return [", ".join(filter(None, parts)) for parts in zip(*columns, strict=True)]
 
 
-def training_runs(study: str = "") -> pd.DataFrame:
-    """One row a finished training run: run_id, condition columns, seed and heldout/... metrics of its last step.
-
-    settings: see `settings_of`. A network trained for no batch has the task `untrained`.
-    """
-    import pandas as pd
-
-    table = read(entry="train", study=study, metrics=("heldout/",))
-    if table.empty:
-        return pd.DataFrame()
-    cfg = {name: table[f"{PARAMS}{CFG}{name}"] for name in ("arch", "dataset", "task", "batches", "seed")}
-    batches = cfg["batches"].astype(int)
-    metrics = [name for name in table if name.startswith(METRICS)]
-    return pd.DataFrame(
-        {
-            "run_id": table.run_id,
-            "arch": cfg["arch"],
-            "dataset": cfg["dataset"],
-            "dataset_id": table[TAGS + DATASET_ID],
-            "task": cfg["task"].where(batches > 0, "untrained"),
-            "batches": batches,
-            "settings": settings_of(table),
-            "seed": cfg["seed"].astype(int),
-            **{name.removeprefix(METRICS): table[name] for name in metrics},
-        }
-    )
-
-
 def score_tables(chosen: pd.DataFrame) -> pd.DataFrame:
     """scores.json of score runs, one below the other, with run_id. chosen: rows of `read`."""
     import pandas as pd
 
-    def parse(row: dict[str, Any], file: Callable[[str], Path]) -> pd.DataFrame:
+    def parse(row: dict[str, Any], file: Callable[..., Path]) -> pd.DataFrame:
         table = read_split(file("scores.json"))
         for name in SCORE_NUMBERS & set(table):
             table[name] = pd.to_numeric(table[name], errors="coerce").astype(float)
         for name in set(table) - SCORE_NUMBERS - {"committed", "primary"}:
-            table[name] = [None if value is None else str(value) for value in table[name]]
+            table[name] = [str(value) if value == value and value is not None else None for value in table[name]]
         return table
 
     return artifact_tables("scores-1", chosen, parse)
 
 
 def read_split(path: Path) -> pd.DataFrame:
-    """A table as `Run.log_table` writes it. Types are those of the JSON: an id of digits stays a text."""
+    """A table as `Run.log_table` writes it, or in pandas' form with a schema. Types are those of the JSON: an id of
+    digits stays a text, and so does the name of a column."""
     import pandas as pd
 
-    return pd.read_json(io.StringIO(path.read_text()), orient="split", dtype=False, precise_float=True)
-
-
-def scores(study: str = "") -> pd.DataFrame:
-    """One row a network, benchmark and layer, from the scores.json of every finished score run.
-
-    Columns: run_id, train_run_id, seed, step, benchmark, region, layer, committed, raw, ceiling, ceiled, error, n,
-    metric, version, formula, direction, model_id. Of several runs that scored the same, the newest counts.
-    """
-    import pandas as pd
-
-    chosen = read(entry="score", study=study, metrics=())
-    table = score_tables(chosen)
-    if table.empty:
-        return pd.DataFrame()
-    facts = chosen.set_index("run_id")
-    table["train_run_id"] = table.run_id.map(facts[TAGS + PARENTS].fillna("").str.split(",").str[0])
-    for name in ("seed", "step"):
-        table[name] = table.run_id.map(facts[TAGS + TAG + name].astype(int))
-    return table.drop_duplicates(["model_id", "benchmark", "layer", "metric", "version"], ignore_index=True)
+    text = path.read_text()
+    plain: dict[str, Any] = {"convert_dates": False, "precise_float": True}
+    if text.startswith('{"schema"'):
+        return pd.read_json(io.StringIO(text), orient="table", **plain)
+    return pd.read_json(io.StringIO(text), orient="split", dtype=False, convert_axes=False, **plain)

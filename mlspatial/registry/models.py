@@ -7,23 +7,28 @@ import re
 import tempfile
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mlspatial.core.errors import BadValue, UnknownName, UserError
-from mlspatial.core.names import DATASET_ID, MODEL_ID
-from mlspatial.models import catalogue, external
-from mlspatial.models.external import load_folder, read_spec
-from mlspatial.models.zoo import ModelSpec
+from mlspatial.core.errors import BadValue, UnknownName, UserError, in_one_line
+from mlspatial.core.names import DATASET_ID, MODEL_ID, STUDY
+from mlspatial.models import sources
+from mlspatial.models.sources.files import DamagedModel, load_folder, read_spec
+from mlspatial.models.spec import ModelSpec
 from mlspatial.registry import runs
+from mlspatial.registry.again import train_again
+from mlspatial.registry.artifacts import fetch
 from mlspatial.registry.store import client
 
+TAGS = ("task", "seed", "arch", "dataset", "step")  # of every version
 FIELDS = ("task", "seed", "arch", "dataset", "study", "step")
+ALL_STEPS = ("step", "all")
+FEW = 500  # ids in a filter
 REQUIREMENTS = ["mlspatial", "torch", "torchvision", "safetensors"]
-NEXT_ADDRESS = re.compile(rf",\s*(?=(?:models|runs|{'|'.join(external.SCHEMES)}):)")  # paths may hold commas too
 VERSIONS = "mlflow.modelVersions"
 PYFUNC = Path(__file__).with_name("pyfunc_model.py")
 
@@ -33,7 +38,8 @@ class ModelRecord:
     """A network. uri: models:/m-..., which never moves; step: batches it was trained for.
 
     Of a network from outside the registry, uri is its selector, name the same for all seeds, version and run_id "",
-    step 0, task `untrained`, `imagenet`, what its spec says was trained, or `pretrained` when nobody says.
+    step 0, task `untrained`, `imagenet`, what its spec says was trained, or `pretrained` when nobody says. group: what
+    its selector says that it counts with, "" otherwise; it stands for the task, too.
     """
 
     uri: str
@@ -46,21 +52,49 @@ class ModelRecord:
     task: str
     seed: int
     step: int
+    group: str = ""
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """What its selector says of seed and group, which a result by groups depends on and model_id does not hold."""
+        said = self.group or (self.seed and not self.run_id and self.task != "untrained")
+        return {"group": self.group, "seed": self.seed} if said else {}
 
     @cached_property
     def folder(self) -> Path:
-        import mlflow
+        """Its files on this machine. Raises UserError, with the command that makes them again, when they are gone."""
+        from mlflow.exceptions import MlflowException
 
-        return Path(mlflow.artifacts.download_artifacts(self.uri)) / "artifacts"
+        try:
+            return fetch(self.uri) / "artifacts"
+        except (MlflowException, OSError) as error:
+            raise self._lost(f"its files cannot be had ({in_one_line(error)})") from error
 
     @cached_property
     def spec(self) -> ModelSpec:
-        """Without the weights being read, where the network is a registered one."""
-        return external.external_spec(self.uri) if external.is_external(self.uri) else read_spec(self.folder)
+        """Without the weights being read, where the network is a registered one. Raises UserError as `load` does."""
+        if sources.is_external(self.uri):
+            return sources.external_spec(self.uri)
+        try:
+            return read_spec(self.folder, self.model_id)
+        except DamagedModel as error:
+            raise self._lost(error.problem) from error
 
     def load(self) -> tuple[Any, ModelSpec]:
-        """(nn.Module, ModelSpec); hooks work on the module. Raises UserError when the weights are damaged."""
-        return external.load_external(self.uri) if external.is_external(self.uri) else load_folder(self.folder)
+        """(nn.Module, ModelSpec); hooks work on the module.
+
+        Raises UserError, with the command that makes them again, when weights or spec are missing or damaged.
+        """
+        if sources.is_external(self.uri):
+            return sources.load_external(self.uri)
+        try:
+            return load_folder(self.folder, self.model_id)
+        except DamagedModel as error:
+            raise self._lost(error.problem) from error
+
+    def _lost(self, problem: str) -> UserError:
+        what = f"{self.name} seed {self.seed} step {self.step} ({self.uri})"
+        return UserError(f"models={what}: {problem}; {train_again(self.run_id)}")
 
 
 def registered_name(arch: str, dataset: str, task: str) -> str:
@@ -81,15 +115,15 @@ def log_model(
 ) -> ModelRecord:
     """Register a network as a new version of ARCH.DATASET.TASK and return its record.
 
-    A second call for the same run and step returns the first one's record. The alias seedN is moved to the version of
-    that seed with the most steps, the newest of equals. metrics: held-out metrics, linked to the model and the dataset.
+    A second call for the same run and step returns the first one's record. The alias seedN is moved unless the version
+    that has it was trained for more steps. metrics: held-out metrics, linked to the model and the dataset.
     """
     from mlflow.entities import LoggedModelOutput, Metric
 
     name = registered_name(spec.arch, dataset, task)
     ensure_registered(name)
-    siblings = [record for record in _versions(f"name = '{name}'") if record.seed == seed]
-    earlier = [record for record in siblings if (record.run_id, record.step) == (run.id, step)]
+    there = versions(_filter({"run_id": run.id, "tags.step": step}))
+    earlier = [record for record in there if (record.name, record.run_id, record.step) == (name, run.id, step)]
     if earlier:
         record = earlier[0]
     else:
@@ -121,10 +155,24 @@ def log_model(
             for key, value in metrics.items()
         ]
         client().log_batch(run.id, metrics=linked)
-        record = _record(version)
-    if all(step >= sibling.step for sibling in siblings):
+        record = from_tags(version.tags, version.source, version.run_id, version.name, str(version.version))
+    if step >= _steps_of_alias(name, seed):
         client().set_registered_model_alias(name, f"seed{seed}", record.version)
     return record
+
+
+def _steps_of_alias(name: str, seed: int) -> int:
+    """Steps of the version that has the alias of a seed, or, where nobody has it, the most of all that seed's."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        holder = of_version(client().get_model_version_by_alias(name, f"seed{seed}"))
+    except MlflowException:
+        holder = None
+    if holder is not None and holder.seed == seed:
+        return holder.step
+    there = versions(_filter({"name": name, "tags.seed": seed}))
+    return max((record.step for record in there if (record.name, record.seed) == (name, seed)), default=0)
 
 
 def save_folder(folder: Path, module: Any, spec: ModelSpec, run_id: str, logged_model: str) -> None:
@@ -171,25 +219,49 @@ def select(selector: str) -> list[ModelRecord]:
     'task=translation|distance,seed=0,arch=resnet18': fields task, seed, arch, dataset, study, step. Without step the
     last checkpoint of every run counts (untrained networks only when no task is named); step=all takes each of them.
     Or addresses with commas between, in the order given: models:/NAME/VERSION, models:/NAME@alias, models:/m-...,
-    runs:/ID/model (its last checkpoint), torchvision:NAME, timm:NAME, file:PATH (see mlspatial.models.external), or
-    zoo:NAME and zoo:FIELD=VALUE for the networks of study 2 (see mlspatial.models.catalogue).
+    runs:/ID/model (its last checkpoint), or SOURCE:NAME?OPTION=VALUE (see mlspatial.models.sources), such as
+    torchvision:NAME, file:PATH?arch=ARCH, python:MODULE:NAME, and zoo:FIELD=VALUE for the networks of study 2.
     Raises UserError when nothing matches, with the nearest values that exist.
     """
     if ":" in selector.split("=")[0]:
-        addresses = [one for part in NEXT_ADDRESS.split(selector) for one in catalogue.expand(part.strip())]
-        return [_by_address(address) for address in dict.fromkeys(addresses)]
+        addresses = [one for part in split_addresses(selector) for one in sources.expand(part)]
+        from mlspatial.registry.addresses import by_address  # which imports this module
+
+        return [by_address(address) for address in dict.fromkeys(addresses)]
     wanted = _parse(selector)
-    records = _of_finished_runs(_versions(""))
+    studies = wanted.get("study", ())
+    if narrow := _narrow(wanted):
+        with suppress(UserError):  # what there is instead takes a look at everything
+            return _matching(selector, wanted, _of_finished_runs(versions(narrow), studies))
+    return _matching(selector, wanted, _of_finished_runs(versions(""), studies))
+
+
+def _narrow(wanted: Mapping[str, tuple[str, ...]]) -> str:
+    """A filter that takes at least what a selector's fields with one value do, so that less is read."""
+    same = {field: values[0] for field, values in wanted.items() if len(values) == 1 and (field, *values) != ALL_STEPS}
+    study = same.pop("study", None)
+    clauses = [_filter({f"tags.{field}": value for field, value in same.items()})]
+    if study is not None and (like := _filter({f"tags.`{STUDY}`": f"%{study}%"}).replace(" = ", " LIKE ", 1)):
+        ids = [run.id for run in runs.find(entry="train", status="FINISHED", where=like)]
+        clauses.append(_among("run_id", ids))
+    return " and ".join(filter(None, clauses))
+
+
+def _matching(selector: str, wanted: Mapping[str, tuple[str, ...]], records: list[ModelRecord]) -> list[ModelRecord]:
+    """The records that the fields of a selector take. Raises UserError when there is none."""
     if not records:
         raise UserError(f"models={selector}: the registry holds no network yet; make one with the train entry point")
-    steps = wanted.pop("step", None)
+    fields = dict(wanted)
+    steps = fields.pop("step", None)
     if steps is None:
-        last = {record.run_id: max(r.step for r in records if r.run_id == record.run_id) for record in records}
-        untrained_too = "task" not in wanted
+        last: dict[str, int] = {}
+        for record in records:
+            last[record.run_id] = max(record.step, last.get(record.run_id, 0))
+        untrained_too = "task" not in fields
         records = [r for r in records if r.step == last[r.run_id] and (untrained_too or r.step > 0)]
     elif steps != ("all",):
-        wanted["step"] = steps
-    for field, values in wanted.items():
+        fields["step"] = steps
+    for field, values in fields.items():
         there = _field_values(records, field)
         kept = [record for record in records if set(values) & there[record.uri]]
         if not kept:
@@ -199,6 +271,15 @@ def select(selector: str) -> list[ModelRecord]:
             raise UserError(f"models={selector}: matches no network; {problem}")
         records = kept
     return sorted(records, key=lambda r: (r.name, r.seed, r.step, r.run_id))
+
+
+def split_addresses(text: str) -> list[str]:
+    """A comma list of addresses, taken apart; paths and options in them may hold commas, too."""
+    return sources.split(text, ("models", "runs"))
+
+
+#: a selector with what tells whether the files and code behind it have changed
+identity = sources.identity
 
 
 def load(selector: str) -> tuple[Any, ModelSpec]:
@@ -223,81 +304,88 @@ def _parse(selector: str) -> dict[str, tuple[str, ...]]:
 def _field_values(records: Iterable[ModelRecord], field: str) -> dict[str, set[str]]:
     if field != "study":
         return {record.uri: {str(getattr(record, field))} for record in records}
-    studies = {run.id: set(run.studies) for run in runs.find(entry="train", status="FINISHED")}
+    studies = {run.id: set(run.studies) for run in _train_runs(records)}
     return {record.uri: studies.get(record.run_id, set()) for record in records}
 
 
-def _external(selector: str) -> ModelRecord:
-    asked, spec = external.parse_selector(selector), external.external_spec(selector)
-    task = "untrained" if asked.seed is not None else "+".join(spec.supervised) or "pretrained"
-    return ModelRecord(
-        uri=selector,
-        name=asked.title,
-        version="",
-        model_id=spec.model_id,
-        run_id="",
-        arch=spec.arch,
-        dataset="imagenet1k" if task == "imagenet" else "",
-        task=task,
-        seed=asked.seed or 0,
-        step=0,
-    )
+def versions(where: str) -> list[ModelRecord]:
+    """Networks of ours by a filter of MLflow's, "" for all, in the order in which they were registered.
 
-
-def _by_address(uri: str) -> ModelRecord:
-    from mlflow.exceptions import MlflowException
-
-    if external.is_external(uri):
-        return _external(uri)
-    scheme, _, rest = uri.partition(":/")
-    try:
-        if scheme == "models" and rest.startswith("m-"):
-            run_id = client().get_logged_model(rest).source_run_id
-            found = [record for record in _versions(f"run_id = '{run_id}'") if record.uri == uri]
-        elif scheme == "models" and "@" in rest:
-            found = [_record(client().get_model_version_by_alias(*rest.split("@", 1)))]
-        elif scheme == "models" and rest.count("/") == 1:
-            found = [_record(client().get_model_version(*rest.split("/")))]
-        elif scheme == "runs":
-            found = sorted(_versions(f"run_id = '{rest.split('/')[0]}'"), key=lambda record: record.step)[-1:]
-        else:
-            raise BadValue(
-                "models",
-                uri,
-                "must be a selector, models:/NAME/VERSION, models:/NAME@alias, runs:/ID/model, "
-                "torchvision:NAME, timm:NAME or file:PATH",
-            )
-    except MlflowException as error:
-        raise UserError(f"models={uri}: {str(error).splitlines()[0]}") from error
-    if not found:
-        raise UserError(f"models={uri}: the registry has no such network")
-    return found[0]
-
-
-def _versions(where: str) -> list[ModelRecord]:
+    What others have registered is left out. The order does not change while pages are read.
+    """
     records: list[ModelRecord] = []
     token = None
     while True:
-        page = client().search_model_versions(where or None, max_results=10_000, page_token=token)
-        records += [_record(version) for version in page if version.status == "READY" and "step" in version.tags]
+        page = client().search_model_versions(
+            where or None, max_results=10_000, order_by=["creation_timestamp ASC"], page_token=token
+        )
+        found = (of_version(version) for version in page if version.status == "READY")
+        records += [record for record in found if record is not None]
         token = page.token
         if not token:
             return records
 
 
-def _of_finished_runs(records: list[ModelRecord]) -> list[ModelRecord]:
-    finished = {run.id for run in runs.find(entry="train", status="FINISHED")}
-    return [record for record in records if record.run_id in finished]
+def _filter(values: Mapping[str, object]) -> str:
+    """MLflow's filter for equal values, keys as it calls them; "" where one cannot be written in it."""
+    clauses = []
+    for key, value in values.items():
+        text = str(value)
+        if '"' in text and "'" in text:
+            return ""
+        quote = '"' if "'" in text else "'"
+        clauses.append(f"{key} = {quote}{text}{quote}")
+    return " and ".join(clauses)
 
 
-def _record(version: Any) -> ModelRecord:
-    tags = version.tags
+def _among(key: str, ids: Iterable[str]) -> str:
+    """MLflow's filter for some ids, "" for none or too many of them."""
+    listed = sorted(ids)
+    return f"{key} IN ({', '.join(map(repr, listed))})" if 0 < len(listed) <= FEW else ""
+
+
+def _train_runs(records: Iterable[ModelRecord]) -> list[runs.RunRecord]:
+    """The finished train runs of some networks, newest first."""
+    ids = {record.run_id for record in records}
+    found = runs.find(entry="train", status="FINISHED", where=_among("attributes.run_id", ids)) if ids else []
+    return [run for run in found if run.id in ids]
+
+
+def _of_finished_runs(records: list[ModelRecord], studies: Collection[str] = ()) -> list[ModelRecord]:
+    """Those of finished runs, each once, also where it is registered under several names; of several runs of one spec
+    (in these studies, if there are any) those of the newest, which replaced the others."""
+    found = _train_runs(records)
+    newest: dict[str, str] = {}
+    for run in [run for run in found if set(studies) & set(run.studies)] or found:
+        newest.setdefault(run.spec or run.id, run.id)
+    kept = set(newest.values())
+    first: dict[tuple[str, int], ModelRecord] = {}
+    for one in records:
+        if one.run_id in kept:
+            first.setdefault((one.run_id, one.step), one)
+    return list(first.values())
+
+
+def is_ours(tags: Mapping[str, str]) -> bool:
+    """Whether a version or a logged model with these tags was logged by `log_model`."""
+    return {MODEL_ID, *TAGS} <= set(tags) and all(re.fullmatch(r"-?\d+", tags[name]) for name in ("seed", "step"))
+
+
+def of_version(version: Any) -> ModelRecord | None:
+    """The record of a version of MLflow's; None for one that was not made by `log_model`."""
+    if not is_ours(version.tags):
+        return None
+    return from_tags(version.tags, version.source, version.run_id, version.name, str(version.version))
+
+
+def from_tags(tags: Mapping[str, str], uri: str, run_id: str, name: str = "", version: str = "") -> ModelRecord:
+    """From the tags that `log_model` gives to a version and to its logged model."""
     return ModelRecord(
-        uri=version.source,
-        name=version.name,
-        version=str(version.version),
+        uri=uri,
+        name=name or registered_name(tags["arch"], tags["dataset"], tags["task"]),
+        version=version,
         model_id=tags[MODEL_ID],
-        run_id=version.run_id,
+        run_id=run_id,
         arch=tags["arch"],
         dataset=tags["dataset"],
         task=tags["task"],

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlspatial.core.names import STUDY
+from mlspatial.registry.patience import at_once, patiently
 from mlspatial.registry.query import Logged, Query, Row, Stamp, chunks, info_rows, rows_table, version_facts
 from mlspatial.registry.store import all_experiments, client, tracking_uri
 
@@ -127,8 +127,7 @@ class Client:
         return found
 
     def _at_once(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        with ThreadPoolExecutor(self._threads) as pool:
-            return list(pool.map(work, items))
+        return at_once(work, items, self._threads)
 
     def _request(self, query: Query, where: str, number: int, place: int) -> tuple[list[Found], bool]:
         """(runs from a place on, newest first; whether there are more)."""
@@ -179,9 +178,12 @@ def _http(method: str, address: str, **sent: Any) -> dict[str, Any]:
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request, verify_rest_response
 
-    answer = http_request(get_default_host_creds(tracking_uri()), address, method, **sent)
-    found: dict[str, Any] = verify_rest_response(answer, address).json()
-    return found
+    def ask() -> dict[str, Any]:
+        answer = http_request(get_default_host_creds(tracking_uri()), address, method, **sent)
+        found: dict[str, Any] = verify_rest_response(answer, address).json()
+        return found
+
+    return patiently(ask)
 
 
 def _bulk_history(ids: Sequence[str], metric: str) -> list[Logged]:

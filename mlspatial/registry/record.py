@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlspatial.core.errors import BadValue
 from mlspatial.core.hashing import content_id
 from mlspatial.core.names import CFG, DATASET_ID, ENTRY, MODEL_ID, PARENTS, SPEC, STUDY
 
@@ -13,7 +15,8 @@ from mlspatial.core.names import CFG, DATASET_ID, ENTRY, MODEL_ID, PARENTS, SPEC
 @dataclass(frozen=True)
 class Spec:
     """What decides a result. inputs: ids of what goes in; cfg: every resolved parameter, logged as cfg.NAME;
-    free: names in cfg that cannot change the result (workers, device, ...); version: of the procedure."""
+    free: names in cfg that cannot change the result (workers, device, ...); version: of the procedure. Its id raises
+    BadValue for a number that is not finite."""
 
     entry: str
     version: int
@@ -24,6 +27,9 @@ class Spec:
     @property
     def id(self) -> str:
         deciding = {name: value for name, value in self.cfg.items() if name not in self.free}
+        for name, value in deciding.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise BadValue(name, value, "must be a finite number")
         return content_id({"entry": self.entry, "version": self.version, "inputs": dict(self.inputs), "cfg": deciding})
 
 

@@ -10,162 +10,121 @@ from __future__ import annotations
 
 import getpass
 import os
-import shutil
-import signal
 import socket
-import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import lru_cache
-from pathlib import Path
-from types import FrameType
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import psutil
 from filelock import FileLock, Timeout
 
-from mlspatial.core.errors import UserError
-from mlspatial.core.manifest import Manifest
+from mlspatial.core.errors import Busy, Unreachable
 from mlspatial.core.names import CFG, DATASET_ID, ENTRY, MODEL_ID, PARENTS, SPEC, STUDY, TAG, cache_folder
-from mlspatial.registry import source
+from mlspatial.core.stopping import Terminated as Terminated
+from mlspatial.core.stopping import stop_behind, stoppable, undisturbed
+from mlspatial.registry import patience, source
+from mlspatial.registry.artifacts import Lacks, whole
+from mlspatial.registry.artifacts import download as download
+from mlspatial.registry.artifacts import local as local
+from mlspatial.registry.artifacts import missing as missing
+from mlspatial.registry.artifacts import there as there
 from mlspatial.registry.record import RunRecord, Spec, record_of
+from mlspatial.registry.run import MAX_TAG as MAX_TAG
+from mlspatial.registry.run import PARENTS_FILE as PARENTS_FILE
+from mlspatial.registry.run import Run
 from mlspatial.registry.store import all_experiments, client, experiment_id
 
 HEARTBEAT, PROCESS, RESUMED, ENDED = TAG + "heartbeat", TAG + "process", TAG + "resumed", TAG + "ended"
 HEARTBEAT_SECONDS = 30.0
+BEAT_AGAIN_SECONDS = 5.0  # after a heartbeat that failed
 DEAD_AFTER = 10 * HEARTBEAT_SECONDS  # for runs of other machines; on this one the process table is asked
-FLUSH_METRICS, FLUSH_SECONDS = 500, 10.0
-MAX_PARAMS, MAX_METRICS, MAX_VALUE = 100, 1000, 6000  # MLflow's limits for one call and one value
+LOCK_SECONDS = 0.05  # that a lock is waited for: who only looks whether it is held has it for a moment
 ANSWER = "answer"  # the entry of a run that only points to the run that holds the result
-MAX_TAG = 5000  # characters; longer lists of parents become the artifact PARENTS_FILE
-PARENTS_FILE = "parents.txt"
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived: the run ends KILLED and may be resumed."""
+LEFT: set[str] = set()  # runs that ended here while the store was away: they are RUNNING in it, and dead
 
 
 class Stopped(Exception):
     """The caller wants no more of a run: it ends KILLED and may be resumed."""
 
 
-class Run:
-    """An open run: logs in batches from any thread, beats while it lives. Made by `open_run`."""
-
-    def __init__(self, run_id: str, *, answered: bool = False, resumed: bool = False) -> None:
-        self.id, self.answered, self.resumed = run_id, answered, resumed
-        self._pending: list[Any] = []
-        self._flushed = time.monotonic()
-        self._lock = threading.RLock()
-
-    def log(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Queue metrics; they are written a few hundred at a time and at the end."""
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        with self._lock:
-            self._pending += [Metric(name, float(value), now, step) for name, value in metrics.items()]
-            due = len(self._pending) >= FLUSH_METRICS or time.monotonic() - self._flushed > FLUSH_SECONDS
-        if due:
-            self.flush()
-
-    def flush(self) -> None:
-        with self._lock:
-            pending, self._pending, self._flushed = self._pending, [], time.monotonic()
-            for first in range(0, len(pending), MAX_METRICS):
-                client().log_batch(self.id, metrics=pending[first : first + MAX_METRICS])
-
-    def log_params(self, params: Mapping[str, Any]) -> None:
-        from mlflow.entities import Param
-
-        entries = [Param(name, str(value)[:MAX_VALUE]) for name, value in params.items()]
-        for first in range(0, len(entries), MAX_PARAMS):
-            client().log_batch(self.id, params=entries[first : first + MAX_PARAMS])
-
-    def last_step(self, metric: str) -> int:
-        """The highest step at which a metric was written; -1 before the first."""
-        return max((entry.step for entry in client().get_metric_history(self.id, metric)), default=-1)
-
-    def set_tags(self, tags: Mapping[str, Any]) -> None:
-        from mlflow.entities import RunTag
-
-        client().log_batch(self.id, tags=[RunTag(name, str(value)) for name, value in tags.items()])
-
-    def log_file(self, path: Path, folder: str | None = None) -> None:
-        client().log_artifact(self.id, str(path), folder)
-
-    def log_text(self, text: str, name: str) -> None:
-        client().log_text(self.id, text, name)
-
-    def log_table(self, table: Any, name: str) -> None:
-        """table: a pandas DataFrame, shown as a table by the MLflow UI (name ends in .json)."""
-        self.log_text(table.to_json(orient="split", index=False), name)
-
-    def log_dataset(self, manifest: Manifest, folder: Path, context: str) -> None:
-        """Record a dataset as an input of this run; context: training, evaluation, output, ..."""
-        import json
-
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        dataset = Dataset(
-            name=manifest.name,
-            digest=manifest.dataset_id,
-            source_type="local",
-            source=json.dumps({"uri": str(folder.resolve())}),
-            schema=json.dumps({"mlflow_colspec": [_colspec(latent) for latent in manifest.schema]}),
-            profile=json.dumps({name: manifest.rows(name) for name in manifest.splits}),
-        )
-        client().log_inputs(self.id, datasets=[DatasetInput(dataset, [InputTag("mlflow.data.context", context)])])
-
-
-def _colspec(latent: Any) -> dict[str, Any]:
-    return {"name": latent.name, "type": "string" if latent.kind == "category" else "float", "required": True}
-
-
 @contextmanager
 def open_run(
-    spec: Spec, *, name: str, study: str = "", parents: Iterable[str] = (), force: bool = False
+    spec: Spec,
+    *,
+    name: str,
+    study: str = "",
+    parents: Iterable[str] = (),
+    force: bool = False,
+    lacks: Lacks | None = None,
 ) -> Iterator[Run]:
     """The run for a spec: answered (`run.answered`, nothing to do), resumed after a crash, or new.
 
+    lacks(finished run): what is gone of that which it made; such a run does not answer. See `missing`.
     Ends FINISHED, FAILED on an exception, KILLED on SIGTERM or Ctrl-C. Under `mlflow run`, the project's own run is
     used; when an older run answers or goes on instead, the project's becomes an `answer` that names it.
-    Raises UserError when another process is making the same spec right now.
+    Raises Busy when another process is making the same spec right now.
     """
-    lock = FileLock(cache_folder("locks") / f"{spec.id}.lock")
+    listed = ",".join(parents)
+    lock = _lock(spec.id)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=LOCK_SECONDS, poll_interval=LOCK_SECONDS / 5)
     except Timeout:
-        raise UserError(f"{spec.entry} {name}: another process is making this result; wait for it or stop it") from None
+        raise Busy(name, maker(spec.entry, spec.id) or _maker(None), spec.entry, spec.id, spec.cfg) from None
     try:
         mark_dead_runs()
+        same = find(spec=spec.id, entry=spec.entry)
+        running = next((run for run in same if run.status == "RUNNING"), None)
+        same = [] if force else same
+        finished = whole([run for run in same if run.status == "FINISHED"], name, lacks)
+        if running and not finished:
+            raise Busy(name, _maker(running), spec.entry, spec.id, spec.cfg)
         project_run = os.environ.pop("MLFLOW_RUN_ID", None)
-        same = [] if force else find(spec=spec.id, entry=spec.entry)
-        finished = next((run for run in same if run.status == "FINISHED"), None)
         if finished:
             _point_to(finished, project_run, spec, name, study)
             _join_study(finished, study)
             yield Run(finished.id, answered=True)
             return
-        if running := next((run for run in same if run.status == "RUNNING"), None):
-            raise UserError(
-                f"{spec.entry} {name}: run {running.id} is making this result on {running.tags.get(PROCESS)}"
-            )
         killed = next((run for run in same if run.status == "KILLED"), None)
         if killed:
             _point_to(killed, project_run, spec, name, study)
-            run = Run(killed.id, resumed=True)
-            client().update_run(killed.id, status="RUNNING")
-            run.set_tags({RESUMED: int(killed.tags.get(RESUMED, 0)) + 1, PROCESS: _process(), HEARTBEAT: _now()})
-            _join_study(killed, study)
+            begin = partial(_resume, killed, study)
         else:
-            run = _start(spec, name, study, parents, project_run)
-        with _alive(run):
+            begin = partial(_start, spec, name, study, listed, project_run)
+        with stoppable(), _alive(begin) as run:
+            known = killed.cfg if killed else {}
+            if len(known) < len(spec.cfg):  # of one that was killed at once, the rest
+                _describe(run, {key: value for key, value in spec.cfg.items() if key not in known}, listed)
             yield run
     finally:
         lock.release()
+
+
+def maker(entry: str, spec: str) -> str | None:
+    """Who is making a result right now, for people: process, machine and run. None when nobody is."""
+    running = next((run for run in find(spec=spec, entry=entry, status="RUNNING") if _lives(run)), None)
+    return _maker(running) if running or _is_locked(spec) else None
+
+
+def _lock(spec: str) -> FileLock:
+    return FileLock(cache_folder("locks") / f"{spec}.lock")
+
+
+def _is_locked(spec: str) -> bool:
+    try:
+        with _lock(spec).acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _maker(running: RunRecord | None) -> str:
+    if running is None:
+        return f"another process on {socket.gethostname()}"  # which has no run yet
+    host, _, rest = running.tags.get(PROCESS, "").partition(" ")
+    return f"process {rest.partition(' ')[0]} on {host} (run {running.id})"
 
 
 @contextmanager
@@ -179,13 +138,16 @@ def project_run_reserved() -> Iterator[None]:
             os.environ["MLFLOW_RUN_ID"] = reserved
 
 
-def _start(spec: Spec, name: str, study: str, parents: Iterable[str], project_run: str | None) -> Run:
-    run_id = project_run or client().create_run(experiment_id(), run_name=name).info.run_id
-    run = Run(run_id)
-    listed = ",".join(parents)
-    if len(listed) > MAX_TAG:
-        run.log_text(listed.replace(",", "\n"), PARENTS_FILE)
-        listed = ""
+def _resume(killed: RunRecord, study: str) -> Run:
+    run = Run(killed.id, resumed=True)
+    run.set_tags({RESUMED: int(killed.tags.get(RESUMED, 0)) + 1, PROCESS: _process(), HEARTBEAT: _now()})
+    client().update_run(killed.id, status="RUNNING")  # after it says whose it is, lest others think its process is dead
+    run.add_tags(source.versions())
+    _join_study(killed, study)
+    return run
+
+
+def _start(spec: Spec, name: str, study: str, listed: str, project_run: str | None) -> Run:
     tags = {
         "mlflow.runName": name,
         "mlflow.user": getpass.getuser(),
@@ -194,78 +156,111 @@ def _start(spec: Spec, name: str, study: str, parents: Iterable[str], project_ru
         ENTRY: spec.entry,
         SPEC: spec.id,
         STUDY: study,
-        PARENTS: listed,
-        DATASET_ID: spec.inputs.get("dataset_id", ""),
-        MODEL_ID: spec.inputs.get("model_id", ""),
+        PARENTS: listed if len(listed) <= MAX_TAG else "",
+        DATASET_ID: str(spec.inputs.get("dataset_id", "")),
+        MODEL_ID: str(spec.inputs.get("model_id", "")),
         PROCESS: _process(),
         HEARTBEAT: _now(),
-        TAG + "version": spec.version,
+        TAG + "version": str(spec.version),
         **source.tags(),
+        **source.versions(),
     }
+    if not project_run:
+        return Run(client().create_run(experiment_id(), tags=tags, run_name=name).info.run_id, new=True)
+    run = Run(project_run, new=True)
     run.set_tags(tags)
-    run.log_params({CFG + key: value for key, value in spec.cfg.items()})
-    if patch := source.dirty_patch():
-        run.log_text(patch, "source/uncommitted.patch")
     return run
 
 
+def _describe(run: Run, cfg: Mapping[str, Any], listed: str) -> None:
+    run.log_params({CFG + key: value for key, value in cfg.items()})
+    if len(listed) > MAX_TAG:
+        run.log_text(listed.replace(",", "\n"), PARENTS_FILE)
+    if patch := source.dirty_patch():
+        run.log_text(patch, "source/uncommitted.patch")
+
+
 @contextmanager
-def _alive(run: Run) -> Iterator[None]:
-    """Beat in the background and give the run its final status, whatever happens."""
+def _alive(begin: Callable[[], Run]) -> Iterator[Run]:
+    """The run that `begin` makes: beat in the background and give it its final status, whatever happens."""
     stop = threading.Event()
+    run: Run | None = None
 
-    def beat() -> None:
-        while not stop.wait(HEARTBEAT_SECONDS):
-            run.set_tags({HEARTBEAT: _now()})
+    def beat(run: Run) -> None:
+        pause = HEARTBEAT_SECONDS
+        while not stop.wait(pause):
+            try:
+                with patience.hurried():
+                    run.set_tags({HEARTBEAT: _now()})
+                pause = HEARTBEAT_SECONDS
+            except Exception:  # whatever it is: a run that lives goes on saying so
+                pause = min(BEAT_AGAIN_SECONDS, HEARTBEAT_SECONDS)
 
-    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-    thread.start()
-    status, reason = "FAILED", "ended without a word"
+    status, reason, failed = "FAILED", "ended without a word", True
     try:
-        with _sigterm_raises():
-            yield
-        status, reason = "FINISHED", ""
-    except (KeyboardInterrupt, Terminated, Stopped) as stopped:
-        status, reason = "KILLED", type(stopped).__name__ + (f": {stopped}" if isinstance(stopped, Stopped) else "")
+        with undisturbed():  # a run that is half begun could not be ended
+            run = begin()
+            thread = threading.Thread(target=beat, args=(run,), name="heartbeat", daemon=True)
+            thread.start()
+        yield run
+        status, reason, failed = "FINISHED", "", False
+    except (KeyboardInterrupt, Terminated) as stopped:
+        status, reason = "KILLED", type(stopped).__name__
+        raise
+    except (
+        Stopped,
+        Unreachable,
+        Busy,
+    ) as stopped:  # Busy: with a part; it goes on
+        status, reason = "KILLED", f"{type(stopped).__name__}: {stopped}"
         raise
     except BaseException as error:
-        if signalled := _stop_behind(error):  # a signal in the middle of a database's commit comes out as its error
+        if signalled := stop_behind(error):  # a signal in the middle of a database's commit comes out as its error
             status, reason = "KILLED", type(signalled).__name__
             raise signalled from error
         status, reason = "FAILED", f"{type(error).__name__}: {error}"
         raise
     finally:
-        stop.set()
-        thread.join()
-        run.flush()
-        if reason:
-            run.set_tags({ENDED: reason[:500]})
-        client().set_terminated(run.id, status)
+        if run:
+            stop.set()
+            thread.join(1.0)  # a beat on its way does no harm
+            with undisturbed():
+                problem = _end(run, status, reason)
+            if problem and not failed:
+                raise problem
 
 
-def _stop_behind(error: BaseException) -> BaseException | None:
-    """The signal that an error was raised from, if there was one."""
-    seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, KeyboardInterrupt | Terminated):
-        seen = seen.__cause__ or seen.__context__
-    return seen
+def _end(run: Run, status: str, reason: str) -> BaseException | None:
+    """Write the last metrics and the final status of a run; what that met, if anything.
 
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals only reach the main thread; the study that owns this thread handles them
-        return
-
-    def handler(number: int, frame: FrameType | None) -> None:
-        raise Terminated(f"signal {number}")
-
-    before = signal.signal(signal.SIGTERM, handler)
+    A run whose last metrics cannot be written is FAILED; where the store stays away or the wait for it is interrupted
+    it is KILLED, and goes on later. One that is stopped while the store is away stays as it is there until the next
+    command finds it dead.
+    """
+    problem: BaseException | None = None
+    if not (status == "KILLED" and patience.down()):
+        try:
+            with patience.hurried() if status == "KILLED" else nullcontext():
+                run.flush()
+        except BaseException as error:
+            problem = error
+            if status == "FINISHED":
+                stopped = isinstance(error, Unreachable) or stop_behind(error) is not None
+                status, reason = "KILLED" if stopped else "FAILED", f"{type(error).__name__}: {error}"
+    if status == "KILLED" and patience.down():
+        LEFT.add(run.id)
+        return problem
     try:
-        yield
-    finally:
-        if signal.getsignal(signal.SIGTERM) is handler:  # several open runs may end in any order
-            signal.signal(signal.SIGTERM, before)
+        with patience.hurried() if status == "KILLED" else nullcontext():
+            try:
+                if reason:
+                    run.set_tags({ENDED: reason[:500]})
+            finally:
+                client().set_terminated(run.id, status)
+    except BaseException as error:
+        LEFT.add(run.id)
+        problem = problem or error
+    return problem
 
 
 def find(
@@ -297,37 +292,13 @@ def finished(spec: Spec) -> RunRecord | None:
     return next(iter(find(spec=spec.id, status="FINISHED")), None)
 
 
-def download(run_id: str, artifact: str) -> Path:
-    """A local path of one artifact of a run (a copy in a temporary folder when it is remote)."""
-    return Path(client().download_artifacts(run_id, artifact, dst_path=tempfile.mkdtemp(prefix="mlspatial-")))
-
-
-def local(run_id: str, artifact: str) -> Path:
-    """A path at which one artifact of a run stays: where it lies, or a copy in the cache when it is remote."""
-    from mlflow.utils.file_utils import local_file_uri_to_path
-
-    root = _artifact_root(run_id)
-    if "://" not in root or root.startswith("file:"):
-        return Path(local_file_uri_to_path(root)) / artifact
-    target = cache_folder("artifacts", run_id) / artifact
-    if not target.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        made = download(run_id, artifact)
-        shutil.move(made, target)
-        shutil.rmtree(made.parent, ignore_errors=True)
-    return target
-
-
-@lru_cache(maxsize=4096)
-def _artifact_root(run_id: str) -> str:
-    return str(client().get_run(run_id).info.artifact_uri)
-
-
 def mark_dead_runs() -> list[str]:
     """Mark every RUNNING run of ours whose process is gone as KILLED. Returns their ids."""
     dead = []
     for run in find(status="RUNNING"):
-        if not _lives(run):
+        left = run.id in LEFT and run.tags.get(PROCESS) == _process()
+        if left or not _lives(run):
+            LEFT.discard(run.id)
             Run(run.id).set_tags({ENDED: f"process died; last heartbeat {run.tags.get(HEARTBEAT, 'never')}"})
             client().set_terminated(run.id, "KILLED")
             dead.append(run.id)

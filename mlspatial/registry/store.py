@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sqlite3
-from contextlib import closing
-from functools import cache
+import time
+from collections.abc import Callable
+from contextlib import closing, nullcontext
+from functools import cache, wraps
+from inspect import isfunction
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from mlspatial.core.errors import UserError
+from mlspatial.core.errors import Unreachable, UserError
+from mlspatial.registry import places
+from mlspatial.registry.patience import away, hurried, patience, patiently, place, shown
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 LOCAL_UI = "http://127.0.0.1:5000"
+FIRST_SECONDS = 30.0  # of patience with an address that nobody has answered at yet: it may be wrong
+SEEN = "MLSPATIAL_SEEN"  # variable: the address of the store that this process or its parent has reached
+BUSY_SECONDS = 1  # for which SQLite itself waits for others, without hearing Ctrl-C; `patiently` goes on from there
 _SQLITE = "sqlite:///"
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")  # about 30 s, then one clear line
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # `patiently` asks again, for a time that is documented
 
 
 def tracking_uri() -> str:
@@ -30,8 +39,9 @@ def tracking_uri() -> str:
 def client() -> Any:
     """An MlflowClient for MLFLOW_TRACKING_URI (default: mlflow.db in this folder), the store initialised.
 
-    Several processes that open an empty database at once break it, so the first one sets it up under a file lock.
-    Raises UserError when the store cannot be reached or is of a kind MLflow no longer takes.
+    Its calls go through `patiently`. Several processes that open an empty database at once break it, so the first one
+    sets it up under a file lock. Raises UserError when the store cannot be reached or is of a kind MLflow no longer
+    takes, or when the artifacts of a database that was moved are nowhere.
     """
     return _client(tracking_uri())
 
@@ -42,29 +52,124 @@ def _client(uri: str) -> Any:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    for name in ("mlflow.pyfunc", "mlflow.store.db.utils"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # not a line for every model
+    logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)  # not a line for every model
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # errors are raised, and told once
     os.environ["MLFLOW_TRACKING_URI"] = uri  # so that child processes and model loading agree
     mlflow.set_tracking_uri(uri)
+    patience()
+    seen = os.environ.get(SEEN) == uri
     try:
-        if uri.startswith(_SQLITE):
-            path = Path(uri.removeprefix(_SQLITE))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{path}.lock"):
-                fresh = not _is_initialised(path)
-                made = mlflow.MlflowClient(tracking_uri=uri)
-                if fresh:
-                    made.search_experiments(max_results=1)
-                    with closing(sqlite3.connect(path)) as database:
-                        database.execute("PRAGMA journal_mode=WAL")
-        else:
-            made = mlflow.MlflowClient(tracking_uri=uri)
-            made.search_experiments(max_results=1)
-    except (MlflowException, SQLAlchemyError, OSError, sqlite3.Error) as error:
-        raise UserError(
-            f"MLFLOW_TRACKING_URI={uri}: cannot be used ({_first_line(error)}); is it right, and up?"
-        ) from error
+        with nullcontext() if seen else hurried(FIRST_SECONDS):
+            made = patiently(lambda: _open(uri))
+    except Unreachable as error:
+        if seen:
+            raise
+        raise _unusable(error.__cause__ or error) from error
+    except (MlflowException, SQLAlchemyError, OSError, sqlite3.Error, ImportError) as error:  # or a driver that lacks
+        raise _unusable(error) from error
+    os.environ[SEEN] = uri
     return made
+
+
+def _open(uri: str) -> Any:
+    if not uri.startswith("http"):
+        from mlflow.store.db import utils
+
+        utils.MAX_RETRY_COUNT = 1  # of connecting; its own repeats take 100 s without a word
+    if not uri.startswith(_SQLITE):
+        made = _patient_client()(tracking_uri=uri)
+        made.search_experiments(max_results=1)
+        return made
+    _wait_shortly()
+    path = Path(uri.removeprefix(_SQLITE))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        fresh = not _is_initialised(path)
+        if not fresh and places.settle(path):
+            from mlspatial.registry import run_cache  # which names places too
+
+            shutil.rmtree(run_cache.folder(), ignore_errors=True)
+        made = _patient_client()(tracking_uri=uri)
+        if fresh:
+            made.search_experiments(max_results=1)
+            with closing(sqlite3.connect(path)) as database:
+                database.execute("PRAGMA journal_mode=WAL")
+            places.settle(path)
+    return made
+
+
+def _unusable(error: BaseException) -> UserError:
+    return UserError(f"{place()}: cannot be used ({away(error) or shown(_first_line(error))}); is it right, and up?")
+
+
+@cache
+def _patient_client() -> Any:
+    """MlflowClient, every call of which goes through `patiently`; what must not be done twice is looked for first."""
+    import mlflow
+
+    def patient(method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return patiently(lambda: method(self, *args, **kwargs))
+
+        return call
+
+    base = mlflow.MlflowClient
+
+    class PatientClient(base):  # type: ignore[misc, valid-type]
+        """An answer may get lost after the store has done what it was asked for."""
+
+        def create_experiment(self, name: str, *args: Any, **kwargs: Any) -> Any:
+            return patiently(
+                lambda: base.create_experiment(self, name, *args, **kwargs),
+                lambda: getattr(self.get_experiment_by_name(name), "experiment_id", None),
+            )
+
+        def create_run(
+            self, experiment_id: str, start_time: int | None = None, tags: Any = None, run_name: str | None = None
+        ) -> Any:
+            start, given = start_time or int(time.time() * 1000), tags or {}
+
+            def found() -> Any:
+                same = self.search_runs([experiment_id], f"attributes.start_time = {start}") if given else ()
+                return next((run for run in same if given.items() <= run.data.tags.items()), None)
+
+            return patiently(lambda: base.create_run(self, experiment_id, start, tags, run_name), found)
+
+        def create_model_version(self, name: str, source: str, *args: Any, **kwargs: Any) -> Any:
+            def found() -> Any:
+                there = self.search_model_versions(f"name = '{name}'")
+                return next((version for version in there if version.source == source), None)
+
+            return patiently(lambda: base.create_model_version(self, name, source, *args, **kwargs), found)
+
+        def log_outputs(self, run_id: str, models: list[Any]) -> None:
+            wanted = {model.model_id for model in models}
+
+            def found() -> bool:
+                outputs = self.get_run(run_id).outputs
+                return wanted <= {model.model_id for model in (outputs.model_outputs if outputs else ())}
+
+            patiently(lambda: base.log_outputs(self, run_id, models), found)
+
+    for name, method in vars(base).items():
+        if isfunction(method) and not name.startswith("_") and name not in vars(PatientClient):
+            setattr(PatientClient, name, patient(method))
+    return PatientClient
+
+
+@cache
+def _wait_shortly() -> None:
+    """MLflow has SQLite wait 20 s for a database that others hold, deaf to signals; here it is BUSY_SECONDS."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def shorter(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
+        if statement.startswith("PRAGMA busy_timeout"):
+            statement = f"PRAGMA busy_timeout = {1000 * BUSY_SECONDS}"
+        return statement, parameters
+
+    event.listen(Engine, "before_cursor_execute", shorter, retval=True)
 
 
 def _is_initialised(path: Path) -> bool:
@@ -86,11 +191,18 @@ def experiment_id() -> str:
     """The experiment that new runs go to: MLFLOW_EXPERIMENT_ID, MLFLOW_EXPERIMENT_NAME, or the default one."""
     if by_id := os.environ.get("MLFLOW_EXPERIMENT_ID"):
         return by_id
+    from mlflow.exceptions import MlflowException
+
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "Default")
     found = client().get_experiment_by_name(name)
     if found is not None:
         return found.experiment_id
-    return client().create_experiment(name)
+    try:
+        return client().create_experiment(name)
+    except MlflowException:  # another process was faster
+        if (found := client().get_experiment_by_name(name)) is None:
+            raise
+        return found.experiment_id
 
 
 def all_experiments() -> list[str]:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-import signal
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,7 +14,6 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-import requests
 
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.names import STUDY
@@ -245,81 +240,5 @@ def test_a_store_that_goes_away(registry: Path) -> None:
     for path in registry.glob("mlflow.db-*"):
         path.unlink()
     with pytest.raises(UserError, match="does not answer") as problem:
-        frame.read(entry="train")
-    assert "\n" not in str(problem.value)
-
-
-@pytest.fixture
-def server(registry: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A tracking server of the registry's database."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    uri = os.environ["MLFLOW_TRACKING_URI"]
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--workers", "1"]
-    command += ["--port", str(port), "--artifacts-destination", str(registry / "served")]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (registry / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
-    try:
-        for _ in range(900):
-            try:
-                requests.get(f"http://127.0.0.1:{port}/health", timeout=1)
-                break
-            except requests.ConnectionError:
-                time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}", process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait(20)
-
-
-@pytest.mark.slow
-def test_a_server_answers_the_same_until_it_is_gone(
-    server: tuple[str, subprocess.Popen[bytes]], registry: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    uri, process = server
-    ids = fill(30, client().get_experiment_by_name("test").experiment_id, registry)
-    odd = train_run(0, "study1", odd=math.nan)
-    monkeypatch.setitem(query_client.PAGE, "server", 8)
-    database = os.environ["MLFLOW_TRACKING_URI"]
-
-    def both(what: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-        found = []
-        for address in (database, uri):
-            monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-            found.append(what())
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", database)
-        pd.testing.assert_frame_equal(*found, check_exact=True)
-        return found[0]
-
-    assert len(both(lambda: frame.read(entry="train"))) == 31
-    client().delete_run(ids[3])
-    client().set_tag(ids[4], STUDY, "study1,new")
-    assert set(both(lambda: frame.read(entry="train")).run_id) == {*ids, odd} - {ids[3]}
-    client().restore_run(ids[3])
-    assert len(both(lambda: frame.read(entry="train", study="new"))) == 1
-    assert len(both(lambda: frame.read(entry="train"))) == 31
-    assert len(both(lambda: frame.read(status="FINISHED", metrics=())).columns)
-    assert len(both(lambda: frame.histories([*ids, odd], ["heldout/metric_3", "heldout/loss"]))) == 31
-    with monkeypatch.context() as patched:
-        patched.setattr(query_client, "HISTORY_ROWS", 10)  # answers that are cut off are asked for in halves
-        assert len(both(lambda: frame.histories(ids, ["heldout/metric_3"]))) == 30
-    client().create_registered_model("m")
-    client().create_model_version("m", f"runs:/{odd}/model", run_id=ids[0], tags={"step": "3", "task": "x"})
-    assert len(both(frame.versions)) == 1
-
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    runs.Run(ids[0]).log_table(pd.DataFrame({"value": [1.5]}), "t.json")  # served from where the database has it
-    table = frame.read(entry="train")
-    chosen = table[table.run_id == ids[0]]
-    parse = lambda row, file: frame.read_split(file("t.json"))  # noqa: E731
-    assert frame.artifact_tables("t-1", chosen, parse).value.tolist() == [1.5]
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait(20)
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
-    with pytest.raises(UserError, match=f"MLFLOW_TRACKING_URI={uri}: does not answer") as problem:
         frame.read(entry="train")
     assert "\n" not in str(problem.value)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import psutil
 import pytest
+from mlflow.exceptions import MlflowException
 
-from mlspatial.core.errors import UserError
-from mlspatial.core.names import cache_folder
-from mlspatial.registry import runs, source
+from mlspatial.core.errors import Busy, Unreachable, UserError
+from mlspatial.core.names import cache_folder, file_name
+from mlspatial.registry import patience, runs, source
+from mlspatial.registry import run as run_module
+from mlspatial.registry.naming import artifact_path
 from mlspatial.registry.store import client, tracking_uri, ui_address
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,6 +97,197 @@ def test_ctrl_c_ends_killed_and_the_same_run_goes_on(registry: Path) -> None:
     assert record.status == "FINISHED" and record.tags[runs.RESUMED] == "1" and record.studies == ("a", "b")
 
 
+def failing(monkeypatch: pytest.MonkeyPatch, errors: list[BaseException | None], kind: str = "metrics") -> list[int]:
+    """log_batch raises these, one a call that writes something of a kind; the numbers of what each call had."""
+    numbers: list[int] = []
+    original = type(client()).log_batch
+
+    def log_batch(self: Any, run_id: str, **given: Any) -> Any:
+        if entries := given.get(kind):
+            numbers.append(len(entries))
+            if errors and (error := errors.pop(0)):
+                raise error
+        return original(self, run_id, **given)
+
+    monkeypatch.setattr(type(client()), "log_batch", log_batch)
+    return numbers
+
+
+def test_a_heartbeat_that_fails_goes_on_beating(registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "HEARTBEAT_SECONDS", 0.01)
+    beats = iter(["before", "once", "twice", "after", "alive"])
+    written = threading.Event()
+    original = runs.Run.set_tags
+
+    def set_tags(self: runs.Run, tags: dict[str, Any]) -> None:
+        if threading.current_thread().name == "heartbeat":
+            beat = next(beats, "alive")
+            if beat in ("once", "twice"):
+                raise {"once": MlflowException("busy"), "twice": RuntimeError("no idea")}[beat]
+            original(self, {runs.HEARTBEAT: beat})
+            if beat == "alive":
+                written.set()
+        else:
+            original(self, tags)
+
+    monkeypatch.setattr(runs.Run, "set_tags", set_tags)
+    with runs.open_run(spec(), name="x") as run:
+        assert written.wait(60)
+    assert runs.get(run.id).tags[runs.HEARTBEAT] == "alive" and runs.get(run.id).status == "FINISHED"
+    assert runs.DEAD_AFTER == 300 and runs.BEAT_AGAIN_SECONDS <= 30  # a few beats may fail before others lose hope
+
+
+def test_last_metrics_that_cannot_be_written_end_the_run_failed(
+    registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, [MlflowException("out of order")])
+    with pytest.raises(MlflowException, match="out of order"), runs.open_run(spec(), name="x") as run:
+        run.log({"loss": 1.0})
+    record = runs.get(run.id)
+    assert record.status == "FAILED" and record.tags[runs.ENDED] == "MlflowException: out of order"
+    assert not record.metrics
+    with runs.open_run(spec(), name="x") as again:
+        assert again.id != run.id and not again.resumed and not again.answered
+
+
+def test_what_went_wrong_first_is_what_is_told(registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for error, status, told in (
+        (ZeroDivisionError("by zero"), "FAILED", "ZeroDivisionError: by zero"),
+        (KeyboardInterrupt(), "KILLED", "KeyboardInterrupt"),
+        (Unreachable("gone for long"), "KILLED", "Unreachable: gone for long"),
+    ):
+        with monkeypatch.context() as patched:
+            failing(patched, [MlflowException("out of order")])
+            with pytest.raises(type(error)), runs.open_run(spec(), name="x", force=True) as run:
+                run.log({"loss": 1.0})
+                raise error
+        assert (runs.get(run.id).status, runs.get(run.id).tags[runs.ENDED]) == (status, told)
+
+
+def test_a_store_that_stays_away_at_the_end_leaves_a_run_to_go_on_with(
+    registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        failing(patched, [Unreachable("gone for long")])
+        with pytest.raises(Unreachable), runs.open_run(spec(), name="x") as run:
+            run.log({"loss": 1.0})
+    assert (runs.get(run.id).status, runs.get(run.id).tags[runs.ENDED]) == ("KILLED", "Unreachable: gone for long")
+    with monkeypatch.context() as patched:
+        patched.setattr(type(client()), "set_terminated", lambda *_: (_ for _ in ()).throw(Unreachable("still gone")))
+        with pytest.raises(Unreachable, match="still gone"), runs.open_run(spec(), name="x") as again:
+            assert again.id == run.id and again.resumed
+    assert runs.get(run.id).status == "RUNNING"  # and its process lives, but no longer makes it
+    with runs.open_run(spec(), name="x") as last:
+        assert last.id == run.id and last.resumed
+    assert runs.get(run.id).status == "FINISHED"
+
+
+def test_a_run_that_is_stopped_while_the_store_is_away_does_not_ask_it(
+    registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(KeyboardInterrupt), runs.open_run(spec(), name="x") as run:
+        run.log({"loss": 1.0})
+        numbers = failing(monkeypatch, [])
+        monkeypatch.setattr(patience, "down", lambda: True)
+        raise KeyboardInterrupt
+    assert numbers == [] and runs.get(run.id).status == "RUNNING"
+    with runs.open_run(spec(), name="x") as again:
+        assert again.id == run.id and again.resumed
+
+
+def test_metrics_that_could_not_be_written_are_written_the_next_time(
+    registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = failing(monkeypatch, [None, OSError("no"), OSError("no"), None])
+    with runs.open_run(spec(), name="x") as run:
+        monkeypatch.setattr(run_module, "FLUSH_METRICS", 10**6)
+        run.log({f"m{i}": float(i) for i in range(1500)}, step=1)
+        for _ in range(2):
+            with pytest.raises(OSError, match="no"):
+                run.flush()
+        run.log({"m0": 7.0}, step=2)
+    assert numbers == [1000, 500, 500, 501]
+    record = runs.get(run.id)
+    assert record.status == "FINISHED" and len(record.metrics) == 1500 and record.metrics["m0"] == 7
+    assert [(entry.step, entry.value) for entry in client().get_metric_history(run.id, "m0")] == [(1, 0), (2, 7)]
+
+
+def test_a_run_that_was_killed_at_once_gets_its_parameters_when_it_goes_on(
+    registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        failing(patched, [KeyboardInterrupt()], "params")
+        with pytest.raises(KeyboardInterrupt), runs.open_run(spec(), name="x"):
+            raise AssertionError
+    (killed,) = runs.find()
+    assert killed.status == "KILLED" and killed.cfg == {}
+    with runs.open_run(spec(), name="x") as run:
+        assert run.id == killed.id
+    assert runs.get(run.id).cfg == {"task": "distance", "seed": "0", "workers": "2"}
+
+
+ODD = ["layer1.0.relu#1", "layer1.0.relu?1", "blocks.3[cls]", "A(fMRI)@b=1;x", "a//b", "x" * 300, "x" * 299 + "y"]
+
+
+def test_any_name_can_be_logged_and_none_overwrites_another(registry: Path) -> None:
+    with runs.open_run(spec(), name="x") as run:
+        values = {name: np.float32(number) for number, name in enumerate(ODD)}
+        run.log(values | {"nan": np.float64("nan"), "inf": -np.inf, "int": np.int64(3), "bool": np.True_}, np.int64(5))
+        run.set_tags({f"mlspatial.layer.{name}": name for name in ODD})
+        run.log_params({f"cfg.{name}": name for name in ODD})
+        assert run.last_step("blocks.3[cls]") == -1
+        run.flush()
+        assert run.last_step("blocks.3[cls]") == run.last_step("layer1.0.relu?1") == 5
+    record = runs.get(run.id)
+    texts = json.loads(runs.download(run.id, "metric_names.json").read_text())
+    assert {texts[name]: value for name, value in record.metrics.items() if name in texts} == {
+        name: float(number) for number, name in enumerate(ODD)
+    }
+    assert {name for name in record.metrics if name not in texts} == {"nan", "inf", "int", "bool"}
+    assert record.metrics["layer1.0.relu_1"] == 0 and record.metrics["A_fMRI__b_1_x"] == 3
+    assert math.isnan(record.metrics["nan"]) and record.metrics["inf"] < -1e308
+    assert record.metrics["int"] == 3 and record.metrics["bool"] == 1
+    layers = [value for name, value in record.tags.items() if name.startswith("mlspatial.layer.")]
+    assert sorted(layers) == sorted(ODD) and record.tags["mlspatial.layer.A_fMRI__b_1_x"] == "A(fMRI)@b=1;x"
+    assert sorted(value for name, value in record.cfg.items() if name not in spec().cfg) == sorted(ODD)
+
+
+def test_a_run_that_goes_on_keeps_names_apart(registry: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), runs.open_run(spec(), name="x") as run:
+        run.log({"a#1": 1.0, "b_1": 2.0})
+        raise KeyboardInterrupt
+    with runs.open_run(spec(), name="x") as again:
+        again.log({"a?1": 3.0, "b#1": 4.0, "a#1": 5.0})
+    metrics = runs.get(run.id).metrics
+    assert metrics["a_1"] == 5 and metrics["b_1"] == 2 and sorted(metrics.values()) == [2, 3, 4, 5]
+    texts = json.loads(runs.download(run.id, "metric_names.json").read_text())
+    assert sorted(texts.values()) == ["a#1", "a?1", "b#1"]
+
+
+def test_a_run_with_ordinary_names_has_no_list_of_them(registry: Path) -> None:
+    with runs.open_run(spec(), name="x") as run:
+        run.log({"heldout/loss": 1.0, "A.B-pls/layer4.0.relu/ceiled": 2.0})
+    assert {item.path for item in client().list_artifacts(run.id)} <= {"source"}
+
+
+def test_files_of_any_name_are_kept_and_found(registry: Path, tmp_path: Path) -> None:
+    long = "é" * 120 + ".npy"
+    with runs.open_run(spec(), name="x") as run:
+        for name in ("a#1.npy", "b?%20:*.npy", long):
+            (tmp_path / name).write_text(name)
+            run.log_file(tmp_path / name, "layers/c#d")
+        run.log_text("text", "notes/e#f.txt")
+    folder = artifact_path("layers/c#d")
+    for name in ("a#1.npy", "b?%20:*.npy", long):
+        assert runs.local(run.id, f"{folder}/{file_name(name)}").read_text() == name
+    assert runs.download(run.id, "notes/e#f.txt").read_text() == "text"
+    assert runs.local(run.id, "not/there.txt", "not/here.txt").name == "there.txt"
+    old = runs.local(run.id, "layers").parent / "layers" / "old#1.npy"  # as earlier versions named it
+    old.parent.mkdir(exist_ok=True)
+    old.write_text("old")
+    assert runs.local(run.id, f"layers/{file_name('old#1.npy')}", "layers/old#1.npy").read_text() == "old"
+
+
 def start(code: str, folder: Path) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
@@ -120,7 +319,10 @@ def test_sigterm_ends_killed(registry: Path) -> None:
 
 def test_kill_9_is_recognised_and_the_run_goes_on(registry: Path) -> None:
     process = start(HOLD_A_RUN, registry)
-    with pytest.raises(UserError, match="another process is making this result"), runs.open_run(spec(), name="mine"):
+    with (
+        pytest.raises(Busy, match=r"mine is being made by process .* on .* wait for it"),
+        runs.open_run(spec(), name="mine"),
+    ):
         pass
     assert runs.mark_dead_runs() == []
     process.kill()

@@ -1,0 +1,133 @@
+"""Artifacts of runs: where they lie, a local path of each whatever way the store keeps them, and which are gone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+from mlspatial.core.names import cache_folder
+from mlspatial.core.progress import say
+from mlspatial.registry.naming import artifact_path
+from mlspatial.registry.patience import patiently
+from mlspatial.registry.places import local_path
+from mlspatial.registry.record import RunRecord
+from mlspatial.registry.store import client
+
+Lacks = Callable[[RunRecord], Sequence[str]]  # what is gone of that which a finished run made
+
+
+def fetch(uri: str, folder: Path | str | None = None) -> Path:
+    """What an address of artifacts (runs:/..., models:/..., s3://..., a path) holds: where it lies, or a copy of it."""
+    import mlflow
+
+    target = None if folder is None else str(folder)
+    return Path(patiently(lambda: mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=target)))
+
+
+def download(run_id: str, artifact: str) -> Path:
+    """A local path of one artifact of a run (a copy in a temporary folder when it is remote)."""
+    folder = tempfile.mkdtemp(prefix="mlspatial-")
+    return Path(client().download_artifacts(run_id, artifact_path(artifact), dst_path=folder))
+
+
+def local(run_id: str, *names: str) -> Path:
+    """A path at which one artifact of a run stays: where it lies, or a copy in the cache when it is remote.
+
+    names: of several that the artifact may have, the first that is there counts; of none, the path is no file.
+    """
+    root = _root(run_id)
+    if (folder := local_path(root)) is not None:
+        return _first(folder, names)
+    kept = cache_folder("artifacts", run_id)
+    return next((kept / name for name in names if _kept(run_id, root, name, kept / name)), kept / names[0])
+
+
+def _kept(run_id: str, root: str, name: str, target: Path) -> bool:
+    """Whether a remote artifact is there; its copy then too."""
+    from mlflow.exceptions import MlflowException
+
+    if target.is_file():
+        return True
+    with tempfile.TemporaryDirectory(prefix="mlspatial-") as folder:
+        try:
+            made = fetch(f"{root}/{name}", folder)
+        except (MlflowException, OSError):
+            if any(item.path == name for item in client().list_artifacts(run_id, name.rpartition("/")[0] or None)):
+                raise
+            return False
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{os.getpid()}.{threading.get_ident()}")
+        shutil.move(made, partial)
+        partial.replace(target)  # others may look for it meanwhile
+    return True
+
+
+@contextmanager
+def files(root: str) -> Iterator[Callable[..., Path]]:
+    """A function from the name of an artifact under an address to its local path; a copy that lasts as long when it is
+    elsewhere. Of several names the first that is there counts."""
+    from mlflow.exceptions import MlflowException
+
+    folder = local_path(root)
+    with tempfile.TemporaryDirectory(prefix="mlspatial-") as copies:
+
+        def file(*names: str) -> Path:
+            if folder is not None:
+                return _first(folder, names)
+            for name in names[:-1]:
+                with suppress(MlflowException, OSError):
+                    return fetch(f"{root}/{name}", copies)
+            return fetch(f"{root}/{names[-1]}", copies)
+
+        yield file
+
+
+def _first(folder: Path, names: tuple[str, ...]) -> Path:
+    there = (folder / name for name in names if (folder / name).is_file())
+    return next(there, folder / names[0])
+
+
+@lru_cache(maxsize=4096)
+def _root(run_id: str) -> str:
+    return str(client().get_run(run_id).info.artifact_uri)
+
+
+def whole(same: Sequence[RunRecord], name: str, lacks: Lacks | None) -> RunRecord | None:
+    """The first of some finished runs that lacks nothing; says what the newest lacks when there is none."""
+    gone: list[tuple[str, Sequence[str]]] = []
+    for run in same:
+        names = lacks(run) if lacks else ()
+        if not names:
+            return run
+        gone.append((run.id, names))
+    if gone:
+        run_id, names = gone[0]
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        say(f"{name}: {names[0]}{more} of run {run_id} is not there; making it again")
+    return None
+
+
+def missing(*artifacts: str) -> Lacks:
+    """For open_run: which of these artifacts a run has no more."""
+
+    def lacks(run: RunRecord) -> list[str]:
+        found = there(run.id, artifacts)
+        return [name for name in artifacts if name not in found]
+
+    return lacks
+
+
+def there(run_id: str, artifacts: Sequence[str]) -> set[str]:
+    """Which of these artifacts a run has: by a look at each file, or at a server by one list a folder."""
+    paths = {name: artifact_path(name) for name in artifacts}
+    if (root := local_path(_root(run_id))) is not None:
+        return {name for name, path in paths.items() if (root / path).is_file() or (root / name).is_file()}
+    folders = {str(PurePosixPath(path).parent).removeprefix(".") for path in paths.values()}
+    listed = {item.path for folder in folders for item in client().list_artifacts(run_id, folder or None)}
+    return {name for name, path in paths.items() if path in listed or name in listed}

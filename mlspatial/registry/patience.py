@@ -1,0 +1,214 @@
+"""A tracking store that goes away is asked again for a while, with a word to the person who watches.
+
+Every call of MLflow's client, every request and every transfer of an artifact goes through `patiently`. Only what says
+that nobody is there is asked again: no connection, a connection that breaks, a database that is locked, and what a
+server or proxy answers meanwhile (429, 502, 503, 504).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeVar
+
+from mlspatial.core.errors import BadValue, Unreachable
+from mlspatial.core.progress import say
+
+VARIABLE, DEFAULT = "MLSPATIAL_PATIENCE", 150.0  # seconds for which a store that was there is asked again
+PAUSE, LONGEST_PAUSE = 0.2, 2.0  # seconds between two tries, doubled each time
+WORD_SECONDS = 20.0  # between two words about it
+STATUS = (429, 502, 503, 504)
+CODES = ("TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED")  # MLflow's
+#: sqlite's words for a database that others hold, or that is not to be reached; an initialised one has its tables.
+SQLITE_AWAY = re.compile("locked|busy|unable to open|disk I/O|no such table", re.I)
+#: Other databases' words for somebody who is there and says no.
+DATABASE_REFUSES = re.compile("authentication|denied|does not exist|pg_hba|unknown database|permission", re.I)
+#: What a failed download of several files says instead of raising what each of them met.
+NOT_THERE = re.compile(
+    r"too many (?:429|502|503|504) error|(?:error code )?\b(?:429|502|503|504)\b (?:!= 200|Client Error|Server Error)"
+    r"|establish a new connection|Connection (?:aborted|broken|refused|reset)|timed out|[Nn]ame resolution"
+    r"|EOF occurred|chunk\(s\)"
+)
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+_hurried: ContextVar[float] = ContextVar("seconds of patience", default=math.inf)
+_abandoned = threading.Event()  # set while waiting threads are to end
+_lock = threading.Lock()
+_told = -math.inf  # when the last word was said
+_down = False  # whether the last thing that was asked found nobody
+
+
+def patience() -> float:
+    """Seconds for which a store that does not answer is asked again. Raises BadValue."""
+    text = os.environ.get(VARIABLE, "") or str(DEFAULT)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise BadValue(VARIABLE, text, "must be a number of seconds, 0 or more")
+    return seconds
+
+
+@contextmanager
+def hurried(seconds: float = 0.0) -> Iterator[None]:
+    """What is asked inside is asked again for so many seconds at most; for none: one try each."""
+    token = _hurried.set(min(seconds, _hurried.get()))
+    try:
+        yield
+    finally:
+        _hurried.reset(token)
+
+
+def down() -> bool:
+    """Whether the store did not answer when it was last asked."""
+    return _down
+
+
+def patiently(ask: Callable[[], Answer], found: Callable[[], Answer | None] = lambda: None) -> Answer:
+    """What `ask` returns, asked again while nobody is there. Raises Unreachable when that lasts too long.
+
+    The time counts from the first try; no try begins after it. found: what an earlier try has made although its answer
+    was lost, for what must not be made twice.
+    """
+    global _down
+    began, pause, again = time.monotonic(), PAUSE, False
+    while True:
+        try:
+            answer = (_lost(found) if again else None) or ask()
+        except Exception as error:
+            if not (reason := away(error)):
+                raise
+            problem = error
+        else:
+            _down = False
+            if again:
+                _tell_again(began)
+            return answer
+        _down, waited = True, time.monotonic() - began
+        limit = min(patience(), _hurried.get())
+        if waited >= limit:
+            if isinstance(problem, Unreachable):
+                raise problem
+            raise Unreachable(
+                f"{place()}: does not answer ({reason}), tried for {waited:.0f} s; is it up? "
+                "The same command goes on from here"
+            ) from problem
+        if again:
+            _tell(reason, limit - waited)
+        if _abandoned.wait(min(pause, limit - waited)):
+            raise Unreachable(f"{place()}: does not answer ({reason})") from problem
+        pause, again = min(2 * pause, LONGEST_PAUSE), True
+
+
+def _lost(found: Callable[[], Answer | None]) -> Answer | None:
+    with hurried():
+        return found()
+
+
+def at_once(work: Callable[[Item], Answer], items: Sequence[Item], threads: int) -> list[Answer]:
+    """The results for all items, in threads; an interruption ends their waits as well."""
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            return list(pool.map(work, items))
+        except BaseException:
+            _abandoned.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+        finally:
+            _abandoned.clear()
+
+
+def place() -> str:
+    """The store, as messages name it: without its password."""
+    return f"MLFLOW_TRACKING_URI={shown(os.environ.get('MLFLOW_TRACKING_URI', ''))}"
+
+
+def shown(address: str) -> str:
+    """An address without its password."""
+    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", address)
+
+
+def _tell(reason: str, left: float) -> None:
+    global _told
+    with _lock:
+        due = time.monotonic() - _told >= WORD_SECONDS
+        if due:
+            _told = time.monotonic()
+    if due:
+        say(f"{place()}: does not answer ({reason}); trying for {left:.0f} s more")
+
+
+def _tell_again(began: float) -> None:
+    global _told
+    with _lock:
+        due = _told >= began
+        _told = -math.inf if due else _told
+    if due:
+        say(f"{place()}: answers again, after {time.monotonic() - began:.0f} s")
+
+
+def away(error: BaseException) -> str:
+    """The reason, in a few words, when an error says that the store is not there just now; else ''."""
+    link: BaseException | None = error
+    while link is not None:
+        verdict = _verdict(link)
+        if verdict is not None:
+            return shown(" ".join(verdict.split()))[:120]
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return ""
+
+
+def _verdict(error: BaseException) -> str | None:
+    """The reason when this says that nobody is there, '' when it says something else, None when it does not say."""
+    from mlflow.exceptions import MlflowException, RestException
+    from requests import exceptions as http
+    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+    text = str(error)
+    if isinstance(error, RestException):
+        return error.error_code if error.error_code in CODES else ""
+    if isinstance(error, MlflowException):
+        if error.error_code in CODES and (error.__cause__ or error.__context__):
+            return None  # of a database, which says more
+        if error.error_code in CODES:
+            return error.error_code
+        named = NOT_THERE.search(text) if error.error_code == "INTERNAL_ERROR" else None
+        if named and not (error.__cause__ or error.__context__):
+            return named[0]
+        return None if error.error_code == "INTERNAL_ERROR" else ""
+    if isinstance(error, http.HTTPError):
+        status = error.response.status_code if error.response is not None else 0
+        return f"status {status}" if status in STATUS else ""
+    if isinstance(error, http.RetryError | http.SSLError):
+        named = NOT_THERE.search(text)
+        return named[0] if named else ""
+    if isinstance(error, http.ConnectionError | http.Timeout | http.ChunkedEncodingError):
+        return _last_words(text)
+    if isinstance(error, DBAPIError):
+        first = str(error.orig).partition("\n")[0]
+        if isinstance(error.orig, sqlite3.Error):
+            return first if SQLITE_AWAY.search(first) else ""
+        lost = error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+        return first if lost and not DATABASE_REFUSES.search(first) else ""
+    if isinstance(error, sqlite3.Error):
+        return text if SQLITE_AWAY.search(text) else ""
+    if isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
+        return text or type(error).__name__
+    return None
+
+
+def _last_words(text: str) -> str:
+    """Of a chain of reasons the innermost: [Errno 111] Connection refused."""
+    return text.rpartition(": ")[2].strip("'\")> ") or text

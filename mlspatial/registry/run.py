@@ -1,0 +1,148 @@
+"""What is written into a run while it is open."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mlspatial.core.manifest import Manifest
+from mlspatial.core.names import PARENTS, file_name
+from mlspatial.registry import source
+from mlspatial.registry.artifacts import download
+from mlspatial.registry.naming import Names, artifact_path
+from mlspatial.registry.store import client
+
+FLUSH_METRICS, FLUSH_SECONDS = 500, 10.0
+MAX_PARAMS, MAX_METRICS, MAX_VALUE = 100, 1000, 6000  # MLflow's limits for one call and one value
+MAX_TAG = 5000  # characters; longer lists of parents become the artifact PARENTS_FILE
+PARENTS_FILE = "parents.txt"
+NAMES_FILE = "metric_names.json"  # artifact: name -> what was meant by it, of metrics whose names MLflow does not take
+
+
+class Run:
+    """An open run: logs in batches from any thread, beats while it lives. Made by `open_run`.
+
+    Names of metrics, parameters and tags and paths of artifacts may be any text; see `naming`.
+    """
+
+    def __init__(self, run_id: str, *, answered: bool = False, resumed: bool = False, new: bool = False) -> None:
+        """new: nothing has been logged to it yet."""
+        self.id, self.answered, self.resumed = run_id, answered, resumed
+        self._pending: list[Any] = []
+        self._flushed = time.monotonic()
+        self._lock = threading.RLock()
+        self._names = {"params": Names(), "tags": Names()} | ({"metrics": Names()} if new else {})
+        self._told: dict[str, str] = {}  # what NAMES_FILE holds
+
+    def log(self, metrics: Mapping[str, Any], step: int = 0) -> None:
+        """Queue metrics (numbers of any kind); they are written a few hundred at a time and at the end.
+
+        What could not be written is written the next time, in its order.
+        """
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        with self._lock:
+            values = {self._metric(name): float(value) for name, value in metrics.items()}
+            self._pending += [Metric(name, value, now, int(step)) for name, value in values.items()]
+            due = len(self._pending) >= FLUSH_METRICS or time.monotonic() - self._flushed > FLUSH_SECONDS
+        if due:
+            self.flush()
+
+    def flush(self) -> None:
+        with self._lock:
+            pending, self._pending, self._flushed = self._pending, [], time.monotonic()
+            written = 0
+            try:
+                if pending and (changed := self._names["metrics"].changed) != self._told:
+                    self.log_text(json.dumps(changed, indent=1, sort_keys=True), NAMES_FILE)
+                    self._told = changed
+                while written < len(pending):
+                    part = pending[written : written + MAX_METRICS]
+                    client().log_batch(self.id, metrics=part)
+                    written += len(part)
+            finally:
+                self._pending[:0] = pending[written:]
+
+    def _metric(self, text: str) -> str:
+        """The name of a metric; in a run that goes on, what it logged before counts as well."""
+        if "metrics" not in self._names:
+            known = {name: name for name in client().get_run(self.id).data.metrics}
+            if any(item.path == NAMES_FILE for item in client().list_artifacts(self.id)):
+                self._told = json.loads(download(self.id, NAMES_FILE).read_text())
+            self._names["metrics"] = Names(known | self._told)
+        return self._names["metrics"].of(text)
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        from mlflow.entities import Param
+
+        names = self._names["params"]
+        entries = [Param(names.of(name), str(value)[:MAX_VALUE]) for name, value in params.items()]
+        for first in range(0, len(entries), MAX_PARAMS):
+            client().log_batch(self.id, params=entries[first : first + MAX_PARAMS])
+
+    def last_step(self, metric: str) -> int:
+        """The highest step at which a metric was written; -1 before the first."""
+        with self._lock:
+            name = self._metric(metric)
+        return max((entry.step for entry in client().get_metric_history(self.id, name)), default=-1)
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        from mlflow.entities import RunTag
+
+        names = self._names["tags"]
+        client().log_batch(self.id, tags=[RunTag(names.of(name), str(value)) for name, value in tags.items()])
+
+    def set_parents(self, parents: Iterable[str]) -> None:
+        """Name the runs that this one's inputs come from; a long list becomes a file."""
+        listed = list(parents)
+        text = ",".join(listed)
+        if len(text) > MAX_TAG:
+            self.log_text("\n".join(listed), PARENTS_FILE)
+            text = ""
+        self.set_tags({PARENTS: text})
+
+    def add_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags that say how a result is made; of a run that goes on, beside what made the first part of it."""
+        before = client().get_run(self.id).data.tags if self.resumed else {}
+        self.set_tags(source.joined(before, tags))
+
+    def log_file(self, path: Path, folder: str | None = None) -> None:
+        name, place = file_name(path.name), artifact_path(folder) if folder else None
+        if name == path.name:
+            client().log_artifact(self.id, str(path), place)
+            return
+        with tempfile.TemporaryDirectory(prefix="mlspatial-") as renamed:
+            link = Path(renamed, name)
+            link.symlink_to(path.resolve())
+            client().log_artifact(self.id, str(link), place)
+
+    def log_text(self, text: str, name: str) -> None:
+        client().log_text(self.id, text, artifact_path(name))
+
+    def log_table(self, table: Any, name: str) -> None:
+        """table: a pandas DataFrame, shown as a table by the MLflow UI (name ends in .json)."""
+        self.log_text(table.to_json(orient="split", index=False), name)
+
+    def log_dataset(self, manifest: Manifest, folder: Path, context: str) -> None:
+        """Record a dataset as an input of this run; context: training, evaluation, output, ..."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        dataset = Dataset(
+            name=manifest.name,
+            digest=manifest.dataset_id,
+            source_type="local",
+            source=json.dumps({"uri": str(folder.resolve())}),
+            schema=json.dumps({"mlflow_colspec": [_colspec(latent) for latent in manifest.schema]}),
+            profile=json.dumps({name: manifest.rows(name) for name in manifest.splits}),
+        )
+        client().log_inputs(self.id, datasets=[DatasetInput(dataset, [InputTag("mlflow.data.context", context)])])
+
+
+def _colspec(latent: Any) -> dict[str, Any]:
+    return {"name": latent.name, "type": "string" if latent.kind == "category" else "float", "required": True}
