@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,9 @@ from mlspatial.benchmarks.brainscore_files import (
     resolve,
 )
 from mlspatial.benchmarks.brainscore_targets import BehaviourTarget, BrainScore, NeuralTarget, Target, best_layer
+from mlspatial.benchmarks.pictures import mapped_images, seal
 from mlspatial.core.errors import UserError
+from mlspatial.core.files import whole
 from mlspatial.core.hashing import content_id
 from mlspatial.core.names import cache_folder
 from mlspatial.models.stimuli import Stimuli
@@ -67,15 +71,18 @@ def load(identifier: str, *, input_size: int = 224, download: bool = False) -> T
     key = content_id([CACHE_VERSION, name, package_version(), hashes]) if hashes and all(hashes) else ""
     record = folder / f"{key}.npz" if key else None
     with FileLock(folder / ".lock"), network(download), quiet():  # the package places images file by file, without one
-        facts = _read(record) if record and record.is_file() else None
-        if facts is None or not _has_images(facts, input_size):
+        facts = _read(record) if record else None
+        images = _kept_images(facts, input_size) if facts else None
+        if facts is None or (images is None and not all(map(os.path.isfile, facts["paths"].tolist()))):
             if not download:
                 demand(identifier, files)
             facts = _build(name)
             if record:
                 facts["images"] = content_id([package_version(), facts["degrees"], facts["ids"].tolist(), hashes])
                 _write(record, facts)
-        return _target(identifier, facts, input_size)
+        if images is None:
+            images = _images(facts["paths"].tolist(), input_size, _images_key(facts))
+        return _target(identifier, facts, images)
 
 
 def selection_stimuli(*, input_size: int = 224, download: bool = False) -> Stimuli | None:
@@ -204,8 +211,7 @@ def _behaviour_facts(name: str, benchmark: Any) -> dict[str, Any]:
     }
 
 
-def _target(identifier: str, facts: Mapping[str, Any], input_size: int) -> Target:
-    images = _images(facts["paths"].tolist(), input_size, _images_key(facts))
+def _target(identifier: str, facts: Mapping[str, Any], images: np.ndarray) -> Target:
     stimuli = Stimuli(tuple(facts["ids"].tolist()), images, float(DEGREES))
     if facts["kind"] == "behaviour":
         return BehaviourTarget(
@@ -240,8 +246,8 @@ def _paths(stimulus_set: Any, ids: np.ndarray, degrees: float) -> list[str]:
 def _images(paths: Sequence[str], size: int, key: str) -> np.ndarray:
     """(n, size, size, 3) uint8, resized as the package does; kept in a file where a key tells the images' contents."""
     file = cache_folder("brainscore") / f"{key}-{size}.npy"
-    if key and file.is_file():
-        return np.load(file, mmap_mode="c")  # read when needed; torch wants arrays that may be written
+    if key and (kept := mapped_images(file, (len(paths), size, size, 3))) is not None:
+        return kept
     from brainscore_vision.model_helpers.activations.pytorch import load_image, torchvision_preprocess_input
 
     resize = torchvision_preprocess_input(size).transforms[0]
@@ -249,9 +255,9 @@ def _images(paths: Sequence[str], size: int, key: str) -> np.ndarray:
     for row, path in zip(images, paths, strict=True):
         row[...] = np.asarray(resize(load_image(path)))
     if key:
-        partial = file.with_name(f".{file.name}.{os.getpid()}.npy")
-        np.save(partial, images)
-        partial.replace(file)
+        with whole(file) as partial:
+            np.save(partial, images)
+            seal(partial)
     return images
 
 
@@ -260,23 +266,26 @@ def _images_key(facts: Mapping[str, Any]) -> str:
     return str(facts.get("images", ""))
 
 
-def _has_images(facts: Mapping[str, Any], size: int) -> bool:
-    kept = cache_folder("brainscore") / f"{_images_key(facts)}-{size}.npy"
-    return kept.is_file() or all(os.path.isfile(path) for path in facts["paths"].tolist())
+def _kept_images(facts: Mapping[str, Any], size: int) -> np.ndarray | None:
+    file = cache_folder("brainscore") / f"{_images_key(facts)}-{size}.npy"
+    return mapped_images(file, (len(facts["paths"]), size, size, 3))
 
 
 def _write(file: Path, facts: dict[str, Any]) -> None:
     arrays = {name: value for name, value in facts.items() if isinstance(value, np.ndarray)}
     text = {name: value for name, value in facts.items() if name not in arrays}
-    partial = file.with_name(f".{file.name}.{os.getpid()}.npz")
-    np.savez_compressed(partial, facts=np.array(json.dumps(text)), **arrays)
-    partial.replace(file)
+    with whole(file) as partial:
+        np.savez_compressed(partial, facts=np.array(json.dumps(text)), **arrays)
 
 
-def _read(file: Path) -> dict[str, Any]:
-    with np.load(file, allow_pickle=False) as arrays:
-        found = {name: arrays[name] for name in arrays.files if name != "facts"}
-        return found | json.loads(str(arrays["facts"]))
+def _read(file: Path) -> dict[str, Any] | None:
+    """What was kept; None where nothing is, or something damaged (the members of an npz have checksums)."""
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays.files if name != "facts"}
+            return found | json.loads(str(arrays["facts"]))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
 
 
 def _text(values: Any) -> np.ndarray:

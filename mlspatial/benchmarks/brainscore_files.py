@@ -13,7 +13,6 @@ import importlib.util
 import io
 import os
 import re
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
@@ -89,10 +88,9 @@ def prepare() -> ModuleType:
     """The package, imported (10 s the first time) so that it neither runs pip nor shares caches of other origin."""
     _location()
     os.environ["BS_INSTALL_DEPENDENCIES"] = "no"
-    if "result_caching" not in sys.modules:
-        folder = cache_folder("brainscore", package_version()).resolve()
-        os.environ.setdefault("RESULTCACHING_HOME", str(folder / "results"))
-        os.environ.setdefault("BRAINSCORE_HOME", str(folder))
+    folder = cache_folder("brainscore", package_version()).resolve()
+    os.environ.setdefault("RESULTCACHING_HOME", str(folder / "results"))
+    os.environ.setdefault("BRAINSCORE_HOME", str(folder))
     with quiet():
         import brainscore_vision
     return brainscore_vision

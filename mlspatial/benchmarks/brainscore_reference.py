@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from mlspatial.models.zoo import ModelSpec
 
+VERSION = "1"  # of how the package is asked
 PCA_SELECTION = f"PCA({IMAGENET_IMAGES}) of ImageNet"
 RAW_SELECTION = "raw features"
 READOUT = "readout"
@@ -73,10 +74,12 @@ def reference_score(
     for layer in layers:
         if layer not in parts or not layer:
             raise UnknownName("layer", layer, (part for part in parts if part))
+    from mlspatial.analysis.device import numerics
+
     prepare()
     if not download:
         demand(identifier, needs(name))
-    with network(download):
+    with network(download), numerics():
         with quiet():
             benchmark = build_benchmark(name)
             wrapper = wrap(module, spec, model_id, device)

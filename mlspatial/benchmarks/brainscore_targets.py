@@ -14,6 +14,7 @@ from mlspatial.core.errors import StimulusMismatch, UserError
 from mlspatial.core.score import FORMULAS
 from mlspatial.models.stimuli import Stimuli
 
+VERSION = "1"  # of the read-out and i2n
 NEURAL_FORMULA = "r^2/c"  # benchmark_helpers/neural_common.py, explained_variance
 BEHAVIOUR_FORMULA = "r/sqrt(c)"  # benchmarks/rajalingham2018, ceil_score; mean over the repeats' ratios
 READOUT_C = 1e-3  # brain_transformation/behavior.py, ProbabilitiesClassifier

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlspatial.analysis import gsn
 from mlspatial.core.errors import BadValue, UnknownName, UserError
+from mlspatial.core.files import whole
 from mlspatial.core.hashing import content_id
 from mlspatial.core.names import cache_folder
 from mlspatial.core.plugins import Plugins
@@ -28,7 +30,7 @@ METRICS = ("crsa", "versa")
 CEILINGS = ("gsn", "none")
 RUNS = 5  # of GSN, whose ceilings are averaged; Conwell et al. 2024
 SEED = 20240611  # of the runs
-CEILING_VERSION = 3  # of what is kept; counts when the procedure changes
+CEILING_VERSION = int(gsn.VERSION)  # of what is kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +124,10 @@ class FmriBenchmark:
     @cached_property
     def ceiling_runs(self) -> tuple[float, ...]:
         """The ceilings of single runs; empty where there is none. Stimuli that lack a trial have no say."""
+        return self.find_ceilings("cpu")
+
+    def find_ceilings(self, device: str) -> tuple[float, ...]:
+        """`ceiling_runs`, with those that are not kept yet computed on a device."""
         if self.noise_ceiling == "none":
             return ()
         if not isinstance(self.noise_ceiling, str):
@@ -129,20 +135,16 @@ class FmriBenchmark:
         if self.trials is None or self.trials.shape[2] < 2:
             return ()
         file = cache_folder("fmri") / f"ceiling-{self._voxels}-{CEILING_VERSION}.json"
-        found = list(json.loads(file.read_text())["runs"]) if file.is_file() else []
+        found = _kept_runs(file)
         if len(found) < RUNS:
-            import torch
-
             from mlspatial.analysis.gsn import Gsn
 
-            trials = self._whole_trials().astype(np.float64)
-            model = Gsn(trials, device="cuda" if torch.cuda.is_available() else "cpu")
+            model = Gsn(self._whole_trials().astype(np.float64), device=device)
             with bar(f"noise ceiling of {self.identifier}", RUNS, "run", initial=len(found)) as shown:
                 for run in range(len(found), RUNS):
                     found.append(model.ceiling(np.random.default_rng([SEED, run])).ceiling)
-                    partial = file.with_name(f".{file.name}.{os.getpid()}")  # runs of thousands of voxels take long
-                    partial.write_text(json.dumps({"benchmark": self.identifier, "seed": SEED, "runs": found}))
-                    partial.replace(file)
+                    with whole(file) as partial:  # runs of thousands of voxels take long
+                        partial.write_text(json.dumps({"benchmark": self.identifier, "seed": SEED, "runs": found}))
                     shown.update(1)
         return tuple(found)
 
@@ -194,6 +196,16 @@ class FmriBenchmark:
         if self.trials is None or self.trials.shape[2] < 2 or len(self._whole_trials()) < 2:
             return np.full(voxels, np.nan, np.float32)
         return ncsnr(self._whole_trials()).astype(np.float32)
+
+
+def _kept_runs(file: Path) -> list[float]:
+    """The ceilings of the first runs, as many as were kept; none where the file is missing or damaged."""
+    try:
+        facts = json.loads(file.read_text())
+        found = [float(value) for value in facts["runs"]] if facts["seed"] == SEED else []
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return found[:RUNS] if np.isfinite(found).all() else []
 
 
 #: name -> function that builds the benchmark; words behind the name (`nsd:subj01`) are its first arguments, and

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,9 @@ import yaml
 from mlspatial.analysis.pls import COMPONENTS
 from mlspatial.benchmarks import fmri
 from mlspatial.benchmarks.fmri import FMRI_BENCHMARKS, FmriBenchmark
+from mlspatial.benchmarks.ids import PICTURES, in_doubt, some, stem
 from mlspatial.benchmarks.neural import BENCHMARKS, CEILINGS, METRICS, NeuralBenchmark
-from mlspatial.benchmarks.responses import PICTURES, TABLES, Responses, read_labels, read_responses
+from mlspatial.benchmarks.responses import TABLES, Responses, read_labels, read_responses
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.core.names import data_folders
 from mlspatial.models.stimuli import Stimuli
@@ -30,6 +32,8 @@ KEYS = (
     *("name", "region", "folder", "stimuli", "responses", "axes", "degrees"),
     *("metric", "components", "splits", "strata", "ceiling", "subject"),
 )
+#: Keys whose values are text as they stand there: YAML would make 34 of 0042, a truth of NO, a number of 1_000
+TEXT = ("name", "region", "folder", "stimuli", "responses", "splits", "strata", "subject")
 NOT_FMRI = ("components", "splits", "strata")  # of RSA on the halves of the stimuli
 HERE = Path(__file__).parent
 PARAMETER = re.compile(r"[,:](?=[a-z_]+=)")  # what separates the parameters behind a name
@@ -88,19 +92,24 @@ def load_benchmark(path: Path) -> NeuralBenchmark | FmriBenchmark:
     """
     settings = _settings(path)
     folder = _find_folder(path, settings.get("folder", "."))
-    stimuli = _stimuli(folder / str(settings["stimuli"]), _number(path, settings, "degrees", 8.0))
+    stimuli = _stimuli(folder / settings["stimuli"], _number(path, settings, "degrees", 8.0))
     what = f"benchmark {path.stem}"
-    strata = str(settings.get("strata", ""))
+    strata = settings.get("strata", "")
     beside = strata.endswith(TABLES)
-    responses = read_responses(
-        folder / str(settings["responses"]), axes=settings.get("axes"), label="" if beside else strata
-    ).aligned(stimuli.ids, what)
+    file = folder / settings["responses"]
+    responses = read_responses(file, axes=settings.get("axes"), label="" if beside else strata)
+    if responses.stimuli is None and in_doubt(stimuli.ids):
+        raise UserError(
+            f"{what}: {file.name} names no stimuli, and {some(stimuli.ids, 3)} are in another order by their numbers; "
+            "write all numbers in the pictures' names with as many digits (007), or save the responses with stimulus_id"
+        )
+    responses = responses.aligned(stimuli.ids, what)
     repeated = responses.trials.shape[2] > 1
     if settings.get("metric") in fmri.METRICS:
         return FmriBenchmark(
-            identifier=str(settings.get("name", path.stem)),
-            subject=str(settings.get("subject", "")),
-            region=str(settings["region"]),
+            identifier=settings.get("name", path.stem),
+            subject=settings.get("subject", ""),
+            region=settings["region"],
             stimuli=stimuli,
             responses=_means(responses).astype(np.float32),
             trials=responses.trials.astype(np.float32) if repeated else None,
@@ -108,8 +117,8 @@ def load_benchmark(path: Path) -> NeuralBenchmark | FmriBenchmark:
             noise_ceiling=settings.get("ceiling", "gsn" if repeated else "none"),
         )
     return NeuralBenchmark(
-        identifier=str(settings.get("name", path.stem)),
-        region=str(settings["region"]),
+        identifier=settings.get("name", path.stem),
+        region=settings["region"],
         stimuli=stimuli,
         responses=_means(responses),
         trials=responses.trials if repeated else None,
@@ -117,7 +126,7 @@ def load_benchmark(path: Path) -> NeuralBenchmark | FmriBenchmark:
         ceiling=settings.get("ceiling", "split_half" if repeated else "none"),
         components=int(_number(path, settings, "components", COMPONENTS)),
         strata=read_labels(folder / strata, stimuli.ids) if beside else responses.labels,
-        splits=str(settings.get("splits", "brainscore")),
+        splits=settings.get("splits", "brainscore"),
         neuroids=responses.neuroids,
     )
 
@@ -147,11 +156,17 @@ def _defaults(build: Callable[..., object]) -> dict[str, Any]:
 def _settings(path: Path) -> Mapping[str, Any]:
     """The checked keys of a YAML file."""
     try:
-        settings = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+        text = path.read_text()
+        settings, plain = yaml.safe_load(text), yaml.load(text, yaml.BaseLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from error
     if not isinstance(settings, dict):
         raise UserError(f"{path}: must be a list of `key: value` lines with {', '.join(KEYS)}")
+    for key in TEXT:
+        if key in settings:
+            settings[key] = plain[key]
+            if not isinstance(plain[key], str) or not plain[key]:
+                raise BadValue(f"{path}: {key}", settings[key], "must be a text; write one or leave the line out")
     for key in settings:
         if key not in KEYS:
             raise UserError(f"{path}: {UnknownName('key', key, KEYS)}")
@@ -206,9 +221,13 @@ def _stimuli(path: Path, degrees: float) -> Stimuli:
             images.append(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
         except (UnidentifiedImageError, OSError) as error:
             raise UserError(f"stimulus {name} in {path}: cannot be read ({error})") from error
-        names.append(Path(name).stem)
+        names.append(stem(name))
     if not images:
         raise UserError(f"stimuli {path}: holds no pictures ({', '.join(PICTURES)})")
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise UserError(
+            f"stimuli {path}: there are several pictures {some(twice)} but for their endings; keep one each"
+        )
     sizes = {image.shape for image in images}
     if len(sizes) > 1:
         raise UserError(f"stimuli {path}: pictures differ in size ({sorted(sizes)[:3]}); bring them to one size")

@@ -19,6 +19,7 @@ from mlspatial.core.plugins import Plugins
 from mlspatial.core.score import Score
 from mlspatial.models.stimuli import Stimuli
 
+VERSION = "1"  # of ceilings of ours and of what a benchmark hands to a metric
 CEILINGS = ("split_half", "repeats", "none")
 SHORT = {"pls": "pls{components}", "cka": "cka_debiased"}  # what a benchmark may call a yardstick
 METRICS = tuple(sorted({*SHORT, *yardsticks.METRICS} - {"pls25", "cka_debiased"}))
@@ -192,6 +193,7 @@ def repeat_reliability(trials: np.ndarray) -> np.ndarray:
     Brown corrected split halves go without chance. NaN for neuroids without two trials of any stimulus.
     Source: Shrout and Fleiss 1979.
     """
+    trials = np.asarray(trials, np.float64)
     present = np.isfinite(trials)
     counts = present.sum(axis=2)
     values = np.where(present, trials, 0.0)

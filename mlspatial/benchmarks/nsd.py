@@ -21,7 +21,9 @@ import numpy as np
 from mlspatial.benchmarks import nsd_files as files
 from mlspatial.benchmarks.fmri import FMRI_BENCHMARKS, FmriBenchmark
 from mlspatial.benchmarks.nsd_files import NsdFolder
+from mlspatial.benchmarks.pictures import mapped_images, seal
 from mlspatial.core.errors import BadValue, UnknownName, UserError
+from mlspatial.core.files import whole
 from mlspatial.core.hashing import content_id
 from mlspatial.core.names import cache_folder, data_folders
 from mlspatial.core.progress import bar, say
@@ -275,12 +277,12 @@ def _images(folder: NsdFolder, ids: np.ndarray, shape: tuple[int, ...], store: P
     """The name of a file in the cache with the images in their order, which all subjects share."""
     source = folder.stimuli()
     file = store / f"images-{content_id([CACHE_VERSION, str(source.resolve()), _stamp(source), ids.tolist()])}.npy"
-    if not file.is_file():
-        partial = file.with_name(f".{file.name}.{os.getpid()}")
-        images = np.lib.format.open_memmap(partial, "w+", np.uint8, (len(ids), *shape))
-        files.read_images(source, ids.tolist(), images)
-        images.flush()
-        partial.replace(file)
+    if mapped_images(file, (len(ids), *shape)) is None:
+        with whole(file) as partial:
+            images = np.lib.format.open_memmap(partial, "w+", np.uint8, (len(ids), *shape))
+            files.read_images(source, ids.tolist(), images)
+            images.flush()
+            seal(partial)
     return file.name
 
 
@@ -307,27 +309,30 @@ def _write(file: Path, facts: dict[str, Any], selection: Selection, voxels: np.n
         "trials": pa.FixedSizeListArray.from_arrays(pa.array(flat), trials.shape[0] * trials.shape[2]),
     }
     table = pa.table(columns).replace_schema_metadata({"mlspatial": json.dumps(facts)})
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    pq.write_table(table, partial, use_dictionary=False, row_group_size=500)
-    partial.replace(file)
+    with whole(file) as partial:
+        pq.write_table(table, partial, use_dictionary=False, row_group_size=500, write_page_checksum=True)
 
 
 def _read(file: Path, store: Path) -> _Kept | None:
-    """What was made, or None where a source has changed or come since. Sources that are gone do no harm."""
+    """What was made, or None where it is damaged or a source has changed or come since. Sources that are gone do no
+    harm."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if not file.is_file():
+    try:
+        facts = json.loads(pq.read_schema(file).metadata[b"mlspatial"])
+        if any(Path(path).is_file() and _stamp(Path(path)) != stamp for path, stamp in facts["sources"].items()):
+            return None
+        images = mapped_images(store / facts["images"])
+        if images is None or len(images) != len(facts["ids"]):
+            return None
+        table = pq.read_table(file, page_checksum_verification=True)
+        trials = table["trials"].combine_chunks().flatten().to_numpy()
+        trials = trials.reshape(table.num_rows, len(images) * REPEATS)
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
         return None
-    facts = json.loads(pq.read_schema(file).metadata[b"mlspatial"])
-    if any(Path(path).is_file() and _stamp(Path(path)) != stamp for path, stamp in facts["sources"].items()):
-        return None
-    images = store / facts["images"]
-    if not images.is_file():
-        return None
-    table = pq.read_table(file)
-    trials = table["trials"].combine_chunks().flatten().to_numpy().reshape(table.num_rows, -1)
     columns = {name: table[name].to_numpy() for name in table.column_names if name != "trials"}
-    return _Kept({**columns, "trials": trials}, facts, np.load(images, mmap_mode="c"))  # torch wants writable arrays
+    return _Kept({**columns, "trials": trials}, facts, images)
 
 
 def _stamp(path: Path) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlspatial.benchmarks.ids import one_each, some, stems, texts
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
+from mlspatial.core.progress import say
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 TABLES = (".csv", ".tsv", ".parquet")
 NETCDF = (".nc", ".nc4", ".netcdf", ".h5")
 AXES = ("stimulus", "neuroid", "repeat")
@@ -27,6 +29,8 @@ NAMES = {
     "repeat": ("repeat", "repetition", "trial", "repeat_id"),
 }
 RESPONSE = "response"
+ROWS = 10  # from how many on it is no chance that a column rises all the way down
+MISSING = ("", "NA", "N/A", "nan", "NaN", "NAN", "null", "NULL", "None")  # words of a csv for a trial that is missing
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,12 @@ class Responses:
         place = {name: i for i, name in enumerate(self.stimuli)}
         if absent := [name for name in ids if name not in place]:
             raise StimulusMismatch(
-                f"{what}: {len(absent)} stimuli have no responses ({_some(absent)}); "
+                f"{what}: {len(absent)} stimuli have no responses ({some(absent)}); "
                 "remove the pictures or add the responses"
             )
         if strange := sorted(set(place) - set(ids)):
             raise StimulusMismatch(
-                f"{what}: responses to {len(strange)} stimuli without a picture ({_some(strange)}); "
+                f"{what}: responses to {len(strange)} stimuli without a picture ({some(strange)}); "
                 "add the pictures or remove the responses"
             )
         order = np.array([place[name] for name in ids])
@@ -103,17 +107,12 @@ def read_labels(path: Path, ids: Sequence[str]) -> np.ndarray:
     table = _table(path, "strata")
     stimulus = _column(path, table.columns, "stimulus")
     if "label" not in table:
-        raise UserError(f"strata {path}: has no column label (columns: {_some(table.columns)})")
-    found = dict(zip(map(stem, table[stimulus]), map(str, table["label"]), strict=True))
+        raise UserError(f"strata {path}: has no column label (columns: {some(table.columns)})")
+    stimuli, labels = stems(path, table[stimulus]), texts(path, table["label"], "label")
+    found = one_each(path, stimuli, labels)
     if absent := [name for name in ids if name not in found]:
-        raise StimulusMismatch(f"strata {path}: {len(absent)} stimuli have no label ({_some(absent)})")
+        raise StimulusMismatch(f"strata {path}: {len(absent)} stimuli have no label ({some(absent)})")
     return np.array([found[name] for name in ids])
-
-
-def stem(stimulus: object) -> str:
-    """A stimulus id without folder and the ending of a picture."""
-    name = str(stimulus)
-    return Path(name).stem if name.lower().endswith(PICTURES) else name
 
 
 def _from_npy(path: Path, axes: Any) -> Responses:
@@ -146,7 +145,7 @@ def _from_netcdf(path: Path, label: str) -> Responses:
         raise UserError(
             f"responses {path}: {len(fitting)} variables have a dimension of stimuli (presentation or "
             f"{', '.join(NAMES['stimulus'])}) and one of neuroids ({', '.join(NAMES['neuroid'])}); there must be one "
-            f"(variables: {_some(data.data_vars)})"
+            f"(variables: {some(data.data_vars)})"
         )
     (name, axes), *_ = fitting.items()
     array = data[name]
@@ -163,7 +162,7 @@ def _from_netcdf(path: Path, label: str) -> Responses:
     return Responses(
         trials if trials.ndim == 3 else trials[..., None],
         None if stimuli is None else _unique(path, stimuli),
-        _neuroids(array, axes),
+        _neuroids(path, array, axes),
         np.array(_values(path, array, label, axes["stimulus"])) if label else None,
     )
 
@@ -187,7 +186,7 @@ def _from_presentations(path: Path, array: xr.DataArray, axes: dict[str, Hashabl
     repeats = _coordinate(array, "presentation", "repeat")
     values = array.transpose("presentation", axes["neuroid"]).values.astype(np.float64)
     labels = _values(path, array, label, "presentation") if label else None
-    return _gathered(path, [stem(name) for name in found], repeats, values, _neuroids(array, axes), labels)
+    return _gathered(path, stems(path, found), repeats, values, _neuroids(path, array, axes), labels)
 
 
 def _coordinate(array: xr.DataArray, dimension: Hashable, axis: str) -> list[Any] | None:
@@ -199,35 +198,45 @@ def _coordinate(array: xr.DataArray, dimension: Hashable, axis: str) -> list[Any
 
 def _values(path: Path, array: xr.DataArray, name: str, dimension: Hashable) -> list[str]:
     if name not in array.coords or array.coords[name].dims != (dimension,):
-        raise UserError(
-            f"responses {path}: there is no coordinate {name} of {dimension} (it has {_some(array.coords)})"
-        )
-    return [str(value) for value in array.coords[name].values.tolist()]
+        raise UserError(f"responses {path}: there is no coordinate {name} of {dimension} (it has {some(array.coords)})")
+    return texts(path, array.coords[name].values.tolist(), str(name))
 
 
-def _neuroids(array: xr.DataArray, axes: dict[str, Hashable]) -> tuple[str, ...]:
+def _neuroids(path: Path, array: xr.DataArray, axes: dict[str, Hashable]) -> tuple[str, ...]:
     names = _coordinate(array, axes["neuroid"], "neuroid")
-    return tuple(map(str, range(array.sizes[axes["neuroid"]]) if names is None else names))
+    return tuple(texts(path, range(array.sizes[axes["neuroid"]]) if names is None else names, "name of a neuroid"))
 
 
 def _from_table(path: Path, label: str) -> Responses:
-    table = _table(path, "responses")
+    table = _table(path, "responses", label)
     stimulus = _column(path, table.columns, "stimulus")
     repeat = next((name for name in NAMES["repeat"] if name in table), None)
     neuroid = next((name for name in NAMES["neuroid"] if name in table), None)
     if label and label not in table:
-        raise UserError(f"responses {path}: there is no column {label} for strata (columns: {_some(table.columns)})")
+        raise UserError(f"responses {path}: there is no column {label} for strata (columns: {some(table.columns)})")
     repeats = None if repeat is None else table[repeat].tolist()
-    stimuli = [stem(name) for name in table[stimulus]]
-    labels = [str(value) for value in table[label]] if label else None
-    if RESPONSE in table and neuroid is not None:
-        units = [str(name) for name in table[neuroid]]
+    stimuli = stems(path, table[stimulus])
+    labels = texts(path, table[label], label) if label else None
+    if neuroid is not None:
+        if RESPONSE not in table:
+            raise UserError(
+                f"responses {path}: column {neuroid} names neuroids, a row each, so there must be a column {RESPONSE} "
+                f"(columns: {some(table.columns)})"
+            )
+        units = texts(path, table[neuroid], "name of a neuroid")
         names = tuple(sorted(set(units)))  # whatever the order of the rows
         return _gathered(path, stimuli, repeats, _numbers(path, table[[RESPONSE]]), names, labels, units)
-    columns = [name for name in table if name not in (stimulus, repeat, label)]
+    known = {*NAMES["stimulus"], *NAMES["repeat"], label}
+    if others := [name for name in table if name in known - {stimulus, repeat, label}]:
+        say(f"{path.name}: column {some(others)} left out beside {' and '.join(filter(None, (stimulus, repeat)))}")
+    columns = [name for name in table if name not in known]
     if not columns:
-        raise UserError(f"responses {path}: has no column of a neuroid (columns: {_some(table.columns)})")
-    return _gathered(path, stimuli, repeats, _numbers(path, table[columns]), tuple(map(str, columns)), labels)
+        raise UserError(f"responses {path}: has no column of a neuroid (columns: {some(table.columns)})")
+    values = _numbers(path, table[columns])
+    if len(values) >= ROWS and (rising := np.flatnonzero((np.diff(values, axis=0) > 0).all(axis=0)).tolist()):
+        clocks = some(columns[place] for place in rising)
+        say(f"{path.name}: rising from row to row, as clocks and counters do: {clocks}; remove what is no neuroid")
+    return _gathered(path, stimuli, repeats, values, tuple(map(str, columns)), labels)
 
 
 def _gathered(
@@ -249,14 +258,17 @@ def _gathered(
         raise UserError(f"responses {path}: is empty")
     rows = pd.DataFrame({"stimulus": pd.factorize(np.array(stimuli, object))[0]})
     rows["unit"] = 0 if units is None else pd.Index(neuroids).get_indexer(pd.Index(units))
-    rows["repeat"] = (
-        rows.groupby(["stimulus", "unit"]).cumcount()
-        if repeats is None
-        else pd.factorize(pd.Series(repeats), sort=True)[0]
-    )
+    if repeats is None:
+        rows["repeat"] = rows.groupby(["stimulus", "unit"]).cumcount()
+    else:
+        rows["repeat"] = pd.factorize(pd.Series(repeats), sort=True)[0]
     if (rows["repeat"] < 0).any():
         raise UserError(f"responses {path}: {int((rows['repeat'] < 0).sum())} rows lack the number of their repeat")
     names = tuple(dict.fromkeys(stimuli))
+    if repeats is not None and len(names) > 1 and (rows.groupby("repeat").stimulus.nunique() == 1).all():
+        say(f"{path.name}: the numbers of its repeats run over the whole session; counted for each stimulus here")
+        of = ["stimulus"] if rows["repeat"].duplicated().any() else ["stimulus", "unit"]
+        rows["repeat"] = rows.groupby(of)["repeat"].rank("dense").astype(int) - 1
     if rows.duplicated().any():
         row = int(np.flatnonzero(rows.duplicated())[0])
         who = "" if units is None else f" of neuroid {units[row]}"
@@ -271,26 +283,40 @@ def _gathered(
         trials[at, rows["unit"].to_numpy(), turn] = values[:, 0]
     strata = None
     if labels is not None:
-        pairs = set(zip(stimuli, labels, strict=True))
-        if len(pairs) != len(names):
-            raise UserError(f"responses {path}: some stimuli have more than one stratum; give each one")
-        of = dict(pairs)
-        strata = np.array([of[name] for name in names])
+        found = one_each(path, stimuli, labels)
+        strata = np.array([found[name] for name in names])
     return Responses(trials, names, neuroids, strata)
 
 
-def _table(path: Path, what: str) -> pd.DataFrame:
-    """A csv, tsv or Parquet file; ids stay text, so that 0012 is not 12."""
+def _table(path: Path, what: str, label: str = "label") -> pd.DataFrame:
+    """A csv, tsv or Parquet file. Ids and labels of a csv are text as it stands there: 0012 is not 12, NA is a name."""
     import pandas as pd
 
-    text = dict.fromkeys((*NAMES["stimulus"], *NAMES["neuroid"], "label"), str)
+    text = {*NAMES["stimulus"], *NAMES["neuroid"], label}
     try:
         if path.suffix == ".parquet":
-            return pd.read_parquet(path).reset_index(drop=True)
-        separator = "\t" if path.suffix == ".tsv" else ","
-        return pd.read_csv(path, sep=separator, dtype=text, float_precision="round_trip")
+            table = pd.read_parquet(path)
+            named = [name for name in table.index.names if name in text]
+            return (table.reset_index(named) if named else table).reset_index(drop=True)
+        form: dict[str, Any] = {"sep": "\t" if path.suffix == ".tsv" else ",", "encoding": "utf-8-sig"}
+        plain = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False, **form).iloc[0].tolist()
+        if twice := [name for name, count in Counter(plain).items() if name and count > 1]:
+            raise UserError(f"{what} {path}: column {twice[0]} is there twice; keep one")
+        table = pd.read_csv(
+            path,
+            dtype=dict.fromkeys(text & set(plain), str),
+            na_values={name: MISSING for name in plain if name not in text},
+            keep_default_na=False,
+            float_precision="round_trip",
+            **form,
+        )
     except (OSError, ValueError) as error:  # pandas' and Arrow's own errors are ValueErrors
         raise UserError(f"{what} {path}: cannot be read ({str(error).splitlines()[0]})") from error
+    nameless = [table.columns[place] for place, name in enumerate(plain) if not name and place < table.shape[1]]
+    for column in nameless:
+        if column != table.columns[0] and (table[column] != "").any():
+            raise UserError(f"{what} {path}: column {table.columns.get_loc(column) + 1} has no name; name or remove it")
+    return table.drop(columns=nameless)  # the first is the index that pandas writes
 
 
 def _column(path: Path, columns: Iterable[str], axis: str) -> str:
@@ -298,7 +324,7 @@ def _column(path: Path, columns: Iterable[str], axis: str) -> str:
     for name in NAMES[axis]:
         if name in known:
             return name
-    raise UserError(f"{path}: has no column {NAMES[axis][0]} (columns: {_some(known)})")
+    raise UserError(f"{path}: has no column {NAMES[axis][0]} (columns: {some(known)})")
 
 
 def _numbers(path: Path, table: pd.DataFrame) -> np.ndarray:
@@ -306,16 +332,11 @@ def _numbers(path: Path, table: pd.DataFrame) -> np.ndarray:
         return table.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError) as error:
         bad = [str(name) for name in table if table[name].dtype == object]
-        raise UserError(f"responses {path}: {_some(bad)} hold text where numbers must be ({error})") from error
+        raise UserError(f"responses {path}: {some(bad)} hold text where numbers must be ({error})") from error
 
 
 def _unique(path: Path, stimuli: Iterable[object]) -> tuple[str, ...]:
-    names = tuple(stem(name) for name in stimuli)
+    names = tuple(stems(path, stimuli))
     if len(set(names)) != len(names):
         raise UserError(f"responses {path}: stimulus ids are not unique; name the dimension presentation")
     return names
-
-
-def _some(names: Iterable[object], most: int = 5) -> str:
-    listed = [str(name) for name in names]
-    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")

@@ -182,6 +182,8 @@ def test_reliability_is_that_of_an_analysis_of_variance(ragged: bool, rng: np.ra
         assert found[neuroid] == pytest.approx(1 - 1 / f_oneway(*groups).statistic)
     assert found == pytest.approx(split_half(trials), abs=0.02)
     assert np.isnan(repeat_reliability(trials[:, :, :1])).all()
+    single = (trials + 1000).astype(np.float32)  # as recordings are kept
+    assert repeat_reliability(single) == pytest.approx(repeat_reliability(single.astype(np.float64)), abs=1e-12)
 
 
 def test_scores_are_those_of_scikit_learn(lab: Path) -> None:

@@ -24,6 +24,7 @@ from mlspatial.benchmarks.brainscore import BehaviourTarget, NeuralTarget, load,
 from mlspatial.benchmarks.brainscore_reference import (
     PCA_SELECTION,
     RAW_SELECTION,
+    reference_score,
     select_layer,
     wrap,
 )
@@ -265,6 +266,26 @@ def test_what_depends_on_the_benchmark_is_computed_once(bench: Bench, monkeypatc
             assert np.array_equal(old.humans, new.humans, equal_nan=True)
 
 
+@pytest.mark.parametrize("ending", [".npz", f"-{SIZE}.npy"])
+@pytest.mark.parametrize("share", [0.0, 0.5, None])
+def test_what_is_kept_and_damaged_is_made_anew(bench: Bench, ending: str, share: float | None) -> None:
+    """Cut to a share of its length, or with one byte changed."""
+
+    def facts() -> list[tuple[str, float, float]]:
+        found = [load(identifier, input_size=SIZE) for identifier in (NEURAL[0], I2N)]
+        return [(target.stimuli.id, target.ceiling, target.stimuli.degrees) for target in found]
+
+    before = facts()
+    for file in (path for path in brainscore.cache_folder("brainscore").iterdir() if path.name.endswith(ending)):
+        if not (data := bytearray(file.read_bytes())):
+            continue  # of another benchmark, from a case before
+        if share is None:
+            data[len(data) // 2] ^= 0xFF
+        file.unlink()  # other tests hold maps of the old one
+        file.write_bytes(data if share is None else data[: int(share * len(data))])
+    assert facts() == before and {degrees for *_, degrees in before} == {8.0}
+
+
 def test_placed_images_that_were_deleted_come_back(bench: Bench) -> None:
     load(NEURAL[0], input_size=SIZE)
     for folder in (Path(os.environ["BRAINSCORE_HOME"]) / "stimuli_on_screen").iterdir():
@@ -362,6 +383,22 @@ def test_other_benchmarks_run_in_the_reference_engine(bench: Bench, monkeypatch:
     assert score.metric == "ridge" and 0 < score.raw < 1 and score.ceiled == pytest.approx(score.raw**2 / score.ceiling)
 
 
+def test_the_reference_engine_computes_in_full_float32(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """not with what torch's convolutions take by default on a GPU."""
+    import torch
+
+    seen: list[str] = []
+
+    def note(*_: object) -> None:
+        seen.append(str(torch.backends.cudnn.conv.fp32_precision))
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(brainscore_reference, "_score", note)
+    with pytest.raises(ZeroDivisionError):
+        reference_score(bench.module, bench.spec, bench.spec.model_id, NEURAL[0], LAYERS[3:], select=False)
+    assert seen == ["ieee"] and torch.backends.cudnn.conv.fp32_precision == "tf32"
+
+
 def test_mistakes(bench: Bench) -> None:
     with pytest.raises(UnknownName, match=r"unknown layer 'layer9'"):
         bench.reference(NEURAL[0], ("layer9",))
@@ -381,12 +418,10 @@ def test_the_first_of_equal_layers_wins() -> None:
 
 def test_score_gives_both_engines_numbers(bench: Bench, registry: Path) -> None:
     """The score entry's way: one pass for both regions and behaviour, and the package's own classes beside it."""
-    import io
-
-    import pandas as pd
     import torch
 
     from mlspatial.registry import runs
+    from mlspatial.registry.frame import read_split
     from mlspatial.steps.score import score
 
     weights = registry / "network.pth"
@@ -398,8 +433,7 @@ def test_score_gives_both_engines_numbers(bench: Bench, registry: Path) -> None:
     }
     (fast,) = score(benchmarks=f"{NEURAL[2]},{NEURAL[3]},{I2N}", **options)
     (slow,) = score(benchmarks=NEURAL[2], engine="reference", **options)
-    ours, theirs = (pd.read_json(io.StringIO(runs.local(run, "scores.json").read_text()), orient="split")
-                    for run in (fast, slow))  # fmt: skip
+    ours, theirs = (read_split(runs.local(run, "scores.json")) for run in (fast, slow))
     assert set(ours.region) == {"V4", "IT", "behavior"} and ours[ours.region == "behavior"].layer.tolist() == [
         "avgpool"
     ]

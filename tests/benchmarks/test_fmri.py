@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +23,7 @@ from mlspatial.core.errors import BadValue, StimulusMismatch, UnknownName, UserE
 from mlspatial.models.extract import extract
 from mlspatial.models.sinks import Features
 from mlspatial.models.stimuli import Stimuli
+from mlspatial.steps import scoring_fmri
 
 N, VOXELS, REPEATS = 40, 15, 3
 OTHER = "layer1.0.relu"
@@ -104,6 +108,65 @@ def test_the_ceiling_is_the_mean_of_five_runs_and_kept(
     assert np.isnan(replace(benchmark, noise_ceiling="none").ceiling)
     assert np.isnan(replace(benchmark, trials=None, ncsnr=None).ceiling)
     np.testing.assert_allclose(benchmark.ncsnr, ncsnr(trials), rtol=1e-5)
+
+
+def test_the_ceiling_is_computed_on_the_device_that_is_given(
+    benchmark: FmriBenchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine with a GPU on which the CPU was asked for, and the other way round."""
+    monkeypatch.setenv("MLSPATIAL_CACHE", str(tmp_path))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    used: list[str] = []
+
+    class Model:
+        def __init__(self, trials: np.ndarray, device: str) -> None:
+            used.append(device)
+
+        def ceiling(self, rng: np.random.Generator) -> SimpleNamespace:
+            return SimpleNamespace(ceiling=0.5)
+
+    monkeypatch.setattr("mlspatial.analysis.gsn.Gsn", Model)
+    assert benchmark.ceiling == 0.5 and used == ["cpu"]
+    for file in (tmp_path / "fmri").iterdir():
+        file.unlink()
+
+    class Enough(Exception):
+        pass
+
+    def gathered(*_: object) -> None:
+        raise Enough
+
+    monkeypatch.setattr(scoring_fmri, "_gather", gathered)
+    for device in ("cuda:1", "cpu"):  # the second finds what the first has kept
+        rest = {"layers": ["relu"], "variant": "paper", "study": "", "parents": (), "progress": None}
+        with pytest.raises(Enough):
+            scoring_fmri.score_fmri(None, [(replace(benchmark), ["own"])], device=device, **rest)  # type: ignore[arg-type]
+    assert used == ["cpu", "cuda:1"]
+
+
+@pytest.mark.parametrize(
+    "kept", ["", "{", "[1, 2]", '{"runs": [0.1, 0.2]}', '{"seed": 1, "runs": [0.1]}', '{"seed": SEED, "runs": [NaN]}',
+             '{"seed": SEED, "runs": null}', '{"seed": SEED, "runs": ["x"]}']
+)  # fmt: skip
+def test_ceilings_that_are_kept_and_damaged_are_made_anew(
+    benchmark: FmriBenchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str
+) -> None:
+    monkeypatch.setenv("MLSPATIAL_CACHE", str(tmp_path))
+    made = iter((0.5, 0.6, 0.7, 0.8, 0.9))
+    run = namedtuple("run", "ceiling")
+    model = namedtuple("model", "ceiling")(lambda _rng: run(next(made)))
+    monkeypatch.setattr("mlspatial.analysis.gsn.Gsn", lambda *_, **__: model)
+    file = tmp_path / "fmri" / f"ceiling-{benchmark._voxels}-{fmri.CEILING_VERSION}.json"
+    file.parent.mkdir()
+    file.write_text(kept.replace("SEED", str(fmri.SEED)))
+    assert benchmark.ceiling_runs == (0.5, 0.6, 0.7, 0.8, 0.9)
+    assert replace(benchmark).ceiling_runs == benchmark.ceiling_runs  # read back
+    facts = json.loads(file.read_text())
+    file.write_text(json.dumps({**facts, "runs": [*facts["runs"], 0.0]}))
+    assert replace(benchmark).ceiling_runs == benchmark.ceiling_runs  # five and no more
+    made = iter((0.85, 0.95))
+    file.write_text(json.dumps({**facts, "runs": facts["runs"][:3]}))  # interrupted: goes on
+    assert replace(benchmark).ceiling_runs == (0.5, 0.6, 0.7, 0.85, 0.95)
 
 
 def test_responses_that_cannot_be_scored(benchmark: FmriBenchmark, trials: np.ndarray) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import namedtuple
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -294,3 +295,119 @@ def test_damaged_files_and_names(copy: Copy, root: Path, place: Path) -> None:
     shutil.rmtree(root)
     with pytest.raises(UserError, match=r"no copy of the Natural Scenes Dataset at .* set NSD_DATA"):
         find_benchmark("nsd:subj01")
+
+
+def test_what_lies_on_a_bound_is_in(root: Path) -> None:
+    """An ncsnr of .2 and a t value of 1 count, the next smaller numbers do not."""
+    edge = Copy()
+    x, y, z = np.argwhere(edge.mask("PPA"))[:4].T
+    edge.ncsnr[x, y, z] = 0.2, np.nextafter(0.2, 0), 0.2, 0.5
+    edge.t["floc-places"][x, y, z] = 1.0, 5.0, np.nextafter(np.float32(1), np.float32(0)), 1.0
+    edge._volume(root / BETAS / "ncsnr.nii.gz", edge.ncsnr)
+    edge._volume(root / PPDATA / "floc_placestval.nii.gz", edge.t["floc-places"].astype(np.float32))
+    before = Copy().mask("PPA").sum()
+    assert edge.mask("PPA").sum() == before - 2
+    check(edge, "PPA")
+    check(edge)
+
+
+@pytest.mark.parametrize(("voxels", "fits"), [(10, False), (11, True)])
+def test_a_region_needs_more_than_ten_voxels(root: Path, voxels: int, fits: bool) -> None:
+    few = Copy()
+    places = np.argwhere(few.mask("EBA"))[voxels:]
+    few.ncsnr[tuple(places.T)] = 0.1
+    few._volume(root / BETAS / "ncsnr.nii.gz", few.ncsnr)
+    if fits:
+        assert check(few, "EBA").responses.shape == (SHARED, 11)
+    else:
+        with pytest.raises(
+            UserError, match=r"nsd:subj01:EBA: 10 of its \d+ voxels have an ncsnr of 0\.2 or more .*than 10"
+        ):
+            find_benchmark("nsd:subj01:EBA")
+
+
+def test_a_tenth_of_the_voxels_may_lack_data(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of just a tenth it is said, of more the axes or the file must be wrong."""
+    lacking = Copy()
+    spare = np.argwhere(lacking.mask("OTC"))
+    spare = spare[: len(spare) % 10]
+    lacking.ncsnr[tuple(spare.T)] = 0.1
+    lacking._volume(root / BETAS / "ncsnr.nii.gz", lacking.ncsnr)
+    places = np.argwhere(lacking.mask("OTC"))
+    tenth = len(places) // 10
+    assert len(places) == 10 * tenth
+    for number, fits in ((tenth, True), (tenth + 1, False)):
+        with h5py.File(root / BETAS / "betas_session02.hdf5", "r+") as file:
+            for x, y, z in places[:number]:
+                file["betas"][:, z, y, x] = 7
+        for x, y, z in places[:number]:
+            lacking.ncsnr[x, y, z] = 0.0
+        if fits:
+            check(lacking)
+            assert f"{tenth} voxels lack data in a session and are left out" in capsys.readouterr().err
+        else:
+            with pytest.raises(UserError, match=f"{number} of {len(places)} voxels of the region have no data"):
+                find_benchmark("nsd:subj01")
+
+
+def _cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-5000])
+
+
+def _nothing(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def _flipped(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    file.write_bytes(data)
+
+
+def _of_another_shape(file: Path) -> None:
+    images = np.load(file)
+    np.save(file, images[1:])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "damage"),
+    [
+        *(("images-*.npy", damage) for damage in (_cut, _nothing, _flipped, _of_another_shape)),
+        *(("subj01-OTC-*.parquet", damage) for damage in (_cut, _nothing, _flipped)),
+    ],
+)
+def test_what_is_kept_and_damaged_is_made_anew(
+    copy: Copy, root: Path, pattern: str, damage: Callable[[Path], None]
+) -> None:
+    before = check(copy).version
+    (file,) = (root.parent / "cache" / "nsd").glob(pattern)
+    whole = file.read_bytes()
+    damage(file)
+    assert check(copy).version == before and file.read_bytes() == whole
+    damage(file)
+    shutil.rmtree(root)  # nothing to make it of
+    with pytest.raises(UserError, match=r"nsd:subj01: 5\d files are not in"):
+        find_benchmark("nsd:subj01")
+
+
+def test_what_was_not_made_to_the_end_is_not_kept(copy: Copy, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = nsd.files.read_images
+
+    def interrupted(path: Path, ids: Any, out: np.ndarray) -> None:
+        read(path, ids[:3], out[:3])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(nsd.files, "read_images", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        find_benchmark("nsd:subj01")
+    assert [file.name for file in (root.parent / "cache" / "nsd").iterdir() if file.suffix != ".lock"] == []
+    monkeypatch.setattr(nsd.files, "read_images", read)
+    check(copy)
+
+
+def test_images_that_were_kept_without_a_seal_are_read(copy: Copy, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check(copy)
+    (file,) = (root.parent / "cache" / "nsd").glob("images-*.npy")
+    np.save(file, np.load(file))  # as it was written before there was one
+    monkeypatch.setattr(nsd, "_make", None)
+    check(copy)

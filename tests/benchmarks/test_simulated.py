@@ -167,6 +167,7 @@ def test_a_population_is_named_by_what_made_it(stimuli: Stimuli) -> None:
 def test_parameters_behind_a_name(name: str, shape: tuple[int, ...], strata: int) -> None:
     benchmark = find_benchmark(name)
     assert benchmark.trials is not None and benchmark.trials.shape == shape
+    assert benchmark.stimuli.degrees == (4.0 if "freemanziemba" in name else 8.0)
     assert "=" not in benchmark.identifier and "trials-" in benchmark.identifier
     assert (len(set(benchmark.strata)) if benchmark.strata is not None else 0) == strata
     shares = [np.unique(benchmark.strata[test], return_counts=True)[1] for _, test in benchmark.folds] if strata else []

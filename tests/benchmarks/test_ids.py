@@ -1,0 +1,279 @@
+"""Ids stay the text of the file, whatever they look like, in every format; what is no neuroid does not count."""
+
+from __future__ import annotations
+
+import shutil
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from PIL import Image
+from scipy.stats import pearsonr
+
+from mlspatial.benchmarks.local import load_benchmark
+from mlspatial.benchmarks.neural import NeuralBenchmark
+from mlspatial.benchmarks.responses import read_labels, read_responses
+from mlspatial.core.errors import BadValue, UserError
+from tests.conftest import case
+
+IDS = (
+    *("0042", "42", "042", "4.2e1", "1e5", "100000", "007", "7.0", "NA", "nan", "NaN", "None", "null", "True"),
+    *("12345e6789012345", "1234567890123456", "1234567890123456789", "0x10", "-inf", "Ünal", "図1", "a b", "2024-1-2"),
+)  # fmt: skip
+UNITS = ("0042", "1e5", "42", "NA", "None", "True", "nan")  # in the order of texts
+LABELS = ("007", "7", "NA", "nan", "False", "1e5")
+VALUES = np.random.default_rng(1).normal(size=(len(IDS), len(UNITS), 2))
+
+
+def long_form() -> pd.DataFrame:
+    """Rows in no order, ids as files' names have them."""
+    rows = [
+        (f"{IDS[i]}.png", UNITS[u], r, LABELS[i % len(LABELS)], VALUES[i, u, r]) for i, u, r in np.ndindex(VALUES.shape)
+    ]
+    table = pd.DataFrame(rows, columns=["stimulus_id", "neuroid_id", "repeat", "kind", "response"])
+    return table.sample(frac=1.0, random_state=0)
+
+
+def wide_form() -> pd.DataFrame:
+    rows = [(IDS[i], r, LABELS[i % len(LABELS)], *VALUES[i, :, r]) for i in range(len(IDS)) for r in range(2)]
+    table = pd.DataFrame(rows, columns=["image_id", "repeat", "kind", *UNITS])
+    return table.sample(frac=1.0, random_state=0)
+
+
+def assembly(encode: Any) -> xr.DataArray:
+    stimulus, repeat = np.divmod(np.random.default_rng(2).permutation(2 * len(IDS)), 2)
+    coordinates: dict[str, Any] = {
+        "stimulus_id": ("presentation", encode([IDS[i] for i in stimulus])),
+        "kind": ("presentation", encode([LABELS[i % len(LABELS)] for i in stimulus])),
+        "repetition": ("presentation", repeat),
+        "neuroid_id": ("neuroid", encode(UNITS)),
+    }
+    return xr.DataArray(VALUES[stimulus, :, repeat], coords=coordinates, dims=["presentation", "neuroid"])
+
+
+def as_bytes(names: Any) -> np.ndarray:
+    """Padded with blanks, as MATLAB pads its character arrays."""
+    encoded = [name.encode() for name in names]
+    return np.array([name.ljust(max(map(len, encoded))) for name in encoded])
+
+
+@pytest.mark.parametrize(
+    "kind", ["long.csv", "long.tsv", "long.parquet", "wide.csv", "wide.tsv", "wide.parquet", "text.nc", "bytes.nc"]
+)
+def test_ids_stay_text(tmp_path: Path, kind: str) -> None:
+    form, ending = kind.split(".")
+    if ending == "nc":
+        assembly(np.array if form == "text" else as_bytes).to_netcdf(tmp_path / kind)
+    else:
+        table = long_form() if form == "long" else wide_form()
+        if ending == "parquet":
+            table.to_parquet(tmp_path / kind)
+        else:
+            table.to_csv(tmp_path / kind, index=False, sep="\t" if ending == "tsv" else ",")
+    found = read_responses(tmp_path / kind, label="kind").aligned(IDS, "x")
+    assert found.stimuli == IDS and found.neuroids == UNITS
+    assert np.array_equal(found.trials, VALUES)
+    assert found.labels is not None and found.labels.tolist() == [LABELS[i % len(LABELS)] for i in range(len(IDS))]
+
+
+def test_missing_trials_of_a_csv_stay_missing(tmp_path: Path) -> None:
+    words = ("", "NA", "nan", "NaN", "null", "N/A")
+    rows = [f"s{i},{word},{i}.5" for i, word in enumerate(words)]
+    (tmp_path / "r.csv").write_text("\n".join(["stimulus_id,NA,NA.1", *rows]))
+    found = read_responses(tmp_path / "r.csv")
+    assert found.neuroids == ("NA", "NA.1") and np.isnan(found.trials[:, 0]).all()
+    assert found.trials[:, 1, 0].tolist() == [i + 0.5 for i in range(len(words))]
+
+
+def test_strata_stay_text(tmp_path: Path) -> None:
+    labels = [LABELS[i % len(LABELS)] for i in range(len(IDS))]
+    pd.DataFrame({"stimulus_id": IDS, "label": labels}).to_csv(tmp_path / "l.csv", index=False)
+    assert read_labels(tmp_path / "l.csv", IDS[::-1]).tolist() == labels[::-1]
+    (tmp_path / "l.csv").write_text("stimulus_id,label\na,x\nb,\n")
+    with pytest.raises(UserError, match="1 of 2 rows have no label"):
+        read_labels(tmp_path / "l.csv", ("a", "b"))
+    (tmp_path / "l.csv").write_text("stimulus_id,label\na,x\na,y\n")
+    with pytest.raises(UserError, match="stimulus a has the strata x and y; give it one"):
+        read_labels(tmp_path / "l.csv", ("a",))
+
+
+def test_numbers_of_a_netcdf_file_are_written_without_a_fraction(tmp_path: Path) -> None:
+    """MATLAB's numbers are all floating."""
+    coordinates = {"stimulus_id": ("presentation", [3.0, 10.0, 3.0]), "neuroid_id": ("neuroid", [7, 12])}
+    array = xr.DataArray(np.arange(6.0).reshape(3, 2), coords=coordinates, dims=["presentation", "neuroid"])
+    array.to_netcdf(tmp_path / "r.nc")
+    found = read_responses(tmp_path / "r.nc")
+    assert found.stimuli == ("3", "10") and found.neuroids == ("7", "12") and found.trials.shape == (2, 2, 2)
+
+
+def test_letters_that_have_two_forms_are_one(tmp_path: Path) -> None:
+    """Files on macOS are named with the accent apart, tables with it on the letter."""
+    apart, whole = unicodedata.normalize("NFD", "Ünal"), unicodedata.normalize("NFC", "Ünal")
+    assert apart != whole
+    (tmp_path / "r.csv").write_text(f"stimulus_id,a\n{apart},1\nb,2\n", encoding="utf-8-sig")
+    assert read_responses(tmp_path / "r.csv").stimuli == (whole, "b")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("stimulus_id,a\nx,1\n,2\n", "1 of 2 rows have no stimulus id; fill them"),
+        ("stimulus_id,neuroid,response\nx,a,1\nx,,2\n", "1 of 2 rows have no name of a neuroid"),
+        ("stimulus_id,a,a\nx,1,2\n", "column a is there twice; keep one"),
+        ("stimulus_id,a\none/x.png,1\ntwo/x.png,2\n", "stimuli one/x.png and two/x.png are both x; give each"),
+        ("stimulus_id,a\nx.png,1\nx.jpg,2\n", "stimuli x.png and x.jpg are both x"),
+        ("stimulus_id,unit,rate\nx,1,2\n", "column unit names neuroids, .* there must be a column response"),
+        ("stimulus_id,a,\nx,1,5\n", "column 3 has no name"),
+    ],
+)
+def test_ids_that_lack_or_clash_are_refused(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "r.csv").write_text(text)
+    with pytest.raises(UserError, match=words):
+        read_responses(tmp_path / "r.csv")
+
+
+def test_ids_that_lack_in_parquet_and_netcdf(tmp_path: Path) -> None:
+    pd.DataFrame({"stimulus_id": ["nan", None, "None"], "a": [1.0, 2.0, 3.0]}).to_parquet(tmp_path / "r.parquet")
+    with pytest.raises(UserError, match="1 of 3 rows have no stimulus id"):
+        read_responses(tmp_path / "r.parquet")
+    coordinates = {"stimulus_id": ("presentation", [1.0, np.nan])}
+    xr.DataArray(np.ones((2, 2)), coords=coordinates, dims=["presentation", "neuroid"]).to_netcdf(tmp_path / "r.nc")
+    with pytest.raises(UserError, match="1 of 2 rows have no stimulus id"):
+        read_responses(tmp_path / "r.nc")
+    coordinates = {"stimulus_id": ("presentation", np.array([b"\xff", b"a"]))}
+    xr.DataArray(np.ones((2, 2)), coords=coordinates, dims=["presentation", "neuroid"]).to_netcdf(tmp_path / "r.nc")
+    with pytest.raises(UserError, match="is not text in utf-8"):
+        read_responses(tmp_path / "r.nc")
+
+
+def test_stimuli_in_the_index_of_a_parquet_file(tmp_path: Path) -> None:
+    pd.DataFrame({"a": [1.0, 2.0]}, index=pd.Index(["042", "42"], name="stimulus_id")).to_parquet(
+        tmp_path / "r.parquet"
+    )
+    found = read_responses(tmp_path / "r.parquet")
+    assert found.stimuli == ("042", "42") and found.neuroids == ("a",)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    """Thirty pictures whose names look like numbers, and their responses."""
+    (tmp_path / "0042").mkdir()
+    rng = np.random.default_rng(0)
+    names = [f"{i:03d}" for i in range(28)] + ["1e5", "NA"]
+    for name in names:
+        Image.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(tmp_path / "0042" / f"{name}.png")
+    table = pd.DataFrame({"stimulus_id": names, "1e5": rng.normal(size=30), "0": rng.normal(size=30)})
+    table.sample(frac=1.0, random_state=0).to_csv(tmp_path / "0010", index=False)
+    (tmp_path / "0010").rename(tmp_path / "0010.csv")
+    return tmp_path
+
+
+def test_texts_of_a_yaml_stay_text(lab: Path) -> None:
+    """0042 is 34, NO a falsehood, 12:30 a number and 1_0 ten in YAML."""
+    path = lab / "mine.yaml"
+    lines = "stimuli: 0042\nresponses: 0010.csv\ncomponents: 4\n"
+    for text in ("0042", "NO", "12:30", "1_0", "1e5", "0x1F", "2024-01-02", "null", "~"):
+        path.write_text(f"name: {text}\nregion: {text}\n{lines}")
+        found = load_benchmark(path)
+        assert isinstance(found, NeuralBenchmark) and (found.identifier, found.region) == (text, text)
+    assert found.stimuli.ids[-2:] == ("1e5", "NA") and found.neuroids == ("1e5", "0")
+    for empty in ("name:", "name: [a, b]", "region:"):
+        path.write_text(
+            f"region: IT\n{lines}{empty}\n".replace("region: IT\n", "" if "region" in empty else "region: IT\n")
+        )
+        with pytest.raises(BadValue, match=f"{empty.partition(':')[0]}=.*must be a text"):
+            load_benchmark(path)
+
+
+def test_pictures_that_only_their_endings_tell_apart(lab: Path) -> None:
+    shutil.copy(lab / "0042" / "007.png", lab / "0042" / "007.jpg")
+    (lab / "mine.yaml").write_text("region: IT\nstimuli: 0042\nresponses: 0010.csv\ncomponents: 4\n")
+    with pytest.raises(UserError, match="several pictures 007 but for their endings; keep one each"):
+        load_benchmark(lab / "mine.yaml")
+
+
+def test_an_array_without_names_and_pictures_without_zeros(lab: Path) -> None:
+    """Sorted as texts, 10 comes before 2: nobody knows which order the array has. Following the advice helps."""
+    lines = "region: IT\nstimuli: bare\nresponses: r.npy\naxes: [stimulus, neuroid]\ncomponents: 4\n"
+    (lab / "mine.yaml").write_text(lines)
+    (lab / "bare").mkdir()
+    pictures = sorted((lab / "0042").iterdir())
+    np.save(lab / "r.npy", np.random.default_rng(0).normal(size=(30, 3)))
+    for number, picture in enumerate(pictures, 1):
+        shutil.copy(picture, lab / "bare" / f"{number}.png")
+    with pytest.raises(
+        UserError, match=r"r.npy names no stimuli, and 1, 10, 11 and 27 more are in another order .*007"
+    ):
+        load_benchmark(lab / "mine.yaml")
+    for picture in list((lab / "bare").iterdir()):
+        picture.rename(picture.with_name(f"{int(picture.stem):03d}.png"))
+    assert load_benchmark(lab / "mine.yaml").stimuli.ids == tuple(f"{i:03d}" for i in range(1, 31))
+
+
+def test_columns_that_are_no_neuroids(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The index that pandas writes, a second number of the trial, and a clock, which is kept but named."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"stimulus_id": [f"s{i}" for i in range(12)], "repeat": 0, "a": rng.normal(size=12)})
+    table.assign(trial=np.arange(12)).to_csv(tmp_path / "r.csv")
+    found = read_responses(tmp_path / "r.csv")
+    assert found.neuroids == ("a",) and found.trials.shape == (12, 1, 1)
+    assert "column trial left out beside stimulus_id and repeat" in capsys.readouterr().err
+    table.assign(onset=np.linspace(0, 9, 12)).to_csv(tmp_path / "r.csv", index=False)
+    assert read_responses(tmp_path / "r.csv").neuroids == ("a", "onset")
+    assert "as clocks and counters do: onset; remove what is no neuroid" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("each", ["presentation", "row"])
+def test_repeats_counted_over_the_session(tmp_path: Path, each: str) -> None:
+    """Numbers that no two stimuli share are counted anew for each; others stay: a missing repeat is a gap."""
+    table = long_form().drop(columns="kind").sort_values(["repeat", "stimulus_id", "neuroid_id"])
+    numbers = np.arange(len(table)) if each == "row" else table.groupby(["repeat", "stimulus_id"]).ngroup()
+    table.assign(repeat=numbers + 100).sample(frac=1.0, random_state=2).to_csv(tmp_path / "r.csv", index=False)
+    assert np.array_equal(read_responses(tmp_path / "r.csv").aligned(IDS, "x").trials, VALUES)
+    gap = table[(table.stimulus_id != "42.png") | (table["repeat"] != 0)]
+    gap.to_csv(tmp_path / "r.csv", index=False)
+    found = read_responses(tmp_path / "r.csv").aligned(IDS, "x").trials
+    assert np.isnan(found[1, :, 0]).all() and np.array_equal(found[1, :, 1], VALUES[1, :, 1])
+
+
+@pytest.mark.parametrize("name", ["csv_index", "csv_rep_and_trial", "trial_counter"])
+def test_small_recordings_give_the_reference(name: str, tmp_path: Path) -> None:
+    """The ceiling by hand: Pearson's r between halves of the trials, corrected after Spearman and Brown."""
+    base = case("recordings/npy_base")
+    folder = Path(shutil.copytree(case(f"recordings/{name}"), tmp_path / name))
+    (folder / "pictures").symlink_to(base / "pictures")
+    found, reference = load_benchmark(folder / f"{name}.yaml"), load_benchmark(base / "npy_base.yaml")
+    assert isinstance(found, NeuralBenchmark) and isinstance(reference, NeuralBenchmark)
+    assert found.version == reference.version and found.responses.shape == (80, 20)
+    features = np.random.default_rng(0).normal(size=(80, 40))
+    assert found.score(features).ceiling == pytest.approx(0.903408, abs=1e-6)
+    even, odd = (found.trials[:, :, half::2].mean(axis=2) for half in (0, 1))  # type: ignore[index]
+    r = np.array([pearsonr(a, b)[0] for a, b in zip(even.T, odd.T, strict=True)])
+    assert np.median(2 * r / (1 + r)) == pytest.approx(0.9034, abs=0.02)
+
+
+def test_small_recordings_that_cannot_be_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match=r"r\.npy names no stimuli, and 1, 10, 11 and 77 more"):
+        load_benchmark(case("recordings/npy_unpadded") / "npy_unpadded.yaml")
+    folder = Path(shutil.copytree(case("recordings/csv_onset"), tmp_path / "x"))
+    (folder / "pictures").symlink_to(case("recordings/npy_base") / "pictures")
+    load_benchmark(folder / "csv_onset.yaml")
+    assert "onset_s" in capsys.readouterr().err
+
+
+def test_two_benchmarks_of_one_name_are_not_one(lab: Path) -> None:
+    """What is scored is told apart by its name: two of one name are refused, the same one twice is one."""
+    from mlspatial.steps.scoring_plan import find
+
+    lines = "region: IT\nstimuli: 0042\nresponses: 0010.csv\ncomponents: 4\n"
+    (lab / "a.yaml").write_text(f"name: session\n{lines}")
+    (lab / "b.yaml").write_text(f"name: session\nceiling: 0.5\n{lines}")
+    with pytest.raises(UserError, match="two are called session; give one another `name:` in its YAML"):
+        find(f"{lab}/a.yaml,{lab}/b.yaml", False)
+    assert [known.name for known in find(f"{lab}/a.yaml,{lab}/a.yaml", False)[0]] == ["session"]
+    (lab / "b.yaml").write_text((lab / "b.yaml").read_text().replace("session", "other"))  # as it advises
+    assert [known.name for known in find(f"{lab}/a.yaml,{lab}/b.yaml", False)[0]] == ["session", "other"]
