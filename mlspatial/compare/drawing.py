@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mlspatial.compare.evidence import Evidence
 
 DPI = 200
+#: kind of file -> what Matplotlib would write into it and must not: the day and its version
+METADATA: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 
 
 @dataclass(frozen=True)
@@ -37,20 +39,22 @@ class Drawing:
     @cached_property
     def svg(self) -> bytes:
         """The figure; equal figures give equal bytes. Drawing takes long, so files and report share it."""
-        return self._picture("svg", {"Date": None, "Creator": None})
+        return picture(self.figure, "svg", self.id)
 
     @cached_property
     def png(self) -> bytes:
         """The same at 200 dpi."""
-        return self._picture("png", {"Software": None})
+        return picture(self.figure, "png", self.id)
 
-    def _picture(self, kind: str, metadata: dict[str, Any]) -> bytes:
-        import matplotlib
 
-        target = io.BytesIO()
-        with matplotlib.rc_context({"svg.hashsalt": self.id}):  # ids inside the svg: stable, and apart in one page
-            self.figure.savefig(target, format=kind, dpi=DPI, metadata=metadata)
-        return target.getvalue()
+def picture(figure: Any, kind: str, salt: str) -> bytes:
+    """A figure's file, svg or png. salt: the ids inside an svg follow from it, so that they are apart in one page."""
+    import matplotlib
+
+    target = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": salt}):
+        figure.savefig(target, format=kind, dpi=DPI, metadata=METADATA[kind])
+    return target.getvalue()
 
 
 #: id -> function from the evidence to a drawing

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlspatial.core.names import CFG, DATASET_ID, MODEL_ID, SPEC, TAG
+from mlspatial.core.names import CFG, DATASET_ID, MODEL_ID, SPEC, TAG, file_name
+from mlspatial.core.parameters import free
 from mlspatial.registry import frame
 from mlspatial.registry.store import ui_address
+from mlspatial.train.parameters import TRAIN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +38,10 @@ UNITS = {"distance": 1, "translation": 2, "rotation": 6, "category": 117, "ident
 CLASSES = 1000  # of ImageNet
 CFGS, TAGS, METRICS = frame.PARAMS + CFG, frame.TAGS + TAG, frame.METRICS
 FACT = "fact."  # tags mlspatial.fact.NAME of runs are columns fact/NAME of networks
-FREE = {"device", "workers", "resume", "cache"}  # parameters of train that cannot change a network
+FREE = free(TRAIN)  # cannot change a network
+#: What may differ between networks of one condition, and what has columns of its own.
+NOT_CONDITION = {parameter.name for parameter in TRAIN if parameter.decides != "result"}
+NOT_CONDITION |= {"task", "arch", "dataset", "batches"}
 
 
 @dataclass(frozen=True)
@@ -119,15 +124,17 @@ def _networks(study: str, named: Collection[str], others: list[pd.DataFrame]) ->
     import pandas as pd
 
     versions = frame.versions()
-    versions = versions[versions.step.notna()] if "step" in versions else pd.DataFrame(columns=["run_id", MODEL_ID])
+    ours = MODEL_ID in versions  # others may register what they like
+    versions = versions[versions[MODEL_ID].notna()] if ours else pd.DataFrame(columns=["run_id", MODEL_ID])
     trained = frame.read(entry="train", study=study, metrics=("heldout/",))
     wanted = versions.run_id.isin(trained.run_id) | versions[MODEL_ID].isin(named)
     checkpoints = versions[wanted]
     if strangers := set(checkpoints.run_id) - set(trained.run_id):
         elsewhere = frame.read(entry="train", metrics=("heldout/",), ids=strangers)
         trained = pd.concat([table for table in (trained, elsewhere) if len(table)], ignore_index=True)
+    checkpoints = checkpoints[checkpoints.run_id.isin(trained.run_id)]  # of others the run is deleted, or not finished
     parts = [_registered(checkpoints, trained, named)]
-    unknown = set(named) - set(versions[MODEL_ID])
+    unknown = set(named) - set(checkpoints[MODEL_ID])
     if unknown and unknown - {model for table in others for model in table.get(frame.TAGS + MODEL_ID, ())}:
         others = [*others, frame.read(entry="extract", metrics=())]  # similarity names networks by their extractions
     parts += [_from_tags(table, unknown) for table in others]
@@ -173,7 +180,7 @@ def _registered(checkpoints: pd.DataFrame, trained: pd.DataFrame, named: Collect
             "init": cfg.get("init", pd.Series("random", trained.index)).fillna("random"),
             "fraction": cfg.get("fraction", pd.Series(1.0, trained.index)).fillna(1.0).astype(float),
             "batch_size": cfg.get("batch_size", pd.Series(float("nan"), trained.index)).astype(float),
-            "settings": frame.settings_of(trained, frame.NOT_CONDITION | {"init", "fraction"}),
+            "settings": frame.settings_of(trained, NOT_CONDITION | {"init", "fraction"}),
             "all": frame.settings_of(trained, FREE),
         }
     )
@@ -220,7 +227,7 @@ def _datasets() -> pd.DataFrame:
     """One row a dataset_id: n_train, n_categories, translation, and how many units its classes have in the head."""
     import pandas as pd
 
-    def parse(row: dict[str, Any], file: Callable[[str], Path]) -> pd.DataFrame:
+    def parse(row: dict[str, Any], file: Callable[..., Path]) -> pd.DataFrame:
         schema = {latent["name"]: latent for latent in json.loads(file("manifest.json").read_text())["schema"]}
         units = {
             f"{name}_units": len(schema[name]["categories"]) for name in ("category", "identity") if name in schema
@@ -314,12 +321,13 @@ def _pairs(similar: pd.DataFrame) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    def parse(row: dict[str, Any], file: Callable[[str], Path]) -> pd.DataFrame:
+    def parse(row: dict[str, Any], file: Callable[..., Path]) -> pd.DataFrame:
         models = frame.read_split(file("models.json")).set_index("model").model_id
         parts = []
         for metric in row[CFGS + "metric"].split(","):
             for depth, layer in enumerate(frame.read_split(file(f"groups_{metric}.json")).layer.unique()):
-                matrix = pd.read_parquet(file(f"matrices/{metric}_{layer}.parquet")).set_index("model")
+                name = f"{metric}_{layer}.parquet"
+                matrix = pd.read_parquet(file(f"matrices/{file_name(name)}", f"matrices/{name}")).set_index("model")
                 ids = models[matrix.index].to_numpy()
                 first, second = np.triu_indices(len(ids), 1)
                 facts = {"metric": metric, "layer": layer, "depth": depth}
@@ -339,8 +347,8 @@ def _pairs(similar: pd.DataFrame) -> pd.DataFrame:
 def _decodings(decoded: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
-    def parse(row: dict[str, Any], file: Callable[[str], Path]) -> pd.DataFrame:
-        table = pd.read_json(file("decoding.json"), orient="table", precise_float=True)
+    def parse(row: dict[str, Any], file: Callable[..., Path]) -> pd.DataFrame:
+        table = frame.read_split(file("decoding.json"))
         table["depth"] = pd.factorize(table.layer)[0]
         return table[[name for name in DECODINGS if name != "run_id"]].astype({"value": float, "chance": float})
 

@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from mlspatial.compare.drawing import METADATA, picture
+from mlspatial.compare.style import layout
+
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999933")  # Okabe & Ito 2008
 MARKERS = "osD^vPX*"
-FORMATS = ("png", "svg")
+FORMATS = tuple(METADATA)
 
 
 def colours(groups: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -25,7 +28,7 @@ def panels(count: int, *, width: float = 3.2, height: float = 3.2) -> tuple[Any,
 
     columns = min(count, 4)
     rows = -(-count // columns)
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    figure = Figure(figsize=(width * columns, height * rows), layout=layout())
     axes = figure.subplots(rows, columns, squeeze=False).reshape(-1)
     for spare in axes[count:]:
         spare.set_axis_off()
@@ -33,11 +36,10 @@ def panels(count: int, *, width: float = 3.2, height: float = 3.2) -> tuple[Any,
 
 
 def save(figure: Any, folder: Path, name: str) -> list[Path]:
-    """NAME.png and NAME.svg; bytes do not depend on the day."""
+    """NAME.png and NAME.svg; equal figures give equal bytes."""
     files = [folder / f"{name}.{kind}" for kind in FORMATS]
     for file in files:
-        metadata = {"Date": None} if file.suffix == ".svg" else {}
-        figure.savefig(file, dpi=150, metadata=metadata)
+        file.write_bytes(picture(figure, file.suffix[1:], name))
     return files
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,8 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mlspatial.compare.drawing import Drawing
+    from mlspatial.core.files import whole
+from mlspatial.compare.drawing import Drawing
 
 SMALL, TEXT, TITLE = 7.0, 8.0, 9.0  # points; nothing in print is below 7
 STAR = 0.05  # Xie et al. 2025, figures 5, E.1, E.2: "*" at p < .05
@@ -115,14 +116,32 @@ def arch_label(arch: str) -> str:
 def sheet(rows: int = 1, columns: int = 1, *, width: float = 2.6, height: float = 2.3, **options: Any) -> Any:
     """A figure and its axes, (rows, columns), each panel width x height inches; options go to Figure.subplots."""
     from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    engine = ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06)
-    figure = Figure(figsize=(width * columns, height * rows), layout=engine)
+    figure = Figure(figsize=(width * columns, height * rows), layout=layout())
     axes = figure.subplots(rows, columns, squeeze=False, **options)
     for axis in axes.flat:
         tidy(axis)
     return figure, axes
+
+
+def layout(pad: float = 0.06) -> Any:
+    """Matplotlib's constrained layout, `pad` inches around each axis, with places to nine digits.
+
+    Its solver goes through its variables in the order in which they lie in memory, so that the digits behind those,
+    and with them the bytes of a picture, differ from one drawing to the next.
+    """
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+    from matplotlib.transforms import Bbox
+
+    class Layout(ConstrainedLayoutEngine):
+        def execute(self, fig: Any) -> Any:
+            made = super().execute(fig)
+            for axis in fig.axes:
+                axis.set_position(Bbox(np.round(axis.get_position(original=True).get_points(), 9)))
+                axis.set_in_layout(True)  # a place that was set counts as a wish to be left alone
+            return made
+
+    return Layout(w_pad=pad, h_pad=pad)
 
 
 def tidy(axis: Axes, *, x: str = "", y: str = "", title: str = "", letter: str = "") -> None:
@@ -280,18 +299,20 @@ def batches_text(step: float) -> str:
 # ---- files ------------------------------------------------------------------------------------------------------
 
 
-def save_drawing(drawing: Drawing, folder: Path) -> list[Path]:
-    """Write ID.svg, ID.png (200 dpi) and ID.csv; pictures only where there is a figure. Equal drawings, equal bytes."""
+def save_drawing(drawing: Drawing, folder: Path, formats: Collection[str] = ("svg", "png", "csv")) -> list[Path]:
+    """Write ID.svg, ID.png (200 dpi) and ID.csv; pictures only where there is a figure. Equal drawings, equal bytes.
+
+    formats: which of them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    if drawing.figure is not None:
-        for kind, picture in (("svg", drawing.svg), ("png", drawing.png)):
-            files.append(folder / f"{drawing.id}.{kind}")
-            partial = files[-1].with_name(files[-1].name + ".partial")
-            partial.write_bytes(picture)
-            partial.replace(files[-1])
-    files.append(folder / f"{drawing.id}.csv")
-    partial = files[-1].with_suffix(".csv.partial")
-    drawing.data.to_csv(partial, index=False, lineterminator="\n", float_format="%.10g")
-    partial.replace(files[-1])
+    for kind in ("svg", "png", "csv"):
+        if kind not in formats or (kind != "csv" and drawing.figure is None):
+            continue
+        files.append(folder / f"{drawing.id}.{kind}")
+        with whole(files[-1]) as partial:
+            if kind == "csv":
+                drawing.data.to_csv(partial, index=False, lineterminator="\n", float_format="%.10g")
+            else:
+                partial.write_bytes(drawing.svg if kind == "svg" else drawing.png)
     return files

@@ -8,18 +8,16 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from mlspatial.compare import figures, tables
 from mlspatial.compare.checks import CHECKS, all_checks
 from mlspatial.compare.commands import commands
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence, empty_frames
 from mlspatial.compare.report import Condition, Report, page
-from mlspatial.compare.table import TABLES, Table
-from mlspatial.core.plugins import import_all
+from mlspatial.compare.table import TABLES, Cell, Table
+from mlspatial.papers import known_items
 from tests.compare.synthetic import synthetic_evidence
 
-import_all(tables)
-import_all(figures)
+known_items()
 SMALL = {"archs": ("resnet18",), "tasks": ("translation", "category"), "seeds": 2, "steps": (70,), "scaling": False,
          "benchmarks": {"simulated_v1": "V1"}}  # fmt: skip
 OPEN = {"meta", "br", "img", "link", "input", "hr"} | {"path", "use", "rect", "line", "circle", "image"}
@@ -64,7 +62,7 @@ def made(evidence: Evidence) -> Report:
     lacking = [label for item in items for label in getattr(item, "missing", ())]
     return Report(
         "Study <s>", {"study": "s"}, all_checks(evidence), [Condition("Distance", {"networks": 2, "scored": 0})], items,
-        evidence.links, commands(lacking, evidence), ("one run could not be read",),
+        evidence.links, commands(lacking, evidence), ("one run could not be read",), ("A paper & its journal",),
     )  # fmt: skip
 
 
@@ -82,7 +80,7 @@ def test_a_page_is_whole_and_needs_nothing_from_elsewhere(small: Evidence) -> No
     anchors = [link for link in reader.links if link.startswith("#")]
     assert anchors and all(link[1:] in reader.ids for link in anchors)
     assert not re.search(r"(src|href)=\"(https?:)?//(?!www\.w3\.org)", re.sub(r'<a href="[^"]*"', "", text))
-    assert "one run could not be read" in reader.text
+    assert "one run could not be read" in reader.text and "A paper & its journal" in reader.text
     assert page(made(small)) == text  # equal evidence, equal bytes
 
 
@@ -116,3 +114,16 @@ def test_commands_name_the_task_that_lacks(small: Evidence) -> None:
     found = commands(["Rotation", "Dis. + Tra.", "ImageNet-1K", "something else"], small)
     assert "--task rotation" in found["Rotation"] and "--task distance+translation" in found["Dis. + Tra."]
     assert "torchvision:resnet18" in found["ImageNet-1K"] and "something else" not in found
+
+
+def test_what_is_long_waits_behind_a_line() -> None:
+    cell = Cell(0.5, 0.1, tuple(f"run{i}" for i in range(70)), published=0.55)
+    rows = {f"row {i}": {"V1": cell} for i in range(41)}
+    table = Table("t", "A table", "Numbers.", ("V1", "V2"), rows, tuple(f"Note {i}." for i in range(14)))
+    text = page(Report("s", {}, [], [], [table], {"run0": "http://server/run0"}, {}))
+    reader = Checker()
+    reader.feed(text)
+    assert "2 more notes" in reader.text and "Note 13." in reader.text and '<div class="scroll long">' in text
+    assert '<a href="http://server/run0" title="run0"><code>run0</code></a>' in text
+    assert "run59" in reader.text and "run60" not in reader.text and "10 more, named in the csv" in reader.text
+    assert "0.500 ± 0.100n = 70published 0.550, within 1 SD" in reader.text and "The 70 runs behind" in reader.text

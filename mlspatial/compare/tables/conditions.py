@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mlspatial.compare.evidence import Evidence
+from mlspatial.compare.rows import CONDITION, committed, conditions, grouped
 from mlspatial.compare.table import TABLES, Cell, Table, label, varying
-from mlspatial.compare.tables.rows import CONDITION, committed, conditions, grouped
 
 if TYPE_CHECKING:
     import pandas as pd

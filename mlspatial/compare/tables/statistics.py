@@ -17,10 +17,9 @@ from mlspatial.analysis.statistics import (
     partial_correlation,
 )
 from mlspatial.compare.evidence import PUBLISHED, REGIONS, Evidence
-from mlspatial.compare.style import ARCH_LABELS
+from mlspatial.compare.rows import MEAN, Conditions, region_scores, sources
+from mlspatial.compare.style import ARCH_LABELS, TASKS, task_style
 from mlspatial.compare.table import NAN, TABLES, Cell, Table
-from mlspatial.compare.tables.published_scores import LABELS
-from mlspatial.compare.tables.rows import MEAN, Conditions, region_scores, sources
 from mlspatial.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
 
 MARGIN = 0.02  # of a score; category leads distance by .013 (ResNet-50) and .016 (ResNet-18), Xie et al. 2025
 SEED = 0  # of the bootstrap
-SPATIAL = tuple(name for name in LABELS if set(name.split("+")) <= {"distance", "translation", "rotation"})
-TASKS = (*SPATIAL, "category", "identity", "all")
+SPATIAL = tuple(name for name in TASKS if set(name.split("+")) <= {"distance", "translation", "rotation"})
+FOLLOWED = (*SPATIAL, "category", "identity", "all")
 ESTIMATE, P, P_HOLM, TOST = "estimate", "p", "p (Holm)", f"p (equivalent within {MARGIN:g})"
 CAPTION = (
     "Differences: mean score over seeds of a spatial condition (or the mean over all of them) less that of category, "
@@ -55,7 +54,7 @@ def statistics(evidence: Evidence) -> Table:
         prefix = f"{ARCH_LABELS.get(arch, arch)}, " if len(archs) > 1 else ""
         mine = networks[networks.arch == arch]
         last = _chosen(mine, (*SPATIAL, "category"))
-        followed = _chosen(mine[mine.loss.astype(float).notna()], TASKS, checkpoints=True)
+        followed = _chosen(mine[mine.loss.astype(float).notna()], FOLLOWED, checkpoints=True)
         for column in (*REGIONS, MEAN, "behavior"):
             part = scored[scored.column == column].dropna(subset=["value"])
             if part.model_id.isin(mine.model_id).any():
@@ -88,7 +87,7 @@ def _differences(
     category = seeds.pop("category", None)
     if category is None or not seeds:
         return
-    sides = {f"{LABELS[task].lower()} less category": {task: values} for task, values in seeds.items()}
+    sides = {f"{task_style(task).label.lower()} less category": {task: values} for task, values in seeds.items()}
     if len(seeds) > 1:
         sides["all spatial conditions less category"] = seeds
     for said, first in sides.items():

@@ -1,0 +1,233 @@
+"""The headline findings: does a replication hold what was published? One function a finding, numbers beside."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mlspatial.compare.checks import CHECKS, Check
+from mlspatial.compare.evidence import Evidence, alignment
+from mlspatial.compare.rows import choose
+from mlspatial.compare.style import Correlation, mean_text, ordered, task_style
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPATIAL = ("distance", "translation", "rotation")
+NEAR_IMAGENET = 0.95  # Xie et al. 2025: category-trained reach more than 95 % of ImageNet's alignment (.412 / .430)
+NEAR_ALL = 0.95  # distance alone reaches 97 % of all latents (.399 / .411); below .95 we call it not reached
+MARGIN = 0.02  # of ceiled score: "comparable to categories" means no further away than this
+SAME = ["arch", "dataset_id", "fraction", "init", "settings"]  # checkpoints of networks that may be taken together
+LATENTS_OF = {"distance": ("z",), "translation": ("x", "y"), "rotation": ("rot_0", "rot_1", "rot_2"),
+              "category": ("category",), "identity": ("identity",)}  # fmt: skip
+
+
+@CHECKS.register("category_near_imagenet")
+def category_near_imagenet(evidence: Evidence) -> Check:
+    """Mean alignment of category-trained over that of ImageNet networks."""
+    claim = "Networks trained on categories of rendered objects reach more than 95 % of ImageNet networks' alignment."
+    return _share(evidence, "category_near_imagenet", claim, "category", "imagenet", NEAR_IMAGENET)
+
+
+@CHECKS.register("distance_near_all")
+def distance_near_all(evidence: Evidence) -> Check:
+    """Mean alignment of distance-trained over that of networks trained on everything."""
+    claim = "Distance alone reaches about the alignment (at least 95 %) of networks trained on all latents."
+    return _share(evidence, "distance_near_all", claim, "distance", "all", NEAR_ALL)
+
+
+@CHECKS.register("spatial_above_untrained")
+def spatial_above_untrained(evidence: Evidence) -> Check:
+    """Every spatial task's mean alignment is above the untrained networks'."""
+    claim = "Networks trained on spatial latents are more aligned than untrained ones."
+    table = _aligned(evidence)
+    control, trained = _of(table, "untrained"), [name for name in SPATIAL if len(_of(table, name))]
+    if control.empty or not trained:
+        return _lacking("spatial_above_untrained", claim, table, ("untrained", "distance, translation or rotation"))
+    means = {name: _of(table, name).neural_mean.mean() for name in trained}
+    value = "; ".join(f"{task_style(name).label} {_mean(_of(table, name))}" for name in (*trained, "untrained"))
+    used = table[table.task.isin([*trained, "untrained"])]
+    return Check(
+        "spatial_above_untrained", claim, bool(min(means.values()) > control.neural_mean.mean()), value, _runs(used)
+    )
+
+
+@CHECKS.register("spatial_comparable_to_category")
+def spatial_comparable_to_category(evidence: Evidence) -> Check:
+    """Every spatial task's mean alignment is no more than the margin below the category-trained networks'."""
+    claim = (
+        f"Spatially trained networks are as aligned as category-trained ones (at most {MARGIN} of ceiled score below)."
+    )
+    table = _aligned(evidence)
+    reference, trained = _of(table, "category"), [name for name in SPATIAL if len(_of(table, name))]
+    if reference.empty or not trained:
+        return _lacking("spatial_comparable_to_category", claim, table, ("category", "a spatial task"))
+    gaps = {name: _of(table, name).neural_mean.mean() - reference.neural_mean.mean() for name in trained}
+    value = "; ".join(f"{task_style(name).label} {gap:+.3f}" for name, gap in gaps.items()).replace("-", "−")
+    used = table[table.task.isin([*trained, "category"])]
+    return Check("spatial_comparable_to_category", claim, min(gaps.values()) >= -MARGIN, value, _runs(used))
+
+
+@CHECKS.register("alignment_follows_performance")
+def alignment_follows_performance(evidence: Evidence) -> Check:
+    """Over checkpoints and seeds of each task, alignment correlates with negative held-out loss."""
+    claim = "The better a network does its task, the more it is aligned (over checkpoints and seeds)."
+    table = alignment(evidence)
+    found, used = {}, []
+    for task in ordered(table.task) if len(table) else ():
+        part = table[(table.task == task) & table.loss.notna()]
+        for _, group in part.groupby(SAME, dropna=False):
+            correlation = Correlation.of(-group.loss, group.neural_mean)
+            if group.step.nunique() > 2 and math.isfinite(correlation.r) and task not in found:
+                found[task] = correlation
+                used.append(group)
+    if not found:
+        value = "needs three checkpoints of a training: train with checkpoints=... and score with step=all"
+        return Check("alignment_follows_performance", claim, None, value)
+    value = "; ".join(f"{task_style(task).label} {value.text()}" for task, value in found.items())
+    runs = tuple(run for group in used for run in _runs(group))
+    return Check("alignment_follows_performance", claim, all(c.r > 0 for c in found.values()), value, runs)
+
+
+@CHECKS.register("cka_falls_late")
+def cka_falls_late(evidence: Evidence) -> Check:
+    """Mean CKA between networks of different trained tasks, first half of the layers against the last layer."""
+    claim = "Networks of different tasks are alike in early and middle layers and differ in the last block."
+    pairs = evidence.pairs[evidence.pairs.metric == "cka"]
+    tasks = _final(evidence).set_index("model_id").task
+    trained = tasks[~tasks.isin(["untrained", "imagenet"])]
+    pairs = pairs[pairs.model_a.isin(trained.index) & pairs.model_b.isin(trained.index)]
+    between = pairs[pairs.model_a.map(trained) != pairs.model_b.map(trained)]
+    curve = between.groupby("depth").value.mean().sort_index()
+    if len(curve) < 2:
+        return Check("cka_falls_late", claim, None, "needs a similarity run with networks of two tasks")
+    early = curve.iloc[: (len(curve) + 1) // 2].mean()
+    names = between.drop_duplicates("depth").set_index("depth").layer
+    value = ", ".join(f"{names[depth]} {mean:.2f}" for depth, mean in curve.items())
+    return Check("cka_falls_late", claim, bool(curve.iloc[-1] < early), value, tuple(between.run_id.unique()))
+
+
+@CHECKS.register("training_helps_decoding")
+def training_helps_decoding(evidence: Evidence) -> Check:
+    """The best layer's decoding of each network's own targets, trained against untrained, mean over latents."""
+    claim = "Trained networks carry their targets in a linearly decodable form that untrained ones lack."
+    table = _decoded(evidence, _final(evidence))
+    control = table[table.task == "untrained"]
+    rows, used = [], []
+    for task in ordered(table.task):
+        latents = [latent for part in task.split("+") for latent in LATENTS_OF.get(part, ())]
+        mine = table[(table.task == task) & table.latent.isin(latents)]
+        other = control[control.latent.isin(latents)]
+        if len(mine) and len(other):
+            rows.append((task, _best(mine), _best(other)))
+            used.append(mine)
+    if not rows:
+        return Check("training_helps_decoding", claim, None, "needs decode runs of trained and untrained networks")
+    value = "; ".join(f"{task_style(task).label} {own:.2f}, untrained {base:.2f}" for task, own, base in rows)
+    runs = tuple(dict.fromkeys(run for part in [*used, control] for run in part.run_id))
+    return Check("training_helps_decoding", claim, all(own > base for _, own, base in rows), value, runs)
+
+
+@CHECKS.register("variability_helps_decoding")
+def variability_helps_decoding(evidence: Evidence) -> Check:
+    """Decoding of a latent that is no target, in the middle layers, full against reduced variability of it."""
+    claim = "Variability of a latent that is not the target makes it better decodable in middle layers."
+    networks = evidence.networks
+    alike = networks.final.astype(bool) & (networks.arch == _arch(evidence)) & (networks.fraction == 1)
+    alike &= networks.task != "imagenet"
+    table = _decoded(evidence, networks[alike])
+    most = table.n_categories.max() if len(table) else math.nan
+    kinds = {
+        "translation": (table.translation == "none", ("x", "y"), "translation"),
+        "category": (table.n_categories < most, ("category",), "category"),
+    }
+    rows, used = [], []
+    for name, (is_reduced, latents, target) in kinds.items():
+        fitting = table.latent.isin(latents) & ~table.task.str.contains(target) & ~table.task.isin(["untrained", "all"])
+        full = fitting & (table.translation != "none") & (table.n_categories == most)
+        for task in ordered(table[fitting & is_reduced].task):
+            parts = [_middle(table[(table.task == task) & chosen]) for chosen in (full, fitting & is_reduced)]
+            if all(len(part) for part in parts):
+                rows.append((f"{name} in {task_style(task).label} networks", *(p.value.mean() for p in parts)))
+                used += parts
+    if not rows:
+        value = "needs decode runs of networks trained with full and with reduced variability"
+        return Check("variability_helps_decoding", claim, None, value)
+    value = "; ".join(f"{what}: full {full:.3f}, reduced {reduced:.3f}" for what, full, reduced in rows)
+    runs = tuple(dict.fromkeys(run for part in used for run in part.run_id))
+    return Check("variability_helps_decoding", claim, all(full > reduced for _, full, reduced in rows), value, runs)
+
+
+def _share(evidence: Evidence, name: str, claim: str, task: str, reference: str, least: float) -> Check:
+    table = _aligned(evidence)
+    mine, other = _of(table, task), _of(table, reference)
+    if mine.empty or other.empty:
+        return _lacking(name, claim, table, (task, reference))
+    share = mine.neural_mean.mean() / other.neural_mean.mean()
+    labels = [f"{task_style(n).label} {_mean(part)}" for n, part in ((task, mine), (reference, other))]
+    value = f"{share:.1%} ({' / '.join(labels)})"
+    return Check(name, claim, bool(share > least), value, (*_runs(mine), *_runs(other)))
+
+
+def _lacking(name: str, claim: str, table: pd.DataFrame, tasks: Sequence[str]) -> Check:
+    there = set(table.task)
+    lacks = [task for task in tasks if task not in there]
+    return Check(name, claim, None, f"needs scored networks of: {', '.join(lacks)}")
+
+
+def _arch(evidence: Evidence) -> str:
+    """The architecture of most networks that were trained here."""
+    networks = evidence.networks[evidence.networks.task != "imagenet"]
+    return "" if networks.empty else str(networks.arch.mode().iloc[0])
+
+
+def _final(evidence: Evidence) -> pd.DataFrame:
+    """The networks that stand for each task, as in the tables: one condition a task, with their facts."""
+    import pandas as pd
+
+    mine = evidence.networks[evidence.networks.arch == _arch(evidence)]
+    most = mine.n_categories[mine.task != "imagenet"].max()
+    mine = mine[mine.n_categories.isna() | (mine.n_categories >= most)]
+    chosen = [choose(mine, task).networks for task in ordered(mine.task)] if len(mine) else []
+    kept = [part for part in chosen if part is not None]
+    return pd.concat(kept).drop_duplicates("model_id") if kept else evidence.networks.iloc[:0]
+
+
+def _aligned(evidence: Evidence) -> pd.DataFrame:
+    """Those of them that were scored, with their alignment."""
+    table = alignment(evidence)
+    return table[table.model_id.isin(_final(evidence).model_id) & table.neural_mean.notna()].drop_duplicates("model_id")
+
+
+def _of(table: pd.DataFrame, task: str) -> pd.DataFrame:
+    return table[table.task == task]
+
+
+def _mean(part: pd.DataFrame) -> str:
+    return f"{mean_text(part.neural_mean.mean(), part.neural_mean.std())} (n = {len(part)})"
+
+
+def _runs(part: pd.DataFrame) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(run for ids in part.score_runs for run in ids))
+
+
+def _decoded(evidence: Evidence, networks: pd.DataFrame) -> pd.DataFrame:
+    """Decodings of these networks with their facts; of a latent with several measures the bounded one."""
+    table = evidence.decodings[evidence.decodings.measure.isin(["pearson_r", "accuracy"])]
+    facts = networks[["model_id", "task", "translation", "n_categories", "dataset"]].drop_duplicates("model_id")
+    return table.merge(facts, on="model_id")
+
+
+def _best(table: pd.DataFrame) -> float:
+    """Mean over latents of the best layer's mean."""
+    return float(table.groupby(["latent", "layer"]).value.mean().groupby("latent").max().mean())
+
+
+def _middle(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the middle layers: the second and third of a ResNet's stages, else the middle half by depth."""
+    stages = table.layer.str.match(r"layer[23]\.")
+    if stages.any():
+        return table[stages]
+    low, high = table.depth.quantile([0.25, 0.75]) if len(table) else (0.0, 0.0)
+    return table[(table.depth >= low) & (table.depth <= high)]
