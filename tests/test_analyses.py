@@ -85,6 +85,8 @@ def test_similarity_and_decode(trained: str) -> None:
     assert whole.value.notna().any() and (whole.n_test == N // 5).all()
     tests = pd.DataFrame(**json.loads(artifact(ids[-1], "contrasts.json").read_text()))
     assert set(tests.unit) == {"fold", "seed"} and tests.p_holm.ge(tests.p - 1e-12).all()
+    computed = [*runs.find(entry="extract"), runs.get(run_id), *map(runs.get, ids[:-1])]
+    assert {(run.tags["mlspatial.device"], run.tags["mlspatial.precision"]) for run in computed} == {("cpu", "float32")}
     answered = call(decode.main, *images, "--folds", "2", "--latents", "x,z,rot_1,category")
     assert answered[1] == out
 

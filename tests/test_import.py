@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from pathlib import Path
 
@@ -11,13 +10,16 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from mlspatial.compare import published, tables
+from mlspatial.compare import published
 from mlspatial.compare.evidence import SCORES, load
 from mlspatial.compare.table import TABLES
 from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.core.names import TAG
-from mlspatial.core.plugins import import_all
+from mlspatial.papers import known_items
+from mlspatial.papers.xie2025 import CORRELATIONS, MEANS, PAPER
+from mlspatial.papers.xie2025.published import values as published_values
 from mlspatial.registry import runs
+from mlspatial.registry.frame import read_split
 from mlspatial.steps.imports import import_scores, region_of
 
 LONG = """# from the other laboratory
@@ -36,7 +38,7 @@ def write(text: str, name: str = "scores.csv") -> str:
 
 
 def table_of(run_id: str) -> pd.DataFrame:
-    return pd.read_json(io.StringIO(runs.local(run_id, "scores.json").read_text()), orient="split")
+    return read_split(runs.local(run_id, "scores.json"))
 
 
 def test_the_long_form_makes_a_run_of_every_network(registry: Path) -> None:
@@ -86,17 +88,17 @@ def test_the_wide_form_and_a_loss_that_is_a_performance(registry: Path) -> None:
 
 
 def test_a_published_table_that_was_imported_is_printed_digit_for_digit(registry: Path) -> None:
-    import_all(tables)
-    ids = import_scores(file=str(published.path(published.SCORES)), kind="scores", study="paper")
-    import_scores(file=str(published.path(published.CORRELATIONS)), kind="correlations", study="paper")
+    known_items()
+    ids = import_scores(file=str(PAPER.path(MEANS)), kind="scores", study="paper")
+    import_scores(file=str(PAPER.path(CORRELATIONS)), kind="correlations", study="paper")
     last = runs.get(ids[-1])
-    values = published.values(published.SCORES, "resnet18")["imagenet"]
+    values = published_values(MEANS, "resnet18")["imagenet"]
     assert len(ids) == 24 and last.tags[TAG + "source"] == "Xie et al. 2025 table C.2"
     assert last.metrics == {f"{published.BENCHMARKS[column]}/ceiled": value for column, value in values.items()}
     seen = load("paper")
     for id, arch in (("table_c1", "resnet50"), ("table_c2", "resnet18")):
         table = TABLES[id](seen)
-        rows = [row for row in published.rows(published.SCORES) if row["arch"] == arch]
+        rows = [row for row in PAPER.rows(MEANS) if row["arch"] == arch]
         assert [line[2:] for line in table.lines(published=False)[1:]] == [
             [row[head] for head in published.BENCHMARKS.values()] for row in rows
         ]
@@ -105,13 +107,13 @@ def test_a_published_table_that_was_imported_is_printed_digit_for_digit(registry
         assert len(table.runs) == 12
     table = TABLES["table_c3"](seen)
     assert [line[1:] for line in table.lines(published=False)[1:]] == [
-        [row[column] for column in published.BENCHMARKS] for row in published.rows(published.CORRELATIONS)
+        [row[column] for column in published.BENCHMARKS] for row in PAPER.rows(CORRELATIONS)
     ]
     assert load("other").networks.empty
 
 
 def test_imported_networks_stand_beside_each_other_by_seed_and_step(registry: Path) -> None:
-    import_all(tables)
+    known_items()
     lines = [
         f"rotation,resnet50,d,{seed},{step},{0.3 + seed / 100 + step / 1e4},{1 / step}"
         for seed in range(3)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
-from mlspatial.compare import fmri, tables
+from mlspatial.compare import fmri
 from mlspatial.compare.evidence import SCORES, load
 from mlspatial.compare.table import TABLES
 from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.core.names import TAG
-from mlspatial.core.plugins import import_all
+from mlspatial.papers import known_items
 from mlspatial.registry import runs
+from mlspatial.registry.frame import read_split
 from mlspatial.steps.imports import import_scores
 from mlspatial.steps.imports_fmri import read
 
@@ -64,7 +63,7 @@ def test_scores_facts_and_ceilings_make_a_run_of_every_network(registry: Path, c
     assert record.tags[TAG + "imported"] == "true" and record.tags[TAG + "source"] == "their paper"
     assert runs.get(second).tags[TAG + "task"] == "untrained"
     assert record.metrics == pytest.approx({"nsd/versa": 0.65, "nsd/crsa": 0.1})
-    table = pd.read_json(io.StringIO(runs.local(first, "scores.json").read_text()), orient="split")
+    table = read_split(runs.local(first, "scores.json"))
     assert set(SCORES) - {"run_id"} <= set(table.columns)
     row = table[(table.benchmark == "nsd:subj01") & (table.metric == "versa")].iloc[0]
     assert row.region == "OTC" and row.committed and row.primary and row.engine == "imported"
@@ -77,7 +76,7 @@ def test_scores_facts_and_ceilings_make_a_run_of_every_network(registry: Path, c
     found = fmri.scored(seen)
     assert found.ceilings == pytest.approx({"subj01": 0.8, "subj02": 0.75})
     assert found.of("versa").set_index("network").score.to_dict() == pytest.approx({"a": 0.65, "b": 0.15})
-    import_all(tables)
+    known_items()
     made = TABLES["conwell_contrasts"](seen).rows["Trained less untrained, veRSA"]["difference"]
     assert made.mean == pytest.approx(0.5) and made.runs == (first, second)
     assert TABLES["alignment"](seen).columns == ("nsd:subj01", "nsd:subj02")  # the primary metric's

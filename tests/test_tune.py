@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ from mlspatial.registry.store import client
 from mlspatial.steps import tune as steps
 from mlspatial.steps.tune import Axis
 from mlspatial.train.loop import Diverged
-from tests.test_entrypoints import call, start, wait_for
+from tests.test_entrypoints import call
+from tests.train.held import kill_in_training
 
 SMALL = ["--task", "distance", "--batches", "4", "--batch_size", "8", "--weight_decay", "0", "--evaluations", "2"]
 SMALL += ["--input_size", "32", "--workers", "1"]
@@ -223,14 +223,7 @@ def test_a_killed_trial_goes_on(small_dataset: Path, registry: Path) -> None:
     """kill -9 in the middle of a real training."""
     longer = ["--batches", "8", "--evaluations", "4"]
     arguments = small(small_dataset, "--lr", "1e-4,1e-2", "--trials", "1", *longer)
-    saved = Path(os.environ["MLSPATIAL_CACHE"]) / "train"
-    before = set(saved.glob("*.pt"))
-    process = start(registry, "tune", *arguments)
-    try:
-        wait_for(lambda: set(saved.glob("*.pt")) - before, process, 240)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_in_training(registry, "tune", 5, *arguments)
     assert states(registry) == ["RUNNING"]
     code, out, err = call(tune.main, *arguments)
     assert code == 0 and "trial 0 was killed; it is tried again" in err, err
@@ -239,7 +232,7 @@ def test_a_killed_trial_goes_on(small_dataset: Path, registry: Path) -> None:
     (trained,) = runs.find(entry="train")
     assert second.params == first.params and second.user_attrs["run_id"] == trained.id
     assert trained.status == "FINISHED" and trained.tags[runs.RESUMED] == "1"
-    assert set(second.intermediate_values) == set(range(2, 9, 2)) > set(first.intermediate_values)
+    assert set(second.intermediate_values) == {2, 4, 6, 8} and set(first.intermediate_values) == {2, 4}
     assert runs.get(out.split()[-1]).parents == (trained.id,)
 
 
@@ -272,6 +265,13 @@ MISTAKES = [
     (["--augment", "none|color"], "unknown augment 'color'; did you mean colour"),
     (["--batch_size", "0|8"], "batch_size=0: must be at least 1"),
     (["--trials", "0"], "trials=0"),
+    (["--timeout", "-1"], "timeout=-1.0: must be 0 (no limit) or more seconds"),
+    (["--timeout", "nan"], "timeout=nan"),
+    (["--seed", "-1"], "seed=-1: must be at least 0"),
+    (["--workers", "0"], "workers=0"),
+    (["--fraction", "1.5"], "fraction=1.5: must be above 0 and at most 1"),
+    (["--fraction", "nan"], "fraction=nan: must be a number"),
+    (["--device", "tpu"], "device=tpu"),
     (["--batches", "0"], "batches=0"),
     (["--evaluations", "0"], "evaluations=0"),
     (["--name", "a,b"], "name=a,b"),
@@ -291,7 +291,18 @@ def test_mistakes_get_one_line_and_no_run(small_dataset: Path, registry: Path) -
         code, out, err = call(tune.main, *small(small_dataset), *arguments)
         assert code == 2 and words in err and not out, (arguments, err)
         assert len([line for line in err.splitlines() if line.strip()]) == 1 and "secret" not in err, err
-    assert not runs.find()
+    live = call(tune.main, *small(Path(f"live:{small_dataset}")), "--fraction", "0.5")
+    assert live[0] == 2 and "fraction=0.5: has no meaning for dataset=live:" in live[2]
+    assert not runs.find() and not list(registry.glob("optuna.db"))
+
+
+def test_more_evaluations_than_batches_are_told(
+    small_dataset: Path, registry: Path, instant: list[dict[str, Any]]
+) -> None:
+    arguments = small(small_dataset, "--lr", "1e-5,1e-1", "--trials", "1", "--evaluations", "9")
+    code, _, err = call(tune.main, *arguments)
+    assert code == 0 and "tune: evaluations=9: a trial has 4 batches" in err
+    assert instant[0]["evaluations"] == "1,2,3"
 
 
 def test_every_option_of_train_is_passed_on() -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import re
+import json
+import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlspatial.core.errors import UnknownName, UserError
-from mlspatial.core.hashing import content_id
+from mlspatial.core.files import whole
+from mlspatial.core.hashing import content_id, file_sha256
+from mlspatial.core.parameters import FORCE, STUDY, Parameter, changed, entry
 from mlspatial.core.progress import bar, say
 from mlspatial.registry import runs
+from mlspatial.registry.patience import shown
 from mlspatial.registry.store import tracking_uri
 
 if TYPE_CHECKING:
@@ -20,10 +25,19 @@ if TYPE_CHECKING:
     from mlspatial.compare.table import Table
 
 VERSION = 2
-FREE = frozenset({"out"})
+REPORT, ITEMS = "report.html", "items"
+FILES = "files.json"  # artifact: name -> SHA-256 of every file that was asked for
 SOURCES = ("render", "train", "score", "similarity", "decode", "import")  # entries whose runs are drawn from
 TABLE_FORMATS = ("csv", "md", "tex")
 FORMATS = ("html", "csv", "md", "tex", "svg", "png")
+
+PARAMETERS = (
+    Parameter("items", str, "all, or ids of tables and figures with commas between.", "all"),
+    Parameter("out", str, "Folder to write to [reports/STUDY].", "", "nothing"),
+    Parameter("format", str, "all, or some of html,csv,md,tex,svg,png.", "all"),
+    *changed([STUDY], study={"decides": "result"}),
+    FORCE,
+)
 
 
 def compare(*, items: str, out: str, format: str = "all", study: str = "", force: bool = False) -> str:
@@ -32,10 +46,10 @@ def compare(*, items: str, out: str, format: str = "all", study: str = "", force
     items: all, or ids of tables and figures; format: all, or some of FORMATS. Returns the run's id. Raises UserError
     when there is no finished run, UnknownName for an unknown item or format.
     """
-    formats = _chosen("format", format, FORMATS)
+    formats = sorted(_chosen("format", format, FORMATS), key=FORMATS.index)
     known = _known_items()
     names = _chosen("item", items, known)
-    used = [record for entry in SOURCES for record in runs.find(entry=entry, status="FINISHED")]
+    used = [record for source in SOURCES for record in runs.find(entry=source, status="FINISHED")]
     used = [record for record in used if not study or study in record.studies]
     if not used:
         there = sorted({name for record in runs.find(status="FINISHED") for name in record.studies})
@@ -43,44 +57,83 @@ def compare(*, items: str, out: str, format: str = "all", study: str = "", force
         raise UserError(f"no finished runs{f' of study {study}' if study else ''}; {hint}")
     folder = Path(out or f"reports/{study or 'all'}")
     cfg = {"items": ",".join(names), "format": ",".join(formats), "study": study, "out": str(folder)}
-    spec = runs.Spec("compare", VERSION, {"runs": content_id(sorted(record.id for record in used))}, cfg, FREE)
-    report = folder / "report.html"
-    stale = not report.is_file()
-    parents = [record.id for record in used]
+    inputs = {"runs": content_id(sorted(record.id for record in used)), "code": _code(names)}
+    spec = runs.Spec("compare", VERSION, inputs, cfg, ENTRY.free)
+    parents, lacks = [record.id for record in used], partial(_lacks, folder)
     with runs.open_run(
-        spec, name=f"compare {study or 'all'}", study=study, parents=parents, force=force or stale
+        spec, name=f"compare {study or 'all'}", study=study, parents=parents, force=force, lacks=lacks
     ) as run:
         if not run.answered:
-            files, texts = _draw(names, formats, study, used, folder)
+            files = [] if force else _drawn_before(spec, folder)
+            if not files:
+                files, texts = _draw(names, formats, study, used, folder)
+                say("\n\n".join(texts))
             for file in files:
-                run.log_file(file, None if file.suffix == ".html" else "items")
-            say("\n\n".join(texts))
-    say(f"report: {report.resolve()}")
+                run.log_file(file, ITEMS if file.name != REPORT else None)
+            run.log_text(json.dumps({file.name: file_sha256(file) for file in files}, indent=0), FILES)
+    say(f"report: {(folder / REPORT).resolve()}" if "html" in formats else f"files: {folder.resolve()}")
     return run.id
+
+
+def _code(names: Sequence[str]) -> str:
+    """Hash of what draws these items and the page around them."""
+    from mlspatial.compare.checks import CHECKS
+    from mlspatial.compare.drawing import FIGURES
+    from mlspatial.compare.sources import sources_id
+    from mlspatial.compare.table import TABLES
+
+    items = [TABLES[name] if name in TABLES else FIGURES[name] for name in names]
+    return sources_id([Path(__file__), *items, *(CHECKS[name] for name in CHECKS)])
+
+
+def _artifact(name: str) -> str:
+    """Where a run keeps a file of the folder."""
+    return name if name == REPORT else f"{ITEMS}/{name}"
+
+
+def _written(run: runs.RunRecord) -> dict[str, str]:
+    """name -> SHA-256 of the files that a run wrote; {} when it does not say so any more."""
+    return dict(json.loads(runs.local(run.id, FILES).read_text())) if runs.there(run.id, [FILES]) else {}
+
+
+def _lacks(folder: Path, run: runs.RunRecord) -> list[str]:
+    """What a run wrote that it has no more, and what is not in the folder as it wrote it."""
+    written = _written(run)
+    gone = runs.missing(FILES, *map(_artifact, written))(run)
+    return [*gone, *(str(folder / name) for name, digest in written.items() if not _is(folder / name, digest))]
+
+
+def _is(file: Path, digest: str) -> bool:
+    return file.is_file() and file_sha256(file) == digest
+
+
+def _drawn_before(spec: runs.Spec, folder: Path) -> list[Path]:
+    """The files of the same drawings for another folder, or before they were changed: put into this one."""
+    for run in runs.find(spec=spec.id, status="FINISHED"):
+        written = _written(run)
+        if not written or runs.missing(*map(_artifact, written))(run):
+            continue
+        kept = {name: runs.local(run.id, _artifact(name)) for name in written}
+        if all(_is(kept[name], digest) for name, digest in written.items()):
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, file in kept.items():
+                with whole(folder / name) as partial_copy:
+                    shutil.copyfile(file, partial_copy)
+            return [folder / name for name in written]
+    return []
 
 
 def _known_items() -> list[str]:
     """Ids of all tables, then of all figures, as a reader would order them."""
-    from mlspatial.compare import figures, tables
-    from mlspatial.compare.drawing import FIGURES
-    from mlspatial.compare.table import TABLES
-    from mlspatial.core.plugins import import_all
+    from mlspatial.papers import known_items
 
-    import_all(tables)
-    import_all(figures)
-    return [*sorted(TABLES, key=_natural), *sorted(FIGURES, key=_natural)]
-
-
-def _natural(name: str) -> list[Any]:
-    """general tables first, then 2 before 10, figures of the paper's body before those of its appendix."""
-    parts = re.findall(r"\d+|[a-z]+", name.split("_", 1)[-1])
-    return [("_" in name), not (parts and parts[0].isdigit()), [(not p.isdigit(), p.zfill(4)) for p in parts]]
+    return known_items()
 
 
 def _chosen(kind: str, text: str, known: Sequence[str]) -> list[str]:
     if text == "all":
         return list(known)
-    names = [part.strip() for part in text.split(",") if part.strip()]
+    names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     for name in names:
         if name not in known:
             raise UnknownName(kind, name, known)
@@ -98,6 +151,7 @@ def _draw(
     from mlspatial.compare.report import Report, page
     from mlspatial.compare.style import save_drawing
     from mlspatial.compare.table import TABLES, Table
+    from mlspatial.papers import sources
 
     evidence = load(study)
     folder.mkdir(parents=True, exist_ok=True)
@@ -116,7 +170,7 @@ def _draw(
             progress.update(1)
     for drawing in made:
         if not isinstance(drawing, Table) and drawing.figure is not None:
-            files += [file for file in save_drawing(drawing, folder) if file.suffix[1:] in formats]
+            files += save_drawing(drawing, folder, formats)
     if "html" in formats:
         lacking = [label for item in made for label in getattr(item, "missing", ())]
         title = f"Study {study}" if study else "All runs"
@@ -128,11 +182,11 @@ def _draw(
             made,
             evidence.links,
             commands(lacking, evidence),
+            sources=sources(item.id for item in made if item.runs),
         )
-        target = folder / "report.html"
-        partial = folder / ".report.html"
-        partial.write_text(page(report))
-        partial.replace(target)
+        target, partly = folder / REPORT, folder / f".{REPORT}"
+        partly.write_text(page(report))
+        partly.replace(target)
         files.append(target)
     return files, texts
 
@@ -161,9 +215,9 @@ def _save_table(table: Table, folder: Path, formats: Sequence[str]) -> list[Path
 def _conditions(evidence: Evidence) -> list[Condition]:
     """What there is of every condition; the facts that all share are left out of the names."""
     from mlspatial.compare.report import Condition
+    from mlspatial.compare.rows import CONDITION
     from mlspatial.compare.style import task_order, task_style
     from mlspatial.compare.table import label, varying
-    from mlspatial.compare.tables.rows import CONDITION
 
     networks = evidence.networks.drop_duplicates("model_id")
     if networks.empty:
@@ -187,13 +241,21 @@ def _conditions(evidence: Evidence) -> list[Condition]:
 
 
 def _facts(used: list[runs.RunRecord], study: str) -> dict[str, str]:
-    counts = {entry: sum(record.entry == entry for record in used) for entry in SOURCES}
+    counts = {source: sum(record.entry == source for record in used) for source in SOURCES}
     commits = sorted({record.tags.get("mlspatial.commit", "unknown")[:12] for record in used})
     datasets = sorted({f"{r.cfg['dataset']} ({r.dataset_id})" for r in used if r.entry == "render"})
     return {
         "study": study or "every finished run",
-        "runs": ", ".join(f"{number} {entry}" for entry, number in counts.items() if number),
+        "runs": ", ".join(f"{number} {source}" for source, number in counts.items() if number),
         "datasets": ", ".join(datasets) or "none rendered here",
         "code": f"commit {', '.join(commits)}",
-        "tracking store": tracking_uri(),
+        "tracking store": shown(tracking_uri()),
     }
+
+
+ENTRY = entry(
+    "compare",
+    "Draw every requested table and figure and report.html from the runs of a study, or from all finished runs.",
+    PARAMETERS,
+    compare,
+)

@@ -6,36 +6,55 @@ Pixels are decoded once, as a run of their own.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlspatial.analysis import decoding
-from mlspatial.analysis.splits import Split, k_folds, random_splits
+from mlspatial.compare.plots import FORMATS
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.latents import Latent
 from mlspatial.core.names import TAG
+from mlspatial.core.parameters import DEVICE, FORCE, STUDY, Parameter, entry
 from mlspatial.core.progress import bar, say
 from mlspatial.models.layers import PIXELS
+from mlspatial.registry import activations as kept
 from mlspatial.registry import runs
-from mlspatial.registry.models import select
-from mlspatial.steps.gather import NONE, Gathered, gather
+from mlspatial.registry.frame import read_split
+from mlspatial.registry.models import ModelRecord, select
+from mlspatial.steps.gather import NONE, Gathered, besides, gather, layers_of, shared_layers
 from mlspatial.steps.similarity import group_of
 from mlspatial.steps.stimuli import Images, load_images
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # torch takes seconds to import, and help needs none of it
     import pandas as pd
 
+    from mlspatial.analysis.splits import Split
+
 VERSION = 1
-FREE = frozenset({"device", "models"})
 FACTS = ("task", "arch", "dataset", "seed", "step")
 AUTO = ("x", "y", "z", "rot_0", "rot_1", "rot_2", "category")  # Xie et al. 2025
 SPLITS = {"random": "5 random splits of 80 / 20, as published", "kfold": "every image is tested once"}
 SHOWN = {"linear": "pearson_r", "circular": "pearson_r", "category": "accuracy"}
-TABLE = "decoding.json"
+TABLE, CONTRASTS = "decoding.json", "contrasts.json"
+
+PARAMETERS = (
+    Parameter("models", str, "Selector or URI of networks.", decides="nothing"),
+    Parameter("layers", str, "auto (pixels, first blocks, avgpool, fc), or module names and pixels.", "auto"),
+    Parameter("latents", str, "auto (x, y, z, rot_0-2, category), or names with commas between.", "auto"),
+    Parameter("stimuli", str, "SPLIT:N images of the dataset.", "heldout:2000"),
+    Parameter("dataset", str, "Name, id or folder of a rendered dataset.", "spatial117"),
+    Parameter("folds", int, "Number of train/test splits.", 5),
+    Parameter("split", str, "random (80/20, as published) or kfold.", "random"),
+    Parameter("classifier", str, "svc (linear, squared hinge) or logistic.", "svc"),
+    DEVICE,
+    Parameter("seed", int, "Of the splits and the random projection.", 0),
+    Parameter("activations", str, "Also kept as artifacts: none, float16 or float32.", "none", "nothing"),
+    STUDY,
+    FORCE,
+)
 
 
 def decode(
@@ -57,44 +76,32 @@ def decode(
     """Decode latents from every network of a selector; return the ids of the runs. Parameters as in the MLproject."""
     import pandas as pd
 
-    from mlspatial.analysis.projection import johnson_lindenstrauss_dimension
-    from mlspatial.models.sinks import Projections
-    from mlspatial.train.loop import choose_device
+    from mlspatial.analysis import decoding
+    from mlspatial.analysis.device import choose_device
 
+    besides(activations)
     records = select(models)
+    chosen_layers = layers_of(records, _layers(layers))
     images = load_images(stimuli, dataset)
     chosen = _latents(latents, images)
     splits = _splits(split, len(images.stimuli), folds, seed)
-    place = choose_device(device)
-    dimension = johnson_lindenstrauss_dimension(len(images.stimuli))
-    kept = Projections(dimension, seed).kinds
-    with_pixels: list[bool] = []
-    gathered = gather(
-        records,
-        images.stimuli,
-        kept,
-        _layers(layers, with_pixels),
-        lambda _place, _kinds: Projections(dimension, seed),
-        device=device,
-        dataset_id=images.manifest.dataset_id,
-        activations=activations,
-        study=study,
-        parents=images.runs,
-    )
+    decoding.check(len(images.stimuli), images.latents, chosen, splits, classifier)
     cfg = {"layers": layers, "latents": ",".join(latent.name for latent in chosen), "stimuli": stimuli,
            "dataset": dataset, "folds": folds, "split": split, "classifier": classifier, "device": device,
            "seed": seed}  # fmt: skip
-    job = _Job(images, chosen, splits, classifier, place, cfg, study, force)
-    ids, tables = [], []
-    if any(with_pixels):
-        run_id, table = job.pixels(dimension, seed)
-        ids.append(run_id)
-        tables.append(table)
-    for number, found in enumerate(gathered, 1):
-        run_id, table = job.network(found, f"decode {number} of {len(gathered)}")
-        ids.append(run_id)
-        tables.append(table)
-    if len(records) > 1:
+    job = _Job(images, chosen, splits, classifier, choose_device(device), cfg, study, force, activations)
+    shared, others = shared_layers(records, chosen_layers)
+    if others:
+        say(f"decode: {others}; all networks are compared at {', '.join(shared) or 'no layer'}")
+    made = []
+    if any(PIXELS in names for names in chosen_layers):
+        made.append(job.pixels())
+    pairs = zip(records, chosen_layers, strict=True)
+    own = [(record, modules) for record, names in pairs if (modules := [name for name in names if name != PIXELS])]
+    for number, (record, names) in enumerate(own, 1):
+        made.append(job.network(record, names, f"decode {number} of {len(own)}"))
+    ids, tables = [run_id for run_id, _ in made], [table for _, table in made]
+    if len(own) > 1:
         ids.append(job.summary(pd.concat(tables, ignore_index=True), ids, models))
     return ids
 
@@ -112,28 +119,71 @@ class _Job:
         cfg: dict[str, Any],
         study: str,
         force: bool,
+        activations: str,
     ) -> None:
+        from mlspatial.analysis.projection import johnson_lindenstrauss_dimension
+        from mlspatial.models.sinks import Projections
+
         self.images, self.latents, self.splits = images, latents, splits
         self.classifier, self.device, self.cfg, self.study, self.force = classifier, device, cfg, study, force
+        self.activations = activations
+        self.dimension, self.seed = johnson_lindenstrauss_dimension(len(images.stimuli)), int(cfg["seed"])
+        (self.kind,) = Projections(self.dimension, self.seed).kinds
 
-    def network(self, found: Gathered, title: str) -> tuple[str, pd.DataFrame]:
-        record = found.record
-        facts = {**{fact: getattr(record, fact) for fact in FACTS}, "group": group_of(record)}
-        (kind,) = found.files
-        arrays = {layer: np.array(found.array(kind, layer)) for layer in found.layers}
-        layers = {layer: _task_units(layer, values, found.spec) for layer, values in arrays.items()}
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of the procedures that decide the numbers of these latents."""
+        from mlspatial.analysis.versions import versions
+
+        kinds = {latent.kind for latent in self.latents}
+        fitted = [*(["ridge"] if kinds - {"category"} else []), *(["svc"] if "category" in kinds else [])]
+        return versions("decoding", "gram", "pls", "splits", "projection", *fitted)
+
+    def network(self, record: ModelRecord, layers: Sequence[str], title: str) -> tuple[str, pd.DataFrame]:
+        facts = {**{fact: getattr(record, fact) for fact in FACTS}, "group": group_of(record), "stated": record.stated}
+
+        def features(run: runs.Run) -> dict[str, np.ndarray]:
+            found = self._gather(record, layers, (self.kind,))
+            run.set_parents([*found.runs, *self.images.runs])
+            arrays = {layer: np.array(found.array(self.kind, layer)) for layer in found.layers}
+            return {layer: _task_units(layer, values, found.spec) for layer, values in arrays.items()}
+
         name = f"decode {record.name} seed {record.seed} step {record.step}"
-        return self._run(record.model_id, record.uri, name, facts, layers, [*found.runs, *self.images.runs], title)
+        decides = self.versions | kept.versions([self.kind])
+        made = self._run(record.model_id, record.uri, name, facts, layers, decides, features, title)
+        if self.activations != NONE:
+            self._gather(record, layers, ())
+        return made
 
-    def pixels(self, dimension: int, seed: int) -> tuple[str, pd.DataFrame]:
+    def pixels(self) -> tuple[str, pd.DataFrame]:
         from mlspatial.analysis.projection import projection
 
-        flat = self.images.stimuli.images.reshape(len(self.images.stimuli), -1).astype(np.float32) / 255.0
-        if flat.shape[1] > dimension:
-            flat = projection(flat.shape[1], dimension, seed).project(flat).numpy()
+        def features(_run: runs.Run) -> dict[str, np.ndarray]:
+            flat = self.images.stimuli.images.reshape(len(self.images.stimuli), -1).astype(np.float32) / 255.0
+            if flat.shape[1] > self.dimension:
+                flat = projection(flat.shape[1], self.dimension, self.seed).project(flat).numpy()
+            return {PIXELS: flat}
+
         facts = {"task": PIXELS, "arch": "", "dataset": self.images.manifest.name, "seed": 0, "step": 0}
         facts["group"] = PIXELS
-        return self._run(PIXELS, PIXELS, "decode pixels", facts, {PIXELS: flat}, self.images.runs, "decode pixels")
+        return self._run(PIXELS, PIXELS, "decode pixels", facts, [PIXELS], self.versions, features, "decode pixels")
+
+    def _gather(self, record: ModelRecord, layers: Sequence[str], kinds: tuple[str, ...]) -> Gathered:
+        from mlspatial.models.sinks import Projections
+
+        (found,) = gather(
+            [record],
+            self.images.stimuli,
+            kinds,
+            [layers],
+            lambda _place, _kinds: Projections(self.dimension, self.seed),
+            device=self.device,
+            dataset_id=self.images.manifest.dataset_id,
+            activations=self.activations,
+            study=self.study,
+            parents=self.images.runs,
+        )
+        return found
 
     def _run(
         self,
@@ -141,33 +191,41 @@ class _Job:
         uri: str,
         name: str,
         facts: dict[str, Any],
-        layers: dict[str, np.ndarray],
-        parents: list[str],
+        layers: Sequence[str],
+        decides: dict[str, str],
+        features: Callable[[runs.Run], dict[str, np.ndarray]],
         title: str,
     ) -> tuple[str, pd.DataFrame]:
-        import pandas as pd
+        """(id, table) of a run. decides: versions; features(run): layer -> (n, p), computed if no run answers."""
+        from mlspatial.analysis.device import tags_of
 
         inputs = {
             "dataset_id": self.images.manifest.dataset_id,
             "model_id": model_id,
             "stimuli": self.images.stimuli.id,
             "layers": list(layers),
-            "version": decoding.VERSION,
+            "versions": decides,
+            **facts.pop("stated", {}),
         }
-        cfg = {"models": uri, **self.cfg}
-        spec = runs.Spec("decode", VERSION, inputs, cfg, FREE)
-        with runs.open_run(spec, name=name, study=self.study, parents=parents, force=self.force) as run:
+        spec = runs.Spec("decode", VERSION, inputs, {"models": uri, **self.cfg}, ENTRY.free)
+        lacks = runs.missing(TABLE, *_pictures("decoding"))
+        with runs.open_run(
+            spec, name=name, study=self.study, parents=self.images.runs, force=self.force, lacks=lacks
+        ) as run:
             if not run.answered:
                 run.log_dataset(self.images.manifest, self.images.folder, "evaluation")
                 run.set_tags({TAG + fact: facts[fact] for fact in FACTS})
-                table = self._decode(layers, title)
+                run.add_tags(tags_of(self.device))
+                table = self._decode(features(run), title)
                 table = table.assign(model_id=model_id, **facts)
                 _log(run, table)
-        table = pd.read_json(runs.local(run.id, TABLE), orient="table") if run.answered else table
+        table = read_split(runs.local(run.id, TABLE)) if run.answered else table
         return run.id, table
 
     def _decode(self, layers: dict[str, np.ndarray], title: str) -> pd.DataFrame:
         import pandas as pd
+
+        from mlspatial.analysis import decoding
 
         rows: list[dict[str, Any]] = []
         with bar(title, len(layers), "layer") as progress:
@@ -188,16 +246,21 @@ class _Job:
         """A run with all networks' numbers, a picture by group, and tests between every two groups."""
         import pandas as pd
 
-        inputs = {"dataset_id": self.images.manifest.dataset_id, "runs": sorted(parents)}
-        spec = runs.Spec("decode", VERSION, inputs, {"models": models, **self.cfg}, FREE)
+        from mlspatial.analysis.versions import versions
+
+        inputs = {
+            "dataset_id": self.images.manifest.dataset_id,
+            "runs": sorted(parents),
+            "versions": versions("contrasts"),
+        }
+        spec = runs.Spec("decode", VERSION, inputs, {"models": models, **self.cfg}, ENTRY.free)
         name = f"decode {len(parents)} networks"
-        with runs.open_run(spec, name=name, study=self.study, parents=parents, force=self.force) as run:
+        lacks = runs.missing(TABLE, CONTRASTS, *_pictures("decoding_by_group"))
+        with runs.open_run(spec, name=name, study=self.study, parents=parents, force=self.force, lacks=lacks) as run:
             if not run.answered:
                 shown = table[table.measure.isin(set(SHOWN.values()))]
                 run.log_text(table.to_json(orient="table", index=False), TABLE)
-                tests = group_contrasts(shown)
-                if tests:
-                    run.log_table(pd.DataFrame(tests), "contrasts.json")
+                run.log_table(pd.DataFrame(group_contrasts(shown)), CONTRASTS)
                 _picture(run, shown, "group", "decoding_by_group")
         return run.id
 
@@ -251,17 +314,19 @@ def _picture(run: runs.Run, table: pd.DataFrame, by: str, name: str) -> None:
             run.log_file(file, "pictures")
 
 
-def _layers(text: str, with_pixels: list[bool]) -> Any:
-    """The layers of each network; whether pixels are asked for is added to with_pixels."""
+def _pictures(name: str) -> list[str]:
+    return [f"pictures/{name}.{suffix}" for suffix in FORMATS]
+
+
+def _layers(text: str) -> Any:
+    """A function that gives the layers of a network, pixels among them where they are asked for."""
 
     def choose(module: Any, spec: Any) -> Sequence[str]:
         from mlspatial.models.layers import decoding_layers, resolve_layers
         from mlspatial.models.zoo import candidate_layers
 
         default = decoding_layers(module, candidate_layers(spec, module))
-        names = resolve_layers(text, module, default, extra=(PIXELS,))
-        with_pixels.append(PIXELS in names)
-        return [name for name in names if name != PIXELS]
+        return resolve_layers(text, module, default, extra=(PIXELS,))
 
     return choose
 
@@ -286,6 +351,8 @@ def _latents(text: str, images: Images) -> list[Latent]:
 def _splits(kind: str, n: int, folds: int, seed: int) -> list[Split]:
     if kind not in SPLITS:
         raise BadValue("split", kind, "must be " + " or ".join(f"{name} ({what})" for name, what in SPLITS.items()))
+    from mlspatial.analysis.splits import k_folds, random_splits
+
     return random_splits(n, seed=seed, runs=folds) if kind == "random" else k_folds(n, seed=seed, folds=folds)
 
 
@@ -295,3 +362,11 @@ def _task_units(layer: str, values: np.ndarray, spec: Any) -> np.ndarray:
         return values
     units: Iterable[int] = (u for part in spec.supervised for u in range(*spec.head[part]))
     return values[:, list(units)]
+
+
+ENTRY = entry(
+    "decode",
+    "Accuracy or correlation of linear read-outs for every network, layer, latent and fold.",
+    PARAMETERS,
+    decode,
+)

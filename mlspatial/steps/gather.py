@@ -1,4 +1,4 @@
-"""What analyses gather from networks: one forward pass a network, kept in the registry."""
+"""What analyses gather from networks: which layers, known before anything is run; one forward pass a network."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.core.names import ACTIVATIONS, cache_folder
 from mlspatial.core.progress import bar, say
 from mlspatial.registry.activations import file_name, layer_arrays
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 Choose = Callable[[Any, Any], Sequence[str]]
 MakeSink = Callable[[str, tuple[str, ...]], "Kept"]  # device, kinds
+Load = Callable[[ModelRecord], tuple[Any, "ModelSpec"]]
 NONE = "none"
+NAMED = 3  # networks that a message names
 DISK = 1 << 34  # bytes of activations that wait at a time; more layers need another pass
 
 
@@ -46,11 +49,83 @@ class Gathered:
         return np.load(self.files[kind][layer], mmap_mode="r")
 
 
+def layers_of(records: Sequence[ModelRecord], choose: Choose) -> list[tuple[str, ...]]:
+    """The layers of every network, from its structure alone: no weights are read, no image is seen.
+
+    choose(module, spec): the layers. Raises UnknownName for a layer that no network has, and UserError that names the
+    networks without it for one that only some have.
+    """
+    from mlspatial.models.zoo import build, no_initial_values
+
+    known: dict[tuple[str, int, int], tuple[str, ...] | UnknownName] = {}
+    found: list[tuple[str, ...]] = []
+    without: list[tuple[ModelRecord, UnknownName]] = []
+    for record in records:
+        spec = record.spec
+        key = spec.arch, spec.units, spec.input_size
+        if key not in known:
+            with no_initial_values():
+                module = build(spec)
+            try:
+                known[key] = tuple(choose(module, spec))
+            except UnknownName as error:
+                known[key] = error
+        layers = known[key]
+        if isinstance(layers, UnknownName):
+            without.append((record, layers))
+        else:
+            found.append(layers)
+    if without and not found:
+        first = without[0][1]
+        raise UnknownName(first.kind, first.name, {name for _, error in without for name in error.known})
+    if without:
+        name = without[0][1].name
+        lacking = [record for record, error in without if error.name == name]
+        raise UserError(
+            f"layers: {len(lacking)} of {len(records)} networks have no layer {name} ({named(lacking)}); name layers "
+            "that all of them have, or ask for these networks apart"
+        )
+    return found
+
+
+def shared_layers(records: Sequence[ModelRecord], layers: Sequence[Sequence[str]]) -> tuple[list[str], str]:
+    """(the layers that every network has, in the order in which they come; in words, who alone has the others).
+
+    Says that images are seen in several sizes where they are.
+    """
+    owners: dict[str, list[ModelRecord]] = {}
+    for record, names in zip(records, layers, strict=True):
+        for name in dict.fromkeys(names):
+            owners.setdefault(name, []).append(record)
+    shared = [name for name, of in owners.items() if len(of) == len(records)]
+    others: dict[str, list[str]] = {}
+    for name, of in owners.items():
+        if name not in shared:
+            others.setdefault(named(of), []).append(name)
+    sizes = sorted({record.spec.input_size for record in records})
+    if len(sizes) > 1:
+        say(f"the networks take images of {' and '.join(map(str, sizes))} pixels; each sees its own size")
+    return shared, "; ".join(f"{', '.join(names)} of {of} only" for of, names in others.items())
+
+
+def named(records: Sequence[ModelRecord]) -> str:
+    """The networks by their names, the first few."""
+    names = list(dict.fromkeys(record.name for record in records))
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+
+
+def besides(activations: str) -> tuple[str, ...]:
+    """The kinds that are kept besides what an analysis needs. activations: none or a precision; raises BadValue."""
+    from mlspatial.models.sinks import activations_kind
+
+    return () if activations == NONE else (activations_kind(activations),)
+
+
 def gather(
     records: Sequence[ModelRecord],
     stimuli: Stimuli,
     kinds: Sequence[str],
-    choose: Choose,
+    layers: Sequence[Sequence[str]],
     make_sink: MakeSink,
     *,
     device: str,
@@ -58,47 +133,42 @@ def gather(
     activations: str = NONE,
     study: str = "",
     parents: Sequence[str] = (),
+    load: Load = ModelRecord.load,
 ) -> list[Gathered]:
     """Arrays of some kinds from every network, made where the registry does not hold them yet.
 
-    choose(module, spec): the layers; make_sink(device, kinds): a sink for those kinds; dataset_id: of the stimuli, for
-    the record; activations: none, or the precision in which they are kept besides. One network is in memory at a time,
-    and sees the stimuli only when arrays are missing: once, or more often when what waits of its layers would fill the
-    disk.
+    layers: of each network; make_sink(device, kinds): a sink for those kinds; dataset_id: of the stimuli, for the
+    record; activations: none, or the precision in which they are kept besides; load(record): the network. One network
+    is in memory at a time, and only when arrays are missing: it then sees the stimuli once, or more often when what
+    waits of its layers would fill the disk.
     """
-    from mlspatial.models.sinks import activations_kind
-    from mlspatial.train.loop import choose_device
+    from mlspatial.analysis.device import choose_device, tags_of
 
-    besides = () if activations == NONE else (activations_kind(activations),)
+    wanted = (*kinds, *besides(activations))
     place = choose_device(device)
     stimuli_id = stimuli.id
     gathered: list[Gathered] = []
-    sizes = set()
-    with bar(f"{', '.join(kinds)} of {len(records)} networks", len(records) * len(stimuli), "img") as progress:
-        for number, record in enumerate(records, 1):
-            module, spec = record.load()
-            sizes.add(spec.input_size)
-            layers = choose(module, spec)
+    with bar(f"{', '.join(wanted)} of {len(records)} networks", len(records) * len(stimuli), "img") as progress:
+        for number, (record, names) in enumerate(zip(records, layers, strict=True), 1):
 
-            def make(missing: Sequence[tuple[str, str]], folder: Path, module: Any = module, spec: Any = spec) -> None:
+            def make(missing: Sequence[tuple[str, str]], folder: Path, record: ModelRecord = record) -> None:
+                module, spec = load(record)
                 _extract(module.to(place), spec, stimuli, missing, folder, partial(make_sink, place), progress)
 
             files, ids = layer_arrays(
                 record,
                 stimuli_id,
-                (*kinds, *besides),
-                layers,
+                wanted,
+                names,
                 make,
                 dataset_id=dataset_id,
                 study=study,
                 parents=parents,
+                tags=tags_of(place),
             )
             holders = {run_id for (kind, _), run_id in ids.items() if kind in kinds}
-            gathered.append(Gathered(record, spec, {kind: files[kind] for kind in kinds}, sorted(holders)))
+            gathered.append(Gathered(record, record.spec, {kind: files[kind] for kind in kinds}, sorted(holders)))
             progress.update(number * len(stimuli) - progress.n)
-            del module
-    if len(sizes) > 1:
-        say(f"the networks take images of {' and '.join(map(str, sorted(sizes)))} pixels; each saw its own size")
     return gathered
 
 

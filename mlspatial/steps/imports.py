@@ -38,6 +38,7 @@ from mlspatial.compare.published import BENCHMARKS, CORRELATION
 from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.core.hashing import content_id, file_sha256
 from mlspatial.core.names import TAG
+from mlspatial.core.parameters import FORCE, STUDY, Parameter, entry
 from mlspatial.core.progress import say
 from mlspatial.core.score import FORMULAS
 from mlspatial.registry import runs
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VERSION = 1
-FREE = frozenset({"file", "source"})
+SCORES, ROWS = "scores.json", "imported.csv"
 KINDS = ("scores", "correlations", "fmri")
 ALWAYS = {"scores": ("task", "arch", "dataset", "seed", "step"), "correlations": ("task", "arch", "dataset")}
 NUMBERS = ("n_train", "n_categories", "outputs", "networks")
@@ -63,12 +64,14 @@ TASK_PARTS = {"distance", "translation", "rotation", "category", "identity", "al
 
 @dataclass
 class Network:
-    """facts: what it is; loss: held out, NaN unknown; values: rows of scores.json; lines: numbers of its lines."""
+    """facts: what it is; loss: held out, NaN unknown; values: rows of scores.json; lines: numbers of its lines; keys:
+    (benchmark, region, layer) of the values."""
 
     facts: dict[str, Any]
     loss: float = NAN
     values: list[dict[str, Any]] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
+    keys: set[tuple[str, str, str]] = field(default_factory=set)
 
     @property
     def name(self) -> str:
@@ -80,6 +83,20 @@ class Network:
     @property
     def model_id(self) -> str:
         return f"imported-{content_id(self.facts)}"
+
+
+PARAMETERS = (
+    Parameter(
+        "file",
+        str,
+        "A csv: task, arch, dataset, seed, step, and region and score or V1, V2, ...; fmri: several",
+        decides="nothing",
+    ),
+    Parameter("kind", str, "scores, correlations (of performance with alignment), or fmri.", "scores"),
+    Parameter("source", str, "Text: where the numbers are from.", "", "nothing", shown="the file's name"),
+    STUDY,
+    FORCE,
+)
 
 
 def import_scores(*, file: str, kind: str, source: str = "", study: str = "", force: bool = False) -> list[str]:
@@ -106,14 +123,15 @@ def import_scores(*, file: str, kind: str, source: str = "", study: str = "", fo
             VERSION,
             {**inputs, "model_id": network.model_id},
             {"file": str(path), "kind": kind, "source": network.facts["source"]},
-            FREE,
+            ENTRY.free,
         )
-        with runs.open_run(spec, name=f"import {network.name}", study=study, force=force) as run:
+        lacks = runs.missing(SCORES, ROWS)
+        with runs.open_run(spec, name=f"import {network.name}", study=study, force=force, lacks=lacks) as run:
             answered += run.answered
             if not run.answered:
                 run.set_tags({TAG + "imported": "true", **{TAG + name: value for name, value in network.facts.items()}})
                 _log(run, network, kind)
-                run.log_text("\n".join([head, *(text[line] for line in network.lines), ""]), "imported.csv")
+                run.log_text("\n".join([head, *(text[line] for line in network.lines), ""]), ROWS)
         ids.append(run.id)
     _say_unknown_tasks(networks)
     say(f"import: {len(ids)} networks from {path.name}" + (f", {answered} of them known before" if answered else ""))
@@ -133,7 +151,7 @@ def _log(run: runs.Run, network: Network, kind: str) -> None:
     if math.isfinite(network.loss):
         run.log({"heldout/loss": network.loss}, step)
     table: pd.DataFrame = pd.DataFrame(network.values).assign(model_id=network.model_id)
-    run.log_table(table, "scores.json")
+    run.log_table(table, SCORES)
 
 
 # ---- reading ----------------------------------------------------------------------------------------------------
@@ -164,8 +182,9 @@ def _networks(
             made = _correlation(where, region, value) if kind == "correlations" else {}
             made = made or _score(where, row if long in header else {}, benchmark, region, value)
             key = (made["benchmark"], made["region"], made["layer"])
-            if any((old["benchmark"], old["region"], old["layer"]) == key for old in network.values):
+            if key in network.keys:
                 raise UserError(f"{where}: a second {' '.join(filter(None, key))} of {network.name}; keep one")
+            network.keys.add(key)
             network.values.append(made)
     found = [network for network in networks.values() if network.values]
     if not found:
@@ -316,3 +335,19 @@ def _say_unknown_tasks(networks: Iterable[Network]) -> None:
     tasks = {network.facts["task"] for network in networks}
     if odd := sorted(task for task in tasks if not set(task.split("+")) <= TASK_PARTS):
         say(f"import: tasks {', '.join(odd)} are none of ours; the published tables have no row for them")
+
+
+ENTRY = entry(
+    "import",
+    """Make a run of every network in a csv file, so that tables show its scores beside those computed here.
+
+A row is a network with a column for every region (V1, V2, V4, IT, behavior, neural_mean) or benchmark, or a network
+and benchmark with the columns benchmark or region, and score. An empty seed is a mean over seeds. Also taken: raw,
+ceiling, error, layer, loss or performance, n_train, n_categories, translation, outputs, networks, settings, source.
+
+kind=fmri: csv files with a comma between them. One has network, metric (crsa, versa, voxel_r), score, and subject
+if known; others hold facts (network, parameters, imagenet_top1, effective_dimensionality) or noise ceilings
+(subject, value). The tables published with Conwell et al. 2024 are taken as they are.""",
+    PARAMETERS,
+    import_scores,
+)

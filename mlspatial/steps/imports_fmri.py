@@ -42,13 +42,15 @@ from mlspatial.compare.fmri import BENCHMARK, NUMBERS, REGION, WORDS
 from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.core.hashing import content_id
 from mlspatial.core.names import TAG
+from mlspatial.core.parameters import ENTRIES
 from mlspatial.core.progress import bar, say
 from mlspatial.core.score import FORMULAS
 from mlspatial.registry import runs
 from mlspatial.steps.imports_csv import Lines, lines, number
 
 VERSION = 1
-FREE = frozenset({"file", "source"})
+SCORES = "scores.json"
+
 METRICS = {"crsa": "crsa", "versa": "versa", "wrsa": "versa", "voxel_r": "voxel_r", "srpr": "voxel_r"}
 FORMULA = "(r/c)^2"  # explainable variance, Conwell et al. 2024
 #: column of a file -> fact
@@ -111,14 +113,15 @@ def import_fmri(*, file: str, source: str = "", study: str = "", force: bool = F
             model_id = f"imported-{content_id({'kind': 'fmri', 'network': name, 'source': source})}"
             rows = rows_of(network)
             inputs = {"model_id": model_id, "content": content_id([network.facts, rows])}
-            spec = runs.Spec("import", VERSION, inputs, cfg, FREE)
+            spec = runs.Spec("import", VERSION, inputs, cfg, ENTRIES["import"].free)
             same = known.get(spec.id)
             if (
                 same and ids and (not study or study in same.studies)
             ):  # the first one opens, for whoever waits for a run
                 ids, answered = [*ids, same.id], answered + 1
             else:
-                with runs.open_run(spec, name=f"import {name}", study=study, force=force) as run:
+                lacks = runs.missing(SCORES)
+                with runs.open_run(spec, name=f"import {name}", study=study, force=force, lacks=lacks) as run:
                     answered += run.answered
                     if not run.answered:
                         _log(run, network, rows, model_id, source)
@@ -146,7 +149,7 @@ def _log(run: runs.Run, network: Network, rows: list[dict[str, Any]], model_id: 
     tags |= {FACT + name: value for name, value in facts.items()}
     run.set_tags({TAG + name: value for name, value in tags.items()})
     run.log({f"{BENCHMARK}/{metric}": value for metric, value in _means(network).items()})
-    run.log_table(pd.DataFrame(rows).assign(model_id=model_id), "scores.json")
+    run.log_table(pd.DataFrame(rows).assign(model_id=model_id), SCORES)
 
 
 def _means(network: Network) -> dict[str, float]:
@@ -180,6 +183,12 @@ def rows_of(network: Network) -> list[dict[str, Any]]:
 
 def _table(path: Path) -> Table:
     header, rows = lines(path)
+    for line, row in rows:
+        if "NA" in (row.get("subject"), row.get("subj_id")):
+            raise UserError(
+                f"{path.name}, line {line}: subject is NA, R's word for nothing; name it otherwise, or leave it empty "
+                "for the mean over subjects"
+            )
     plain = [(line, {name: "" if text == "NA" else text for name, text in row.items()}) for line, row in rows]
     return Table(path.name, header, plain)
 

@@ -7,18 +7,41 @@ import re
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mlspatial.core.errors import BadValue, DatasetError
-from mlspatial.core.manifest import Manifest, recipe_id
-from mlspatial.core.names import DATASET_ID
+from mlspatial.core.manifest import MANIFEST, Manifest, recipe_id
+from mlspatial.core.names import DATASET_ID, DEVICE, PRECISION
+from mlspatial.core.parameters import FORCE, STUDY, Parameter, entry
 from mlspatial.core.progress import say, stages
+from mlspatial.data.shards import is_whole
 from mlspatial.registry import runs
-from mlspatial.registry.datasets import FOLDER
+from mlspatial.registry.datasets import COPIES, FOLDER, folders, is_known
 
 VERSION = 1
-FREE = frozenset({"workers", "out"})
+PICTURES = ("pictures/contact_sheet.png", "pictures/latents.png")
+
+PARAMETERS = (
+    Parameter("dataset", str, "Name of the dataset.", "spatial117"),
+    Parameter("n_train", int, "Training images.", 6000),
+    Parameter("n_heldout", int, "Held-out images.", 1000),
+    Parameter("size", int, "Width and height in pixels (the study: 256).", 64),
+    Parameter("seed", int, "Of every random draw.", 0),
+    Parameter("categories", str, "117, a number N of categories, or names with commas between.", "117"),
+    Parameter("translation", str, "full, or none (the camera points at the object's centre).", "full"),
+    Parameter("rotation", str, "clamped45 (45 degrees about each axis) or uniform.", "clamped45"),
+    Parameter("objects", str, "procedural, or a folder category/identity.{obj,glb}.", "procedural"),
+    Parameter("environments", str, "procedural, or a folder of panoramas.", "procedural"),
+    Parameter("renderer", str, "auto, or the name of a renderer.", "auto"),
+    Parameter("encoding", str, "jpeg (quality 95, full colour resolution) or png.", "jpeg"),
+    Parameter("device", str, "cpu, or cuda (the bytes, and so the dataset_id, may differ).", "cpu"),
+    Parameter("workers", int, "Processes; 0: one a core.", 0, "nothing"),
+    Parameter("out", str, "Folder to write to [data/DATASET].", "", "nothing"),
+    STUDY,
+    FORCE,
+)
 
 
 def render(
@@ -78,28 +101,59 @@ def render(
         "workers": workers,
         "out": str(folder),
     }
-    spec = runs.Spec("render", VERSION, {"recipe_id": recipe_id(full)}, cfg, FREE)
-    earlier = runs.finished(spec)
-    gone = earlier is not None and not _holds(Path(earlier.tags[FOLDER]), earlier.dataset_id)
-    if gone:
-        say(f"render: the files of run {earlier.id if earlier else ''} are gone; making them again")
+    spec = runs.Spec("render", VERSION, {"recipe_id": recipe_id(full)}, cfg, ENTRY.free)
     images = n_train + n_heldout
     identities = len(studio.pairs())
     if n_train < identities:
         say(f"render: n_train={n_train} is below the number of identities ({identities}); not all are shown")
-    with runs.open_run(spec, name=f"render {dataset}", study=study, force=force or gone) as run:
+    known = [other for run in runs.find(spec=spec.id, status="FINISHED") for other in folders(run)]
+
+    def lacks(run: runs.RunRecord) -> list[str]:
+        here = any(is_whole(place, run.dataset_id) for place in folders(run))
+        return [*([] if here else [f"dataset {run.tags.get(FOLDER)}"]), *runs.missing(MANIFEST, *PICTURES)(run)]
+
+    drawn = 0
+
+    def make() -> Manifest:
+        elsewhere = () if force else known
+        with stages({"prepare": f"prepare {dataset}", "render": f"render {dataset}"}, {"render": "img"}) as update:
+
+            def show(stage: str, done: int, total: int) -> None:
+                nonlocal drawn
+                if stage == "render" and not drawn:
+                    drawn = total - done  # the first time says how many were there
+                update(stage, done, total)
+
+            return render_dataset(recipe, folder, dataset, workers=workers, progress=show, known=elsewhere)
+
+    with runs.open_run(spec, name=f"render {dataset}", study=study, force=force, lacks=lacks) as run:
         if run.answered:
+            if out and not is_whole(folder, (record := runs.get(run.id)).dataset_id):
+                _fill(folder, record, make)
             return run.id
         started = time.monotonic()
-        with stages({"prepare": f"prepare {dataset}", "render": f"render {dataset}"}, {"render": "img"}) as update:
-            manifest = render_dataset(recipe, folder, dataset, workers=workers, progress=update)
+        manifest = make()
         seconds = time.monotonic() - started
         run.set_tags({DATASET_ID: manifest.dataset_id, FOLDER: str(folder.resolve())})
-        run.log({"images": images, "seconds": seconds, "images_per_s": images / seconds})
+        run.add_tags({DEVICE: device, PRECISION: "float32"})
+        run.log({"images": images, "seconds": seconds, **({"images_per_s": drawn / seconds} if drawn else {})})
         run.log_dataset(manifest, folder, "output")
-        run.log_file(folder / "manifest.json")
+        run.log_file(folder / MANIFEST)
         log_pictures(run, folder, manifest)
     return run.id
+
+
+def _fill(folder: Path, run: runs.RunRecord, make: Callable[[], Manifest]) -> None:
+    """Have the dataset of a finished run in a further folder, too, which the registry knows from then on."""
+    manifest = make()
+    if manifest.dataset_id != run.dataset_id:
+        raise DatasetError(
+            f"{folder}: shards of {run.tags[FOLDER]} are damaged, and drawn again here they differ from those of run "
+            f"{run.id}; restore them, or make a dataset of its own with force=true"
+        )
+    copies = [place for place in map(str, folders(run)) if place != run.tags[FOLDER]]
+    runs.Run(run.id).set_tags({COPIES: "\n".join(dict.fromkeys([*copies, str(folder.resolve())]))})
+    say(f"render: {folder} holds the dataset of run {run.id} now, too")
 
 
 def log_pictures(run: runs.Run, folder: Path, manifest: Manifest) -> None:
@@ -110,14 +164,31 @@ def log_pictures(run: runs.Run, folder: Path, manifest: Manifest) -> None:
     try:
         contact_sheet(folder, manifest).save(made / "contact_sheet.png")
         latent_histograms(folder, manifest).savefig(made / "latents.png", dpi=110)
-        for name in ("contact_sheet.png", "latents.png"):
-            run.log_file(made / name, "pictures")
+        for name in PICTURES:
+            run.log_file(made / Path(name).name, "pictures")
     finally:
         shutil.rmtree(made)
 
 
-def _holds(folder: Path, dataset_id: Any) -> bool:
-    try:
-        return Manifest.load(folder).dataset_id == dataset_id
-    except DatasetError:
-        return False
+ENTRY = entry(
+    "render",
+    "Render a dataset and log its manifest, contact sheet and latent histograms.",
+    PARAMETERS,
+    render,
+)
+
+
+def rendered_first(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+    """The work of an entry point, after rendering the default dataset with render's defaults where it is asked for and
+    not there yet."""
+
+    def with_dataset(**parameters: Any) -> Any:
+        defaults = ENTRY.defaults
+        dataset = defaults["dataset"]
+        if parameters["dataset"].removeprefix("live:") == dataset and not is_known(dataset):
+            say(f"{name}: dataset {dataset} is not there yet; rendering it first, with render's defaults")
+            with runs.project_run_reserved():
+                render(**defaults)
+        return work(**parameters)
+
+    return with_dataset

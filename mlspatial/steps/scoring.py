@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,10 +22,10 @@ from mlspatial.analysis.yardsticks import (
 )
 from mlspatial.benchmarks import FmriBenchmark, NeuralBenchmark
 from mlspatial.benchmarks.brainscore_targets import BehaviourTarget, NeuralTarget
-from mlspatial.core.errors import UserError
 from mlspatial.core.score import Score
 from mlspatial.registry.models import ModelRecord
-from mlspatial.steps.gather import Gathered, gather, spool_folder
+from mlspatial.steps.gather import Gathered, gather, layers_of, spool_folder
+from mlspatial.steps.scoring_plan import ONE_TO_ONE, OWN, SHORT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,17 +33,13 @@ if TYPE_CHECKING:
     from mlspatial.models.stimuli import Stimuli
 
 Benchmark = NeuralBenchmark | FmriBenchmark | NeuralTarget | BehaviourTarget
-ONE_TO_ONE = "one_to_one"
-FMRI = ("crsa", "versa")  # metrics of fMRI benchmarks alone
-OWN = "own"  # the benchmark's own metric
-SHORT = {"pls": "pls25", "cka": "cka_debiased", "ridge": "ridge", "rsa": "rsa"}
 ALL_STIMULI, OTHER_HALF = "all stimuli", "chosen on one half of the stimuli, reported on the other"
 PCA, RAW = "1,000 principal components of ImageNet images", "raw features"  # of Brain-Score's benchmarks
 
 
 @dataclass(frozen=True)
 class Region:
-    """What scoring needs of a neural benchmark. ceilings: of a metric; splits: new (train, test) for some stimuli."""
+    """What scoring needs of a neural benchmark. asked: metrics, as they are typed; ceilings: of a metric."""
 
     identifier: str
     region: str
@@ -53,21 +50,34 @@ class Region:
     own: Metric
     ceilings: Callable[[Metric], Ceilings]
     published: bool  # one of Brain-Score's: layers are chosen as it does
+    asked: tuple[str, ...]
 
     def part(self, rows: np.ndarray) -> Region:
         """The same neuroids on some of the stimuli."""
         strata = None if self.strata is None else self.strata[rows]
         folds = tuple(pls.splits(len(rows), strata))
-        return Region(self.identifier, self.region, self.stimuli, self.responses[rows], strata, folds, self.own,
-                      self.ceilings, self.published)  # fmt: skip
+        return replace(self, responses=self.responses[rows], strata=strata, folds=folds)
+
+    @property
+    def metrics(self) -> list[Metric | None]:
+        """Of each metric that is asked for; None for one-to-one mapping, which is no product between stimuli."""
+        found: list[Metric | None] = []
+        for name in self.asked:
+            if name == ONE_TO_ONE:
+                found.append(None)
+            else:
+                metric = self.own if name == OWN else find_metric(SHORT.get(name, name))
+                if all(metric.name != (other.name if other else "") for other in found):
+                    found.append(metric)
+        return found
 
 
-def region_of(benchmark: NeuralBenchmark | NeuralTarget) -> Region:
+def region_of(benchmark: NeuralBenchmark | NeuralTarget, asked: tuple[str, ...] = (OWN,)) -> Region:
     """The neutral form of a benchmark of ours or of Brain-Score's, whose ceilings are of per-neuroid correlations."""
     if isinstance(benchmark, NeuralBenchmark):
         return Region(
             benchmark.identifier, benchmark.region, benchmark.stimuli, benchmark.responses, benchmark.strata,
-            benchmark.folds, benchmark.measure(), benchmark.ceilings_of, False,
+            benchmark.folds, benchmark.measure(), benchmark.ceilings_of, False, asked,
         )  # fmt: skip
 
     def ceilings(metric: Metric) -> Ceilings:
@@ -75,18 +85,17 @@ def region_of(benchmark: NeuralBenchmark | NeuralTarget) -> Region:
 
     return Region(
         benchmark.identifier, benchmark.region, benchmark.stimuli, benchmark.responses, benchmark.strata,
-        benchmark.folds, find_metric(benchmark.metric), ceilings, True,
+        benchmark.folds, find_metric(benchmark.metric), ceilings, True, asked,
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Job:
-    """How a network is scored. metrics: names, `own` for each benchmark's; halves: choose the layer on one half of the
-    stimuli and report on the other; imagenet: images for Brain-Score's choice of layers, or None; variant: of the fMRI
-    study, a name in analysis.versa.VARIANTS."""
+    """How a network is scored. layers: its layers, none for all of them (fMRI only); halves: choose the layer on one
+    half of the stimuli and report on the other; imagenet: images for Brain-Score's choice of layers, or None; variant:
+    of the fMRI study, a name in analysis.versa.VARIANTS."""
 
-    layers: str
-    metrics: tuple[str, ...]
+    layers: tuple[str, ...]
     halves: bool
     device: str
     study: str
@@ -95,64 +104,69 @@ class Job:
     variant: str = "paper"
 
     def table(
-        self, record: ModelRecord, benchmarks: Sequence[Benchmark], progress: Any
+        self, record: ModelRecord, asked: Sequence[tuple[Benchmark, tuple[str, ...]]], progress: Any
     ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
         """(one row a benchmark, metric and layer; of fMRI benchmarks the matrices at the reported layer). `committed`
-        marks the layer with the highest ceiled score, the first on a tie."""
+        marks the layer with the highest ceiled score, the first on a tie.
+
+        asked: benchmarks, each with its metrics. What a benchmark cannot do is raised before the network is run.
+        """
         import pandas as pd
 
         rows: list[dict[str, Any]] = []
         matrices: dict[str, np.ndarray] = {}
-        regions = [region_of(b) for b in benchmarks if isinstance(b, NeuralBenchmark | NeuralTarget)]
+        regions = [region_of(b, names) for b, names in asked if isinstance(b, NeuralBenchmark | NeuralTarget)]
+        for region in regions:
+            self._check(region)
         for group in grouped(regions):
             gathered, joint = self._gather(record, group)
             for depth, layer in enumerate(gathered.layers):
                 for found in self._layer(gathered, layer, group, joint):
                     rows.append({**found, "layer": layer, "depth": depth})
             progress.update(len(group))
-        for target in (b for b in benchmarks if isinstance(b, BehaviourTarget)):
+        for target in (b for b, _ in asked if isinstance(b, BehaviourTarget)):
             rows.append(self._behaviour(record, target))
             progress.update(1)
-        if voxels := [b for b in benchmarks if isinstance(b, FmriBenchmark)]:
+        if voxels := [(b, names) for b, names in asked if isinstance(b, FmriBenchmark)]:
             from mlspatial.steps.scoring_fmri import score_fmri
 
             fmri = score_fmri(
-                record, voxels, layers=self.layers, metrics=self.metrics, variant=self.variant, device=self.device,
-                study=self.study, parents=self.parents, progress=progress,
+                record, voxels, layers=self.layers, variant=self.variant, device=self.device, study=self.study,
+                parents=self.parents, progress=progress,
             )  # fmt: skip
             rows += fmri.rows
             matrices = fmri.matrices
         table = pd.DataFrame(rows).assign(engine="fast", model_id=record.model_id)
         return committed(table), matrices
 
+    def _check(self, region: Region) -> None:
+        """Raises UserError for ceilings that the trials do not give and stimuli that are too few for a metric."""
+        parts = [region.part(_half(region, side)) for side in (0, 1)] if self.halves else [region]
+        for metric in region.metrics:
+            region.ceilings(metric or find_metric("ridge"))
+            for part in parts:
+                if metric and metric.name.startswith("pls"):
+                    pls.check(part.folds, int(metric.name.removeprefix("pls")))
+
     def _gather(self, record: ModelRecord, group: Sequence[Region]) -> tuple[Gathered, int]:
         """Products of one network for benchmarks that share stimuli; how many of the rows are ImageNet images."""
-        from mlspatial.models.layers import resolve_layers
         from mlspatial.models.sinks import Products
-        from mlspatial.models.zoo import candidate_layers
-
-        def choose(module: Any, spec: Any) -> Sequence[str]:
-            return resolve_layers(self.layers, module, candidate_layers(spec, module))
 
         first = group[0]
         joint = self.imagenet if first.published else None
         stimuli = first.stimuli if joint is None else _joined(joint, first.stimuli)
-        metrics = [metric for region in group for metric in self._metrics(region) if metric is not None]
-        kinds = list(dict.fromkeys(metric.needs for metric in metrics)) or ["gram"]
+        kinds = list(dict.fromkeys(m.needs for region in group for m in region.metrics if m is not None)) or ["gram"]
         more = {}
-        for region in group if ONE_TO_ONE in self.metrics else ():
+        for region in (region for region in group if ONE_TO_ONE in region.asked):
             more[_one_to_one_kind(region)] = (
                 lambda _n, region=region: matching.OneToOne(region.responses, region.folds),
                 matching.OneToOne.correlations,
             )
-        if joint is not None and (more or "pattern" in kinds):
-            raise UserError("metrics: with ImageNet images for the choice of layers only pls, ridge and cka are there; "
-                            "score the others with selection=raw")  # fmt: skip
         (gathered,) = gather(
             [record],
             stimuli,
             [*kinds, *more],
-            choose,
+            [self.layers],
             lambda place, missing: Products(missing, len(stimuli), spool_folder(), place, more),
             device=self.device,
             study=self.study,
@@ -160,25 +174,13 @@ class Job:
         )
         return gathered, 0 if joint is None else len(joint)
 
-    def _metrics(self, region: Region) -> list[Metric | None]:
-        """The metrics of a benchmark; None for one-to-one mapping, which is no product between stimuli."""
-        found: list[Metric | None] = []
-        for name in self.metrics:
-            if name == ONE_TO_ONE:
-                found.append(None)
-            elif name not in FMRI:
-                metric = region.own if name == OWN else find_metric(SHORT.get(name, name))
-                if all(metric.name != (other.name if other else "") for other in found):
-                    found.append(metric)
-        return found
-
     def _layer(self, gathered: Gathered, layer: str, group: Sequence[Region], joint: int) -> Iterator[dict[str, Any]]:
         """Rows of one layer for all benchmarks of a group."""
         gram = unpack(np.asarray(gathered.array("gram", layer))) if "gram" in gathered.files else np.zeros((0, 0))
         patterns = np.asarray(gathered.array("pattern", layer)) if "pattern" in gathered.files else None
         own = gram[joint:, joint:] if joint else gram
         whole = Representation(centred(own) if joint else own, patterns)
-        for metric, members in _by_metric(group, self._metrics).items():
+        for metric, members in _by_metric(group).items():
             if metric is None:
                 for region in members:
                     kept = np.asarray(gathered.array(_one_to_one_kind(region), layer))
@@ -205,7 +207,7 @@ class Job:
                 yield _row(region, found, how, value, primary=metric.name == region.own.name)
 
     def _scores(self, metric: Metric, layer: Representation, regions: Sequence[Region]) -> list[Score]:
-        from mlspatial.train.loop import choose_device
+        from mlspatial.analysis.device import choose_device
 
         ceilings = [region.ceilings(metric) for region in regions]
         return metric.many(
@@ -215,10 +217,8 @@ class Job:
     def _reduced(self, gram: np.ndarray, joint: int, gathered: Gathered, layer: str) -> np.ndarray:
         """Inner products of principal component scores, as Brain-Score chooses layers by."""
         from mlspatial.analysis.pca import pca_gram
-        from mlspatial.models.extract import widths
 
-        module, spec = gathered.record.load()
-        return pca_gram(gram, joint, features=widths(module, spec, [layer])[layer])
+        return pca_gram(gram, joint, features=_widths(gathered.record, gathered.layers)[layer])
 
     def _behaviour(self, record: ModelRecord, target: BehaviourTarget) -> dict[str, Any]:
         from mlspatial.models.sinks import Features
@@ -229,14 +229,22 @@ class Job:
             return (target.readout,) if target.readout in names else candidate_layers(spec, module)[-1:]
 
         (gathered,) = gather(
-            [record], target.stimuli, ("features",), choose, lambda _place, _kinds: Features(), device=self.device,
-            study=self.study, parents=self.parents,
+            [record], target.stimuli, ("features",), layers_of([record], choose), lambda _place, _kinds: Features(),
+            device=self.device, study=self.study, parents=self.parents,
         )  # fmt: skip
         (layer,) = gathered.layers
         found = target.score(np.array(gathered.array("features", layer)))
         facts = {"benchmark": target.identifier, "region": target.region, "layer": layer, "depth": -1}
         values = {key: value for key, value in found.to_json().items() if key != "engine"}
         return {**facts, "primary": True, "selection": "the read-out layer, by hand", "choice": found.ceiled, **values}
+
+
+@lru_cache(maxsize=1)
+def _widths(record: ModelRecord, layers: tuple[str, ...]) -> dict[str, int]:
+    """Number of features of each layer."""
+    from mlspatial.models.extract import widths
+
+    return widths(*record.load(), layers)
 
 
 def committed(table: pd.DataFrame) -> pd.DataFrame:
@@ -258,12 +266,10 @@ def grouped(regions: Sequence[Region]) -> list[list[Region]]:
     return list(groups.values())
 
 
-def _by_metric(
-    group: Sequence[Region], metrics: Callable[[Region], list[Metric | None]]
-) -> dict[Metric | None, list[Region]]:
+def _by_metric(group: Sequence[Region]) -> dict[Metric | None, list[Region]]:
     found: dict[str, tuple[Metric | None, list[Region]]] = {}
     for region in group:
-        for metric in metrics(region):
+        for metric in region.metrics:
             found.setdefault(metric.name if metric else ONE_TO_ONE, (metric, []))[1].append(region)
     return dict(found.values())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +17,14 @@ from mlspatial.benchmarks import FmriBenchmark
 from mlspatial.benchmarks.fmri import METRICS
 from mlspatial.core.score import Score
 from mlspatial.registry.models import ModelRecord
-from mlspatial.steps.gather import Gathered, gather, spool_folder
+from mlspatial.steps.gather import Gathered, Load, gather, spool_folder
+from mlspatial.steps.scoring_plan import OWN
 
 if TYPE_CHECKING:
     import torch
 
     from mlspatial.models.sinks import Products, Projections
 
-ALL_LAYERS = "all"  # every module but containers, as the study looks at them
 PROJECTION_SEED = 0  # Conwell et al. 2024: random_state=0
 HALVES = "chosen on even stimuli, reported on odd ones"
 
@@ -55,41 +56,45 @@ class _Both:
 
 def score_fmri(
     record: ModelRecord,
-    benchmarks: Sequence[FmriBenchmark],
+    benchmarks: Sequence[tuple[FmriBenchmark, Sequence[str]]],
     *,
-    layers: str,
-    metrics: Sequence[str],
+    layers: Sequence[str],
     variant: str,
     device: str,
     study: str,
     parents: Sequence[str],
     progress: Any,
 ) -> FmriScores:
-    """Every layer's scores on both halves. metrics: `own` for each benchmark's, crsa, versa; others do not apply.
+    """Every layer's scores on both halves. benchmarks: each with its metrics: `own`, crsa, versa; layers: none for all.
 
     The row of a layer also has train (the score on the half that layers are chosen on), voxel_r (mean correlation of
     predicted and measured responses, veRSA only) and effective_dimensionality.
     """
-    from mlspatial.train.loop import choose_device
+    from mlspatial.analysis.device import choose_device
+    from mlspatial.models.extract import study2_layers
 
+    chosen_device = choose_device(device)
+    load = cache(ModelRecord.load)  # once for all benchmarks
+    layers = layers or study2_layers(*load(record))
     rows: list[dict[str, Any]] = []
     runs: list[str] = []
     matrices: dict[str, np.ndarray] = {}
     way = versa.VARIANTS[variant]
-    for benchmark in benchmarks:
-        names = tuple(dict.fromkeys(benchmark.metric if name == "own" else name for name in metrics))
-        gathered, projected = _gather(record, benchmark, names, layers, device, study, parents)
+    for benchmark, metrics in benchmarks:
+        benchmark.find_ceilings(chosen_device)
+        names = tuple(dict.fromkeys(benchmark.metric if name == OWN else name for name in metrics))
+        gathered, projected = _gather(record, benchmark, names, layers, device, study, parents, load)
         runs += gathered.runs
         dimensions = {layer: versa.effective_dimensionality(unpack(gathered.array("gram", layer)))
                       for layer in gathered.layers}  # fmt: skip
-        for name in (name for name in names if name in METRICS):
+        for name in names:
             found = []
             for layer in gathered.layers:
                 if name == "crsa":
                     found.append(benchmark.crsa(np.asarray(gathered.array("pattern", layer))))
                 else:
                     features = np.array(gathered.array(projected, layer))
-                    found.append(benchmark.versa(features, way, device=choose_device(device)))
+                    found.append(benchmark.versa(features, way, device=chosen_device))
             chosen = versa.choose_layer(found, way)
             matrices[f"{benchmark.identifier} {name}"] = _matrix(name, benchmark, gathered, chosen, found[chosen])
             for place, (layer, value) in enumerate(zip(gathered.layers, found, strict=True)):
@@ -106,25 +111,18 @@ def _gather(
     record: ModelRecord,
     benchmark: FmriBenchmark,
     names: Sequence[str],
-    layers: str,
+    layers: Sequence[str],
     device: str,
     study: str,
     parents: Sequence[str],
+    load: Load,
 ) -> tuple[Gathered, str]:
-    from mlspatial.models.extract import study2_layers
-    from mlspatial.models.layers import resolve_layers
     from mlspatial.models.sinks import Products, Projections
-    from mlspatial.models.zoo import candidate_layers
 
     n = len(benchmark.stimuli)
     dimension = johnson_lindenstrauss_dimension(n)
     (projected,) = Projections(dimension, PROJECTION_SEED).kinds
     kinds = ["gram", *(["pattern"] if "crsa" in names else []), *([projected] if "versa" in names else [])]
-
-    def choose(module: Any, spec: Any) -> Sequence[str]:
-        if layers == ALL_LAYERS:
-            return study2_layers(module, spec)
-        return resolve_layers(layers, module, candidate_layers(spec, module))
 
     def sink(place: str, missing: tuple[str, ...]) -> _Both:
         wanted = [kind for kind in missing if kind != projected]
@@ -134,7 +132,7 @@ def _gather(
         )
 
     (gathered,) = gather(
-        [record], benchmark.stimuli, kinds, choose, sink, device=device, study=study, parents=parents
+        [record], benchmark.stimuli, kinds, [layers], sink, device=device, study=study, parents=parents, load=load
     )  # fmt: skip
     return gathered, projected
 
@@ -185,4 +183,4 @@ def geometry(tables: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 def save_matrices(matrices: dict[str, np.ndarray], file: Path) -> None:
     """All matrices in one npz."""
     with file.open("wb") as stream:
-        np.savez_compressed(stream, allow_pickle=False, **matrices)
+        np.savez_compressed(stream, **matrices)

@@ -8,27 +8,35 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from mlspatial.analysis import cka, groups, mds, rsa, shape
-from mlspatial.analysis.gram import unpack
+from mlspatial.compare.plots import FORMATS
 from mlspatial.core.errors import UnknownName, UserError
+from mlspatial.core.names import file_name
+from mlspatial.core.parameters import DEVICE, FORCE, STUDY, Parameter, entry
 from mlspatial.core.progress import say
+from mlspatial.registry import activations as kept
 from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord, select
-from mlspatial.steps.gather import NONE, Gathered, gather, spool_folder
+from mlspatial.steps.gather import NONE, Gathered, besides, gather, layers_of, shared_layers, spool_folder
 from mlspatial.steps.stimuli import load_images
 
 VERSION = 1
-FREE = frozenset({"device", "models"})
-VERSIONS = {
-    "cka": cka.VERSION,
-    "cka_debiased": cka.VERSION,
-    "rsa": rsa.VERSION,
-    "rsa_spearman": rsa.VERSION,
-    "procrustes": shape.VERSION,
-}
+#: metric -> the modules of analysis that compute it
+MODULES = {"cka": "cka", "cka_debiased": "cka", "rsa": "rsa", "rsa_spearman": "rsa", "procrustes": "shape"}
 KIND = {"cka": "gram", "cka_debiased": "gram", "procrustes": "gram", "rsa": "pattern", "rsa_spearman": "pattern"}
+
+PARAMETERS = (
+    Parameter("models", str, "Selector or URI of two networks or more.", decides="nothing"),
+    Parameter("layers", str, "auto (first block of each stage), or names; * and ? allowed.", "auto"),
+    Parameter("stimuli", str, "SPLIT:N images of the dataset.", "heldout:2000"),
+    Parameter("dataset", str, "Name, id or folder of a rendered dataset.", "spatial117"),
+    Parameter("metric", str, "cka, cka_debiased, rsa, rsa_spearman, procrustes; commas between.", "cka"),
+    DEVICE,
+    Parameter("seed", int, "Of the bootstrap over networks.", 0),
+    Parameter("activations", str, "Also kept as artifacts: none, float16 or float32.", "none", "nothing"),
+    STUDY,
+    FORCE,
+)
 
 
 def similarity(
@@ -45,45 +53,54 @@ def similarity(
     force: bool = False,
 ) -> str:
     """Compare every two networks of a selector at every layer; return the run's id. Parameters as in the MLproject."""
+    from mlspatial.analysis.device import choose_device, tags_of
+    from mlspatial.analysis.versions import versions
     from mlspatial.models.sinks import Products
 
     names = tuple(dict.fromkeys(part.strip() for part in metric.split(",") if part.strip()))
     for name in names:
-        if name not in VERSIONS:
-            raise UnknownName("metric", name, VERSIONS)
+        if name not in MODULES:
+            raise UnknownName("metric", name, MODULES)
+    besides(activations)
     records = select(models)
     if len(records) < 2:
         raise UserError(f"models={models}: matches {len(records)} network; similarity needs two or more")
+    common = _common_layers(records, layers_of(records, _layers(layers)))
     images = load_images(stimuli, dataset)
     kinds = tuple(dict.fromkeys(KIND[name] for name in names))
-    gathered = gather(
-        records,
-        images.stimuli,
-        kinds,
-        _layers(layers),
-        lambda place, missing: Products(missing, len(images.stimuli), spool_folder(), place),
-        device=device,
-        dataset_id=images.manifest.dataset_id,
-        activations=activations,
-        study=study,
-        parents=images.runs,
-    )
-    common = _common_layers(gathered)
-    inputs = {
+    inputs: dict[str, Any] = {
         "dataset_id": images.manifest.dataset_id,
         "models": sorted(r.model_id for r in records),
         "stimuli": images.stimuli.id,
         "layers": common,
-        "versions": [VERSIONS[name] for name in names] + [groups.VERSION, mds.VERSION],
+        "versions": versions("groups", "mds", *(MODULES[name] for name in names)) | kept.versions(kinds),
     }
+    if stated := {r.model_id: r.stated for r in records if r.stated}:
+        inputs["stated"] = stated
     cfg = {"models": models, "layers": layers, "stimuli": stimuli, "dataset": dataset, "metric": ",".join(names),
            "device": device, "seed": seed}  # fmt: skip
-    spec = runs.Spec("similarity", VERSION, inputs, cfg, FREE)
-    parents = sorted({run for g in gathered for run in g.runs} | set(images.runs))
+    spec = runs.Spec("similarity", VERSION, inputs, cfg, ENTRY.free)
     title = f"similarity of {len(records)} networks"
-    with runs.open_run(spec, name=title, study=study, parents=parents, force=force) as run:
+    lacks = runs.missing(*(file for name in names for file in artifacts(name, common, len(records))))
+    with runs.open_run(spec, name=title, study=study, parents=images.runs, force=force, lacks=lacks) as run:
+        if run.answered and activations == NONE:
+            return run.id
+        gathered = gather(
+            records,
+            images.stimuli,
+            () if run.answered else kinds,
+            [common] * len(records),
+            lambda place, missing: Products(missing, len(images.stimuli), spool_folder(), place),
+            device=device,
+            dataset_id=images.manifest.dataset_id,
+            activations=activations,
+            study=study,
+            parents=images.runs,
+        )
         if not run.answered:
+            run.set_parents(sorted({run_id for g in gathered for run_id in g.runs} | set(images.runs)))
             run.log_dataset(images.manifest, images.folder, "evaluation")
+            run.add_tags(tags_of(choose_device(device)))
             with tempfile.TemporaryDirectory() as folder:
                 for name in names:
                     log_matrices(run, name, records, _matrices(name, gathered, common), seed, Path(folder))
@@ -100,19 +117,27 @@ def _layers(text: str) -> Any:
     return choose
 
 
-def _common_layers(gathered: Sequence[Gathered]) -> list[str]:
-    """Layers that every network has, in the first one's order. Raises UserError when there are none."""
-    common = [layer for layer in gathered[0].layers if all(layer in g.layers for g in gathered)]
+def _common_layers(records: Sequence[ModelRecord], layers: Sequence[Sequence[str]]) -> list[str]:
+    """Layers that every network has, in the first one's order; says which only some have.
+
+    Raises UserError when there are none.
+    """
+    common, others = shared_layers(records, layers)
     if not common:
         raise UserError(
-            f"the networks share no layer name ({gathered[0].record.name} has {', '.join(gathered[0].layers)}); "
-            "name layers that all of them have, or compare networks of one architecture"
+            f"the networks share no layer name ({others}); name layers that all of them have, or compare networks of "
+            "one architecture"
         )
+    if others:
+        say(f"similarity: left out {others}; compared at {', '.join(common)}")
     return common
 
 
 def _matrices(metric: str, gathered: Sequence[Gathered], layers: Sequence[str]) -> dict[str, np.ndarray]:
     """layer -> (networks, networks)."""
+    from mlspatial.analysis import cka, rsa, shape
+    from mlspatial.analysis.gram import unpack
+
     found = {}
     for layer in layers:
         rows = [g.array(KIND[metric], layer) for g in gathered]
@@ -127,6 +152,18 @@ def _matrices(metric: str, gathered: Sequence[Gathered], layers: Sequence[str]) 
     return found
 
 
+def artifacts(metric: str, layers: Sequence[str], networks: int) -> list[str]:
+    """What `log_matrices` leaves of a metric."""
+    pictures = [f"{metric}_matrices"] + ([f"{metric}_mds"] if networks > 2 else [])
+    return [
+        "models.json",
+        f"groups_{metric}.json",
+        *(f"matrices/{metric}_{layer}.{suffix}" for layer in layers for suffix in ("csv", "parquet")),
+        *(f"pictures/{name}.{suffix}" for name in pictures for suffix in FORMATS),
+        *([f"pictures/{metric}_mds.csv"] if networks > 2 else []),
+    ]
+
+
 def log_matrices(
     run: runs.Run,
     metric: str,
@@ -136,6 +173,9 @@ def log_matrices(
     folder: Path,
 ) -> None:
     """Matrices as csv and parquet, the table of groups, heat maps and maps, and each layer's means as metrics."""
+    import pandas as pd
+
+    from mlspatial.analysis import groups, mds
     from mlspatial.compare.plots import heat_maps, maps, save
 
     conditions = [group_of(record) for record in records]
@@ -144,10 +184,11 @@ def log_matrices(
     for layer, matrix in matrices.items():
         table = pd.DataFrame(matrix, index=labels, columns=labels)
         table.index.name = "model"
-        table.to_csv(folder / f"{metric}_{layer}.csv")
-        table.reset_index().to_parquet(folder / f"{metric}_{layer}.parquet")
-        for suffix in ("csv", "parquet"):
-            run.log_file(folder / f"{metric}_{layer}.{suffix}", "matrices")
+        as_csv, as_parquet = (folder / file_name(f"{metric}_{layer}.{suffix}") for suffix in ("csv", "parquet"))
+        table.to_csv(as_csv)
+        table.reset_index().to_parquet(as_parquet)
+        for file in (as_csv, as_parquet):
+            run.log_file(file, "matrices")
         seeds = [record.seed for record in records]
         for pair in groups.group_statistics(matrix, conditions, np.random.default_rng([seed]), seeds=seeds):
             rows.append({"metric": metric, "layer": layer, **pair.__dict__})
@@ -184,7 +225,10 @@ def log_matrices(
 
 
 def group_of(record: ModelRecord) -> str:
-    """The condition that a network belongs to: its task, or untrained; with what else tells groups apart."""
+    """The condition that a network belongs to: its task, or untrained; with what else tells groups apart. Or the group
+    that its selector gives it."""
+    if record.group:
+        return record.group
     task = record.task if record.step or not record.run_id else "untrained"
     return f"{record.arch} {task}" if ":" in record.arch else task
 
@@ -192,3 +236,11 @@ def group_of(record: ModelRecord) -> str:
 def label_of(record: ModelRecord) -> str:
     """A network's name in tables: unique, also among networks from outside the registry."""
     return f"{record.name} v{record.version}" if record.version else record.uri
+
+
+ENTRY = entry(
+    "similarity",
+    "Model-by-model similarity at every layer, with a table of groups, heat maps and a map of the models.",
+    PARAMETERS,
+    similarity,
+)

@@ -5,27 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlspatial.core.code import code_id
 from mlspatial.core.errors import BadValue
 from mlspatial.core.manifest import Manifest
 from mlspatial.core.names import MODEL_ID, cache_folder
+from mlspatial.core.parameters import entry
 from mlspatial.core.progress import say, stages
 from mlspatial.registry import runs
 from mlspatial.registry.datasets import find_dataset
-from mlspatial.tasks import canonical_name
+from mlspatial.steps.render import rendered_first
+from mlspatial.tasks import TASKS, canonical_name, task_names
+from mlspatial.train.parameters import TRAIN
 
 if TYPE_CHECKING:  # torch takes seconds to import, and an answered run does not need it
     from mlspatial.data.loader import Source
-    from mlspatial.train.loop import Network
+    from mlspatial.train.loop import Network, Settings
     from mlspatial.train.ranks import Group
 
 VERSION = 3
-FREE = frozenset({"device", "workers", "resume", "cache"})
 LARGEST_INPUT = 224  # pixels; Xie et al. 2025
 EVALUATION_BATCH = 256
 LIVE = "live:"  # before the name of a dataset: fresh images by its recipe
+SEEDS = 2**31  # torch's generators take 64 bits, of which the number of the batch has 32
+OF_TRAINING = ("lr", "weight_decay", "precision", "augment", "compile", "deterministic")  # what Settings has from here
 
 Report = Callable[[int, Mapping[str, float]], None]
 
@@ -60,9 +66,12 @@ def train(
 
     task: one, or several with | between; seeds: such as 0-5 or 0,2, instead of seed; options: the other parameters of
     the MLproject file. report(step, held-out metrics): called after every evaluation; what it raises ends the runs.
-    Networks that finished runs hold are not trained again.
+    Networks that finished runs hold are not trained again. The number of torchrun's processes counts in what a network
+    is named by: batch normalisation sees each one's part of a batch.
     """
+    from mlspatial.analysis.device import choose_device
     from mlspatial.models.zoo import ARCHITECTURES
+    from mlspatial.train.ranks import group_of
 
     _ = ARCHITECTURES[options["arch"]]
     tasks = list(dict.fromkeys(canonical_name(name) for name in task.split("|")))
@@ -73,18 +82,69 @@ def train(
         for name in tasks
         for number in parse_seeds(seeds, seed)
     ]
-    job = _Job(source, options, study, force, report)
-    from mlspatial.train.loop import choose_device
-    from mlspatial.train.ranks import group_of
-
     with group_of(choose_device(options["device"])) as group:
-        return job.run(cfgs, resume, group)
+        if group.world > 1:
+            cfgs = [{**cfg, "ranks": group.world} for cfg in cfgs]
+        for cfg in cfgs:
+            said = check(cfg, source.live)
+        for words in said if group.first else ():
+            say(f"train: {words}")
+        return _Job(source, options, study, force, report).run(cfgs, resume, group)
+
+
+def check(cfg: Mapping[str, Any], live: bool) -> list[str]:
+    """Lines on parameters that change nothing beside others. Raises UserError for those that cannot be meant."""
+    from mlspatial.train.loop import Settings
+
+    settings_of(cfg).check()
+    for name, least in (("seed", -SEEDS), ("order_seed", 0)):
+        if not least <= cfg[name] < SEEDS:
+            raise BadValue(name, cfg[name], f"must be at least {least} and below {SEEDS}")
+    if not 0 < cfg["fraction"] <= 1:
+        raise BadValue("fraction", cfg["fraction"], "must be above 0 and at most 1")
+    if live and cfg["fraction"] != 1:
+        raise BadValue("fraction", cfg["fraction"], f"has no meaning for dataset={LIVE}...; leave it out")
+    if not live and cfg["workers"] < 1:
+        raise BadValue("workers", cfg["workers"], "must be 1 or more threads")
+    said = []
+    of_training = {name: getattr(Settings, name) for name in OF_TRAINING} | {"order_seed": 0, "fraction": 1.0}
+    given = [f"{name}={cfg[name]}" for name, default in of_training.items() if cfg[name] != default]
+    if cfg["batches"] == 0 and given:
+        said.append(f"batches=0 trains nothing; {', '.join(given)} changes nothing")
+    if live and cfg["cache"] in ("memory", "device"):
+        said.append(f"cache={cfg['cache']} keeps nothing; no image of dataset={LIVE}... comes twice")
+    if live and cfg["batches"] and cfg["order_seed"] and cfg["augment"] == "none":
+        said.append(f"order_seed={cfg['order_seed']} orders nothing; images of dataset={LIVE}... come by their number")
+    return said
+
+
+def settings_of(cfg: Mapping[str, Any]) -> Settings:
+    """The loop's settings in train's parameters. Raises BadValue for checkpoints or evaluations that are no numbers."""
+    from mlspatial.train.loop import Settings, parse_steps
+
+    given: dict[str, Any] = {name: cfg[name] for name in ("batches", *OF_TRAINING)}
+    given |= {name: parse_steps(name, cfg[name]) for name in ("checkpoints", "evaluations")}
+    return Settings(**given, augment_seed=cfg["order_seed"])
+
+
+def _own_code(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """Hashes of a user's own code behind a network and its task, which decide the result; {} where there is none."""
+    from mlspatial.models.build import code_of
+
+    parts = {part: code_id(TASKS[part].__module__) for part in task_names(cfg["task"])}
+    found = {name: code for name, code in {"arch": code_of(cfg["arch"]), **parts}.items() if code}
+    return {"code": found} if found else {}
 
 
 def parse_seeds(text: str, seed: int) -> list[int]:
-    """'0-5' or '0,2,4-6' -> the numbers; '' -> [seed]. Raises BadValue."""
+    """'0-5' or '0,2,4-6' -> the numbers; '' -> [seed]. Raises BadValue, also for a seed beside seeds.
+
+    seed=0 may stand beside them: it is the default, which `mlflow run` always passes.
+    """
     if not text.strip():
         return [seed]
+    if seed:
+        raise BadValue("seed", seed, f"contradicts seeds={text}; give one of the two")
     found: list[int] = []
     for part in text.split(","):
         first, _, last = part.strip().partition("-")
@@ -133,46 +193,44 @@ class _Job:
         with ExitStack() as stack:
             members = []
             for cfg in cfgs:
-                inputs = {"dataset_id": self.source.manifest.dataset_id, "live": self.source.live}
-                spec = runs.Spec("train", VERSION, inputs, cfg, FREE)
-                own = stack.enter_context(ExitStack())
-                run = own.enter_context(self._open(spec, cfg)) if group.first else None
-                ids += [run.id] if run else []
-                if not group.share(run.answered if run else None):
-                    members.append(_Member(cfg, spec, run, own))
-            for member in members:
-                if member.run and not (member.run.resumed and resume):
-                    member.state.unlink(missing_ok=True)  # a state without its run belongs to nobody
-            group.share(None)  # nobody looks for a state before that is done
+                inputs = {"dataset_id": self.source.manifest.dataset_id, "live": self.source.live, **_own_code(cfg)}
+                spec = runs.Spec("train", VERSION, inputs, cfg, ENTRY.free)
+                member = _Member(cfg, spec, None, stack.enter_context(ExitStack()))
+                if not group.lead(partial(self._open, member, resume, group.device)):
+                    members.append(member)
+                ids += [member.run.id] if member.run else []
             if members:
                 self._train(members, group)
         return ids
 
-    def _open(self, spec: runs.Spec, cfg: Mapping[str, Any]) -> Any:
+    def _open(self, member: _Member, resume: bool, device: str) -> bool:
+        """Open a member's run in the process that keeps records. Whether it was answered."""
+        from mlspatial.analysis.device import tags_of
+
+        cfg = member.cfg
         name = f"train {cfg['task']} {cfg['arch']} seed {cfg['seed']}" + (" untrained" if cfg["batches"] == 0 else "")
+        from mlspatial.registry.again import lost_networks
+
         parents = [self.source.made_by.id] if self.source.made_by else []
-        return runs.open_run(spec, name=name, study=self.study, parents=parents, force=self.force)
+        opened = runs.open_run(
+            member.spec, name=name, study=self.study, parents=parents, force=self.force, lacks=lost_networks
+        )
+        run = member.run = member.stack.enter_context(opened)
+        if not run.answered:
+            run.add_tags(tags_of(device, cfg["precision"]))
+            if not (run.resumed and resume):
+                member.state.unlink(missing_ok=True)  # a state without its run belongs to nobody
+        return run.answered
 
     def _train(self, members: list[_Member], group: Group) -> None:
         from mlspatial.data.loader import Loader
         from mlspatial.tasks import build_task
-        from mlspatial.train.loop import Settings, parse_steps, slow_precision
+        from mlspatial.train.loop import slow_precision
         from mlspatial.train.loop import train as run_loop
 
         cfg, manifest = self.options, self.source.manifest
-        settings = Settings(
-            batches=cfg["batches"],
-            lr=cfg["lr"],
-            weight_decay=cfg["weight_decay"],
-            checkpoints=parse_steps("checkpoints", cfg["checkpoints"]),
-            evaluations=parse_steps("evaluations", cfg["evaluations"]),
-            precision=cfg["precision"],
-            augment=cfg["augment"],
-            augment_seed=cfg["order_seed"],
-            compile=cfg["compile"],
-            deterministic=cfg["deterministic"],
-        )
-        settings.check()
+        settings = settings_of(cfg)
+        settings.check(group.device)
         if group.first and slow_precision(cfg["precision"], group.device):
             say(f"train: this processor has no instructions for {cfg['precision']}; float32 is faster here")
         tasks = {m.cfg["task"]: build_task(m.cfg["task"], manifest.schema, manifest.statistics) for m in members}
@@ -227,8 +285,6 @@ class _Job:
             "world": group.world,
         }
         if source.live:
-            if cfg["fraction"] != 1.0:
-                raise BadValue("fraction", cfg["fraction"], f"has no meaning for dataset={LIVE}...; leave it out")
             from mlspatial.render.live import live_source
 
             return live_source(source.manifest, workers=cfg["workers"], **shared)
@@ -274,3 +330,12 @@ class _Job:
             run.log_dataset(manifest, self.source.folder, "training")
         module = build(spec, seed=cfg["seed"], init=cfg["init"])
         return Network(member.name, module, spec, task, cfg["seed"], log, evaluated, member.state)
+
+
+ENTRY = entry(
+    "train",
+    "Train a network on a task and register it at every checkpoint.\n\n"
+    "The default dataset is rendered first where it does not exist yet.",
+    TRAIN,
+    rendered_first("train", train),
+)

@@ -19,17 +19,20 @@ from typing import Any
 import psutil
 from filelock import FileLock
 
-from mlspatial.core.errors import BadValue, UserError
+from mlspatial.core.errors import BadValue, Busy, Unreachable, UserError
 from mlspatial.core.names import STUDY, cache_folder
+from mlspatial.core.parameters import entry
 from mlspatial.core.progress import bar, say
 from mlspatial.registry import runs
 from mlspatial.registry.datasets import find_dataset
+from mlspatial.registry.patience import shown as _hide
 from mlspatial.registry.store import tracking_uri
+from mlspatial.steps.render import rendered_first
+from mlspatial.steps.tune_space import KINDS, Axis
 from mlspatial.tasks import canonical_name
+from mlspatial.train.parameters import TUNE
 
 VERSION = 1
-FREE = frozenset({"storage", "timeout", "device", "workers", "cache"})
-KINDS: dict[str, type] = {"lr": float, "batch_size": int, "weight_decay": float, "augment": str}
 RANDOM_FIRST, PRUNE_AFTER = 10, 5  # trials before the sampler learns and before one is pruned; Optuna's defaults
 HEARTBEAT_SECONDS = 30
 DEAD_AFTER = int(runs.DEAD_AFTER) + 60  # later than the registry gives up the trial's run, so that it can go on
@@ -39,56 +42,11 @@ SQLITE = "sqlite:///"
 
 
 class _Interrupted(Exception):
-    """Ctrl-C or SIGTERM in a trial, which is left to whoever asks next."""
+    """A stop, a registry that is gone, or a training that is somebody else's: the trial is left for later."""
 
 
 class _Busy(Exception):
     """Another process is at a trial with the very same parameters."""
-
-
-@dataclass(frozen=True)
-class Axis:
-    """What one parameter may be: values, a range on a log scale, or both."""
-
-    name: str
-    values: tuple[Any, ...]
-    limits: tuple[Any, ...] = ()
-
-    @classmethod
-    def parse(cls, name: str, text: str) -> Axis:
-        """'0.001' is fixed, '32|64' are values, '1e-4,1e-2' is a range, '0|1e-6,1e-2' is both. Raises BadValue."""
-        try:
-            parts = [tuple(KINDS[name](item.strip()) for item in part.split(",")) for part in str(text).split("|")]
-        except ValueError:
-            parts = [()]
-        values = tuple(dict.fromkeys(part[0] for part in parts if len(part) == 1))
-        ranges = [part for part in parts if len(part) != 1]
-        if KINDS[name] is str:
-            good = all(values) and not ranges
-        else:
-            good = all(0 <= value < math.inf for value in values) and len(ranges) <= 1
-            good = good and all(len(part) == 2 and 0 < part[0] < part[1] < math.inf for part in ranges)
-        if not good:
-            both = "" if KINDS[name] is str else ", a range on a log scale (LOW,HIGH), or both (0|LOW,HIGH)"
-            raise BadValue(name, text, f"must be one value, choices (A|B){both}")
-        return cls(name, values, ranges[0] if ranges else ())
-
-    def __str__(self) -> str:
-        return "|".join([*map(str, self.values), *([",".join(map(str, self.limits))] if self.limits else [])])
-
-    @property
-    def fixed(self) -> bool:
-        return not self.limits and len(self.values) == 1
-
-    def suggest(self, trial: Any) -> Any:
-        if not self.limits:
-            return self.values[0] if self.fixed else trial.suggest_categorical(self.name, self.values)
-        if self.values:
-            chosen = trial.suggest_categorical(f"{self.name}_choice", (*self.values, "range"))
-            if chosen != "range":
-                return chosen
-        suggest = trial.suggest_int if KINDS[self.name] is int else trial.suggest_float
-        return suggest(self.name, *self.limits, log=True)
 
 
 def tune(
@@ -123,12 +81,12 @@ def tune(
     sought |= {axis.name: str(axis) for axis in axes} | options
     storage = storage or default_storage()
     shown = {"dataset": manifest.name, "trials": trials, "timeout": timeout, "storage": _hide(storage)}
-    spec = runs.Spec("tune", VERSION, inputs, {**sought, **shown}, FREE | {"dataset"})
-    search = runs.Spec("tune", VERSION, inputs, sought, FREE)
+    spec = runs.Spec("tune", VERSION, inputs, {**sought, **shown}, ENTRY.free | {"dataset"})
+    search = runs.Spec("tune", VERSION, inputs, sought, ENTRY.free)
 
     found = runs.finished(spec)
     if found is None or force or found.metrics["trials.done"] < trials:
-        _check(axes, options, name, {"trials": trials, "evaluations": evaluations, "batches": options["batches"]})
+        _check(axes, spec)
         own = _Search(_open(storage, name or f"tune-{search.id}", search), task, dataset, axes, evaluations, options)
         with runs.project_run_reserved():
             own.run(trials, time.monotonic() + timeout if timeout else math.inf)
@@ -148,25 +106,29 @@ def default_storage() -> str:
     return f"{SQLITE}{beside}"
 
 
-def _check(axes: tuple[Axis, ...], options: Mapping[str, Any], name: str, counts: dict[str, int]) -> None:
+def _check(axes: tuple[Axis, ...], spec: runs.Spec) -> None:
     """Raise UserError now for what train would refuse in a later trial."""
-    from mlspatial.train.loop import Settings
+    from mlspatial.analysis.device import choose_device
+    from mlspatial.steps.train import check, settings_of
 
-    if not re.fullmatch(r"[\w.-]*", name):
-        raise BadValue("name", name, "must be letters, digits and . _ -")
+    asked = spec.cfg
+    if not re.fullmatch(r"[\w.-]*", asked["name"]):
+        raise BadValue("name", asked["name"], "must be letters, digits and . _ -")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("torchrun divides one training; start the same command once a GPU instead, without torchrun")
     given = {axis.name: (*axis.values, *axis.limits) for axis in axes}
-    for key, value in (counts | {"batch_size": min(given.pop("batch_size"))}).items():
-        if value < 1:
-            raise BadValue(key, value, "must be at least 1")
-    for key, value in ((key, value) for key, values in given.items() for value in values):
-        Settings(options["batches"], precision=options["precision"], **{key: value}).check()
-
-
-def _hide(text: str) -> str:
-    """An address without its password."""
-    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
+    counts = {key: (asked[key], 1) for key in ("trials", "evaluations", "batches")} | {"seed": (asked["seed"], 0)}
+    for key, (value, least) in (counts | {"batch_size": (min(given["batch_size"]), 1)}).items():
+        if value < least:
+            raise BadValue(key, value, f"must be at least {least}")
+    if not asked["timeout"] >= 0:
+        raise BadValue("timeout", asked["timeout"], "must be 0 (no limit) or more seconds")
+    if asked["evaluations"] > asked["batches"]:
+        say(f"tune: evaluations={asked['evaluations']}: a trial has {asked['batches']} batches, so many evaluations")
+    one = {**asked, "checkpoints": "", "evaluations": "", **{key: values[0] for key, values in given.items()}}
+    for cfg in ({**one, key: value} for key, values in given.items() for value in values):
+        check(cfg, spec.inputs["live"])
+        settings_of(cfg).check(choose_device(cfg["device"]))
 
 
 def _open(storage: str, name: str, search: runs.Spec) -> Any:
@@ -314,7 +276,7 @@ class _Search:
             (run_id,) = train(task=self.task, dataset=self.dataset, report=report, **given)
         except (runs.Stopped, Diverged, OutOfMemoryError) as error:
             reason, run_id = str(error), self._run_of(values)
-        except (KeyboardInterrupt, runs.Terminated) as error:
+        except (KeyboardInterrupt, runs.Terminated, Busy, Unreachable) as error:
             _again(self.study, self.study.trials[trial.number])
             raise _Interrupted from error
         loss = math.nan if reason else runs.get(run_id).metrics["heldout/loss"]
@@ -346,15 +308,13 @@ class _Search:
         while True:
             found = runs.finished(spec)
             force = force or (found is not None and found.metrics["trials.done"] != done)
-            began = False
             try:
                 with runs.open_run(spec, name=f"tune {name}", study=name, parents=parents, force=force) as run:
-                    began = True
                     if not run.answered:
                         self._log(run)
                 return run.id
-            except UserError:  # another process is writing it
-                if began or time.monotonic() > deadline:
+            except Busy:  # another process is writing it
+                if time.monotonic() > deadline:
                     raise
                 time.sleep(POLL_SECONDS)
 
@@ -395,3 +355,13 @@ class _Search:
                     pyplot.savefig(path, bbox_inches="tight", dpi=150)
                     run.log_file(path, "plots")
                 pyplot.close()
+
+
+ENTRY = entry(
+    "tune",
+    "Search learning rate, batch size, weight decay and augmentation; every trial is a train run.\n\n"
+    "The trials are found by study=NAME. The same command goes on where it was stopped; more trials continue the "
+    "study.",
+    TUNE,
+    rendered_first("tune", tune),
+)
