@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlspatial.core.hashing import content_id
+from mlspatial.core.parameters import Parameter, entry
 from mlspatial.core.progress import say
 from mlspatial.registry import runs
 from mlspatial.study import workers
@@ -15,12 +16,29 @@ from mlspatial.study.memory import JOURNAL, Memory
 from mlspatial.study.plan import make_plan
 from mlspatial.study.show import Line, describe
 
-__all__ = ["Unfinished", "load", "make_plan", "study"]
+__all__ = ["ENTRY", "Unfinished", "load", "make_plan", "study"]
 
 VERSION = 2
 CHILDREN = "children.txt"  # artifact: ids of the runs that make up the study
-FREE = frozenset({"config", "jobs", "backend", "together"})
 TOGETHER = 8  # networks on the same batches when there is one worker; a ResNet-18 and Adam's state take 0.2 GB
+
+PARAMETERS = (
+    Parameter("config", str, "A YAML file, such as studies/quick.yaml.", decides="nothing"),
+    Parameter("jobs", int, "At the same time; 0: one a core.", -1, "nothing", shown="the file's, or 1"),
+    Parameter(
+        "backend", str, "loky (this machine) or dask (a cluster too).", "", "nothing", shown="the file's, or loky"
+    ),
+    Parameter("scheduler", str, "Address of a dask scheduler that is running, such as tcp://HOST:8786.", "", "nothing"),
+    Parameter(
+        "together",
+        int,
+        "Networks, alike but for task and seed, that are trained on the same batches.",
+        -1,
+        "nothing",
+        shown="the file's, or 0: 8 with one job, else 1",
+    ),
+    Parameter("dry_run", bool, "Print the plan with time and disk; make no run.", False, "nothing"),
+)
 
 
 def study(
@@ -53,9 +71,9 @@ def study(
         print(describe(plan, rates, slots))
         return []
     cfg = {"config": config, "name": file.name, "jobs": slots, "backend": file.backend, "together": together}
-    spec = runs.Spec("study", VERSION, {"config": content_id(file.text)}, cfg, FREE)
+    spec = runs.Spec("study", VERSION, {"config": content_id(file.text)}, cfg, ENTRY.free)
     earlier = runs.finished(spec)
-    if earlier:
+    if earlier or runs.maker(spec.entry, spec.id):  # then each of the two makes what the other is not at
         with runs.project_run_reserved():
             _execute(execution, file, slots)
             execution.complain(say)
@@ -89,12 +107,17 @@ def _log(run: runs.Run, execution: Execution, config: Path) -> None:
     run.log_file(config)
     run.log_text("\n".join(children), CHILDREN)
     run.log_text(execution.memory.text([job for job in execution.calls() if job.runs]), JOURNAL)
-    listed = ",".join(children)
-    if len(listed) > runs.MAX_TAG:
-        run.log_text("\n".join(children), runs.PARENTS_FILE)
-    else:
-        run.set_tags({runs.PARENTS: listed})
+    run.set_parents(children)
 
 
 def _children(record: runs.RunRecord) -> list[str]:
     return runs.download(record.id, CHILDREN).read_text().split()
+
+
+ENTRY = entry(
+    "study",
+    "Render, train, score and compare what a study file lists, skipping what the registry already has.\n\n"
+    "What fails does not stop the rest; the same command tries it again.",
+    PARAMETERS,
+    study,
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 import uuid
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from concurrent.futures import wait as wait_for
 from typing import Any
 
 from mlspatial.core.errors import UnknownName, UserError
+from mlspatial.core.stopping import SIGNALS
 from mlspatial.registry.store import client as registry
 from mlspatial.study import workers
 from mlspatial.study.workers import GRACE_SECONDS, LOST, STOPPED, Call, Outcome, Worker
@@ -19,6 +21,7 @@ ADDRESS = "DASK_SCHEDULER_ADDRESS"
 CONNECT_SECONDS = 20
 LOOK_SECONDS = 2.0  # between looks at which workers the cluster has
 ASK_SECONDS = 1.0  # between a worker's questions whether its call is still wanted
+IDLE_SECONDS = 60  # without a call, after which a process beside a dask worker ends: its study may have been killed
 PASSED_ON = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_DISABLE_TELEMETRY")
 QUEUES = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "lsf": "LSFCluster",
           "htcondor": "HTCondorCluster", "oar": "OARCluster", "moab": "MoabCluster"}  # fmt: skip
@@ -48,6 +51,8 @@ class Dask:
                 f"scheduler={address}: no dask scheduler answers there ({error}); is it running?"
             ) from error
         self._local = self._own is not None and not cluster
+        if self._local:
+            self._client.run(leave_signals)
         self.slots, self.threads = slots, max(1, workers.cores() // slots)
         self._futures: dict[int, tuple[Any, str]] = {}  # ticket -> future, address of its worker
         self._workers: dict[str, dict[str, Any]] = {}
@@ -140,6 +145,12 @@ def _queue(slots: int, settings: Mapping[str, Any]) -> Any:
     return made
 
 
+def leave_signals() -> None:
+    """On a dask worker of this machine: leave what a terminal or `timeout` sends to all processes to the study."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 _IDLE: dict[str, list[Worker]] = {}  # of this dask worker: processes that wait for a call, by their settings
 _BUSY: set[Worker] = set()
 
@@ -152,15 +163,14 @@ def carry(call: Call, variables: dict[str, str], folder: str) -> Outcome:
     worker = get_worker()
     key = worker.get_current_task()
     idle = _IDLE.setdefault(repr((sorted(variables.items()), folder)), [])
-    process = idle.pop() if idle else Worker(variables, folder)
+    process = idle.pop() if idle else Worker(variables, folder, IDLE_SECONDS)
     _BUSY.add(process)
     try:
         future = process.submit(call)
         while not wait_for([future], ASK_SECONDS).done:
             task = worker.state.tasks.get(key)
             if task is None or task.state != "executing":
-                process.terminate()
-                wait_for([future], GRACE_SECONDS)
+                workers.stop([process])
                 process.kill()
                 return Outcome(STOPPED)
         outcome = process.outcome()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import re
 from collections.abc import Iterator
@@ -10,12 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import click
 import yaml
 
+from mlspatial import steps
 from mlspatial.core.errors import BadValue, UnknownName, UserError
+from mlspatial.core.parameters import ENTRIES, Entry, Parameter
+from mlspatial.core.plugins import import_all
 
-ENTRIES = ("render", "tune", "train", "score", "similarity", "decode", "compare")  # in the order in which they are run
+ORDER = ("render", "tune", "train", "score", "similarity", "decode", "compare")  # in which they are run
 BACKENDS = ("loky", "dask")
 MERGE = "<<"  # YAML's own key that takes over another mapping
 
@@ -48,25 +49,36 @@ class StudyFile:
 
     def with_options(self, *, jobs: int = -1, backend: str = "", scheduler: str = "", together: int = -1) -> StudyFile:
         """What was asked for on the command line wins over the file; a scheduler's address means dask."""
-        given: dict[str, Any] = {name: value for name, value in (("jobs", jobs), ("together", together)) if value >= 0}
-        given |= {"backend": "dask", "scheduler": scheduler} if scheduler else {}
+        given: dict[str, Any] = {}
+        for name, value in (("jobs", jobs), ("together", together)):
+            if value < -1:
+                raise BadValue(name, value, "must be 0 or more (-1: as the file says)")
+            given |= {name: value} if value >= 0 else {}
+        if backend and backend not in BACKENDS:
+            raise UnknownName("backend", backend, BACKENDS)
+        if backend == "loky":
+            if scheduler:
+                raise BadValue("scheduler", scheduler, "is for backend=dask; leave one of the two out")
+            given |= {"scheduler": "", "cluster": {}}
+        if scheduler:
+            given |= {"backend": "dask", "scheduler": scheduler, "cluster": {}}
         given |= {"backend": backend} if backend else {}
         made = replace(self, **given)
-        if made.backend not in BACKENDS:
-            raise UnknownName("backend", made.backend, BACKENDS)
-        if made.backend != "dask" and made.scheduler:
-            raise BadValue("scheduler", made.scheduler, "is for backend=dask; leave one of the two out")
+        if made.scheduler and jobs >= 0:
+            raise BadValue(
+                "jobs", jobs, f"has no meaning with scheduler={made.scheduler}, whose workers are there; leave it out"
+            )
         return made
 
 
 #: top-level keys beside the entry points -> what a value must be
-OPTIONS: dict[str, click.ParamType] = {
-    "jobs": click.IntRange(min=0),
-    "backend": click.Choice(BACKENDS),
-    "scheduler": click.STRING,
-    "together": click.IntRange(min=0),
+OPTIONS = {
+    "jobs": Parameter("jobs", int, "", least=0),
+    "backend": Parameter("backend", str, "", choices=BACKENDS),
+    "scheduler": Parameter("scheduler", str, ""),
+    "together": Parameter("together", int, "", least=0),
 }
-KEYS = ("name", *OPTIONS, "cluster", "defaults", *ENTRIES)
+KEYS = ("name", *OPTIONS, "cluster", "defaults", *ORDER)
 
 
 def load(path: Path) -> StudyFile:
@@ -93,7 +105,8 @@ class _Reader:
 
     def __init__(self, path: Path, loader: yaml.SafeLoader) -> None:
         self.path, self.loader = path, loader
-        self.commands = {entry: importlib.import_module(f"entrypoints.{entry}").main for entry in ENTRIES}
+        import_all(steps)
+        self.entries = {name: ENTRIES[name] for name in ORDER}
         self.defaults: dict[str, list[yaml.ScalarNode]] = {}
 
     def read(self, text: str, root: yaml.MappingNode) -> StudyFile:
@@ -105,25 +118,41 @@ class _Reader:
         if not re.fullmatch(r"[\w.-]+", name):
             raise UserError(f"{self.path}: name is missing or not of letters, digits and . _ -; write `name: my_study`")
         options: dict[str, Any] = {}
-        for option, kind in OPTIONS.items():
+        for option, parameter in OPTIONS.items():
             if option in nodes:
                 node = nodes[option][1]
-                options[option] = self._converted(kind, option, self._value(node, option), node)
+                self._value(node, option)  # is one value
+                options[option] = self._converted(parameter, "", node)
         if "cluster" in nodes:
             options["cluster"] = self._cluster(nodes["cluster"][1])
+        self._check_together(options, nodes)
         if "defaults" in nodes:
             self._read_defaults(nodes["defaults"][1])
         steps: list[Step] = []
-        for entry in ENTRIES:
+        for entry in ORDER:
             if entry in nodes:
                 value = nodes[entry][1]
                 for node in value.value if isinstance(value, yaml.SequenceNode) else [value]:
                     steps += self._steps(entry, node)
-        return StudyFile(self.path, name, text, tuple(steps), **options).with_options()
+        return StudyFile(self.path, name, text, tuple(steps), **options)
+
+    def _check_together(self, options: dict[str, Any], nodes: dict[str, tuple[yaml.Node, yaml.Node]]) -> None:
+        """Refuse options that contradict each other. A scheduler or a cluster means dask."""
+        dask = [name for name in ("scheduler", "cluster") if options.get(name)]
+        for name in dask:
+            if options.setdefault("backend", "dask") != "dask":
+                raise self._error(nodes[name][0], f"{name} is for `backend: dask`; leave one of the two out")
+        if len(dask) > 1:
+            raise self._error(
+                nodes["cluster"][0], "a scheduler that runs already needs no cluster; leave one of the two out"
+            )
+        if options.get("scheduler") and "jobs" in options:
+            raise self._error(
+                nodes["jobs"][0], "jobs has no meaning with a scheduler, whose workers are there; leave it out"
+            )
 
     def _steps(self, entry: str, node: yaml.Node) -> Iterator[Step]:
-        command = self.commands[entry]
-        known = _parameters(command)
+        known = _parameters(self.entries[entry])
         if not isinstance(node, yaml.MappingNode):
             raise self._error(node, f"{entry} needs `parameter: value` lines")
         axes = {name: values for name, values in self.defaults.items() if name in known}
@@ -132,21 +161,17 @@ class _Reader:
             if name not in known:
                 raise self._error(key, UnknownName(f"{entry} parameter", name, known))
             axes[name] = self._values(name, value)
-        for name, values in axes.items():
-            for item in values:
-                self._converted(known[name].type, entry, item.value, item, known[name])
-        for combination in itertools.product(*axes.values()):
-            arguments = [part for name, item in zip(axes, combination, strict=True) for part in _argument(name, item)]
-            try:
-                context = command.make_context(entry, arguments)
-            except click.ClickException as error:
-                raise self._error(node, f"{entry}: {error.format_message()}") from error
-            yield Step(entry, dict(context.params), _line(node), tuple(given))
+        if missing := [name for name, parameter in known.items() if parameter.required and name not in axes]:
+            raise self._error(node, f"{entry}: {missing[0]} is missing")
+        values = [[self._converted(known[name], entry, item) for item in items] for name, items in axes.items()]
+        for combination in itertools.product(*values):
+            chosen = dict(zip(axes, combination, strict=True))
+            yield Step(entry, self.entries[entry].defaults | chosen, _line(node), tuple(given))
 
     def _read_defaults(self, node: yaml.Node) -> None:
         if not isinstance(node, yaml.MappingNode):
             raise self._error(node, "defaults needs `parameter: value` lines")
-        known = {name for command in self.commands.values() for name in _parameters(command)}
+        known = {name for entry in self.entries.values() for name in _parameters(entry)}
         for name, (key, value) in self._pairs(node, "defaults").items():
             if name not in known:
                 raise self._error(key, UnknownName("parameter", name, known))
@@ -187,25 +212,19 @@ class _Reader:
             raise self._error(node, f"{name} must be one value")
         return str(node.value)
 
-    def _converted(
-        self, kind: click.ParamType, where: str, text: str, node: yaml.Node, option: click.Parameter | None = None
-    ) -> Any:
+    def _converted(self, parameter: Parameter, entry: str, node: yaml.Node) -> Any:
         try:
-            return kind.convert(text, option, None)
-        except click.BadParameter as error:
-            raise self._error(node, f"{where}: {error.format_message()}") from error
+            return parameter.convert(node.value)
+        except BadValue as error:
+            raise self._error(node, f"{entry}: {error}" if entry else error) from error
 
     def _error(self, node: yaml.Node, what: object) -> UserError:
         return UserError(f"{self.path}, line {_line(node)}: {what}")
 
 
-def _parameters(command: click.Command) -> dict[str, click.Parameter]:
+def _parameters(entry: Entry) -> dict[str, Parameter]:
     """name -> parameter of an entry point, without those that are the study's own business."""
-    return {str(option.name): option for option in command.params if option.name not in ("study", "help")}
-
-
-def _argument(name: str, node: yaml.ScalarNode) -> tuple[str, str]:
-    return f"--{name}", node.value
+    return {parameter.name: parameter for parameter in entry.parameters if parameter.name != "study"}
 
 
 def _line(node: yaml.Node) -> int:

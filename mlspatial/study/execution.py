@@ -7,8 +7,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from mlspatial.core.errors import UserError
+from mlspatial.core.errors import Busy, UserError
+from mlspatial.core.stopping import undisturbed
+from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord
+from mlspatial.steps.train import canonical_name
 from mlspatial.study import plan as states
 from mlspatial.study import workers
 from mlspatial.study.estimate import Rates
@@ -18,9 +21,9 @@ from mlspatial.study.show import Line
 from mlspatial.study.workers import Call, Crew, Outcome
 
 POLL_SECONDS = 0.3
-BUSY_SECONDS = 3.0  # before a call is tried again that another process is making
+ASK_SECONDS = 1.0  # at least, between looks whether others are still at what they were making
 LOSSES = 3  # of its process, after which a call counts as failed
-LOOK_SECONDS, LOOK_SHARE = 2.0, 20.0  # between looks for new networks: at least, and in times of what a look takes
+LOOK_SECONDS, LOOK_SHARE = 2.0, 20.0  # between looks for new networks: at least; in times of what any look takes
 NOT_SHARED = ("task", "seed", "seeds", "study")  # what networks may differ in that train on the same batches
 
 
@@ -40,6 +43,7 @@ class Execution:
         self._open: dict[int, list[Job]] = {}  # ticket -> jobs of a call that is being made
         self.probing = True  # score one network again where data were missing: if it is answered, so are the others
         self._probes: dict[str, tuple[Job, list[str]]] = {}
+        self._ask_next = 0.0
         self._looks: dict[Job, tuple[int, float, float]] = {}  # divided job -> settled needs, time and cost of the look
 
     @property
@@ -63,15 +67,18 @@ class Execution:
                 for ticket, outcome in ended:
                     self._end(self._open.pop(ticket), outcome, line)
                 self.settle(line)
+                self._ask_others()
                 line.show(self.plan, self.rates, crew.slots)
-                if not (begun or ended or self._open or self._ready(time.monotonic() + 2 * BUSY_SECONDS)):
+                if not (begun or ended or self._open or self._ready() or self._held()):
                     raise RuntimeError("a study waits for itself")
             line.show(self.plan, self.rates, crew.slots, last=True)
         except BaseException:
-            crew.stop()
+            with undisturbed():
+                crew.stop()
             raise
         finally:
-            crew.close()
+            with undisturbed():
+                crew.close()
 
     def settle(self, line: Line | None = None) -> None:
         """Settle whatever needs no call, until nothing changes any more."""
@@ -166,18 +173,32 @@ class Execution:
         self._looks[job] = settled, started, time.monotonic() - started
         return True
 
-    def _ready(self, now: float) -> list[Job]:
-        return [job for job in self.calls() if job.state == states.READY and job.not_before <= now]
+    def _ready(self) -> list[Job]:
+        return [job for job in self.calls() if job.state == states.READY and not job.held]
+
+    def _held(self) -> list[Job]:
+        return [job for job in self.calls() if job.held]
+
+    def _ask_others(self) -> None:
+        """Let go of the calls that nobody else is making any more: they are answered now, or to be made here."""
+        began = time.monotonic()
+        if began < self._ask_next:
+            return
+        for job in self._held():
+            if job.held and not runs.maker(job.held.entry, job.held.spec):
+                job.held = None
+        self._ask_next = began + ASK_SECONDS + LOOK_SHARE * (time.monotonic() - began)
 
     def _begin(self, crew: Crew, line: Line) -> bool:
         """Begin calls while somebody is free."""
         begun = False
-        while crew.free() and (ready := self._ready(time.monotonic())):
+        while crew.free() and (ready := self._ready()):
             jobs = self._share(ready) if ready[0].entry == "train" else ready[:1]
             parameters = {**jobs[0].parameters, "study": self.plan.name}
             if len(jobs) > 1:
                 parameters["task"] = "|".join(dict.fromkeys(job.parameters["task"] for job in jobs))
                 parameters["seeds"] = ",".join(dict.fromkeys(str(job.parameters["seed"]) for job in jobs))
+                parameters["seed"] = 0  # given beside seeds, another one is a contradiction
             if jobs[0].entry == "render" and not parameters["workers"]:
                 others = len(self._open) + len(ready)
                 parameters["workers"] = max(1, self.rates.all_cores // min(others, crew.slots))
@@ -213,8 +234,10 @@ class Execution:
             return
         for job in jobs:
             job.state = states.READY
-            if outcome.state == workers.BUSY:
-                job.not_before = time.monotonic() + BUSY_SECONDS
+            if outcome.busy:
+                if _is_part(outcome.busy, job, jobs):
+                    job.held = outcome.busy
+                    line.say(f"study {self.plan.name}: {job.title} is being made by {outcome.busy.maker}")
             elif outcome.state in (workers.LOST, workers.STOPPED):
                 job.lost += 1
                 job.error = outcome.error or "its process was stopped"
@@ -259,6 +282,16 @@ class Execution:
 
 def _verb(job: Job) -> str:
     return "failed" if job.state == states.FAILED else "was left out"
+
+
+def _is_part(busy: Busy, job: Job, jobs: list[Job]) -> bool:
+    """Whether what others are making is a job's, of jobs that one call is to make."""
+    if len(jobs) == 1:
+        return True
+    return (canonical_name(job.parameters["task"]), job.parameters["seed"]) == (
+        busy.cfg.get("task"),
+        busy.cfg.get("seed"),
+    )
 
 
 def _like(job: Job) -> dict[str, Any]:

@@ -14,13 +14,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mlspatial.core.errors import DatasetError, UserError
+from mlspatial.core.errors import UserError
 from mlspatial.core.hashing import content_id
-from mlspatial.core.manifest import Manifest
 from mlspatial.core.names import STUDY, cache_folder
+from mlspatial.core.plugins import own_modules
 from mlspatial.registry import runs
-from mlspatial.registry.datasets import FOLDER, find_dataset
-from mlspatial.registry.models import ModelRecord, select
+from mlspatial.registry.datasets import find_dataset, is_there
+from mlspatial.registry.models import ModelRecord, identity, select
 from mlspatial.steps.train import LIVE
 from mlspatial.study.plan import USES_DATASET, Job
 
@@ -74,7 +74,7 @@ class Memory:
         if not ids or any(run not in self.finished for run in ids):
             return None
         records = [self.finished[run] for run in ids]
-        if job.entry == "render" and not all(_dataset_is_there(record) for record in records):
+        if job.entry == "render" and not all(is_there(record) for record in records):
             return None
         if job.entry == "compare" and not all(Path(record.cfg["out"], REPORT).is_file() for record in records):
             return None
@@ -107,7 +107,7 @@ class Memory:
         if job.selector is not None:
             inputs["networks"] = self._addresses(job)
         elif job.name and _is_outside(job.parameters["models"]):
-            inputs["networks"] = _stamp(job.parameters["models"])
+            inputs["networks"] = identity(job.parameters["models"])
         if job.entry == "compare":
             inputs["runs"] = sorted(run.id for run in self.finished.values() if run.entry not in NOT_COMPARED)
         return inputs
@@ -116,7 +116,7 @@ class Memory:
         addresses = job.selector.addresses if job.selector else ()
         try:
             if addresses:
-                return [_stamp(part) if _is_outside(part) else self.networks(part)[0].uri for part in addresses]
+                return [identity(part) if _is_outside(part) else self.networks(part)[0].uri for part in addresses]
             return sorted(record.uri for record in self.networks(job.parameters["models"]))
         except UserError:
             return []
@@ -132,33 +132,19 @@ class Memory:
 
 @cache
 def code_hash() -> str:
-    """Of this package's files: what another version made is asked for again (and answered, if it is the same)."""
+    """Of this package's files and a user's plugins: what another version made is asked for again (and answered, if it
+    is the same)."""
     digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*")):
-        if path.suffix in (".py", ".yaml", ".csv"):
-            digest.update(str(path.relative_to(PACKAGE)).encode() + b"\0" + path.read_bytes())
+    for place in (PACKAGE, *map(Path, own_modules())):
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if path.suffix in (".py", ".yaml", ".csv"):
+                digest.update(str(path.relative_to(place.parent)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
-
-
-def _dataset_is_there(record: runs.RunRecord) -> bool:
-    try:
-        return Manifest.load(Path(record.tags.get(FOLDER, ""))).dataset_id == record.dataset_id
-    except (DatasetError, OSError):
-        return False
 
 
 def _is_outside(address: str) -> bool:
     """Whether a network's address is that of one outside the registry."""
     return not address.startswith(("models:", "runs:"))
-
-
-def _stamp(selector: str) -> str:
-    """A selector of a network from outside the registry; for a file with what tells whether it has changed."""
-    path = Path(selector.partition(":")[2].removeprefix("//").partition("?")[0])
-    if not selector.startswith("file:") or not path.exists():
-        return selector
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    return f"{selector} {[(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]}"
 
 
 def _artifact(run_id: str) -> dict[str, list[str]]:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlspatial.core.errors import BadValue, UserError
+from mlspatial.core.errors import BadValue, Busy, Unreachable, UserError
 from mlspatial.core.hashing import content_id
 from mlspatial.registry.datasets import find_dataset
-from mlspatial.registry.models import FIELDS, NEXT_ADDRESS, registered_name
+from mlspatial.registry.models import FIELDS, registered_name, split_addresses
 from mlspatial.steps.train import LARGEST_INPUT, LIVE, canonical_name, parse_seeds
 from mlspatial.study.config import Step, StudyFile
 
@@ -29,7 +29,8 @@ class Job:
     needs: jobs that must be settled before; label: its dataset's name in that of registered models; size: pixels of
     its images, 0 unknown; networks: how many it makes or
     reads; together: of a train job, how many networks its line of the file wants on the same batches; parts: calls for
-    one network each, which come into being as the networks do; seconds: that it took.
+    one network each, which come into being as the networks do; seconds: that it took; held: what another process is
+    making of it.
     """
 
     entry: str
@@ -50,7 +51,7 @@ class Job:
     error: str = ""
     seconds: float = 0.0
     lost: int = 0
-    not_before: float = 0.0
+    held: Busy | None = None
 
     @property
     def divided(self) -> bool:
@@ -82,7 +83,7 @@ class Selector:
     @classmethod
     def parse(cls, text: str) -> Selector:
         if ":" in text.split("=")[0]:
-            return cls(text, tuple(part.strip() for part in NEXT_ADDRESS.split(text)))
+            return cls(text, tuple(split_addresses(text)))
         fields = {}
         for clause in filter(None, (part.strip() for part in text.split(","))):
             name, equals, values = clause.partition("=")
@@ -204,6 +205,8 @@ def _known(file: StudyFile, job: Job, dataset: str) -> tuple[str, int]:
     """Name and pixels of a dataset that is there already."""
     try:
         manifest = find_dataset(dataset)[1]
+    except Unreachable:
+        raise
     except UserError as error:
         raise UserError(
             f"{file.path}, line {job.line}: {job.entry}: {error} (no render section of this study makes it)"

@@ -118,6 +118,8 @@ def progress(plan: Plan, rates: Rates, slots: int) -> str:
     total = len(calls) + sum(max(job.networks - len(job.parts), 0) for job in expected)
     parts = [f"{count[states.THERE] + count[states.DONE]} of {total} done"]
     parts += [f"{count[states.RUNNING]} running"] if count[states.RUNNING] else []
+    held = sum(call.held is not None for call in calls)
+    parts += [f"{held} being made by others"] if held else []
     parts += [f"{count[states.FAILED]} failed"] if count[states.FAILED] else []
     parts += [f"{count[states.SKIPPED]} skipped"] if count[states.SKIPPED] else []
     left = sum(rates.seconds(job) for job in plan.jobs if not job.settled)

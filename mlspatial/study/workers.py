@@ -9,32 +9,34 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import psutil
 
-from mlspatial.core.errors import UserError
+from mlspatial.core.errors import Busy, UserError
 from mlspatial.core.names import cache_folder
-from mlspatial.registry import runs
+from mlspatial.core.stopping import Terminated, stop_behind, stoppable
 
-BUSY_WORDS = "is making this result"  # open_run's, about a run that another process is at
 DONE, FAILED, BUSY, STOPPED, LOST = "done", "failed", "busy", "stopped", "lost"
 GROWTH = 2 << 30  # bytes by which a worker may grow between calls before loky begins a fresh one
-GRACE_SECONDS = 30.0  # for a worker to close its runs before it is killed
-WATCH_SECONDS = 0.5
+GRACE_SECONDS, STOP_SECONDS = 30.0, 2.0  # for a worker to close its runs before it is killed; between two requests
+WATCH_SECONDS = 0.2
+TORCH_SEED = 67280421310721  # of its random numbers in a fresh process
 
 
 @dataclass(frozen=True)
@@ -51,37 +53,67 @@ class Call:
         started = time.monotonic()
         try:
             function = getattr(importlib.import_module(f"{self.package}.{self.entry}"), self.entry)
-            made = function(**self.parameters)
-        except UserError as error:
-            _check_stopped(error)
-            text = " ".join(str(error).split())
-            return Outcome(BUSY if BUSY_WORDS in text else FAILED, (), text)
+            with unchanged():
+                made = function(**self.parameters)
         except Exception as error:
-            _check_stopped(error)
-            words = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-            return Outcome(FAILED, (), words, traceback.format_exc())
+            if stop := stop_behind(error):
+                raise stop from error
+            text = " ".join(str(error).split())
+            if isinstance(error, Busy):
+                return Outcome(BUSY, (), text, busy=error)
+            if isinstance(error, UserError):
+                return Outcome(FAILED, (), text)
+            return Outcome(FAILED, (), f"{type(error).__name__}: {text[:300]}", traceback.format_exc())
         ids = (made,) if isinstance(made, str) else tuple(made)
         return Outcome(DONE, ids, seconds=time.monotonic() - started)
 
 
-def _check_stopped(error: BaseException) -> None:
-    """Raise Terminated if that is what lies behind an error: libraries turn what interrupts them into their own."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, runs.Terminated):
-            raise cause
-        cause = cause.__cause__ or cause.__context__
+@contextmanager
+def unchanged() -> Iterator[None]:
+    """What the body changes of the process is as before afterwards: its environment, folder, handlers of signals and
+    random numbers. Calls that follow each other in a process then find what they would find in one of their own."""
+    variables, folder, drawn = dict(os.environ), os.getcwd(), _drawn()
+    main = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()} if main else {}
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - variables.keys():
+            del os.environ[name]
+        os.environ.update({name: value for name, value in variables.items() if os.environ.get(name) != value})
+        os.chdir(folder)
+        _draw_from(*drawn)
+        for number, handler in handlers.items():
+            if handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
+
+
+def _drawn() -> tuple[Any, Any, Any]:
+    """The states of Python's, NumPy's and torch's global random numbers; None for a torch that is not loaded."""
+    torch = sys.modules.get("torch")
+    return random.getstate(), np.random.get_state(), torch.get_rng_state() if torch else None  # noqa: NPY002
+
+
+def _draw_from(python: Any, numpy: Any, of_torch: Any) -> None:
+    random.setstate(python)
+    np.random.set_state(numpy)  # noqa: NPY002
+    torch = sys.modules.get("torch")
+    if torch and of_torch is None:
+        torch.manual_seed(TORCH_SEED)
+    elif torch:
+        torch.set_rng_state(of_torch)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a call ended. error: one line; trace: of a defect."""
+    """How a call ended. error: one line; trace: of a defect; busy: what another process is making of it."""
 
     state: str
     runs: tuple[str, ...] = ()
     error: str = ""
     trace: str = ""
     seconds: float = 0.0
+    busy: Busy | None = None
 
 
 class Crew(Protocol):
@@ -128,12 +160,13 @@ class Here:
 class Worker:
     """A process of its own, made by loky, that makes one call at a time."""
 
-    def __init__(self, variables: Mapping[str, str], folder: str = "") -> None:
-        """variables: of its environment; folder: where it works, by default here."""
+    def __init__(self, variables: Mapping[str, str], folder: str = "", idle: int | None = None) -> None:
+        """variables: of its environment; folder: where it works, by default here; idle: seconds without a call after
+        which it ends, until the next one."""
         from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
         settings = (os.getpid(), folder or os.getcwd())
-        self._pool = ProcessPoolExecutor(1, initializer=begin, initargs=settings, env=dict(variables))
+        self._pool = ProcessPoolExecutor(1, timeout=idle, initializer=begin, initargs=settings, env=dict(variables))
         self.future: Future[Outcome] | None = None
 
     def submit(self, call: Call) -> Future[Outcome]:
@@ -154,7 +187,18 @@ class Worker:
                 os.kill(pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        self._pool.shutdown(wait=False, kill_workers=True)
+        self._pool.shutdown(wait=True, kill_workers=True)
+
+
+def stop(workers: Iterable[Worker]) -> None:
+    """Have the calls of workers close their runs and end, and wait for that."""
+    calls = {worker.future: worker for worker in workers if worker.future}
+    deadline = time.monotonic() + GRACE_SECONDS
+    while calls and time.monotonic() < deadline:
+        for worker in calls.values():
+            worker.terminate()  # again and again: libraries may swallow what a signal raises
+        done, _ = wait_for(calls, STOP_SECONDS)
+        calls = {future: worker for future, worker in calls.items() if future not in done}
 
 
 class Loky:
@@ -198,9 +242,7 @@ class Loky:
 
     def stop(self) -> None:
         """Have every call close its runs, and wait for that."""
-        for _, worker in self._busy():
-            worker.terminate()
-        wait_for([worker.future for _, worker in self._busy() if worker.future], GRACE_SECONDS)
+        stop([worker for _, worker in self._busy()])
 
     def close(self) -> None:
         for worker in self._workers:
@@ -208,15 +250,22 @@ class Loky:
                 worker.kill()
 
 
+_idle = threading.Event()  # of a worker: no call is being made
+_idle.set()
+
+
 def begin(parent: int, folder: str) -> None:
-    """First thing in a worker: end with the parent, leave Ctrl-C to it, be where it is, show no bars."""
+    """First thing in a worker: end with the parent, leave Ctrl-C and the terminal's end to it, be where it is, show no
+    bars."""
     from joblib.externals.loky import process_executor
     from tqdm import tqdm
 
     process_executor._MAX_MEMORY_LEAK_SIZE = GROWTH  # its own 300 MB is what torch keeps of one training
     multiprocessing.set_start_method("spawn", force=True)  # loky's is unknown to processes that a call starts
     tqdm.set_lock(threading.RLock())  # its own is a semaphore, of which a killed worker leaves a warning behind
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which a dask worker ignores
     os.environ.pop("MLFLOW_RUN_ID", None)
     if os.path.isdir(folder):
         os.chdir(folder)
@@ -227,8 +276,11 @@ def begin(parent: int, folder: str) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(WATCH_SECONDS)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(GRACE_SECONDS)
+        if not _idle.is_set():
+            deadline = time.monotonic() + GRACE_SECONDS
+            while not _idle.is_set() and time.monotonic() < deadline:
+                os.kill(os.getpid(), signal.SIGTERM)
+                _idle.wait(STOP_SECONDS)
         for child in psutil.Process().children(recursive=True):
             child.kill()
         os._exit(143)
@@ -243,12 +295,15 @@ def make_here(call: Call) -> Outcome:
     kept = [os.dup(number) for number in (1, 2)]
     for number in (1, 2):
         os.dup2(output, number)
+    _idle.clear()
     try:
-        print(call.title, flush=True)
-        return call.make()
-    except runs.Terminated:
+        with stoppable():
+            print(call.title, flush=True)
+            return call.make()
+    except Terminated:
         return Outcome(STOPPED)
     finally:
+        _idle.set()
         sys.stdout.flush()
         sys.stderr.flush()
         for number, former in zip((1, 2), kept, strict=True):

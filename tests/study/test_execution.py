@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from entrypoints.common import finish
+from mlspatial.cli import finish
 from mlspatial.registry import runs
 from mlspatial.registry.models import select
 from mlspatial.registry.store import client
