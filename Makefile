@@ -13,7 +13,7 @@ REPORT = reports/$(basename $(notdir $(CONFIG)))/report.html
 PROJECT = 'import mlflow.projects as p; p.run(".", "study", parameters={"config": "$(CONFIG)"}, env_manager="local")'
 PORT ?= 5000
 
-.PHONY: quickstart test lint bench ui pins clean
+.PHONY: quickstart test lint bench ui pins mlproject clean
 
 quickstart: $(VENV)/ready ## a small study from rendering to the report, whose path it ends with
 	@echo "mlflow run . -e study -P config=$(CONFIG) --env-manager local"
@@ -34,6 +34,9 @@ bench: $(VENV)/ready ## the speed scripts, one JSON line a case
 
 ui: $(VENV)/ready ## the MLflow UI on the runs of this folder
 	mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --port $(PORT)
+
+mlproject: $(VENV)/ready ## MLproject and docs/parameters.md, from the parameters that the entry points declare
+	@python -m mlspatial.mlproject
 
 pins: $(VENV)/ready ## resolve the requirements anew
 	uv pip compile --quiet --no-annotate --no-header --python-version 3.11 requirements.in -o requirements.txt

@@ -68,3 +68,11 @@ def recordings(name: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"recordings {name} are not at {folder}")
     return folder
+
+
+def case(name: str) -> Path:
+    """A folder of small inputs that have failed; the test skips where it is missing."""
+    folder = RECORDINGS.parent / "cases" / name
+    if not folder.is_dir():
+        pytest.skip(f"the inputs {name} are not at {folder}")
+    return folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from mlspatial.core.manifest import Manifest
 from mlspatial.registry import runs
 from mlspatial.registry.models import select
 from mlspatial.registry.store import client
+from tests.train.held import kill_in_training
 
 ROOT = Path(__file__).resolve().parents[1]
 RENDER = ["--dataset", "tiny", "--categories", "apple", "--environments", "procedural:meadow", "--size", "32"]
@@ -57,6 +57,8 @@ def test_the_chain(rendered: Path, registry: Path) -> None:
     assert records["score"].parents == (records["train"].id,)
     assert records["score"].model_id == records["train"].model_id == select("task=distance")[0].model_id
     assert {record.status for record in records.values()} == {"FINISHED"}
+    computed = [records[entry].tags for entry in ("render", "train", "extract", "score")]
+    assert all(tags["mlspatial.device"] == "cpu" and tags["mlspatial.precision"] == "float32" for tags in computed)
     pictures = {item.path for item in client().list_artifacts(records["render"].id, "pictures")}
     assert pictures == {"pictures/contact_sheet.png", "pictures/latents.png"}
     inputs = client().get_run(records["train"].id).inputs.dataset_inputs
@@ -155,21 +157,10 @@ def test_render_killed_in_the_middle_makes_the_same_bytes(registry: Path) -> Non
     assert Manifest.load(registry / "killed").dataset_id == Manifest.load(registry / "whole").dataset_id
 
 
-def test_train_killed_in_the_middle_ends_with_the_same_weights(
-    rendered: Path, registry: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mlspatial.train.loop.Settings.save_every", 0.0)
+def test_train_killed_in_the_middle_ends_with_the_same_weights(rendered: Path, registry: Path) -> None:
     arguments = ["--task", "distance", "--dataset", "tiny", "--batches", "24", "--batch_size", "8"]
     arguments += ["--checkpoints", "4"]
-    process = start(registry, "train", *arguments)
-    states = Path(os.environ["MLSPATIAL_CACHE"]) / "train"
-    before = set(states.glob("*.pt")) if states.exists() else set()
-    try:
-        wait_for(lambda: states.exists() and set(states.glob("*.pt")) - before, process)
-        time.sleep(random.Random(0).uniform(0, 0.5))
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_in_training(registry, "train", 9, *arguments)  # the state to go on from is of batch 4
     assert runs.find(entry="train")[0].status == "RUNNING"
     code, out, _ = call(train.main, *arguments)
     assert code == 0

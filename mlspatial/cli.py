@@ -1,0 +1,193 @@
+"""The command line: options from the parameters of an entry point, mistakes in one line, the last line of every run."""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from time import monotonic, sleep
+from typing import Any, NoReturn
+
+import click
+
+from mlspatial.core.errors import BadValue, Busy, UserError
+from mlspatial.core.parameters import ENTRIES, Entry, Parameter
+from mlspatial.core.plugins import import_all
+from mlspatial.core.progress import say
+from mlspatial.core.stopping import stop_behind, stoppable
+
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch's tensors in large pages: a quarter less time in networks
+
+CONTEXT: dict[str, Any] = {
+    "show_default": True,
+    "help_option_names": ["-h", "--help"],
+    "token_normalize_func": lambda name: name.replace("-", "_"),
+}
+NAMES = {str: "text", int: "integer", float: "number", bool: "boolean"}
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+WORD_SECONDS = 60.0  # between two words about what is waited for
+LEAST_PAUSE, MOST_PAUSE = 0.5, 5.0  # seconds between looks; two that wait for each other's parts must not keep step
+
+
+class Typed(click.ParamType):
+    """What a parameter takes."""
+
+    def __init__(self, parameter: Parameter) -> None:
+        self.parameter, self.name = parameter, NAMES[parameter.kind]
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self.parameter.convert(value)
+        except BadValue as error:
+            raise click.UsageError(str(error)) from error
+
+
+class Command(click.Command):
+    """A command that tells a mistake in one line, and ends when it is done."""
+
+    def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
+        try:
+            return super().make_context(*arguments, **settings)
+        except click.UsageError as error:
+            error.ctx = None  # with which click would print how to use the command, too
+            raise
+
+    def main(self, args: Sequence[str] | None = None, *others: Any, **settings: Any) -> Any:
+        if args is not None:
+            return super().main(args, *others, **settings)
+        try:
+            super().main(None, *others, **settings)
+        except SystemExit as ended:
+            leave(ended.code if isinstance(ended.code, int) else 0)
+
+
+def leave(code: int) -> NoReturn:
+    """End this process, and those it has started, at once: Python itself takes its modules apart first, which takes
+    seconds on busy cores."""
+    for child in multiprocessing.active_children():
+        child.kill()
+    with suppress(BaseException):
+        atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+def command(entry: Entry) -> Command:
+    """The command of an entry point."""
+    options: list[click.Parameter] = [
+        click.Option(
+            [f"--{parameter.name}"],
+            type=Typed(parameter),
+            help=parameter.help,
+            show_default=parameter.shown or True,
+            **({"required": True} if parameter.required else {"default": parameter.default}),
+        )
+        for parameter in entry.parameters
+    ]
+
+    def work(**parameters: Any) -> None:
+        finish(entry.name, entry.run, **parameters)
+
+    return Command(entry.name, params=options, help=entry.help, callback=work, context_settings=CONTEXT)
+
+
+def entries() -> list[Entry]:
+    """All entry points, by name."""
+    from mlspatial import steps, study
+
+    import_all(steps)
+    assert study.ENTRY.name in ENTRIES
+    return [ENTRIES[name] for name in ENTRIES]
+
+
+class Entries(click.Group):
+    """`mlspatial ENTRY`: every entry point is a command."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [entry.name for entry in entries()]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        found = {entry.name: entry for entry in entries()}
+        return command(found[name]) if name in found else None
+
+
+def finish(entry: str, work: Callable[..., str | list[str]], **parameters: Any) -> None:
+    """Do the work of an entry point and print `run ID` as the last line.
+
+    A user's mistake becomes one line on standard error and exit code 2, a stop the code 128 + its signal; anything
+    else keeps its traceback and exits 1. What another process is making is waited for.
+    """
+    try:
+        with stoppable():
+            run_ids = _patiently(entry, work, parameters)
+            for run_id in [run_ids] if isinstance(run_ids, str) else run_ids:
+                click.echo(f"run {run_id}")
+            return
+    except BaseException as error:
+        if not isinstance(error, Exception) and not stop_behind(error):
+            raise
+        code, text = _last_word(entry, error)
+    with suppress(OSError):
+        click.echo(text, err=True)
+    sys.exit(code)  # out here nothing holds on to what the work had open
+
+
+def _last_word(entry: str, error: BaseException) -> tuple[int, str]:
+    """Exit code and text for what the work ended with."""
+    if stop := stop_behind(error):
+        word = "interrupted" if isinstance(stop, KeyboardInterrupt) else "stopped"
+        code = getattr(stop, "exit_code", 128 + signal.SIGINT)
+        return code, f"{entry}: {word}; the same command goes on where it was"
+    if isinstance(error, UserError):
+        return error.exit_code, f"{entry}: {' '.join(str(error).split())}"
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
+        place = error.filename or "a file"
+        return UserError.exit_code, f"{entry}: no space left for {place}; make room and run it again"
+    return 1, "".join(traceback.format_exception(error)).rstrip()
+
+
+def _patiently(entry: str, work: Callable[..., str | list[str]], parameters: dict[str, Any]) -> str | list[str]:
+    """What the work returns, asked again when others have made what it needs, or have died over it.
+
+    All work is found by its spec, so that asking again costs nothing of what was done before.
+    """
+    while True:
+        try:
+            return work(**parameters)
+        except Busy as busy:
+            others = busy
+        _wait_for(entry, others)
+
+
+def _wait_for(entry: str, busy: Busy) -> None:
+    """Wait until nobody makes that result any more, with a word at once and one now and then."""
+    from mlspatial.registry import runs
+
+    began = monotonic()
+    told, due = "", began
+    while True:
+        maker = runs.maker(busy.entry, busy.spec)
+        now = monotonic()
+        if maker and (now >= due or (told and maker != told)):
+            so_far = f" ({(now - began) / 60:.0f} min so far)" if told else ""
+            say(f"{entry}: {busy.what} is being made by {maker}; waiting for it{so_far}")
+            told, due = maker, now + WORD_SECONDS
+        sleep(random.uniform(0.5, 1) * min(MOST_PAUSE, max(LEAST_PAUSE, (now - began) / 10)))
+        if not maker:
+            return
+
+
+main = Entries(
+    "mlspatial",
+    help="Train vision networks on where and what; compare them with the brain and with each other, all in MLflow.",
+    context_settings=CONTEXT,
+)

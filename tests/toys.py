@@ -1,0 +1,106 @@
+"""Networks and benchmarks that take no time: for tests of what is asked, made and answered."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mlspatial.benchmarks import BENCHMARKS, FMRI_BENCHMARKS, FmriBenchmark, NeuralBenchmark
+from mlspatial.core.latents import spatial_schema
+from mlspatial.core.manifest import Manifest, recipe_id
+from mlspatial.data.shards import write_shard
+from mlspatial.models.stimuli import Stimuli
+from mlspatial.models.zoo import ARCHITECTURES, ModelSpec, build
+from mlspatial.registry import runs
+from mlspatial.registry.models import log_model
+from mlspatial.render.write import encode
+
+N, SIZE = 60, 32
+
+
+def _network(middle: str, units: int) -> torch.nn.Module:
+    first = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 5, stride=4), torch.nn.ReLU())
+    parts = {"first": first, middle: torch.nn.Sequential(torch.nn.Conv2d(4, 6, 3), torch.nn.ReLU())}
+    end = {"pool": torch.nn.AdaptiveAvgPool2d(2), "flat": torch.nn.Flatten(), "fc": torch.nn.Linear(24, units)}
+    return torch.nn.Sequential(OrderedDict(parts | end))
+
+
+@ARCHITECTURES.register("toy")
+def toy(units: int) -> torch.nn.Module:
+    """Layers first.1, second.1 and fc."""
+    return _network("second", units)
+
+
+@ARCHITECTURES.register("other_toy")
+def other_toy(units: int) -> torch.nn.Module:
+    """Layers first.1, third.1 and fc."""
+    return _network("third", units)
+
+
+def trained(arch: str = "toy", seed: int = 0, task: str = "distance", study: str = "s") -> str:
+    """A finished train run with one network; its id."""
+    spec = ModelSpec(arch, 5, {"distance": (0, 1), "category": (1, 5)}, (task,), SIZE)
+    cfg = {"task": task, "seed": seed, "arch": arch, "batches": 1}
+    with runs.open_run(runs.Spec("train", 1, {"dataset_id": "d"}, cfg), name="t", study=study) as run:
+        facts = {"dataset": "toys", "dataset_id": "d", "task": task, "seed": seed, "step": 1}
+        log_model(run, build(spec, seed=seed).eval(), spec, metrics={}, **facts)  # type: ignore[arg-type]
+    return run.id
+
+
+def images(n: int = N) -> Stimuli:
+    rng = np.random.default_rng(5)
+    coarse = rng.integers(0, 256, (n, 8, 8, 3), dtype=np.uint8)
+    return Stimuli(tuple(f"toy-{i:03d}" for i in range(n)), coarse.repeat(4, axis=1).repeat(4, axis=2))
+
+
+def responses(stimuli: Stimuli, sites: int, trials: int) -> np.ndarray:
+    """(n, sites, trials): a mixture of pixels for each site, with noise."""
+    rng = np.random.default_rng(6)
+    pixels = stimuli.images[:, ::4, ::4].reshape(len(stimuli), -1) / 255.0
+    signal = (pixels - pixels.mean(axis=0)) @ rng.normal(size=(pixels.shape[1], sites))
+    return (signal / signal.std(axis=0))[:, :, None] + rng.normal(size=(len(signal), sites, trials))
+
+
+@BENCHMARKS.register("toy_sites")
+def toy_sites(sites: int = 6, n: int = N, repeats: int = 4) -> NeuralBenchmark:
+    """Recorded sites; with one repeat their ceiling cannot be known."""
+    stimuli = images(n)
+    trials = responses(stimuli, sites, repeats)
+    return NeuralBenchmark(
+        f"toy_sites{sites}_{n}_{repeats}", "IT", stimuli, trials.mean(axis=2), trials, metric="ridge"
+    )
+
+
+@FMRI_BENCHMARKS.register("toy_voxels")
+def toy_voxels(metric: str = "versa") -> FmriBenchmark:
+    """Voxels without a ceiling."""
+    stimuli = images()
+    measured = responses(stimuli, 14, 1).mean(axis=2).astype(np.float32)
+    return FmriBenchmark(f"toy_voxels_{metric}", "s1", "OTC", stimuli, measured, metric=metric, noise_ceiling="none")
+
+
+def dataset(folder: Path, name: str = "toys", n: int = 40, still: tuple[str, ...] = ()) -> Path:
+    """A dataset of n training and n held-out images, as render would leave it. still: latents that do not vary."""
+    schema = spatial_schema(("cup", "pear"), ("a", "b", "c"))
+    recipe = {"size": SIZE, "n_train": n, "n_heldout": n}
+    shards = {}
+    for number, split in enumerate(("train", "heldout")):
+        rng = np.random.default_rng([7, number])
+        columns: dict[str, list[object]] = {
+            "stimulus_id": [f"{split}-{i:08d}" for i in range(n)],
+            "image": [encode(image, "png") for image in images(n).images],
+        }
+        for latent in schema:
+            if latent.kind == "category":
+                columns[latent.name] = [latent.categories[i % len(latent.categories)] for i in range(n)]
+            else:
+                values = rng.uniform(1.0, 4.0, n) if latent.kind == "linear" else rng.uniform(-45.0, 45.0, n)
+                columns[latent.name] = list(np.full(n, 2.0) if latent.name in still else values)
+        file = f"{split}/part-00000.parquet"
+        shards[split] = (write_shard(folder / file, columns, schema, recipe_id(recipe), file),)
+    statistics = {latent.name: {"mean": 2.5, "sd": 1.0} for latent in schema if latent.kind == "linear"}
+    Manifest(name, recipe, schema, shards, statistics).save(folder)
+    return folder
