@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlspatial.core.files import whole
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mlspatial.core.files import whole
-from mlspatial.compare.drawing import Drawing
+    from mlspatial.compare.drawing import Drawing
 
 SMALL, TEXT, TITLE = 7.0, 8.0, 9.0  # points; nothing in print is below 7
 STAR = 0.05  # Xie et al. 2025, figures 5, E.1, E.2: "*" at p < .05

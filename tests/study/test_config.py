@@ -40,8 +40,10 @@ similarity: {models: study=options}
         ("rotation", 9, 7),
     ]
     assert {p["device"] for p in trains} == {"cpu"} and file.jobs == 3
-    given = file.with_options(jobs=0, scheduler="tcp://h:1")
-    assert (given.jobs, given.backend, given.scheduler) == (0, "dask", "tcp://h:1")
+    given = file.with_options(scheduler="tcp://h:1")
+    assert (given.backend, given.scheduler) == ("dask", "tcp://h:1") and file.with_options(jobs=0).jobs == 0
+    with pytest.raises(UserError, match="jobs=0: has no meaning with scheduler=tcp://h:1"):
+        file.with_options(jobs=0, scheduler="tcp://h:1")
     with pytest.raises(UserError, match="unknown backend 'dsk'; did you mean dask"):
         file.with_options(backend="dsk")
     with pytest.raises(UserError, match="scheduler=tcp://h:1: is for backend=dask"):
