@@ -19,7 +19,6 @@ import click
 
 from mlspatial.core.errors import BadValue, Busy, UserError
 from mlspatial.core.parameters import ENTRIES, Entry, Parameter
-from mlspatial.core.plugins import import_all
 from mlspatial.core.progress import say
 from mlspatial.core.stopping import stop_behind, stoppable
 
@@ -102,9 +101,10 @@ def command(entry: Entry) -> Command:
 
 def entries() -> list[Entry]:
     """All entry points, by name."""
-    from mlspatial import steps, study
+    from mlspatial import study
+    from mlspatial.steps import load_entries
 
-    import_all(steps)
+    load_entries()
     assert study.ENTRY.name in ENTRIES
     return [ENTRIES[name] for name in ENTRIES]
 

@@ -11,10 +11,9 @@ from typing import Any
 
 import yaml
 
-from mlspatial import steps
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.core.parameters import ENTRIES, Entry, Parameter
-from mlspatial.core.plugins import import_all
+from mlspatial.steps import load_entries
 
 ORDER = ("render", "tune", "train", "score", "similarity", "decode", "compare")  # in which they are run
 BACKENDS = ("loky", "dask")
@@ -105,7 +104,7 @@ class _Reader:
 
     def __init__(self, path: Path, loader: yaml.SafeLoader) -> None:
         self.path, self.loader = path, loader
-        import_all(steps)
+        load_entries()
         self.entries = {name: ENTRIES[name] for name in ORDER}
         self.defaults: dict[str, list[yaml.ScalarNode]] = {}
 

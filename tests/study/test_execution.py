@@ -78,7 +78,6 @@ def test_data_that_come_later_are_noticed(fake: Path, registry: Path) -> None:
 
 
 def test_what_another_process_is_making_is_waited_for(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlspatial.study.execution.BUSY_SECONDS", 0.2)
     study(config=str(fake), package=FAKES)
     spec = runs.find(entry="train", where="params.`cfg.task` = 'rotation'")[0]
     lock = Path(os.environ["MLSPATIAL_CACHE"]) / "locks" / f"{spec.spec}.lock"
