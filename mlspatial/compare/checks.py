@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 
 from mlspatial.compare.evidence import Evidence
 from mlspatial.core.plugins import Plugins
@@ -26,6 +27,23 @@ class Check:
 
 #: id -> function from the evidence to a check
 CHECKS: Plugins[Callable[[Evidence], Check]] = Plugins("check")
+
+
+#: holds, value and runs of a check
+Verdict = tuple[bool | None, str, tuple[str, ...]]
+
+
+def check(claim: str) -> Callable[[Callable[[Evidence], Verdict]], Callable[[Evidence], Check]]:
+    """Register a function, by its name, as what tells whether a published claim holds."""
+
+    def add(judge: Callable[[Evidence], Verdict]) -> Callable[[Evidence], Check]:
+        @wraps(judge)
+        def made(evidence: Evidence) -> Check:
+            return Check(judge.__name__, claim, *judge(evidence))
+
+        return CHECKS.register(judge.__name__)(made)
+
+    return add
 
 
 def all_checks(evidence: Evidence) -> list[Check]:

@@ -41,22 +41,8 @@ def _command(label: str, evidence: Evidence) -> str:
             dataset += suffix
     batches, task = (0, "distance") if task == "untrained" else (batches, task)
     seeds = ",".join(str(seed) for seed in sorted(set(own.seed)) if seed >= 0) or "0"
-    lines.append(
-        _line(
-            "train",
-            "--task",
-            task,
-            "--dataset",
-            dataset,
-            "--arch",
-            arch,
-            "--batches",
-            str(batches),
-            "--seeds",
-            seeds,
-            *study,
-        )
-    )
+    words = {"task": task, "dataset": dataset, "arch": arch, "batches": str(batches), "seeds": seeds}
+    lines.append(_line("train", *(part for name, word in words.items() for part in (f"--{name}", word)), *study))
     return "\n".join(lines)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -32,9 +32,20 @@ class Drawing:
     caption: str
     figure: Any
     data: pd.DataFrame
-    runs: tuple[str, ...]
-    missing: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    runs: Sequence[str]
+    missing: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("runs", "missing", "notes"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    @classmethod
+    def empty(cls, id: str, title: str, caption: str, columns: Sequence[str], missing: Sequence[str] = ()) -> Drawing:
+        """Of an item for which there are no runs. columns: of its data."""
+        import pandas as pd
+
+        return cls(id, title, caption, None, pd.DataFrame(columns=list(columns)), (), missing)
 
     @cached_property
     def svg(self) -> bytes:

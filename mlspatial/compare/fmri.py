@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlspatial.compare.run_ids import run_ids
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -56,6 +58,11 @@ class Scored:
     def imported(self) -> bool:
         """Whether all of it is somebody else's."""
         return bool(len(self.networks)) and bool(self.networks.imported.all())
+
+    @property
+    def metrics(self) -> list[str]:
+        """Those of METRICS under which a network has a score."""
+        return [metric for metric in METRICS if len(self.of(metric))]
 
     def of(self, metric: str) -> pd.DataFrame:
         """Networks with a score under a metric; the score is in the column `score`."""
@@ -107,7 +114,7 @@ def scored(evidence: Evidence) -> Scored:
     means = whole["mean"].where(whole["size"] == len(subjects)).rename("score")  # of all subjects, or not at all
     given = table[table.subject == ""].set_index(["model_id", "metric"]).score
     wide = means.combine_first(given).unstack("metric").reindex(columns=[*METRICS, "voxel_r"])
-    runs = table.groupby("model_id").run_id.agg(lambda ids: tuple(dict.fromkeys(ids))).rename("runs")
+    runs = table.groupby("model_id").run_id.agg(run_ids).rename("runs")
     networks = _facts(evidence.networks[evidence.networks.model_id.isin(wide.index)])
     networks = networks.merge(wide.reset_index(), on="model_id").merge(runs.reset_index(), on="model_id")
     known = {str(name): float(value) for name, value in ceilings.items()}
@@ -154,8 +161,3 @@ def architecture_of(family: str) -> str:
     """CNN, Transformer or MLP-Mixer by the name of a design; "" when the name does not say."""
     kind = next((kind for word, kind in SPECIES.items() if re.search(rf"(?<![a-z]){word}", family.lower())), "")
     return kind or ("CNN" if DESIGN.search(family) else "")
-
-
-def run_ids(rows: pd.DataFrame) -> tuple[str, ...]:
-    """Of the runs behind networks, each once."""
-    return tuple(dict.fromkeys(run for ids in rows.runs for run in ids))

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlspatial.compare.style import TASKS, arch_label, canonical, task_order, task_style
+from mlspatial.compare.run_ids import run_text
+from mlspatial.compare.style import TASKS, canonical, task_order, task_style
+from mlspatial.compare.words import arch_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -306,7 +308,7 @@ def group_pairs(pairs: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
     found = keys.value.agg(mean="mean", sd="std", pairs="size").reset_index()
     trained = own.run_id.to_dict()
     found["run_ids"] = [
-        joined(part.run_id.unique(), map(trained.get, pd.unique(part[["model_a", "model_b"]].to_numpy().ravel())))
+        run_text(part.run_id.unique(), map(trained.get, pd.unique(part[["model_a", "model_b"]].to_numpy().ravel())))
         for _, part in keys
     ]
     order = pd.DataFrame(
@@ -316,15 +318,28 @@ def group_pairs(pairs: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
     return found.loc[order.index].reset_index(drop=True)
 
 
-def square(pairs: pd.DataFrame, ids: Sequence[str], layer: str) -> np.ndarray:
-    """(networks, networks) similarities at a layer, 1 on the diagonal, NaN where a pair was not compared."""
+def square(pairs: pd.DataFrame, ids: Sequence[str], layer: str = "") -> np.ndarray:
+    """(networks, networks) similarities at a layer ("": all pairs are of one), 1 on the diagonal, NaN where a pair was
+    not compared."""
     place = {model: i for i, model in enumerate(ids)}
-    part = pairs[(pairs.layer == layer) & pairs.model_a.isin(place) & pairs.model_b.isin(place)]
+    part = pairs[pairs.model_a.isin(place) & pairs.model_b.isin(place)]
+    part = part[part.layer == layer] if layer else part
     matrix = np.full((len(ids), len(ids)), np.nan)
     a, b = part.model_a.map(place).to_numpy(int), part.model_b.map(place).to_numpy(int)
     matrix[a, b] = matrix[b, a] = part.value.to_numpy(float)
     np.fill_diagonal(matrix, 1.0)
     return matrix
+
+
+def complete(matrices: Sequence[np.ndarray]) -> list[int]:
+    """Places of networks all of whose pairs are there in every matrix, leaving out those with most gaps first."""
+    if not matrices:
+        return []
+    gaps = np.any([np.isnan(matrix) for matrix in matrices], axis=0)
+    kept = list(range(len(gaps)))
+    while kept and gaps[np.ix_(kept, kept)].any():
+        kept.pop(int(np.argmax(gaps[np.ix_(kept, kept)].sum(axis=0))))
+    return kept
 
 
 # ---- names ------------------------------------------------------------------------------------------------------
@@ -356,13 +371,3 @@ def within_missing(task: str) -> str:
 def layer_label(layer: str) -> str:
     """layer1.0.relu as layer1.0: every compared layer of a ResNet ends in its ReLU."""
     return layer.removesuffix(".relu")
-
-
-def joined(*columns: Iterable[str]) -> str:
-    """Run ids once each, in order, spaces between them."""
-    return " ".join(dict.fromkeys(run for column in columns for run in column if isinstance(run, str) and run))
-
-
-def runs_of(data: pd.DataFrame) -> tuple[str, ...]:
-    """The runs named in the column run_ids, once each."""
-    return tuple(dict.fromkeys(run for ids in data.run_ids for run in ids.split()))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlspatial.compare.grouping import PIXELS, joined
+from mlspatial.compare.grouping import PIXELS
+from mlspatial.compare.run_ids import run_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +58,7 @@ def fold_table(rows: pd.DataFrame) -> pd.DataFrame:
         made.append(
             {"layer": layer, "group": group, "task": part.task.iloc[0], "variability": part.variability.iloc[0],
              "mean": part.value.mean(), "sd": part.value.std(), "n": len(part), "networks": part.model_id.nunique(),
-             "chance": part.chance.astype(float).mean(), "run_ids": joined(part.run_id, part.train_run)}
+             "chance": part.chance.astype(float).mean(), "run_ids": run_text(part.run_id, part.train_run)}
         )  # fmt: skip
     columns = ["layer", "group", "task", "variability", "mean", "sd", "n", "networks", "chance", "run_ids"]
     return pd.DataFrame(made, columns=columns)

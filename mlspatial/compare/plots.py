@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlspatial.compare.drawing import METADATA, picture
-from mlspatial.compare.style import layout
+from mlspatial.compare.grouping import layer_label
+from mlspatial.compare.style import FAINT, SMALL, TASKS, TaskStyle, legend, panels, ticks, tidy
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999933")  # Okabe & Ito 2008
 MARKERS = "osD^vPX*"
 FORMATS = tuple(METADATA)
 
 
-def colours(groups: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """group -> (colour, marker), in the order in which the groups appear."""
+def looks(groups: Iterable[str]) -> dict[str, TaskStyle]:
+    """group -> its look: that of a published task, in other groups by their order."""
     names = list(dict.fromkeys(groups))
-    return {name: (PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(names)}
-
-
-def panels(count: int, *, width: float = 3.2, height: float = 3.2) -> tuple[Any, list[Any]]:
-    """A figure with `count` panels side by side, at most four in a row."""
-    from matplotlib.figure import Figure
-
-    columns = min(count, 4)
-    rows = -(-count // columns)
-    figure = Figure(figsize=(width * columns, height * rows), layout=layout())
-    axes = figure.subplots(rows, columns, squeeze=False).reshape(-1)
-    for spare in axes[count:]:
-        spare.set_axis_off()
-    return figure, list(axes[:count])
+    spare = (TaskStyle(name, name, PALETTE[i % 8], MARKERS[i % 8]) for i, name in enumerate(names))
+    return {name: TASKS.get(name, look) for name, look in zip(names, spare, strict=True)}
 
 
 def save(figure: Any, folder: Path, name: str) -> list[Path]:
@@ -45,7 +37,7 @@ def save(figure: Any, folder: Path, name: str) -> list[Path]:
 
 def heat_maps(matrices: dict[str, np.ndarray], groups: Sequence[str], title: str) -> Any:
     """One panel a layer: (models, models) similarities, models of a group side by side, white lines between groups."""
-    figure, axes = panels(len(matrices))
+    figure, axes = panels(len(matrices), 4, lettered=False, width=3.2, height=3.2)
     names = list(dict.fromkeys(groups))
     order = sorted(range(len(groups)), key=lambda i: names.index(groups[i]))
     counts = [sum(group == name for group in groups) for name in names]
@@ -58,30 +50,43 @@ def heat_maps(matrices: dict[str, np.ndarray], groups: Sequence[str], title: str
             axis.axhline(edge - 0.5, color="white", linewidth=0.8)
             axis.axvline(edge - 0.5, color="white", linewidth=0.8)
         middles = edges - np.array(counts) / 2 - 0.5
-        axis.set_xticks(middles, names, rotation=60, ha="right", fontsize=7)
-        axis.set_yticks(middles, names, fontsize=7)
-        axis.set_title(layer, fontsize=9)
+        ticks(axis, names, at=middles, slant=60)
+        axis.set_yticks(middles, names, fontsize=SMALL)
+        tidy(axis, title=layer)
     if image is not None:
         figure.colorbar(image, ax=axes, label=title, shrink=0.8)
     return figure
 
 
-def maps(points: dict[str, np.ndarray], stress: dict[str, float], groups: Sequence[str], *, title: str = "") -> Any:
+def maps(points: dict[str, np.ndarray], stress: dict[str, float], groups: Sequence[str]) -> Any:
     """One panel a layer: models in the plane, (models, 2) coordinates, coloured and marked by group."""
-    figure, axes = panels(len(points))
-    style = colours(groups)
-    for axis, (layer, where) in zip(axes, points.items(), strict=True):
-        for name, (colour, marker) in style.items():
-            mine = np.array([group == name for group in groups])
-            axis.scatter(*where[mine].T, color=colour, marker=marker, s=32, label=name, alpha=0.85, linewidths=0)
-        axis.set_title(f"{layer}\nstress {stress[layer]:.2f}", fontsize=9)
-        axis.set_aspect("equal", adjustable="datalim")
+    import pandas as pd
+
+    parts = [
+        pd.DataFrame({"layer": layer, "group": groups, "x": where[:, 0], "y": where[:, 1], "stress": stress[layer]})
+        for layer, where in points.items()
+    ]
+    return draw_maps(pd.concat(parts), looks(groups))
+
+
+def draw_maps(table: pd.DataFrame, styles: Mapping[str, TaskStyle]) -> Any:
+    """One panel a layer, equal scales. table: layer, group, x, y, stress; styles: of the groups, in their order."""
+    layers = list(dict.fromkeys(table.layer))
+    figure, axes = panels(len(layers), 4, width=2.1, height=2.9)
+    for axis, layer in zip(axes, layers, strict=True):
+        here = table[table.layer == layer]
+        for name, look in styles.items():
+            own = here[here.group == name]
+            if len(own):
+                axis.scatter(own.x, own.y, s=22, color=look.colour, marker=look.marker, alpha=0.85, linewidths=0,
+                             label=look.label)  # fmt: skip
+        tidy(axis, title=layer_label(layer), x=f"stress {here.stress.iloc[0]:.2f}")
+        axis.spines[:].set(visible=True, color=FAINT, linewidth=0.7)
+        reach = 1.12 * here[["x", "y"]].abs().to_numpy().max() or 1.0  # all networks in one place have no reach
+        axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
         axis.set_xticks([])
         axis.set_yticks([])
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 5), fontsize=8, frameon=False)
-    if title:
-        figure.suptitle(title, fontsize=10)
+    legend(figure, columns=5)
     return figure
 
 
@@ -93,9 +98,9 @@ def layer_curves(table: Any, by: str) -> Any:
     """
     latents = list(dict.fromkeys(table.latent))
     layers = sorted(dict.fromkeys(table.layer), key=lambda layer: layer != "pixels")
-    figure, axes = panels(len(latents), width=3.4, height=2.8)
+    figure, axes = panels(len(latents), 4, lettered=False, width=3.4, height=2.8)
     groups = [name for name in dict.fromkeys(table[by]) if name != "pixels"]
-    style = colours(groups)
+    style = looks(groups)
     for axis, latent in zip(axes, latents, strict=True):
         part = table[table.latent == latent]
         chance = part.groupby("layer").chance.mean().reindex(layers)
@@ -108,17 +113,13 @@ def layer_curves(table: Any, by: str) -> Any:
             per_model = mine.groupby(["layer", "model_id"]).value.mean().groupby("layer")
             mean = per_model.mean().reindex(layers)
             spread = per_model.std() if mine.model_id.nunique() > 1 else mine.groupby("layer").value.std()
-            colour, marker = style[name]
+            look = style[name]
             where = np.arange(len(layers)) + 0.06 * (groups.index(name) - (len(groups) - 1) / 2)
             axis.errorbar(
-                where, mean, spread.reindex(layers), color=colour, marker=marker, markersize=4, linewidth=1.2,
-                capsize=2, label=name,
+                where, mean, spread.reindex(layers), color=look.colour, marker=look.marker, markersize=4, linewidth=1.2,
+                capsize=2, label=look.label,
             )  # fmt: skip
-        axis.set_xticks(range(len(layers)), layers, rotation=50, ha="right", fontsize=7)
-        axis.set_title(latent, fontsize=9)
-        axis.set_ylabel("accuracy" if "accuracy" in set(part.measure) else "Pearson r", fontsize=8)
-        axis.tick_params(axis="y", labelsize=7)
-        axis.spines[["top", "right"]].set_visible(False)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6), fontsize=8, frameon=False)
+        ticks(axis, layers, slant=50)
+        tidy(axis, y="accuracy" if "accuracy" in set(part.measure) else "Pearson r", title=latent)
+    legend(figure, columns=6)
     return figure

@@ -134,6 +134,18 @@ def _series(facts: dict[str, object]) -> pd.Series:
     return pd.Series(facts, dtype=object)
 
 
+def describe(networks: pd.DataFrame) -> str:
+    """What a condition is, in words: dataset, images, batches, categories, other settings."""
+    first = networks.iloc[0]
+    parts = [f"dataset {first.dataset}"] if first.dataset else []
+    parts += [f"{first.n_train:.0f} training images"] if first.n_train > 0 else []
+    parts += [f"{first.step:.0f} batches"] if first.step > 0 else []
+    parts += [f"{first.n_categories:.0f} categories"] if first.n_categories > 0 else []
+    parts += [str(first.settings)] if first.settings else []
+    parts += ["imported"] if first.imported else []
+    return ", ".join(parts)
+
+
 # ---- scores -----------------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mlspatial.compare.evidence import BEHAVIOR, REGIONS, Evidence, alignment
-from mlspatial.compare.style import arch_label, canonical, ordered, region_label, task_style
+from mlspatial.compare.run_ids import run_ids, run_text
+from mlspatial.compare.style import canonical, ordered, task_style
+from mlspatial.compare.words import arch_label, region_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -202,30 +204,19 @@ def last(rows: pd.DataFrame) -> pd.DataFrame:
 
 def runs_of(rows: pd.DataFrame) -> tuple[str, ...]:
     """The train and score runs behind networks, each once, in order."""
-    ids = (
-        run for train, scores in zip(rows.run_id, rows.score_runs, strict=True) for run in (train, *scores) if run
-    )  # fmt: skip
-    return tuple(dict.fromkeys(ids))
-
-
-def run_text(rows: pd.DataFrame) -> str:
-    """runs_of for a cell of a file: a space between ids."""
-    return " ".join(runs_of(rows))
+    return run_ids(zip(rows.run_id, rows.score_runs, strict=True))
 
 
 def run_texts(rows: pd.DataFrame) -> list[str]:
     """The train and score runs of each network."""
-    return [
-        " ".join(dict.fromkeys(run for run in (train, *scores) if run))
-        for train, scores in zip(rows.run_id, rows.score_runs, strict=True)
-    ]
+    return [run_text(ids) for ids in zip(rows.run_id, rows.score_runs, strict=True)]
 
 
 def summary(rows: pd.DataFrame, column: str) -> dict[str, object]:
     """mean, sd (n - 1; NaN for one network), n and run_ids of the networks that have a value."""
     kept = rows[rows[column].notna()]
     values = kept[column].astype(float)
-    return {"mean": values.mean(), "sd": values.std(ddof=1), "n": len(kept), "run_ids": run_text(kept)}
+    return {"mean": values.mean(), "sd": values.std(ddof=1), "n": len(kept), "run_ids": " ".join(runs_of(kept))}
 
 
 def absent(published: Iterable[str], found: Iterable[str]) -> list[str]:

@@ -1,11 +1,10 @@
-"""One look for all figures: colour, marker and name of every task, axes, numbers as text, and the files of a drawing.
+"""One look for all figures: colour, marker and name of every task, axes, and the files of a drawing.
 
 Colours can be told apart by colour-blind readers; every task has a marker of its own as well, for grey print.
 """
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from mlspatial.compare.drawing import Drawing
 
 SMALL, TEXT, TITLE = 7.0, 8.0, 9.0  # points; nothing in print is below 7
-STAR = 0.05  # Xie et al. 2025, figures 5, E.1, E.2: "*" at p < .05
 INK, FAINT = "#222222", "#8c8c8c"
 
 
@@ -55,10 +53,7 @@ PARTS = {"distance": "Dis.", "translation": "Tra.", "rotation": "Rot.", "categor
 SPARE_COLOURS = ("#44aa99", "#ddcc77", "#aa4499", "#cc6677", "#117733")  # for combinations nobody has published
 SPARE_MARKERS = ("h", "H", "8")
 
-REGION_LABELS = {"neural_mean": "Neural mean", "behavior": "Behaviour"}
 REGION_COLOURS = {"V1": "#0072b2", "V2": "#56b4e9", "V4": "#e69f00", "IT": "#d55e00", "behavior": "#000000"}
-LATENT_LABELS = {"x": "Translation, X", "y": "Translation, Y", "z": "Distance, Z", "category": "Object category"}
-ARCH_LABELS = {"resnet18": "ResNet-18", "resnet34": "ResNet-34", "resnet50": "ResNet-50", "resnet101": "ResNet-101"}
 
 
 # ---- tasks ------------------------------------------------------------------------------------------------------
@@ -99,18 +94,6 @@ def ordered(tasks: Iterable[str]) -> list[str]:
     return sorted(dict.fromkeys(tasks), key=task_order)
 
 
-def region_label(region: str) -> str:
-    return REGION_LABELS.get(region, region)
-
-
-def latent_label(latent: str) -> str:
-    return LATENT_LABELS.get(latent, f"Rotation {latent[4:]}" if latent.startswith("rot_") else latent)
-
-
-def arch_label(arch: str) -> str:
-    return ARCH_LABELS.get(arch, arch)
-
-
 # ---- axes -------------------------------------------------------------------------------------------------------
 
 
@@ -123,6 +106,16 @@ def sheet(rows: int = 1, columns: int = 1, *, width: float = 2.6, height: float 
     for axis in axes.flat:
         tidy(axis)
     return figure, axes
+
+
+def panels(count: int, columns: int, *, lettered: bool = True, **options: Any) -> tuple[Any, list[Any]]:
+    """A figure and its `count` axes, row by row, at most `columns` in a row; options go to sheet."""
+    columns = min(count, columns)
+    figure, axes = sheet(-(-count // columns), columns, **options)
+    drop(axes.flat[count:])
+    if lettered:
+        letters(axes.flat[:count])
+    return figure, list(axes.flat[:count])
 
 
 def layout(pad: float = 0.06) -> Any:
@@ -210,7 +203,7 @@ def level(axis: Axes, mean: float, sd: float, task: str, *, label: str = "", das
     """A horizontal line at a group's mean, with a band of one SD where there is one."""
     look = task_style(task)
     axis.axhline(mean, color=look.colour, linewidth=1.1, linestyle=dashes, zorder=1, label=label or look.label)
-    if math.isfinite(sd) and sd > 0:
+    if np.isfinite(sd) and sd > 0:
         axis.axhspan(mean - sd, mean + sd, color=look.colour, alpha=0.18, linewidth=0, zorder=0)
 
 
@@ -230,71 +223,6 @@ def remark(axis: Axes, text: str, x: Any = (), y: Any = (), *, size: float = SMA
     place = min(reversed(corners), key=crowd)
     ha, va = corners[place]
     axis.text(*place, text, transform=axis.transAxes, fontsize=size, ha=ha, va=va, color=INK)
-
-
-# ---- numbers as text --------------------------------------------------------------------------------------------
-
-SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def p_text(p: float) -> str:
-    """'p = 0.012', 'p = 3.2×10⁻⁵' below .001, '' for NaN."""
-    if not math.isfinite(p):
-        return ""
-    if p >= 0.9995:
-        return "p > 0.999"
-    if p >= 0.001:
-        return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
-    if p < 1e-99:
-        return "p < 10⁻⁹⁹"
-    mantissa, exponent = f"{p:.1e}".split("e")
-    return f"p = {mantissa}×10{str(int(exponent)).translate(SUPERSCRIPT)}"
-
-
-def stars(p: float) -> str:
-    """The published mark: '*' for p < .05, else nothing."""
-    return "*" if math.isfinite(p) and p < STAR else ""
-
-
-def mean_text(mean: float, sd: float, digits: int = 3) -> str:
-    """'0.399 ± 0.004', without the SD where there is one value."""
-    return f"{mean:.{digits}f} ± {sd:.{digits}f}" if math.isfinite(sd) else f"{mean:.{digits}f}"
-
-
-@dataclass(frozen=True)
-class Correlation:
-    """Pearson's r, its two-sided p and the number of points; r and p are NaN below three points or without spread."""
-
-    r: float
-    p: float
-    n: int
-
-    @classmethod
-    def of(cls, x: Any, y: Any) -> Correlation:
-        """x, y: (points,); pairs with a value that is not finite are left out. Source: scipy.stats.pearsonr."""
-        from scipy.stats import pearsonr
-
-        x, y = np.asarray(x, float), np.asarray(y, float)
-        kept = np.isfinite(x) & np.isfinite(y)
-        x, y = x[kept], y[kept]
-        if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
-            return cls(math.nan, math.nan, len(x))
-        r, p = pearsonr(x, y)
-        return cls(float(r), float(p), len(x))
-
-    def text(self, join: str = ", ") -> str:
-        """'r = 0.97, p = 1.0×10⁻⁸, n = 60'."""
-        if not math.isfinite(self.r):
-            return f"n = {self.n}"
-        return join.join([f"r = {self.r:.2f}".replace("-", "−"), p_text(self.p), f"n = {self.n}"])
-
-
-def batches_text(step: float) -> str:
-    """Numbers of batches, images or units: 2k, 1.3M, 512."""
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if step >= size:
-            return f"{step / size:.3g}{unit}"
-    return f"{step:.3g}"
 
 
 # ---- files ------------------------------------------------------------------------------------------------------

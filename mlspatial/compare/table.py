@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from mlspatial.compare.run_ids import run_ids
 from mlspatial.core.plugins import Plugins
 
 if TYPE_CHECKING:
@@ -65,12 +64,10 @@ class Cell:
         return abs(self.difference) <= self.sd
 
     @classmethod
-    def of(cls, values: pd.Series, run_ids: pd.Series, published: float | None = None) -> Cell:
-        """values: one a network; run_ids: of each a run id, or a tuple of them."""
+    def of(cls, values: pd.Series, runs: pd.Series, published: float | None = None) -> Cell:
+        """values: one a network; runs: of each a run id, or a tuple of them."""
         kept = values.notna()
-        named = [(ids,) if isinstance(ids, str) else tuple(ids) for ids in run_ids[kept]]
-        runs = tuple(dict.fromkeys(run for ids in named for run in ids))
-        return cls(float(values.mean()), float(values.std()), runs, int(kept.sum()), published=published)
+        return cls(float(values.mean()), float(values.std()), run_ids(runs[kept]), int(kept.sum()), published=published)
 
     def __str__(self) -> str:
         if math.isnan(self.mean):
@@ -101,8 +98,7 @@ class Table:
 
     @property
     def runs(self) -> tuple[str, ...]:
-        ids = (run for cells in self.rows.values() for cell in cells.values() for run in cell.runs)
-        return tuple(dict.fromkeys(ids))
+        return run_ids(cell.runs for cells in self.rows.values() for cell in cells.values())
 
     def to_frame(self) -> pd.DataFrame:
         """Long form with the columns FRAME, one row a cell; run ids with a space between them."""
@@ -120,12 +116,7 @@ class Table:
 
     def to_csv(self) -> str:
         """The long form; what is unknown is an empty field."""
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(FRAME)
-        for row in self.to_frame().astype(object).itertuples(index=False):
-            writer.writerow(["" if value is None or value != value else value for value in row])
-        return buffer.getvalue()
+        return str(self.to_frame().to_csv(index=False, lineterminator="\n"))
 
     def lines(self, *, published: bool = True) -> list[list[str]]:
         """Header and rows as printed; published: with the published values in brackets."""

@@ -10,18 +10,8 @@ import pandas as pd
 import pytest
 
 from mlspatial.compare.drawing import Drawing
-from mlspatial.compare.style import (
-    TASKS,
-    Correlation,
-    canonical,
-    ordered,
-    p_text,
-    save_drawing,
-    sheet,
-    stars,
-    task_style,
-    tidy,
-)  # fmt: skip
+from mlspatial.compare.style import TASKS, canonical, ordered, save_drawing, sheet, task_style, tidy
+from mlspatial.compare.words import Correlation, p_text, stars
 
 
 def drawing() -> Drawing:

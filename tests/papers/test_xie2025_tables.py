@@ -15,8 +15,9 @@ from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.table import TABLES, Table
 from mlspatial.papers import known_items
 from mlspatial.papers.xie2025 import CORRELATIONS, MEANS, PAPER
+from mlspatial.papers.xie2025.items.table_c1_c2 import TARGETS
+from mlspatial.papers.xie2025.published import HEADERS, LABELS
 from mlspatial.papers.xie2025.published import values as published_values
-from mlspatial.papers.xie2025.scores import HEADERS, LABELS, TARGETS
 from tests.compare.by_hand import REGION_CEILINGS, REGIONS, checkpoints, evidence, network, score, scored
 
 known_items()

@@ -18,8 +18,10 @@ from mlspatial.analysis.statistics import (
 )
 from mlspatial.compare.evidence import PUBLISHED, REGIONS, Evidence
 from mlspatial.compare.rows import MEAN, Conditions, region_scores, sources
-from mlspatial.compare.style import ARCH_LABELS, TASKS, task_style
+from mlspatial.compare.run_ids import run_ids
+from mlspatial.compare.style import TASKS, task_style
 from mlspatial.compare.table import NAN, TABLES, Cell, Table
+from mlspatial.compare.words import ARCH_LABELS
 from mlspatial.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ def _differences(
         part = scored[scored.model_id.isin(networks.model_id)]
         if len(part):
             seeds[task] = part.value.to_numpy(float)
-            runs[task] = tuple(dict.fromkeys(run for ids in part.runs for run in ids))
+            runs[task] = run_ids(part.runs)
     category = seeds.pop("category", None)
     if category is None or not seeds:
         return
@@ -92,7 +94,7 @@ def _differences(
         sides["all spatial conditions less category"] = seeds
     for said, first in sides.items():
         interval = bootstrap_difference(first, {"category": category}, np.random.default_rng([SEED, len(body)]))
-        ids = tuple(dict.fromkeys(run for task in (*first, "category") for run in runs[task]))
+        ids = run_ids(runs[task] for task in (*first, "category"))
         count = sum(map(len, first.values())) + len(category)
         cell = Cell(interval.estimate, NAN, ids, count, interval.low, interval.high)
         body[f"{name}: {said}"] = {ESTIMATE: cell, **_tested(first, category, cell, notes, name)}
@@ -127,7 +129,7 @@ def _association(
         return
     points = pd.concat(parts)
     score, performance = points.value.to_numpy(float), points.performance.to_numpy(float)
-    runs = tuple(dict.fromkeys(run for ids in points.runs for run in ids))
+    runs = run_ids(points.runs)
     try:
         r = partial_correlation(performance, score, list(points.task))
         cell = Cell(r.r, NAN, runs, r.n, r.low, r.high)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import pandas as pd
+import pandas as pd
 
 
 def imagenet(networks: pd.DataFrame) -> pd.DataFrame:
@@ -24,6 +21,13 @@ def taskonomy(networks: pd.DataFrame) -> pd.DataFrame:
     """One design trained on the same images for different tasks; group: the task."""
     rows = networks[networks.task == "taskonomy"]
     return rows.assign(group=rows.goal)
+
+
+def object_tasks(networks: pd.DataFrame) -> pd.DataFrame:
+    """Taskonomy's network of object classification, and ResNet-50 trained to classify ImageNet-1k."""
+    tasks, reference = taskonomy(networks), imagenet(networks)
+    reference = reference[reference.family == "resnet50"].assign(group="imagenet")
+    return pd.concat([tasks[tasks.goal == "class_object"], reference])
 
 
 def contrastive(networks: pd.DataFrame) -> pd.DataFrame:
@@ -55,8 +59,6 @@ def imagenet_sizes(networks: pd.DataFrame) -> pd.DataFrame:
 
 def training(networks: pd.DataFrame) -> pd.DataFrame:
     """Pairs of one design, trained on ImageNet-1k and not at all; group: trained, random; pair: the design."""
-    import pandas as pd
-
     random = networks[networks.task == "random"]
     rows = pd.concat([imagenet(networks).assign(group="trained"), random.assign(group="random")])
     return _pairs(rows)

@@ -5,20 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mlspatial.compare.drawing import Drawing
-from mlspatial.compare.fmri import METRICS, NONE, Scored, run_ids, scored
-from mlspatial.compare.style import FAINT, INK, SMALL, p_text, sheet, spread, tidy
+from mlspatial.compare.evidence import Evidence
+from mlspatial.compare.fmri import METRICS, NONE, Scored, scored
+from mlspatial.compare.run_ids import run_ids
+from mlspatial.compare.style import FAINT, INK, SMALL, sheet, spread, tidy
+from mlspatial.compare.words import p_text
 from mlspatial.papers.conwell2024.statistics import Found, contrasts, mean_of_networks
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
-
-    from mlspatial.compare.evidence import Evidence
 
 LABEL = "r with OTC"
 COLUMNS = ["metric", "group", "pair", "network", "label", "score", "run_ids"]
@@ -65,16 +63,14 @@ def groups_drawing(
 
     ids: of the contrasts that the caption reports; words: what the figure shows, for the caption.
     """
-    import pandas as pd
-
     found = scored(evidence)
-    metrics = [metric for metric in METRICS if len(found.of(metric))]
+    metrics = found.metrics
     chosen = {(metric, i): panel.choose(found.of(metric)) for metric in metrics for i, panel in enumerate(panels)}
     shown = [i for i in range(len(panels)) if any(len(chosen[metric, i]) for metric in metrics)]
     missing = tuple(panel.title for i, panel in enumerate(panels) if i not in shown)
     if not shown:
         caption = NONE if not metrics else "No network of these contrasts was scored."
-        return Drawing(id, title, caption, None, pd.DataFrame(columns=COLUMNS), (), missing)
+        return Drawing.empty(id, title, caption, COLUMNS, missing)
     widths = [panels[i].width for i in shown]
     side = len(shown) == 1  # a single contrast: metrics beside each other
     shape = (1, len(metrics)) if side else (len(metrics), len(shown))
@@ -93,19 +89,20 @@ def groups_drawing(
             ceiling_band(axis, found)
             head = panels[i].title if row == 0 and not side else ""
             tidy(axis, y=f"{METRICS[metric]}, {LABEL}" if column == 0 else "", title=head)
-    data = pd.concat([_tidy(chosen[metric, i], metric) for metric in metrics for i in shown], ignore_index=True)
-    runs = tuple(dict.fromkeys(run for part in chosen.values() for run in run_ids(part)))
+    parts = [chosen[metric, i].assign(metric=metric) for metric in metrics for i in shown]
+    data = tidied([part if "pair" in part else part.assign(pair="") for part in parts], COLUMNS)
+    runs = run_ids(part.runs for part in chosen.values())
     text = f"{words} {_points(found)} {_reported(found, ids)}".strip()
     return Drawing(id, title, text, figure, data, runs, missing)
 
 
-def _tidy(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    pair = rows.pair if "pair" in rows else ""
-    run_texts = [" ".join(ids) for ids in rows.runs]
-    return rows.assign(metric=metric, pair=pair, run_ids=run_texts)[COLUMNS]
+def tidied(parts: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """The data of a drawing: parts of networks below each other, their runs as text."""
+    each = [rows.assign(run_ids=[" ".join(ids) for ids in rows.runs])[list(columns)] for rows in parts]
+    return pd.concat(each, ignore_index=True)
 
 
-def draw_groups(axis: Axes, found: Scored, rows: pd.DataFrame, panel: Panel, order: Sequence[str], metric: str) -> None:
+def draw_groups(axis: Any, found: Scored, rows: pd.DataFrame, panel: Panel, order: Sequence[str], metric: str) -> None:
     """Points, means and intervals of every group; a network alone in its group shows its subjects."""
     names = panel.names or {}
     lone = rows.group.value_counts().max() == 1 if len(rows) else False
@@ -141,12 +138,10 @@ def _with_count(words: str, rows: pd.DataFrame, name: str, lone: bool) -> str:
 
 
 def _mean(values: np.ndarray) -> Found:
-    import pandas as pd
-
     return mean_of_networks(pd.DataFrame({"score": values, "runs": [()] * len(values)}))
 
 
-def ceiling_band(axis: Axes, found: Scored) -> None:
+def ceiling_band(axis: Any, found: Scored) -> None:
     """The noise ceiling: a line at its mean over subjects, a band from the lowest to the highest."""
     if found.ceilings:
         values = list(found.ceilings.values())
@@ -187,7 +182,7 @@ def _reported(found: Scored, ids: Sequence[str]) -> str:
 # ---- a fact against the score ---------------------------------------------------------------------------------------
 
 
-def scatter(axis: Axes, rows: pd.DataFrame, fact: str, *, log: bool = False) -> None:
+def scatter(axis: Any, rows: pd.DataFrame, fact: str, *, log: bool = False) -> None:
     """One point a network, colour and marker by architecture, hollow when untrained. rows: with a column score."""
     for kind, (colour, marker) in KINDS.items():
         for trained in (True, False):
@@ -201,8 +196,20 @@ def scatter(axis: Axes, rows: pd.DataFrame, fact: str, *, log: bool = False) -> 
         axis.set_xscale("log")
 
 
-def training_of(row: Any) -> str:
-    """Which of TRAININGS a network belongs to."""
+def with_kind(rows: pd.DataFrame) -> pd.DataFrame:
+    """Networks with a column kind: which of TRAININGS they belong to."""
+    return rows.assign(kind=[_kind(row) for row in rows.itertuples()])
+
+
+def by_kind(axis: Any, rows: pd.DataFrame, x: str, y: str, size: float) -> None:
+    """Points of networks in the look of their kind."""
+    for kind, (label, colour, marker) in TRAININGS.items():
+        part = rows[rows.kind == kind]
+        if len(part):
+            axis.plot(part[x], part[y], linewidth=0, marker=marker, markersize=size, color=colour, label=label)
+
+
+def _kind(row: Any) -> str:
     if not row.trained:
         return "random"
     if row.task == "taskonomy":

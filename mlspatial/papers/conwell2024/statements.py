@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
+import pandas as pd
 
 from mlspatial.analysis.regression import RESAMPLES
-from mlspatial.compare.fmri import Scored, run_ids, scored
+from mlspatial.compare.evidence import Evidence
+from mlspatial.compare.fmri import Scored, scored
+from mlspatial.compare.run_ids import run_ids
 from mlspatial.core.errors import UserError
 from mlspatial.papers.conwell2024 import PAPER, VALUES, groupings, statistics
 from mlspatial.papers.conwell2024.statistics import CONTRASTS, Found
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from mlspatial.compare.evidence import Evidence
 
 NAN = float("nan")
 Span = tuple[float, float]
@@ -99,143 +97,134 @@ def _compared(row: dict[str, str], ours: Found | None) -> Iterator[Statement]:
 # ---- which number of ours ---------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Case:
+    """networks: those with a score under the metric (all of them where metric is ""), with a column score."""
+
+    evidence: Evidence
+    found: Scored
+    networks: pd.DataFrame
+    metric: str
+
+
 def _answer(evidence: Evidence, found: Scored, item: str, metric: str) -> Found | None:
     """Our number for a published item; None where the evidence lacks the networks."""
-    networks = found.of(metric) if metric else found.networks
-    if networks.empty:
+    case = Case(evidence, found, found.of(metric) if metric else found.networks, metric)
+    if case.networks.empty:
         return None
     try:
         if item in CONTRASTS:
-            made = CONTRASTS[item](found, networks, metric)
-            return made[0][2] if made else None
+            made = statistics.contrast(found, item, metric)
+            return made.published if made else None
         if item.startswith("similarity_"):
-            return _similarity(evidence, networks, item.removeprefix("similarity_"), metric)
-        return ITEMS[item](found, networks, metric)
+            return _similarity(case, item.removeprefix("similarity_"))
+        return ITEMS[item](case)
     except UserError:
         return None
 
 
-def _similarity(evidence: Evidence, networks: pd.DataFrame, what: str, metric: str) -> Found | None:
+def _similarity(case: Case, what: str) -> Found | None:
     """Over pairs of the networks before the first breakpoint under veRSA."""
-    rows = statistics.ranked(networks.assign(score=networks.versa).dropna(subset=["score"]))
-    bends = statistics.breakpoints(rows)
-    top = rows if bends is None else rows[rows["rank"] <= math.floor(bends.breaks[0])]
-    pairs = statistics.similarity_pairs(evidence, top, metric)
+    top = statistics.before_break(case.networks)
+    top = case.networks.dropna(subset=["versa"]) if top is None else top
+    pairs = statistics.similarity_pairs(case.evidence, top, case.metric)
     values = pairs.value.to_numpy(float)
     if len(values) < 2:
         return None
     made = {"mean": values.mean(), "sd": values.std(ddof=1), "lowest": values.min(), "highest": values.max()}
-    runs = tuple(dict.fromkeys([*run_ids(top), *pairs.run_id]))
-    return Found(float(made[what]), n=len(top), runs=runs)
+    return Found(float(made[what]), n=len(top), runs=run_ids(top.runs, pairs.run_id.unique()))
 
 
-def _count(number: float, rows: pd.DataFrame) -> Found:
-    return Found(float(number), n=len(rows), runs=run_ids(rows))
+def _number(number: float, rows: pd.DataFrame) -> Found:
+    return Found(float(number), n=len(rows), runs=run_ids(rows.runs))
 
 
-def _group_mean(name: str) -> Answer:
-    def make(_: Scored, networks: pd.DataFrame, __: str) -> Found | None:
-        rows = groupings.architectures(networks)
-        rows = rows[rows.group == name]
-        return statistics.mean_of_networks(rows) if len(rows) else None
-
-    return make
+def _count(rows: pd.DataFrame, by: int = 1) -> Found | None:
+    return _number(len(rows) // by, rows) if len(rows) else None
 
 
-def _one(choose: Callable[[pd.DataFrame], pd.DataFrame]) -> Answer:
+def _group_mean(case: Case, name: str) -> Found | None:
+    rows = groupings.architectures(case.networks)
+    rows = rows[rows.group == name]
+    return statistics.mean_of_networks(rows) if len(rows) else None
+
+
+def _one(case: Case, rows: pd.DataFrame) -> Found | None:
     """Mean over subjects of a single network."""
-
-    def make(found: Scored, networks: pd.DataFrame, metric: str) -> Found | None:
-        rows = choose(networks)
-        return statistics.mean_over_subjects(found, rows, metric) if len(rows) == 1 else None
-
-    return make
+    return statistics.mean_over_subjects(case.found, rows, case.metric) if len(rows) == 1 else None
 
 
-def _goal(name: str) -> Answer:
-    return _one(lambda networks: groupings.taskonomy(networks)[lambda rows: rows.goal == name])
+def _goal(case: Case, name: str) -> Found | None:
+    return _one(case, groupings.taskonomy(case.networks)[lambda rows: rows.goal == name])
 
 
-def _t(found: Scored, networks: pd.DataFrame, metric: str) -> Found | None:
-    made = CONTRASTS["class_object_less_resnet50"](found, networks, metric)
-    return Found(made[0][2].t, p=made[0][2].p, n=made[0][2].n, runs=made[0][2].runs) if made else None
+def _t(case: Case) -> Found | None:
+    made = statistics.contrast(case.found, "class_object_less_resnet50", case.metric)
+    return replace(made.published, estimate=made.published.t, low=NAN, high=NAN) if made else None
 
 
-def _breakpoint(score: bool) -> Answer:
-    def make(_: Scored, networks: pd.DataFrame, __: str) -> Found | None:
-        rows = statistics.ranked(networks)
-        bends = statistics.breakpoints(rows)
-        if bends is None:
-            return None
-        at = float(bends.breaks[0])
-        if score:  # of the last network before it
-            return _count(rows.score[rows["rank"] <= at].min(), rows)
-        return Found(at, float(bends.low[0]), float(bends.high[0]), n=len(rows), runs=run_ids(rows))
-
-    return make
+def _breakpoint(case: Case, *, score: bool = False) -> Found | None:
+    """The rank where the slope first changes, or the score of the last network before it."""
+    rows = statistics.ranked(case.networks)
+    bends = statistics.breakpoints(rows)
+    if bends is None:
+        return None
+    at = float(bends.breaks[0])
+    if score:
+        return _number(rows.score[rows["rank"] <= at].min(), rows)
+    return replace(_number(at, rows), low=float(bends.low[0]), high=float(bends.high[0]))
 
 
-def _associated(fact: str, group: str) -> Answer:
-    def make(_: Scored, networks: pd.DataFrame, __: str) -> Found | None:
-        return statistics.association(statistics.groups_of(fact, networks)[group], fact)
-
-    return make
+def _associated(case: Case, fact: str, group: str) -> Found | None:
+    return statistics.association(statistics.groups_of(fact, case.networks)[group], fact)
 
 
-def _number_of(fact: str, group: str) -> Answer:
-    def make(_: Scored, networks: pd.DataFrame, __: str) -> Found | None:
-        rows = statistics.groups_of(fact, networks)[group]
-        rows = rows[rows[fact].notna()]
-        return _count(len(rows), rows) if len(rows) else None
-
-    return make
+def _known(case: Case, fact: str, group: str) -> Found | None:
+    return _count(statistics.groups_of(fact, case.networks)[group].dropna(subset=[fact]))
 
 
-def _explainable(found: Scored, networks: pd.DataFrame, metric: str) -> Found | None:
+def _explainable(case: Case) -> Found | None:
     """(r / ceiling)^2 of the best network, mean over subjects where all networks have scores of single subjects."""
-    data = found.by_subject(networks, metric)
+    networks, found = case.networks, case.found
+    data = found.by_subject(networks, case.metric)
     if data.subject.nunique() < 2:
-        return _count((networks.score.max() / found.ceiling) ** 2, networks) if found.ceilings else None
+        return _number((networks.score.max() / found.ceiling) ** 2, networks) if found.ceilings else None
     shares = np.square(data.score / data.subject.map(found.ceilings)).groupby(data.model_id).mean()
-    return _count(shares.max(), networks)
+    return _number(shares.max(), networks)
 
 
-def _pairs(_: Scored, networks: pd.DataFrame, __: str) -> Found | None:
-    rows = groupings.imagenet_sizes(networks)
-    return _count(len(rows) // 2, rows) if len(rows) else None
+def _ceiling(case: Case) -> Found | None:
+    return statistics.ceiling(case.found, run_ids(case.networks.runs)) if case.found.ceilings else None
 
 
-def _metrics(trained: bool) -> Answer:
-    return lambda _, networks, __: statistics.metric_difference(networks[networks.trained] if trained else networks)
+def _resnet50(case: Case) -> Found | None:
+    return _one(case, groupings.imagenet(case.networks)[lambda rows: rows.family == "resnet50"])
 
 
-Answer = Callable[[Scored, "pd.DataFrame", str], Found | None]
-DESIGNS = "trained, designs that differ"
-ITEMS: dict[str, Answer] = {
-    "noise_ceiling": lambda found, networks, _: (
-        statistics.ceiling(found, run_ids(networks)) if found.ceilings else None
-    ),
-    "cnn_mean": _group_mean("CNN"),
-    "transformer_mean": _group_mean("Transformer"),
-    "goal_autoencoding": _goal("autoencoding"),
-    "goal_class_object": _goal("class_object"),
+DIMENSIONALITY, DESIGNS = "effective_dimensionality", "trained, designs that differ"
+ITEMS: dict[str, Callable[[Case], Found | None]] = {
+    "noise_ceiling": _ceiling,
+    "cnn_mean": partial(_group_mean, name="CNN"),
+    "transformer_mean": partial(_group_mean, name="Transformer"),
+    "goal_autoencoding": partial(_goal, name="autoencoding"),
+    "goal_class_object": partial(_goal, name="class_object"),
     "class_object_less_resnet50_t": _t,
-    "resnet50_supervised": _one(lambda networks: groupings.imagenet(networks)[lambda rows: rows.family == "resnet50"]),
-    "barlow_twins": _one(lambda networks: networks[networks.goal.str.startswith("BarlowTwins")]),
-    "in21k_pairs": _pairs,
-    "versa_less_crsa_all": _metrics(trained=False),
-    "versa_less_crsa_trained": _metrics(trained=True),
-    "within_tenth_of_best": lambda _, networks, __: _count(len(statistics.near_best(networks)), networks),
-    "first_breakpoint": _breakpoint(score=False),
-    "score_at_breakpoint": _breakpoint(score=True),
-    "dimensionality_all": _associated("effective_dimensionality", "all"),
-    "dimensionality_trained": _associated("effective_dimensionality", "trained"),
-    "dimensionality_random": _associated("effective_dimensionality", "untrained"),
-    "accuracy": _associated("imagenet_top1", "trained"),
-    "accuracy_networks": _number_of("imagenet_top1", "trained"),
-    "parameters_trained": _associated("parameters", DESIGNS),
-    "parameters_trained_networks": _number_of("parameters", DESIGNS),
-    "parameters_random": _associated("parameters", "untrained"),
+    "resnet50_supervised": _resnet50,
+    "barlow_twins": lambda case: _one(case, case.networks[case.networks.goal.str.startswith("BarlowTwins")]),
+    "in21k_pairs": lambda case: _count(groupings.imagenet_sizes(case.networks), by=2),
+    "versa_less_crsa_all": lambda case: statistics.metric_difference(case.networks),
+    "versa_less_crsa_trained": lambda case: statistics.metric_difference(case.networks[case.networks.trained]),
+    "within_tenth_of_best": lambda case: _number(len(statistics.near_best(case.networks)), case.networks),
+    "first_breakpoint": _breakpoint,
+    "score_at_breakpoint": partial(_breakpoint, score=True),
+    "dimensionality_all": partial(_associated, fact=DIMENSIONALITY, group="all"),
+    "dimensionality_trained": partial(_associated, fact=DIMENSIONALITY, group="trained"),
+    "dimensionality_random": partial(_associated, fact=DIMENSIONALITY, group="untrained"),
+    "accuracy": partial(_associated, fact="imagenet_top1", group="trained"),
+    "accuracy_networks": partial(_known, fact="imagenet_top1", group="trained"),
+    "parameters_trained": partial(_associated, fact="parameters", group=DESIGNS),
+    "parameters_trained_networks": partial(_known, fact="parameters", group=DESIGNS),
+    "parameters_random": partial(_associated, fact="parameters", group="untrained"),
     "explainable_best": _explainable,
 }
 RESAMPLING = (

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from mlspatial.analysis.regression import (
+    Paired,
     Segments,
     Term,
     limit_spans,
@@ -21,21 +22,19 @@ from mlspatial.analysis.regression import (
     spearman,
     spearman_draws,
 )
-from mlspatial.analysis.statistics import compare_means
-from mlspatial.compare.fmri import METRICS, Scored, run_ids
+from mlspatial.analysis.statistics import Difference, compare_means
+from mlspatial.compare.evidence import Evidence
+from mlspatial.compare.fmri import METRICS, Scored
+from mlspatial.compare.grouping import complete, square
+from mlspatial.compare.run_ids import run_ids
+from mlspatial.compare.table import NAN, Cell
 from mlspatial.core.errors import UserError
 from mlspatial.papers.conwell2024 import groupings
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from mlspatial.compare.evidence import Evidence
 
 SEED = 0  # of every bootstrap
 DRAWS = 20_000  # resamples of means, to tell how far the limits of 1,000 resamples vary
 RANK_DRAWS = 4_000  # the same of rank correlations
 NEAR = 0.1  # of the best score, Conwell et al. 2024
-NAN = float("nan")
 Spans = tuple[tuple[float, float], tuple[float, float]]
 
 
@@ -57,6 +56,16 @@ class Found:
     how: str = ""
     spans: Spans | None = None
 
+    @property
+    def cell(self) -> Cell:
+        """The estimate with its interval, for a table."""
+        return Cell(self.estimate, NAN, self.runs, self.n, self.low, self.high)
+
+    @property
+    def p_cell(self) -> Cell:
+        """The p value, for a table."""
+        return Cell(self.p, NAN, self.runs, self.n, style="p")
+
 
 @dataclass(frozen=True)
 class Contrast:
@@ -72,117 +81,35 @@ class Contrast:
 
 # ---- contrasts --------------------------------------------------------------------------------------------------
 
+Both = tuple[Found, Found | None]  # the published analysis, and the one with networks as the points
+
+
+def contrast(found: Scored, id: str, metric: str) -> Contrast | None:
+    """A contrast under one metric; None where one of its sides was not scored."""
+    title, choose, analyse, first, second = CONTRASTS[id]
+    rows = choose(found.of(metric))
+    if not {first, second} <= set(rows.group):
+        return None
+    try:
+        return Contrast(id, title, metric, *analyse(found, rows, first, second, metric))
+    except UserError:
+        return None  # too few networks of one side
+
 
 def contrasts(found: Scored) -> list[Contrast]:
     """Every contrast that the networks allow, under each metric."""
-    made = []
-    for metric in METRICS:
-        networks = found.of(metric)
-        for name, make in CONTRASTS.items():
-            try:
-                made += [Contrast(name, *parts) for parts in make(found, networks, metric)]
-            except UserError:
-                continue  # too few networks of one side
-    return made
+    made = (contrast(found, id, metric) for metric in METRICS for id in CONTRASTS)
+    return [one for one in made if one]
 
 
-Made = list[tuple[str, str, Found, Found | None]]
-
-
-def _architecture(found: Scored, networks: pd.DataFrame, metric: str) -> Made:
-    rows = groupings.architectures(networks)
-    return [("Transformer less CNN", metric, *_between(found, rows, "Transformer", "CNN", metric))]
-
-
-def _contrastive(found: Scored, networks: pd.DataFrame, metric: str) -> Made:
-    rows = groupings.contrastive(networks)
-    title = "Contrastive less non-contrastive self-supervision"
-    return [(title, metric, *_between(found, rows, "contrastive", "non-contrastive", metric))]
-
-
-def _language(first: str, second: str) -> Callable[[Scored, pd.DataFrame, str], Made]:
-    def make(found: Scored, networks: pd.DataFrame, metric: str) -> Made:
-        rows = groupings.language(networks)
-        return [(f"{first} less {second}", metric, *_sized(found, rows, first, second, metric))]
-
-    return make
-
-
-def _diet(images: str, label: str) -> Callable[[Scored, pd.DataFrame, str], Made]:
-    def make(found: Scored, networks: pd.DataFrame, metric: str) -> Made:
-        rows = groupings.ipcl(networks)
-        term = _linear(found, rows, images, "imagenet", metric)
-        how = "least squares on all four diets, subject a factor"
-        pair = rows[rows.group.isin([images, "imagenet"])]
-        published = _of_term(term, rows=pair, how=how)
-        return [(f"{label} less ImageNet, IPCL", metric, published, _over_subjects(found, pair, images, metric))]
-
-    return make
-
-
-def _sizes(found: Scored, networks: pd.DataFrame, metric: str) -> Made:
-    rows = groupings.imagenet_sizes(networks)
-    _need(rows, "imagenet21k", "imagenet")
-    data = _ordered(found.by_subject(rows, metric), "imagenet")
-    model = mixed(data.score.to_numpy(float), _factors(data), list(data.model_id))
-    how = "mixed model, subject a factor, random intercept a network; pairs are not used"
-    published = _of_term(model.terms["group[imagenet21k]"], rows, how, n=len(rows) // 2)
-    return [("ImageNet-21k less 1k", metric, published, _paired(rows, "imagenet21k", "imagenet"))]
-
-
-def _training(found: Scored, networks: pd.DataFrame, metric: str) -> Made:
-    rows = groupings.training(networks)
-    term = _linear(found, rows, "trained", "random", metric)
-    how = "least squares; pairs are not used"
-    published = _of_term(term, rows, how, n=len(rows) // 2)
-    return [("Trained less untrained", metric, published, _paired(rows, "trained", "random"))]
-
-
-def _object_task(found: Scored, networks: pd.DataFrame, metric: str) -> Made:
-    """Taskonomy's object classification against the same design trained on ImageNet; subjects are the pairs."""
-    import pandas as pd
-
-    tasks = groupings.taskonomy(networks)
-    reference = groupings.imagenet(networks)
-    rows = pd.concat([tasks[tasks.goal == "class_object"], reference[reference.family == "resnet50"].assign(group="r")])
-    tested = _over_subjects(found, rows, "class_object", metric)
-    title = "Taskonomy's object classification less ImageNet's, ResNet-50"
-    return [(title, metric, tested, None)] if tested and len(rows) == 2 else []
-
-
-#: id -> what makes it, under one metric
-CONTRASTS: Mapping[str, Callable[[Scored, pd.DataFrame, str], Made]] = {
-    "transformer_less_cnn": _architecture,
-    "class_object_less_resnet50": _object_task,
-    "contrastive_less_noncontrastive": _contrastive,
-    "clip_less_simclr": _language("CLIP", "SimCLR"),
-    "clip_less_slip": _language("CLIP", "SLIP"),
-    "slip_less_simclr": _language("SLIP", "SimCLR"),
-    "in21k_less_in1k": _sizes,
-    "openimages_less_imagenet": _diet("openimages", "OpenImages"),
-    "places256_less_imagenet": _diet("places256", "Places365"),
-    "vggface2_less_imagenet": _diet("vggface2", "VGGFace2"),
-    "trained_less_random": _training,
-}
-
-
-def metric_difference(networks: pd.DataFrame) -> Found:
-    """veRSA less cRSA, networks being the pairs."""
-    rows = networks[networks.crsa.notna() & networks.versa.notna()]
-    tested = paired_t(rows.versa.to_numpy(float), rows.crsa.to_numpy(float))
-    how = "paired t test, networks the pairs"
-    return Found(tested.difference, tested.low, tested.high, tested.p, tested.t, tested.n, run_ids(rows), how)
-
-
-def _between(found: Scored, rows: pd.DataFrame, first: str, second: str, metric: str) -> tuple[Found, Found | None]:
+def _groups(found: Scored, rows: pd.DataFrame, first: str, second: str, metric: str) -> Both:
     rows = rows[rows.group.isin([first, second])]
-    published = _of_term(_linear(found, rows, first, second, metric), rows, "least squares, subject a factor")
-    return published, _welch(rows, first, second)
+    term = _linear(found, rows, first, second, metric)
+    return _of_term(term, rows, "least squares, subject a factor"), _welch(rows, first, second)
 
 
-def _sized(found: Scored, rows: pd.DataFrame, first: str, second: str, metric: str) -> tuple[Found, Found | None]:
+def _sized(found: Scored, rows: pd.DataFrame, first: str, second: str, metric: str) -> Both:
     """The contrast at size B, or at the first size there is, in the model with an interaction of objective and size."""
-    _need(rows, first, second)
     data = _ordered(found.by_subject(rows, metric), second)
     size = "B" if "B" in set(data["size"]) else str(data["size"].iloc[0])
     data = data.iloc[np.argsort(data["size"].to_numpy() != size, kind="stable")]
@@ -191,20 +118,69 @@ def _sized(found: Scored, rows: pd.DataFrame, first: str, second: str, metric: s
     model = linear(data.score.to_numpy(float), factors, interactions=[("group", "size")])
     pair = rows[rows.group.isin([first, second])]
     how = f"least squares with subject, size and interaction of size and objective; at size {size}"
-    paired = _paired(pair.assign(pair=pair["size"]), first, second)
-    return _of_term(model.terms[f"group[{first}]"], pair, how), paired
+    return _of_term(model.terms[f"group[{first}]"], pair, how), _paired(pair.assign(pair=pair["size"]), first, second)
+
+
+def _images(found: Scored, rows: pd.DataFrame, first: str, second: str, metric: str) -> Both:
+    term = _linear(found, rows, first, second, metric)
+    pair = rows[rows.group.isin([first, second])]
+    how = "least squares on all four diets, subject a factor"
+    return _of_term(term, pair, how), _over_subjects(found, pair, first, metric)
+
+
+def _mixed(found: Scored, rows: pd.DataFrame, first: str, second: str, metric: str) -> Both:
+    data = _ordered(found.by_subject(rows, metric), second)
+    model = mixed(data.score.to_numpy(float), _factors(data), list(data.model_id))
+    how = "mixed model, subject a factor, random intercept a network; pairs are not used"
+    published = _of_term(model.terms[f"group[{first}]"], rows, how, n=len(rows) // 2)
+    return published, _paired(rows, first, second)
+
+
+def _unpaired(found: Scored, rows: pd.DataFrame, first: str, second: str, metric: str) -> Both:
+    term = _linear(found, rows, first, second, metric)
+    how = "least squares; pairs are not used"
+    return _of_term(term, rows, how, n=len(rows) // 2), _paired(rows, first, second)
+
+
+def _subjects(found: Scored, rows: pd.DataFrame, first: str, second: str, metric: str) -> Both:
+    tested = _over_subjects(found, rows, first, metric)
+    if tested is None:
+        raise UserError("needs two networks and two subjects")
+    return tested, None
+
+
+Choose = Callable[["pd.DataFrame"], "pd.DataFrame"]
+Analyse = Callable[[Scored, "pd.DataFrame", str, str, str], Both]
+OBJECT_TASK = "Taskonomy's object classification less ImageNet's, ResNet-50"
+SELF_SUPERVISION = "Contrastive less non-contrastive self-supervision"
+#: id -> title, which networks, how analysed, and the two groups of which the second is the reference
+CONTRASTS: Mapping[str, tuple[str, Choose, Analyse, str, str]] = {
+    "transformer_less_cnn": ("Transformer less CNN", groupings.architectures, _groups, "Transformer", "CNN"),
+    "class_object_less_resnet50": (OBJECT_TASK, groupings.object_tasks, _subjects, "class_object", "imagenet"),
+    "contrastive_less_noncontrastive": (
+        SELF_SUPERVISION, groupings.contrastive, _groups, "contrastive", "non-contrastive"),
+    "clip_less_simclr": ("CLIP less SimCLR", groupings.language, _sized, "CLIP", "SimCLR"),
+    "clip_less_slip": ("CLIP less SLIP", groupings.language, _sized, "CLIP", "SLIP"),
+    "slip_less_simclr": ("SLIP less SimCLR", groupings.language, _sized, "SLIP", "SimCLR"),
+    "in21k_less_in1k": ("ImageNet-21k less 1k", groupings.imagenet_sizes, _mixed, "imagenet21k", "imagenet"),
+    "openimages_less_imagenet": ("OpenImages less ImageNet, IPCL", groupings.ipcl, _images, "openimages", "imagenet"),
+    "places256_less_imagenet": ("Places365 less ImageNet, IPCL", groupings.ipcl, _images, "places256", "imagenet"),
+    "vggface2_less_imagenet": ("VGGFace2 less ImageNet, IPCL", groupings.ipcl, _images, "vggface2", "imagenet"),
+    "trained_less_random": ("Trained less untrained", groupings.training, _unpaired, "trained", "random"),
+}  # fmt: skip
+
+
+def metric_difference(networks: pd.DataFrame) -> Found:
+    """veRSA less cRSA, networks being the pairs."""
+    rows = networks[networks.crsa.notna() & networks.versa.notna()]
+    tested = paired_t(rows.versa.to_numpy(float), rows.crsa.to_numpy(float))
+    return _of_test(tested, tested.n, rows, "paired t test, networks the pairs")
 
 
 def _linear(found: Scored, rows: pd.DataFrame, first: str, second: str, metric: str) -> Term:
     """The coefficient of `first` against `second`."""
-    _need(rows, first, second)
     data = _ordered(found.by_subject(rows, metric), second)
     return linear(data.score.to_numpy(float), _factors(data)).terms[f"group[{first}]"]
-
-
-def _need(rows: pd.DataFrame, first: str, second: str) -> None:
-    if not {first, second} <= set(rows.group):
-        raise UserError(f"no network of {first} or of {second} was scored")
 
 
 def _ordered(data: pd.DataFrame, reference: str) -> pd.DataFrame:
@@ -218,7 +194,11 @@ def _factors(data: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def _of_term(term: Term, rows: pd.DataFrame, how: str, n: int = 0) -> Found:
-    return Found(term.estimate, term.low, term.high, term.p, term.t, n or len(rows), run_ids(rows), how)
+    return Found(term.estimate, term.low, term.high, term.p, term.t, n or len(rows), run_ids(rows.runs), how)
+
+
+def _of_test(tested: Difference | Paired, n: int, rows: pd.DataFrame, how: str) -> Found:
+    return Found(tested.difference, tested.low, tested.high, tested.p, tested.t, n, run_ids(rows.runs), how)
 
 
 def _welch(rows: pd.DataFrame, first: str, second: str) -> Found | None:
@@ -227,8 +207,7 @@ def _welch(rows: pd.DataFrame, first: str, second: str) -> Found | None:
         tested = compare_means(*sides, margin=1.0, alpha=0.025)  # whose interval is the one of 95 %
     except UserError:
         return None
-    how = "Welch's t test of the networks' means over subjects"
-    return Found(tested.difference, tested.low, tested.high, tested.p, tested.t, len(rows), run_ids(rows), how)
+    return _of_test(tested, len(rows), rows, "Welch's t test of the networks' means over subjects")
 
 
 def _paired(rows: pd.DataFrame, first: str, second: str) -> Found | None:
@@ -236,8 +215,7 @@ def _paired(rows: pd.DataFrame, first: str, second: str) -> Found | None:
     if not {first, second} <= set(wide.columns) or len(wide) < 2:
         return None
     tested = paired_t(wide[first].to_numpy(float), wide[second].to_numpy(float))
-    how = "paired t test, designs the pairs"
-    return Found(tested.difference, tested.low, tested.high, tested.p, tested.t, tested.n, run_ids(rows), how)
+    return _of_test(tested, tested.n, rows, "paired t test, designs the pairs")
 
 
 def _over_subjects(found: Scored, rows: pd.DataFrame, first: str, metric: str) -> Found | None:
@@ -247,8 +225,7 @@ def _over_subjects(found: Scored, rows: pd.DataFrame, first: str, metric: str) -
         return None
     wide = data.assign(side=data.group == first).pivot(index="subject", columns="side", values="score")
     tested = paired_t(wide[True].to_numpy(float), wide[False].to_numpy(float))
-    how = "paired t test, subjects the pairs"
-    return Found(tested.difference, tested.low, tested.high, tested.p, tested.t, tested.n, run_ids(rows), how)
+    return _of_test(tested, tested.n, rows, "paired t test, subjects the pairs")
 
 
 # ---- means ------------------------------------------------------------------------------------------------------
@@ -271,7 +248,7 @@ def ceiling(found: Scored, runs: tuple[str, ...]) -> Found:
 
 
 def _mean(values: np.ndarray, rows: pd.DataFrame | None, how: str) -> Found:
-    runs = () if rows is None else run_ids(rows)
+    runs = () if rows is None else run_ids(rows.runs)
     if not len(values):
         return Found(NAN)
     if len(values) == 1:
@@ -294,7 +271,7 @@ def association(networks: pd.DataFrame, fact: str) -> Found | None:
     seed = [SEED, len(rows)]
     made = spearman(x, y, np.random.default_rng(seed))
     spans = limit_spans(spearman_draws(x, y, np.random.default_rng([*seed, 1]), RANK_DRAWS))
-    return Found(made.r, made.low, made.high, made.p, n=made.n, runs=run_ids(rows), how="Spearman", spans=spans)
+    return Found(made.r, made.low, made.high, made.p, n=made.n, runs=run_ids(rows.runs), how="Spearman", spans=spans)
 
 
 def groups_of(fact: str, networks: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -329,6 +306,13 @@ def _segments(scores: tuple[float, ...]) -> Segments:
     return segmented(np.arange(1.0, len(scores) + 1), np.array(scores))
 
 
+def before_break(networks: pd.DataFrame) -> pd.DataFrame | None:
+    """Those of the ranking under veRSA up to where its slope first changes; None with too few networks."""
+    rows = ranked(networks.assign(score=networks.versa).dropna(subset=["score"]))
+    bends = breakpoints(rows)
+    return None if bends is None else rows[rows["rank"] <= np.floor(bends.breaks[0])]
+
+
 def near_best(rows: pd.DataFrame) -> pd.DataFrame:
     """Those within .1 of the best score."""
     return rows[rows.score >= rows.score.max() - NEAR]
@@ -346,16 +330,7 @@ def similarity_pairs(evidence: Evidence, networks: pd.DataFrame, metric: str) ->
 
 def similarity_matrix(pairs: pd.DataFrame) -> tuple[list[str], np.ndarray]:
     """(ids, matrix) of networks that are all compared with each other; 1 on the diagonal. Others are left out."""
-    if pairs.empty:
-        return [], np.zeros((0, 0))
     ids = sorted({*pairs.model_a, *pairs.model_b})
-    place = {name: i for i, name in enumerate(ids)}
-    matrix = np.full((len(ids), len(ids)), np.nan)
-    np.fill_diagonal(matrix, 1.0)
-    a, b = (pairs[name].map(place).to_numpy() for name in ("model_a", "model_b"))
-    matrix[a, b] = matrix[b, a] = pairs.value.to_numpy(float)
-    while len(ids) and np.isnan(matrix).any():
-        worst = int(np.isnan(matrix).sum(axis=0).argmax())
-        ids.pop(worst)
-        matrix = np.delete(np.delete(matrix, worst, 0), worst, 1)
-    return ids, matrix
+    matrix = square(pairs, ids)
+    kept = complete([matrix])
+    return [ids[i] for i in kept], matrix[np.ix_(kept, kept)]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from mlspatial.compare.checks import CHECKS, Check
+import pandas as pd
+
+from mlspatial.compare.checks import Verdict, check
 from mlspatial.compare.evidence import Evidence, alignment
 from mlspatial.compare.rows import choose
-from mlspatial.compare.style import Correlation, mean_text, ordered, task_style
-
-if TYPE_CHECKING:
-    import pandas as pd
+from mlspatial.compare.run_ids import run_ids
+from mlspatial.compare.style import ordered, task_style
+from mlspatial.compare.words import Correlation, mean_text
 
 SPATIAL = ("distance", "translation", "rotation")
 NEAR_IMAGENET = 0.95  # Xie et al. 2025: category-trained reach more than 95 % of ImageNet's alignment (.412 / .430)
@@ -23,56 +23,46 @@ LATENTS_OF = {"distance": ("z",), "translation": ("x", "y"), "rotation": ("rot_0
               "category": ("category",), "identity": ("identity",)}  # fmt: skip
 
 
-@CHECKS.register("category_near_imagenet")
-def category_near_imagenet(evidence: Evidence) -> Check:
+@check("Networks trained on categories of rendered objects reach more than 95 % of ImageNet networks' alignment.")
+def category_near_imagenet(evidence: Evidence) -> Verdict:
     """Mean alignment of category-trained over that of ImageNet networks."""
-    claim = "Networks trained on categories of rendered objects reach more than 95 % of ImageNet networks' alignment."
-    return _share(evidence, "category_near_imagenet", claim, "category", "imagenet", NEAR_IMAGENET)
+    return _share(evidence, "category", "imagenet", NEAR_IMAGENET)
 
 
-@CHECKS.register("distance_near_all")
-def distance_near_all(evidence: Evidence) -> Check:
+@check("Distance alone reaches about the alignment (at least 95 %) of networks trained on all latents.")
+def distance_near_all(evidence: Evidence) -> Verdict:
     """Mean alignment of distance-trained over that of networks trained on everything."""
-    claim = "Distance alone reaches about the alignment (at least 95 %) of networks trained on all latents."
-    return _share(evidence, "distance_near_all", claim, "distance", "all", NEAR_ALL)
+    return _share(evidence, "distance", "all", NEAR_ALL)
 
 
-@CHECKS.register("spatial_above_untrained")
-def spatial_above_untrained(evidence: Evidence) -> Check:
+@check("Networks trained on spatial latents are more aligned than untrained ones.")
+def spatial_above_untrained(evidence: Evidence) -> Verdict:
     """Every spatial task's mean alignment is above the untrained networks'."""
-    claim = "Networks trained on spatial latents are more aligned than untrained ones."
     table = _aligned(evidence)
-    control, trained = _of(table, "untrained"), [name for name in SPATIAL if len(_of(table, name))]
-    if control.empty or not trained:
-        return _lacking("spatial_above_untrained", claim, table, ("untrained", "distance, translation or rotation"))
-    means = {name: _of(table, name).neural_mean.mean() for name in trained}
-    value = "; ".join(f"{task_style(name).label} {_mean(_of(table, name))}" for name in (*trained, "untrained"))
-    used = table[table.task.isin([*trained, "untrained"])]
-    return Check(
-        "spatial_above_untrained", claim, bool(min(means.values()) > control.neural_mean.mean()), value, _runs(used)
-    )
+    trained = [name for name in SPATIAL if len(_of(table, name))]
+    if _of(table, "untrained").empty or not trained:
+        return _lacking(table, ("untrained", "distance, translation or rotation"))
+    means = {name: _of(table, name).neural_mean.mean() for name in (*trained, "untrained")}
+    value = "; ".join(f"{task_style(name).label} {_mean(_of(table, name))}" for name in means)
+    holds = min(means[name] for name in trained) > means["untrained"]
+    return bool(holds), value, run_ids(table.score_runs[table.task.isin(means)])
 
 
-@CHECKS.register("spatial_comparable_to_category")
-def spatial_comparable_to_category(evidence: Evidence) -> Check:
+@check(f"Spatially trained networks are as aligned as category-trained ones (at most {MARGIN} of ceiled score below).")
+def spatial_comparable_to_category(evidence: Evidence) -> Verdict:
     """Every spatial task's mean alignment is no more than the margin below the category-trained networks'."""
-    claim = (
-        f"Spatially trained networks are as aligned as category-trained ones (at most {MARGIN} of ceiled score below)."
-    )
     table = _aligned(evidence)
     reference, trained = _of(table, "category"), [name for name in SPATIAL if len(_of(table, name))]
     if reference.empty or not trained:
-        return _lacking("spatial_comparable_to_category", claim, table, ("category", "a spatial task"))
+        return _lacking(table, ("category", "a spatial task"))
     gaps = {name: _of(table, name).neural_mean.mean() - reference.neural_mean.mean() for name in trained}
     value = "; ".join(f"{task_style(name).label} {gap:+.3f}" for name, gap in gaps.items()).replace("-", "−")
-    used = table[table.task.isin([*trained, "category"])]
-    return Check("spatial_comparable_to_category", claim, min(gaps.values()) >= -MARGIN, value, _runs(used))
+    return min(gaps.values()) >= -MARGIN, value, run_ids(table.score_runs[table.task.isin([*trained, "category"])])
 
 
-@CHECKS.register("alignment_follows_performance")
-def alignment_follows_performance(evidence: Evidence) -> Check:
+@check("The better a network does its task, the more it is aligned (over checkpoints and seeds).")
+def alignment_follows_performance(evidence: Evidence) -> Verdict:
     """Over checkpoints and seeds of each task, alignment correlates with negative held-out loss."""
-    claim = "The better a network does its task, the more it is aligned (over checkpoints and seeds)."
     table = alignment(evidence)
     found, used = {}, []
     for task in ordered(table.task) if len(table) else ():
@@ -81,19 +71,16 @@ def alignment_follows_performance(evidence: Evidence) -> Check:
             correlation = Correlation.of(-group.loss, group.neural_mean)
             if group.step.nunique() > 2 and math.isfinite(correlation.r) and task not in found:
                 found[task] = correlation
-                used.append(group)
+                used.append(group.score_runs)
     if not found:
-        value = "needs three checkpoints of a training: train with checkpoints=... and score with step=all"
-        return Check("alignment_follows_performance", claim, None, value)
+        return None, "needs three checkpoints of a training: train with checkpoints=... and score with step=all", ()
     value = "; ".join(f"{task_style(task).label} {value.text()}" for task, value in found.items())
-    runs = tuple(run for group in used for run in _runs(group))
-    return Check("alignment_follows_performance", claim, all(c.r > 0 for c in found.values()), value, runs)
+    return all(c.r > 0 for c in found.values()), value, run_ids(used)
 
 
-@CHECKS.register("cka_falls_late")
-def cka_falls_late(evidence: Evidence) -> Check:
+@check("Networks of different tasks are alike in early and middle layers and differ in the last block.")
+def cka_falls_late(evidence: Evidence) -> Verdict:
     """Mean CKA between networks of different trained tasks, first half of the layers against the last layer."""
-    claim = "Networks of different tasks are alike in early and middle layers and differ in the last block."
     pairs = evidence.pairs[evidence.pairs.metric == "cka"]
     tasks = _final(evidence).set_index("model_id").task
     trained = tasks[~tasks.isin(["untrained", "imagenet"])]
@@ -101,17 +88,16 @@ def cka_falls_late(evidence: Evidence) -> Check:
     between = pairs[pairs.model_a.map(trained) != pairs.model_b.map(trained)]
     curve = between.groupby("depth").value.mean().sort_index()
     if len(curve) < 2:
-        return Check("cka_falls_late", claim, None, "needs a similarity run with networks of two tasks")
+        return None, "needs a similarity run with networks of two tasks", ()
     early = curve.iloc[: (len(curve) + 1) // 2].mean()
     names = between.drop_duplicates("depth").set_index("depth").layer
     value = ", ".join(f"{names[depth]} {mean:.2f}" for depth, mean in curve.items())
-    return Check("cka_falls_late", claim, bool(curve.iloc[-1] < early), value, tuple(between.run_id.unique()))
+    return bool(curve.iloc[-1] < early), value, run_ids(between.run_id.unique())
 
 
-@CHECKS.register("training_helps_decoding")
-def training_helps_decoding(evidence: Evidence) -> Check:
+@check("Trained networks carry their targets in a linearly decodable form that untrained ones lack.")
+def training_helps_decoding(evidence: Evidence) -> Verdict:
     """The best layer's decoding of each network's own targets, trained against untrained, mean over latents."""
-    claim = "Trained networks carry their targets in a linearly decodable form that untrained ones lack."
     table = _decoded(evidence, _final(evidence))
     control = table[table.task == "untrained"]
     rows, used = [], []
@@ -121,59 +107,51 @@ def training_helps_decoding(evidence: Evidence) -> Check:
         other = control[control.latent.isin(latents)]
         if len(mine) and len(other):
             rows.append((task, _best(mine), _best(other)))
-            used.append(mine)
+            used.append(mine.run_id)
     if not rows:
-        return Check("training_helps_decoding", claim, None, "needs decode runs of trained and untrained networks")
+        return None, "needs decode runs of trained and untrained networks", ()
     value = "; ".join(f"{task_style(task).label} {own:.2f}, untrained {base:.2f}" for task, own, base in rows)
-    runs = tuple(dict.fromkeys(run for part in [*used, control] for run in part.run_id))
-    return Check("training_helps_decoding", claim, all(own > base for _, own, base in rows), value, runs)
+    return all(own > base for _, own, base in rows), value, run_ids(used, control.run_id)
 
 
-@CHECKS.register("variability_helps_decoding")
-def variability_helps_decoding(evidence: Evidence) -> Check:
+@check("Variability of a latent that is not the target makes it better decodable in middle layers.")
+def variability_helps_decoding(evidence: Evidence) -> Verdict:
     """Decoding of a latent that is no target, in the middle layers, full against reduced variability of it."""
-    claim = "Variability of a latent that is not the target makes it better decodable in middle layers."
     networks = evidence.networks
     alike = networks.final.astype(bool) & (networks.arch == _arch(evidence)) & (networks.fraction == 1)
     alike &= networks.task != "imagenet"
     table = _decoded(evidence, networks[alike])
     most = table.n_categories.max() if len(table) else math.nan
-    kinds = {
-        "translation": (table.translation == "none", ("x", "y"), "translation"),
-        "category": (table.n_categories < most, ("category",), "category"),
-    }
+    kinds = {"translation": (table.translation == "none", ("x", "y")),
+             "category": (table.n_categories < most, ("category",))}  # fmt: skip
     rows, used = [], []
-    for name, (is_reduced, latents, target) in kinds.items():
-        fitting = table.latent.isin(latents) & ~table.task.str.contains(target) & ~table.task.isin(["untrained", "all"])
+    for name, (is_reduced, latents) in kinds.items():
+        fitting = table.latent.isin(latents) & ~table.task.str.contains(name) & ~table.task.isin(["untrained", "all"])
         full = fitting & (table.translation != "none") & (table.n_categories == most)
         for task in ordered(table[fitting & is_reduced].task):
             parts = [_middle(table[(table.task == task) & chosen]) for chosen in (full, fitting & is_reduced)]
             if all(len(part) for part in parts):
                 rows.append((f"{name} in {task_style(task).label} networks", *(p.value.mean() for p in parts)))
-                used += parts
+                used += [part.run_id for part in parts]
     if not rows:
-        value = "needs decode runs of networks trained with full and with reduced variability"
-        return Check("variability_helps_decoding", claim, None, value)
+        return None, "needs decode runs of networks trained with full and with reduced variability", ()
     value = "; ".join(f"{what}: full {full:.3f}, reduced {reduced:.3f}" for what, full, reduced in rows)
-    runs = tuple(dict.fromkeys(run for part in used for run in part.run_id))
-    return Check("variability_helps_decoding", claim, all(full > reduced for _, full, reduced in rows), value, runs)
+    return all(full > reduced for _, full, reduced in rows), value, run_ids(used)
 
 
-def _share(evidence: Evidence, name: str, claim: str, task: str, reference: str, least: float) -> Check:
+def _share(evidence: Evidence, task: str, reference: str, least: float) -> Verdict:
     table = _aligned(evidence)
     mine, other = _of(table, task), _of(table, reference)
     if mine.empty or other.empty:
-        return _lacking(name, claim, table, (task, reference))
+        return _lacking(table, (task, reference))
     share = mine.neural_mean.mean() / other.neural_mean.mean()
     labels = [f"{task_style(n).label} {_mean(part)}" for n, part in ((task, mine), (reference, other))]
-    value = f"{share:.1%} ({' / '.join(labels)})"
-    return Check(name, claim, bool(share > least), value, (*_runs(mine), *_runs(other)))
+    return bool(share > least), f"{share:.1%} ({' / '.join(labels)})", run_ids(mine.score_runs, other.score_runs)
 
 
-def _lacking(name: str, claim: str, table: pd.DataFrame, tasks: Sequence[str]) -> Check:
+def _lacking(table: pd.DataFrame, tasks: Sequence[str]) -> Verdict:
     there = set(table.task)
-    lacks = [task for task in tasks if task not in there]
-    return Check(name, claim, None, f"needs scored networks of: {', '.join(lacks)}")
+    return None, f"needs scored networks of: {', '.join(task for task in tasks if task not in there)}", ()
 
 
 def _arch(evidence: Evidence) -> str:
@@ -184,8 +162,6 @@ def _arch(evidence: Evidence) -> str:
 
 def _final(evidence: Evidence) -> pd.DataFrame:
     """The networks that stand for each task, as in the tables: one condition a task, with their facts."""
-    import pandas as pd
-
     mine = evidence.networks[evidence.networks.arch == _arch(evidence)]
     most = mine.n_categories[mine.task != "imagenet"].max()
     mine = mine[mine.n_categories.isna() | (mine.n_categories >= most)]
@@ -206,10 +182,6 @@ def _of(table: pd.DataFrame, task: str) -> pd.DataFrame:
 
 def _mean(part: pd.DataFrame) -> str:
     return f"{mean_text(part.neural_mean.mean(), part.neural_mean.std())} (n = {len(part)})"
-
-
-def _runs(part: pd.DataFrame) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(run for ids in part.score_runs for run in ids))
 
 
 def _decoded(evidence: Evidence, networks: pd.DataFrame) -> pd.DataFrame:

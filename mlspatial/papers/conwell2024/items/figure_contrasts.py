@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from mlspatial.compare.drawing import FIGURES, Drawing
+from mlspatial.compare.evidence import Evidence
 from mlspatial.papers.conwell2024 import groupings
 from mlspatial.papers.conwell2024.plots import Panel, groups_drawing
-
-if TYPE_CHECKING:
-    from mlspatial.compare.evidence import Evidence
 
 ARCHITECTURE = [Panel("Architecture", groupings.architectures, ("CNN", "Transformer"))]
 TASK = [

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pandas as pd
 
 from mlspatial.compare.drawing import FIGURES, Drawing
-from mlspatial.compare.fmri import METRICS, NONE, run_ids, scored
-from mlspatial.compare.style import legend, p_text, sheet, tidy
-from mlspatial.papers.conwell2024.plots import LABEL, scatter
+from mlspatial.compare.evidence import Evidence
+from mlspatial.compare.fmri import METRICS, NONE, scored
+from mlspatial.compare.run_ids import run_ids
+from mlspatial.compare.style import legend, sheet, tidy
+from mlspatial.compare.words import p_text
+from mlspatial.papers.conwell2024.plots import LABEL, scatter, tidied
 from mlspatial.papers.conwell2024.statistics import association, groups_of
-
-if TYPE_CHECKING:
-    from mlspatial.compare.evidence import Evidence
 
 COLUMNS = ["metric", "network", "label", "architecture", "trained", "fact", "score", "run_ids"]
 
@@ -19,8 +19,8 @@ COLUMNS = ["metric", "network", "label", "architecture", "trained", "fact", "sco
 @FIGURES.register("conwell_dimensionality")
 def conwell_dimensionality(evidence: Evidence) -> Drawing:
     """Source: Conwell et al. 2024, figure 5."""
-    axis = "Effective dimensionality"
-    return _drawing(evidence, "conwell_dimensionality", "effective_dimensionality", axis, log=True)
+    words = "Effective dimensionality"
+    return _drawing(evidence, "conwell_dimensionality", "effective_dimensionality", words, log=True)
 
 
 @FIGURES.register("conwell_accuracy")
@@ -36,14 +36,12 @@ def conwell_parameters(evidence: Evidence) -> Drawing:
 
 
 def _drawing(evidence: Evidence, id: str, fact: str, words: str, *, log: bool = False) -> Drawing:
-    import pandas as pd
-
     found = scored(evidence)
     title = f"{words.removesuffix(' (%)')} and the prediction of OTC"
-    metrics = [metric for metric in METRICS if len(found.of(metric)) and found.of(metric)[fact].notna().any()]
+    metrics = [metric for metric in found.metrics if found.of(metric)[fact].notna().any()]
     if not metrics:
         caption = NONE if found.networks.empty else f"{words} is not known of any network."
-        return Drawing(id, title, caption, None, pd.DataFrame(columns=COLUMNS), ())
+        return Drawing.empty(id, title, caption, COLUMNS)
     figure, axes = sheet(1, len(metrics), width=3.4, height=3.0)
     said, parts = [], []
     for axis, metric in zip(axes.flat, metrics, strict=True):
@@ -59,10 +57,9 @@ def _drawing(evidence: Evidence, id: str, fact: str, words: str, *, log: bool = 
                     f"{METRICS[metric]}, {name}: {made.estimate:.2f} [{made.low:.2f}, {made.high:.2f}], "
                     f"{p_text(made.p)}, n = {made.n}"
                 )
-        texts = [" ".join(ids) for ids in rows.runs]
-        parts.append(rows.assign(metric=metric, fact=rows[fact], run_ids=texts)[COLUMNS])
+        parts.append(rows.assign(metric=metric, fact=rows[fact]))
     legend(figure, columns=4)
-    data = pd.concat(parts, ignore_index=True)
+    data = tidied(parts, COLUMNS)
     shown = found.networks[found.networks.network.isin(data.network)]
     caption = f"One point a network, hollow ones untrained. Spearman's correlation: {'; '.join(said) or 'too few'}."
-    return Drawing(id, title, caption, figure, data, run_ids(shown))
+    return Drawing(id, title, caption, figure, data, run_ids(shown.runs))

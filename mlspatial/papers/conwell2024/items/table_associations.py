@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.fmri import METRICS, NONE, NUMBERS, scored
-from mlspatial.compare.table import NAN, TABLES, Cell, Table
+from mlspatial.compare.table import TABLES, Cell, Table
 from mlspatial.papers.conwell2024.statistics import association, groups_of
 
 NAMES = {
@@ -25,11 +25,9 @@ def conwell_associations(evidence: Evidence) -> Table:
     for fact in NUMBERS:
         for metric, name in METRICS.items():
             for words, networks in groups_of(fact, found.of(metric)).items():
-                made = association(networks, fact)
-                if made:
+                if made := association(networks, fact):
                     cells = body.setdefault(f"{NAMES[fact]}, {words}", {})
-                    cells[name] = Cell(made.estimate, NAN, made.runs, made.n, made.low, made.high)
-                    cells[f"p ({name})"] = Cell(made.p, NAN, made.runs, made.n, style="p")
+                    cells |= {name: made.cell, f"p ({name})": made.p_cell}
     columns = tuple(text for name in METRICS.values() for text in (name, f"p ({name})"))
     notes = () if body else (NONE if found.networks.empty else "No fact is known of four networks or more.",)
     title = "Facts about networks and the prediction of OTC"

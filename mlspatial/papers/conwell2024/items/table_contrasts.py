@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.fmri import METRICS, NONE, scored
-from mlspatial.compare.table import NAN, TABLES, Cell, Table
+from mlspatial.compare.table import TABLES, Cell, Table
 from mlspatial.core.errors import UserError
-from mlspatial.papers.conwell2024.statistics import Found, contrasts, metric_difference
+from mlspatial.papers.conwell2024.statistics import contrasts, metric_difference
 
 ESTIMATE, P = "difference", "p"
 UNITS, P_UNITS = "difference (networks or pairs as points)", "p (networks or pairs as points)"
@@ -27,10 +27,10 @@ def conwell_contrasts(evidence: Evidence) -> Table:
     notes: list[str] = []
     for contrast in contrasts(found):
         label = f"{contrast.title}, {METRICS[contrast.metric]}"
-        body[label] = _cells(contrast.published, ESTIMATE, P)
+        body[label] = {ESTIMATE: contrast.published.cell, P: contrast.published.p_cell}
         said = f"left: {contrast.published.how}"
         if contrast.units:
-            body[label] |= _cells(contrast.units, UNITS, P_UNITS)
+            body[label] |= {UNITS: contrast.units.cell, P_UNITS: contrast.units.p_cell}
             said += f"; right: {contrast.units.how}"
         notes.append(f"{contrast.title}: {said}.")
         if contrast.id == "in21k_less_in1k":
@@ -42,17 +42,12 @@ def conwell_contrasts(evidence: Evidence) -> Table:
             notes.append(f"{contrast.title}: {contrast.published.n} designs, each trained and untrained.")
     for words, networks in (("all", found.networks), ("trained", found.networks[found.networks.trained])):
         try:
-            body[f"veRSA less cRSA, {words} networks"] = _cells(metric_difference(networks), UNITS, P_UNITS)
+            made = metric_difference(networks)
         except UserError:  # too few networks have both
             continue
-    alone = found.subjects.subject.nunique()
-    if body and not alone:
+        body[f"veRSA less cRSA, {words} networks"] = {UNITS: made.cell, P_UNITS: made.p_cell}
+    if body and found.subjects.empty:
         notes.append("Only means over subjects are known: subject is no factor.")
     notes = list(dict.fromkeys(notes)) if body else [NONE]
     title = "Contrasts between networks predicting OTC"
     return Table("conwell_contrasts", title, CAPTION, COLUMNS, body, tuple(notes), "contrast")
-
-
-def _cells(found: Found, estimate: str, p: str) -> dict[str, Cell]:
-    value = Cell(found.estimate, NAN, found.runs, found.n, found.low, found.high)
-    return {estimate: value, p: Cell(found.p, NAN, found.runs, found.n, style="p")}

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from mlspatial.compare.evidence import Evidence
-from mlspatial.compare.fmri import METRICS, NONE, run_ids, scored
+from mlspatial.compare.fmri import METRICS, NONE, scored
+from mlspatial.compare.run_ids import run_ids
 from mlspatial.compare.table import NAN, TABLES, Cell, Table
-from mlspatial.papers.conwell2024.statistics import breakpoints, ranked, similarity_pairs
-
-if TYPE_CHECKING:
-    import pandas as pd
+from mlspatial.papers.conwell2024.statistics import before_break, similarity_pairs
 
 STATISTICS: dict[str, Callable[[np.ndarray], float]] = {
     "mean": lambda values: float(values.mean()),
@@ -40,7 +38,7 @@ def conwell_geometry(evidence: Evidence) -> Table:
                 continue
             ids = {*pairs.model_a, *pairs.model_b}
             rows = networks[networks.model_id.isin(ids)]
-            runs = tuple(dict.fromkeys([*run_ids(rows), *pairs.run_id]))
+            runs = run_ids(rows.runs, pairs.run_id.unique())
             values = pairs.value.to_numpy(float)
             body[f"{words}, {name}"] = {
                 statistic: Cell(make(values), NAN, runs, len(rows)) for statistic, make in STATISTICS.items()
@@ -51,11 +49,5 @@ def conwell_geometry(evidence: Evidence) -> Table:
 
 def sets_of(networks: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """words -> networks: all trained ones, and those before the first breakpoint of the ranking by veRSA."""
-    if networks.empty:
-        return {}
-    sets = {"trained": networks[networks.trained]}
-    rows = ranked(networks.assign(score=networks.versa).dropna(subset=["score"]))
-    if len(rows) and (bends := breakpoints(rows)) is not None:
-        top = rows[rows["rank"] <= np.floor(bends.breaks[0])]
-        sets[f"best {len(top)}"] = top
-    return sets
+    top = before_break(networks)
+    return {"trained": networks[networks.trained]} | ({} if top is None else {f"best {len(top)}": top})

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pandas as pd
 
 from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.fmri import METRICS, NONE, Scored, scored
-from mlspatial.compare.table import NAN, TABLES, Cell, Table
+from mlspatial.compare.table import TABLES, Cell, Table
 from mlspatial.papers.conwell2024 import PAPER
 from mlspatial.papers.conwell2024.statistics import mean_of_networks, mean_over_subjects
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CAPTION = (
     "Mean r with OTC's similarity matrix; interval: bootstrap percentiles over networks for groups, over subjects for "
@@ -25,7 +22,7 @@ def conwell_groups(evidence: Evidence) -> Table:
     found = scored(evidence)
     body: dict[str, dict[str, Cell]] = {}
     for name, choose in PAPER.groupings.items():
-        chosen = {metric: choose(found.of(metric)) for metric in METRICS if len(found.of(metric))}
+        chosen = {metric: choose(found.of(metric)) for metric in found.metrics}
         groups = dict.fromkeys(group for rows in chosen.values() for group in _sorted(rows))
         for group in groups:
             parts = {metric: rows[rows.group == group] for metric, rows in chosen.items()}
@@ -47,5 +44,4 @@ def _label(group: str, parts: dict[str, pd.DataFrame]) -> str:
 
 
 def _cell(found: Scored, rows: pd.DataFrame, metric: str) -> Cell:
-    made = mean_of_networks(rows) if len(rows) > 1 else mean_over_subjects(found, rows, metric)
-    return Cell(made.estimate, NAN, made.runs, made.n, made.low, made.high)
+    return (mean_of_networks(rows) if len(rows) > 1 else mean_over_subjects(found, rows, metric)).cell

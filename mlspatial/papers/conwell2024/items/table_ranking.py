@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mlspatial.compare.evidence import Evidence
-from mlspatial.compare.fmri import METRICS, NONE, Scored, run_ids, scored
+from mlspatial.compare.fmri import METRICS, NONE, Scored, scored
+from mlspatial.compare.run_ids import run_ids
 from mlspatial.compare.table import NAN, TABLES, Cell, Table
 from mlspatial.papers.conwell2024.statistics import NEAR, breakpoints, near_best, ranked
 
@@ -21,10 +22,9 @@ def conwell_ranking(evidence: Evidence) -> Table:
     found = scored(evidence)
     title = "The best networks"
     columns = (*METRICS.values(), SHARE)
-    best = next((metric for metric in reversed(METRICS) if len(found.of(metric))), "")
-    if not best:
+    if not found.metrics:
         return Table("conwell_ranking", title, CAPTION, columns, {}, (NONE,), "network")
-    rows = ranked(found.of(best)).head(SHOWN)
+    rows = ranked(found.of(found.metrics[-1])).head(SHOWN)
     body: dict[str, dict[str, Cell]] = {}
     for row in rows.to_dict("records"):
         cells = {
@@ -54,5 +54,5 @@ def _notes(found: Scored) -> list[str]:
             places = (f"{at:.1f} [{low:.1f}, {high:.1f}]" for at, low, high in zip(
                 bends.breaks, bends.low, bends.high, strict=True))  # fmt: skip
             text += f"; score against rank changes its slope at {' and '.join(places)}"
-        notes.append(f"{text}. Runs: {len(run_ids(rows))}.")
+        notes.append(f"{text}. Runs: {len(run_ids(rows.runs))}.")
     return notes

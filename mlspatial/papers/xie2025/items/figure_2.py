@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.selection import CONTROLS, Chosen, absent, choose, runs_of, summary
-from mlspatial.compare.style import TASKS, legend, level, mean_text, sheet, task_style, tidy
-
-if TYPE_CHECKING:
-    import pandas as pd
+from mlspatial.compare.style import TASKS, legend, level, sheet, task_style, tidy
+from mlspatial.compare.words import means_text
 
 ARCH = "resnet50"  # Xie et al. 2025, appendix B.1
 CATEGORIES = (2, 4, 6, 8, 16)  # Xie et al. 2025, appendix A.2: the datasets TDW-N
@@ -21,13 +21,11 @@ COLUMNS = ["series", "task", "label", "outputs", "mean", "sd", "n", "run_ids"]
 @FIGURES.register("figure_2")
 def figure_2(evidence: Evidence) -> Drawing:
     """Source: Xie et al. 2025, figure 2."""
-    import pandas as pd
-
     chosen = choose(evidence, ARCH)
     if chosen is None or chosen.main.neural_mean.notna().sum() == 0:
         everything = (*absent(TASKS, ()), *(f"Object category, {n} categories" for n in CATEGORIES))
         caption = "No network trained on the project's images has a neural score."
-        return Drawing("figure_2", TITLE, caption, None, pd.DataFrame(columns=COLUMNS), (), everything)
+        return Drawing.empty("figure_2", TITLE, caption, COLUMNS, everything)
     finals = chosen.finals()
     finals = finals[finals.neural_mean.notna()]
     subsets = _subsets(chosen)
@@ -38,16 +36,12 @@ def figure_2(evidence: Evidence) -> Drawing:
     )
     missing = absent(TASKS, finals.task)
     missing += [f"Object category, {n} categories" for n in CATEGORIES if n not in set(subsets.outputs)]
-    runs = runs_of(pd.concat([finals, subsets]))
-    return Drawing(
-        "figure_2", TITLE, _caption(chosen, data), _draw(chosen, data), data, runs, tuple(missing), tuple(chosen.notes)
-    )
+    caption, runs = _caption(chosen, data), runs_of(pd.concat([finals, subsets]))
+    return Drawing("figure_2", TITLE, caption, _draw(chosen, data), data, runs, missing, chosen.notes)
 
 
 def _subsets(chosen: Chosen) -> pd.DataFrame:
     """Category networks on datasets of at least two, but fewer categories; one group a number."""
-    import pandas as pd
-
     table, most = chosen.table, chosen.main.n_categories.max()
     rows = table[(table.task == "category") & (table.translation != "none") & (table.n_categories.between(2, most - 1))]
     rows = rows[rows.neural_mean.notna()]
@@ -56,9 +50,8 @@ def _subsets(chosen: Chosen) -> pd.DataFrame:
 
 
 def _row(series: str, task: str, part: pd.DataFrame) -> dict[str, Any]:
-    outputs = float(part.outputs.iloc[0])
-    return {"series": series, "task": task, "label": task_style(task).label, "outputs": outputs,
-            **summary(part, "neural_mean")}  # fmt: skip
+    facts = {"series": series, "task": task, "label": task_style(task).label, "outputs": float(part.outputs.iloc[0])}
+    return facts | summary(part, "neural_mean")
 
 
 def _draw(chosen: Chosen, data: pd.DataFrame) -> Any:
@@ -97,11 +90,10 @@ def _draw(chosen: Chosen, data: pd.DataFrame) -> Any:
 def _caption(chosen: Chosen, data: pd.DataFrame) -> str:
     tasks = data[data.series == "task"].set_index("task")
     trained = tasks[~tasks.index.isin(CONTROLS)]
-    means = "; ".join(f"{row.label} {mean_text(row.mean, row.sd)} (n = {row.n})" for row in tasks.itertuples())
     text = (
         f"Alignment of {chosen.label} networks ({chosen.mean_words}) against the number of output units that were "
-        f"supervised: {means}. Bars and bands: one SD over seeds (n − 1). Horizontal lines: networks without training "
-        "on these images."
+        f"supervised: {means_text(tasks)}. Bars and bands: one SD over seeds (n − 1). Horizontal lines: networks "
+        "without training on these images."
     )
     for reference in ("imagenet", "all"):
         if reference in tasks.index and "distance" in trained.index:

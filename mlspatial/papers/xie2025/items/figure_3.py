@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.selection import Chosen, absent, choose, run_texts, runs_of
-from mlspatial.compare.style import (
-    SMALL,
-    TEXT,
-    Correlation,
-    batches_text,
-    drop,
-    letters,
-    remark,
-    sheet,
-    task_style,
-    tidy,
-)
-
-if TYPE_CHECKING:
-    import pandas as pd
+from mlspatial.compare.style import SMALL, TEXT, panels, remark, task_style, tidy
+from mlspatial.compare.words import Correlation, batches_text
 
 ARCH = "resnet50"  # Xie et al. 2025, appendix B.1
 PUBLISHED = ("category", "distance", "translation", "rotation")  # panels a to d
@@ -33,28 +22,23 @@ COLUMNS = ["panel", "task", "seed", "step", "performance", "alignment", "r", "p"
 @FIGURES.register("figure_3")
 def figure_3(evidence: Evidence) -> Drawing:
     """Identity is drawn as well where it is there; no outlier is left out. Source: Xie et al. 2025, figure 3."""
-    import pandas as pd
-
     chosen = choose(evidence, ARCH)
     rows = points(chosen, (*PUBLISHED, "identity")) if chosen else None
     if chosen is None or rows is None or rows.neural_mean.notna().sum() == 0:
         caption = "No checkpoint has both a held-out loss and a neural score."
-        return Drawing(
-            "figure_3", TITLE, caption, None, pd.DataFrame(columns=COLUMNS), (), tuple(absent(PUBLISHED, ()))
-        )
+        return Drawing.empty("figure_3", TITLE, caption, COLUMNS, absent(PUBLISHED, ()))
     rows = rows[rows.neural_mean.notna()]
     tasks = [task for task in (*PUBLISHED, "identity") if task in set(rows.task)]
-    panels = [(task_style(task).label, rows[rows.task == task], "neural_mean") for task in tasks]
-    data = tidy_points(panels)
-    figure = scatters(panels, rows.step, [chosen.mean_label] * len(panels), columns=3)
+    shown = [(task_style(task).label, rows[rows.task == task], "neural_mean") for task in tasks]
+    figure = scatters(shown, rows.step, chosen.mean_label)
     caption = (
         f"Alignment of {chosen.label} networks ({chosen.mean_words}) against performance (negative held-out loss) in "
         f"the task they were trained in. Each point is a checkpoint of one seed ({_seeds(rows)}), its colour the "
-        f"number of training batches; no point is left out. {correlations(panels)} Checkpoints of one training are not "
+        f"number of training batches; no point is left out. {correlations(shown)} Checkpoints of one training are not "
         "independent: p is too small."
     )
-    missing = tuple(absent(PUBLISHED, tasks))
-    return Drawing("figure_3", TITLE, caption, figure, data, runs_of(rows), missing, tuple(chosen.notes))
+    data, missing = tidy_points(shown), absent(PUBLISHED, tasks)
+    return Drawing("figure_3", TITLE, caption, figure, data, runs_of(rows), missing, chosen.notes)
 
 
 def points(chosen: Chosen, tasks: Sequence[str]) -> pd.DataFrame:
@@ -64,24 +48,22 @@ def points(chosen: Chosen, tasks: Sequence[str]) -> pd.DataFrame:
     return rows.drop_duplicates(["task", "replicate", "step"])
 
 
-def tidy_points(panels: Sequence[tuple[str, pd.DataFrame, str]]) -> pd.DataFrame:
-    """One row a point, with the correlation of its panel. panels: (title, networks, column of the score)."""
-    import pandas as pd
+Panels = Sequence[tuple[str, pd.DataFrame, str]]  # title, networks, column of the score
 
+
+def tidy_points(shown: Panels) -> pd.DataFrame:
+    """One row a point, with the correlation of its panel."""
     parts = []
-    for title, rows, column in panels:
+    for title, rows, column in shown:
         found = Correlation.of(rows.performance, rows[column])
-        part = rows[["task", "seed", "step", "performance", "model_id"]].assign(
-            panel=title, alignment=rows[column], r=found.r, p=found.p, n=found.n,
-            run_ids=run_texts(rows),
-        )  # fmt: skip
-        parts.append(part[COLUMNS])
+        facts = {"panel": title, "alignment": rows[column], "r": found.r, "p": found.p, "n": found.n}
+        parts.append(rows.assign(**facts, run_ids=run_texts(rows))[COLUMNS])
     return pd.concat(parts, ignore_index=True)
 
 
-def correlations(panels: Sequence[tuple[str, pd.DataFrame, str]]) -> str:
+def correlations(shown: Panels) -> str:
     """Pearson's r of every panel, for a caption."""
-    texts = [f"{title} {Correlation.of(rows.performance, rows[column]).text()}" for title, rows, column in panels]
+    texts = [f"{title} {Correlation.of(rows.performance, rows[column]).text()}" for title, rows, column in shown]
     return "Pearson: " + "; ".join(texts) + "."
 
 
@@ -90,24 +72,16 @@ def _seeds(rows: pd.DataFrame) -> str:
     return f"{count} seeds" if count > 1 else "one seed"
 
 
-def scatters(
-    panels: Sequence[tuple[str, pd.DataFrame, str]], steps: pd.Series, labels: Sequence[str], *, columns: int
-) -> Any:
-    """A panel for each (title, networks, column): score against performance, r, p and n; one log colour bar of batches.
-
-    labels: of the y axes.
-    """
+def scatters(shown: Panels, steps: pd.Series, label: str) -> Any:
+    """A panel each: score against performance, r, p and n; one log colour bar of batches. label: of the y axes."""
     from matplotlib.colors import LogNorm
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-    columns = min(columns, len(panels))
-    lines = -(-len(panels) // columns)
-    figure, grid = sheet(lines, columns, width=2.25 if columns > 1 else 3.4, height=2.2)
+    figure, axes = panels(len(shown), 3, width=2.25 if len(shown) > 1 else 3.4, height=2.2)
     low, high = float(steps.min()), float(steps.max())
     norm = LogNorm(low, high) if high > low else LogNorm(low / 2, low * 2)
-    axes = list(grid.flat)
     drawn = None
-    for axis, (title, rows, column), label in zip(axes, panels, labels, strict=False):
+    for axis, (title, rows, column) in zip(axes, shown, strict=True):
         x, y = rows.performance.to_numpy(float), rows[column].to_numpy(float)
         drawn = axis.scatter(x, y, c=rows.step.astype(float), norm=norm, cmap="viridis_r", s=16, linewidths=0.3,
                              edgecolors="#333333")  # fmt: skip
@@ -116,9 +90,7 @@ def scatters(
         axis.yaxis.set_major_locator(MaxNLocator(5))
         tidy(axis, x="Performance (−held-out loss)", y=label, title=title)
         remark(axis, Correlation.of(x, y).text("\n"), x, y)
-    drop(axes[len(panels) :])
-    letters(axes[: len(panels)])
-    bar = figure.colorbar(drawn, ax=axes, shrink=0.7, aspect=25, pad=0.02)
+    bar = figure.colorbar(drawn, ax=figure.axes, shrink=0.7, aspect=25, pad=0.02)
     values = sorted(set(steps.astype(float)))
     values = values if len(values) <= 8 else values[:: -(-len(values) // 8)]
     bar.ax.yaxis.set_major_locator(FixedLocator(values))

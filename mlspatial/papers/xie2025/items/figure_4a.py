@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from mlspatial.compare.curves import PUBLISHED
 from mlspatial.compare.drawing import FIGURES, Drawing
+from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.grouping import (
     Similarities,
     choose,
     group_pairs,
     layer_label,
-    runs_of,
     similarities,
     within_missing,
 )
-from mlspatial.compare.style import FAINT, SMALL, TEXT, drop, sheet, task_style, tidy
+from mlspatial.compare.run_ids import run_ids
+from mlspatial.compare.style import FAINT, SMALL, TEXT, panels, task_style, tidy
+from mlspatial.papers.xie2025.published import TRAINED
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from mlspatial.compare.evidence import Evidence
-
+TITLE = "Similarity between and within groups of networks"
 MOST_WITH_NUMBERS = 14  # groups; in smaller cells two digits do not fit
 
 
@@ -37,29 +35,25 @@ def figure_4a(evidence: Evidence) -> Drawing:
     networks = chosen.networks[chosen.networks.group.isin(groups)]
     table = group_pairs(pairs, networks)
     groups = [name for name in groups if name in {*table["first"], *table["second"]}]
-    missing = [task_style(task).label for task in PUBLISHED if task not in groups]
+    missing = [task_style(task).label for task in TRAINED if task not in groups]
     alone = [name for name in groups if not ((table["first"] == name) & (table["second"] == name)).any()]
     missing += [within_missing(name) for name in alone]
     figure = _draw(found, table, groups) if groups else None
-    return Drawing(
-        "figure_4a", "Similarity between and within groups of networks", _caption(found, table), figure, table,
-        runs_of(table), tuple(missing), (*found.notes, *chosen.notes),
-    )  # fmt: skip
+    caption, notes = _caption(found, table), (*found.notes, *chosen.notes)
+    return Drawing("figure_4a", TITLE, caption, figure, table, run_ids(table.run_ids), missing, notes)
 
 
 def _draw(found: Similarities, table: pd.DataFrame, groups: list[str]) -> Any:
     from matplotlib import colormaps
 
     layers = [layer for layer in found.four if layer in set(table.layer)]
-    columns = min(len(layers), 2)
     size = max(2.2, 0.27 * len(groups) + 0.9)
-    figure, axes = sheet(-(-len(layers) // columns), columns, width=size, height=size, sharex=True, sharey=True)
-    drop(axes.flat[len(layers) :])
+    figure, axes = panels(len(layers), 2, lettered=False, width=size, height=size, sharex=True, sharey=True)
     low = min(np.floor(10 * table["mean"].min()) / 10, 0.9)
     shades = colormaps["cividis"].with_extremes(bad="0.92")
     image = None
     names = [task_style(name).short for name in groups]
-    for axis, layer in zip(axes.flat, layers, strict=False):
+    for axis, layer in zip(axes, layers, strict=True):
         matrix = np.full((len(groups), len(groups)), np.nan)
         for row in table[table.layer == layer].to_dict("records"):
             i, j = groups.index(row["first"]), groups.index(row["second"])
@@ -72,7 +66,7 @@ def _draw(found: Similarities, table: pd.DataFrame, groups: list[str]) -> Any:
         axis.set_yticks(range(len(groups)), names, fontsize=SMALL)
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
-    bar = figure.colorbar(image, ax=axes, shrink=0.6, aspect=25)
+    bar = figure.colorbar(image, ax=figure.axes, shrink=0.6, aspect=25)
     bar.set_label(found.label, fontsize=TEXT)
     bar.ax.tick_params(labelsize=SMALL, color=FAINT)
     bar.outline.set_visible(False)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.selection import CONTROLS, Chosen, absent, choose, last, runs_of, summary
-from mlspatial.compare.style import batches_text, legend, mean_text, ordered, sheet, task_style, tidy
-
-if TYPE_CHECKING:
-    import pandas as pd
+from mlspatial.compare.style import legend, ordered, sheet, task_style, tidy
+from mlspatial.compare.words import batches_text, mean_text
 
 ARCH = "resnet50"  # Xie et al. 2025, appendix B.1
 PUBLISHED = ("distance", "translation", "rotation", "category", "all")
@@ -23,29 +23,16 @@ TRAINING = ["settings", "init", "imported", "averaged"]
 @FIGURES.register("figure_c2")
 def figure_c2(evidence: Evidence) -> Drawing:
     """Source: Xie et al. 2025, figure C.2."""
-    import pandas as pd
-
     chosen = choose(evidence, ARCH)
     rows, notes = _sizes(chosen) if chosen else (None, [])
     if chosen is None or rows is None or rows.empty:
         caption = "No network with a neural score has a known number of training images."
-        return Drawing(
-            "figure_c2", TITLE, caption, None, pd.DataFrame(columns=COLUMNS), (), tuple(absent(PUBLISHED, ()))
-        )
+        return Drawing.empty("figure_c2", TITLE, caption, COLUMNS, absent(PUBLISHED, ()))
     tasks = ordered(rows.task)
     groups = [(task, part) for task in tasks for _, part in rows[rows.task == task].groupby("n_train")]
-    data = pd.DataFrame(
-        [
-            {
-                **part.iloc[0][["dataset", "n_train", "fraction"]].to_dict(),
-                "task": task,
-                "label": task_style(task).label,
-                **summary(part, "neural_mean"),
-            }
-            for task, part in groups
-        ],
-        columns=COLUMNS,
-    )
+    facts = [part.iloc[0][["task", "dataset", "n_train", "fraction"]].to_dict() for _, part in groups]
+    labels = [{"label": task_style(task).label, **summary(part, "neural_mean")} for task, part in groups]
+    data = pd.DataFrame([first | second for first, second in zip(facts, labels, strict=True)], columns=COLUMNS)
     sizes = sorted(set(data.n_train))
     span = " to ".join(batches_text(size) for size in dict.fromkeys([sizes[0], sizes[-1]]))
     caption = (
@@ -56,9 +43,8 @@ def figure_c2(evidence: Evidence) -> Drawing:
     if len(sizes) == 1:
         missing.append("Other numbers of training images")
     shared = [note for note in chosen.notes if not note.startswith("Networks trained on")]
-    return Drawing(
-        "figure_c2", TITLE, caption, _draw(chosen, data, tasks), data, runs_of(rows), tuple(missing), (*shared, *notes)
-    )
+    figure = _draw(chosen, data, tasks)
+    return Drawing("figure_c2", TITLE, caption, figure, data, runs_of(rows), missing, [*shared, *notes])
 
 
 def _sizes(chosen: Chosen) -> tuple[pd.DataFrame, list[str]]:

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import BEHAVIOR, REGIONS, Evidence
 from mlspatial.compare.grouping import layer_label, layer_order
+from mlspatial.compare.rows import committed
+from mlspatial.compare.run_ids import run_ids, run_text
 from mlspatial.compare.selection import Chosen, absent, choose, runs_of
-from mlspatial.compare.style import (
-    REGION_COLOURS,
-    SMALL,
-    letters,
-    mean_text,
-    ordered,
-    region_label,
-    sheet,
-    task_style,
-    ticks,
-    tidy,
-)
-
-if TYPE_CHECKING:
-    import pandas as pd
+from mlspatial.compare.style import REGION_COLOURS, SMALL, letters, ordered, sheet, task_style, ticks, tidy
+from mlspatial.compare.words import mean_text, region_label
 
 ARCH = "resnet18"  # Xie et al. 2025, figure C.4
 PUBLISHED = ("category", "distance", "translation", "rotation", "all", "imagenet", "untrained")  # panels a to g
@@ -35,15 +26,12 @@ ROWS = (*REGIONS, BEHAVIOR)
 @FIGURES.register("figure_c4")
 def figure_c4(evidence: Evidence) -> Drawing:
     """The published seven tasks; those that are there instead when none of the seven is. Source: Xie et al. 2025."""
-    import pandas as pd
-
     chosen = choose(evidence, ARCH)
     finals = chosen.finals() if chosen else None
     picked = _picked(evidence, chosen, finals) if chosen is not None and finals is not None else None
     if chosen is None or finals is None or picked is None or picked.empty:
-        empty = pd.DataFrame(columns=COLUMNS)
-        everything = tuple(absent(PUBLISHED, ()))
-        return Drawing("figure_c4", TITLE, "No network has a best layer for a region.", None, empty, (), everything)
+        caption = "No network has a best layer for a region."
+        return Drawing.empty("figure_c4", TITLE, caption, COLUMNS, absent(PUBLISHED, ()))
     found = set(picked.task)
     tasks = [task for task in PUBLISHED if task in found] or ordered(found)
     finals = finals[finals.task.isin(tasks)]
@@ -52,50 +40,39 @@ def figure_c4(evidence: Evidence) -> Drawing:
     dots = picked[picked.task.isin(tasks)]
     data = pd.concat([part for part in (dots, curves) if len(part)], ignore_index=True)[COLUMNS]
     missing, notes = absent(PUBLISHED, tasks), list(chosen.notes)
-    for task in tasks:
-        if curves.empty or task not in set(curves.task):
-            missing.append(f"{task_style(task).label}, similarity to category-trained networks")
-    unplaced = sorted(set(_pairs(evidence, finals).layer) - set(layers))
-    if unplaced:
+    lacking = [task for task in tasks if task not in set(curves.task)]
+    missing += [f"{task_style(task).label}, similarity to category-trained networks" for task in lacking]
+    if unplaced := sorted(set(_pairs(evidence, finals).layer) - set(layers)):
         notes.append(f"Similarity at {', '.join(unplaced)} is not drawn: no candidates for a region.")
-    runs = tuple(dict.fromkeys([*runs_of(finals), *(run for ids in data.run_ids for run in ids.split())]))
-    return Drawing(
-        "figure_c4", TITLE, _caption(chosen, dots, curves, tasks), _draw(data, tasks, layers), data, runs,
-        tuple(missing), tuple(notes),
-    )  # fmt: skip
+    runs = run_ids(runs_of(finals), data.run_ids)
+    caption, figure = _caption(chosen, dots, curves, tasks), _draw(data, tasks, layers)
+    return Drawing("figure_c4", TITLE, caption, figure, data, runs, missing, notes)
 
 
 def _picked(evidence: Evidence, chosen: Chosen, finals: pd.DataFrame) -> pd.DataFrame:
     """task, region, layer: how many networks (n) of how many (of) have their best layer there."""
-    import pandas as pd
-
     used = [name for region in chosen.regions for name in chosen.benchmarks[region]]
-    scores = evidence.scores
-    best = scores[scores.committed.astype(bool) & scores.primary.astype(bool) & scores.benchmark.isin(used)]
-    best = best[best.region.isin(ROWS)].drop_duplicates(["model_id", "benchmark"])
+    best = committed(evidence)
+    best = best[best.benchmark.isin(used) & best.region.isin(ROWS)].drop_duplicates(["model_id", "benchmark"])
     best = best.merge(finals[["model_id", "task"]], on="model_id")
     rows = []
     for (task, region), part in best.groupby(["task", "region"], sort=False):
         for layer, here in part.groupby("layer", sort=False):
             rows.append(
                 {"task": task, "label": task_style(str(task)).label, "kind": "best layer", "region": region,
-                 "layer": layer, "depth": here.depth.iloc[0], "n": len(here), "of": len(part), "mean": float("nan"),
-                 "sd": float("nan"), "run_ids": " ".join(dict.fromkeys(here.run_id))}
+                 "layer": layer, "depth": here.depth.iloc[0], "n": len(here), "of": len(part),
+                 "run_ids": run_text(here.run_id)}
             )  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _pairs(evidence: Evidence, finals: pd.DataFrame) -> pd.DataFrame:
-    pairs = evidence.pairs
-    ids = set(finals.model_id)
-    mine = pairs[(pairs.metric == METRIC) & pairs.model_a.isin(ids) & pairs.model_b.isin(ids)]
-    return mine[mine.model_a != mine.model_b]
+    pairs = evidence.pairs[(evidence.pairs.metric == METRIC) & (evidence.pairs.model_a != evidence.pairs.model_b)]
+    return pairs[pairs.model_a.isin(finals.model_id) & pairs.model_b.isin(finals.model_id)]
 
 
 def _curves(evidence: Evidence, finals: pd.DataFrame, layers: list[str]) -> pd.DataFrame:
     """task, layer: mean and SD (n - 1) over pairs with category networks; those of category itself differ in seed."""
-    import pandas as pd
-
     task, seed = (finals.set_index("model_id")[name] for name in ("task", "replicate"))
     pairs = _pairs(evidence, finals)
     pairs = pairs[pairs.layer.isin(layers)]
@@ -112,7 +89,7 @@ def _curves(evidence: Evidence, finals: pd.DataFrame, layers: list[str]) -> pd.D
         rows.append(
             {"task": name, "label": task_style(str(name)).label, "kind": "similarity", "region": "", "layer": layer,
              "depth": layers.index(layer), "n": len(part), "of": len(part), "mean": values.mean(),
-             "sd": values.std(ddof=1), "run_ids": " ".join(dict.fromkeys(part.run_id))}
+             "sd": values.std(ddof=1), "run_ids": run_text(part.run_id.unique())}
         )  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS).sort_values(["task", "depth"])
 
@@ -124,16 +101,13 @@ def _caption(chosen: Chosen, dots: pd.DataFrame, curves: pd.DataFrame, tasks: li
     )
     if len(curves):
         text += " Curves: linear CKA with category-trained networks, mean and one SD over pairs of networks (n − 1)"
-        ends = []
-        for task in tasks:
-            part = curves[curves.task == task]
-            if len(part):
-                last = part.iloc[-1]
-                values = mean_text(last["mean"], last.sd, 2)
-                ends.append(
-                    f"{last.label} {values} at {layer_label(last.layer)} ({last.n} pair{'s' if last.n > 1 else ''})"
-                )
-        text += f": {'; '.join(ends)}."
+        ends = [curves[curves.task == task].iloc[-1] for task in tasks if task in set(curves.task)]
+        said = [
+            f"{end.label} {mean_text(end['mean'], end.sd, 2)} at {layer_label(end.layer)} "
+            f"({end.n} pair{'s' if end.n > 1 else ''})"
+            for end in ends
+        ]
+        text += f": {'; '.join(said)}."
     if "category" in tasks and len(curves):
         text += " Category: networks of different seeds."
     return text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import BEHAVIOR, REGIONS, Evidence
 from mlspatial.compare.selection import choose, runs_of
-from mlspatial.compare.style import region_label
+from mlspatial.compare.words import region_label
 from mlspatial.papers.xie2025.items.figure_3 import COLUMNS, correlations, points, scatters, tidy_points
 
 ARCH = "resnet50"  # Xie et al. 2025, appendix B.1
@@ -16,23 +16,19 @@ PUBLISHED = (*REGIONS, BEHAVIOR)
 @FIGURES.register("figure_c7")
 def figure_c7(evidence: Evidence) -> Drawing:
     """Source: Xie et al. 2025, figure C.7."""
-    import pandas as pd
-
     chosen = choose(evidence, ARCH)
     rows = points(chosen, ("distance",)) if chosen else None
     regions = [r for r in chosen.regions if rows is not None and rows[r].notna().any()] if chosen else []
     missing = tuple(f"Distance, {region_label(region)}" for region in PUBLISHED if region not in regions)
     if chosen is None or rows is None or not regions:
         caption = "No checkpoint of a network trained to estimate distance has both a held-out loss and a score."
-        return Drawing("figure_c7", TITLE, caption, None, pd.DataFrame(columns=COLUMNS), (), missing)
-    panels = [(region_label(region), rows[rows[region].notna()], region) for region in regions]
-    figure = scatters(panels, rows.step, ["Ceiled score"] * len(panels), columns=3)
+        return Drawing.empty("figure_c7", TITLE, caption, COLUMNS, missing)
+    shown = [(region_label(region), rows[rows[region].notna()], region) for region in regions]
+    figure = scatters(shown, rows.step, "Ceiled score")
     seeds = rows.seed.nunique()
     caption = (
         f"Ceiled score of {chosen.label} networks trained to estimate distance against their performance (negative "
         f"held-out loss), region by region: {len(rows)} checkpoints of {seeds} {'seeds' if seeds > 1 else 'seed'}, "
-        f"coloured by the number of training batches. {correlations(panels)}"
+        f"coloured by the number of training batches. {correlations(shown)}"
     )
-    return Drawing(
-        "figure_c7", TITLE, caption, figure, tidy_points(panels), runs_of(rows), missing, tuple(chosen.notes)
-    )
+    return Drawing("figure_c7", TITLE, caption, figure, tidy_points(shown), runs_of(rows), missing, chosen.notes)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mlspatial.compare.curves import PUBLISHED
+import pandas as pd
+
 from mlspatial.compare.drawing import FIGURES, Drawing
+from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.grouping import (
     Similarities,
     choose,
     group_pairs,
     layer_label,
-    runs_of,
     similarities,
     within_missing,
 )
-from mlspatial.compare.style import FAINT, INK, SMALL, drop, legend, letters, sheet, task_style, tidy
+from mlspatial.compare.run_ids import run_ids
+from mlspatial.compare.style import FAINT, INK, SMALL, legend, panels, task_style, tidy
+from mlspatial.papers.xie2025.published import TRAINED
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from mlspatial.compare.evidence import Evidence
-
+TITLE = "Similarity of each group to the others and within itself"
 OTHERS, WITHIN = "all others", "within"
 
 
@@ -35,20 +34,16 @@ def figure_d2(evidence: Evidence) -> Drawing:
     pairs = found.pairs[found.pairs.layer.isin(found.four)]
     table = against_others(pairs, networks)
     groups = [name for name in groups if name in set(table.group)]
-    missing = [task_style(task).label for task in PUBLISHED if task not in groups]
+    missing = [task_style(task).label for task in TRAINED if task not in groups]
     have = set(table.group[table.against == WITHIN])
     missing += [within_missing(name) for name in groups if name not in have]
     figure = _draw(found, table, groups) if groups else None
-    return Drawing(
-        "figure_d2", "Similarity of each group to the others and within itself", _caption(found, table), figure, table,
-        runs_of(table), tuple(missing), (*found.notes, *chosen.notes),
-    )  # fmt: skip
+    caption, notes = _caption(found, table), (*found.notes, *chosen.notes)
+    return Drawing("figure_d2", TITLE, caption, figure, table, run_ids(table.run_ids), missing, notes)
 
 
 def against_others(pairs: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
     """layer, group, against (a group, OTHERS for all of them pooled, WITHIN), mean, sd over pairs, pairs, run_ids."""
-    import pandas as pd
-
     every = group_pairs(pairs, networks)
     parts = []
     for name in dict.fromkeys(networks.group):
@@ -65,13 +60,8 @@ def against_others(pairs: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
 
 def _draw(found: Similarities, table: pd.DataFrame, groups: list[str]) -> Any:
     layers = [layer for layer in found.four if layer in set(table.layer)]
-    columns = min(len(layers), 4)
-    figure, axes = sheet(
-        -(-len(layers) // columns), columns, width=2.0, height=max(1.6, 0.24 * len(groups) + 0.9), sharey=True
-    )
-    drop(axes.flat[len(layers) :])
-    letters(axes.flat[: len(layers)])
-    for axis, layer in zip(axes.flat, layers, strict=False):
+    figure, axes = panels(len(layers), 4, width=2.0, height=max(1.6, 0.24 * len(groups) + 0.9), sharey=True)
+    for axis, layer in zip(axes, layers, strict=True):
         here = table[table.layer == layer]
         for y, name in enumerate(groups):
             own, look = here[here.group == name], task_style(name)
@@ -88,7 +78,7 @@ def _draw(found: Similarities, table: pd.DataFrame, groups: list[str]) -> Any:
         axis.set_yticks(range(len(groups)), [task_style(name).label for name in groups], fontsize=SMALL)
         axis.grid(axis="y", color="0.92", linewidth=0.6)
         axis.set_axisbelow(True)
-    one = axes.flat[0]
+    one = axes[0]
     one.plot([], [], "o", color=INK, markersize=4.5, label="To all other groups")
     one.plot([], [], "o", color=INK, markersize=4.5, markerfacecolor="white", label="Within the group")
     if len(groups) > 2:

@@ -2,53 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mlspatial.compare.curves import (
-    absent,
-    control_notes,
-    difference_at,
-    shown_tasks,
-    variability_legend,
-    variability_panel,
-)
+import pandas as pd
+
 from mlspatial.compare.drawing import FIGURES, Drawing
-from mlspatial.compare.grouping import FULL, Chosen, Similarities, choose, group_pairs, in_words, runs_of, similarities
+from mlspatial.compare.evidence import Evidence
+from mlspatial.compare.grouping import FULL, Chosen, Similarities, choose, group_pairs, in_words, similarities
+from mlspatial.compare.run_ids import run_ids
 from mlspatial.compare.style import drop, sheet, task_style, tidy
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from mlspatial.compare.evidence import Evidence
+from mlspatial.papers.xie2025 import variability
 
 #: what is reduced (and the task of the networks compared with) -> the published tasks
 PARTS = {
     "translation": ("distance", "rotation", "category"),
     "category": ("distance", "translation", "rotation"),
 }
+TITLE = "Similarity to networks trained on the latent that varies"
 COLUMNS = ["reference", "task", "variability", "layer", "mean", "sd", "pairs", "run_ids"]
 
 
 @FIGURES.register("figure_d4")
 def figure_d4(evidence: Evidence) -> Drawing:
     """Two rows, to translation- and to category-trained networks; a panel a task, full against reduced variability."""
-    import pandas as pd
-
     found = similarities(evidence)
     parts, missing, notes = [], [], list(found.notes)
     for kind, published in PARTS.items():
         chosen = choose(evidence, found.ids, reduced=kind)
-        tasks = shown_tasks(chosen, published)
+        tasks = variability.shown_tasks(chosen, published)
         table = to_reference(found, chosen, kind, tasks)
         parts.append(table)
         to = f" (similarity to {in_words(kind)} networks)"
-        missing += [text + to for text in absent(table, published, kind)]
-        notes += control_notes(chosen, kind)
+        missing += [text + to for text in variability.absent(table, published, kind)]
+        notes += variability.notes(chosen, kind)
     table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    return Drawing(
-        "figure_d4", "Similarity to networks trained on the latent that varies", _caption(found, table),
-        _draw(found, table) if len(table) else None, table, runs_of(table), tuple(missing), tuple(dict.fromkeys(notes)),
-    )  # fmt: skip
+    figure, runs = _draw(found, table) if len(table) else None, run_ids(table.run_ids)
+    said = tuple(missing), tuple(dict.fromkeys(notes))
+    return Drawing("figure_d4", TITLE, _caption(found, table), figure, table, runs, *said)
 
 
 def to_reference(found: Similarities, chosen: Chosen, kind: str, tasks: list[str]) -> pd.DataFrame:
@@ -73,11 +63,11 @@ def _draw(found: Similarities, table: pd.DataFrame) -> Any:
         drop(axes[row, len(tasks[kind]) :])
         for axis, task in zip(axes[row], tasks[kind], strict=False):
             own = table[(table.reference == kind) & (table.task == task)]
-            variability_panel(axis, layers, own, task)
+            variability.panel(axis, layers, own, task)
         tidy(axes[row, 0], y=f"{found.label} to\n{in_words(kind)} networks")
         if len(kinds) > 1:
             tidy(axes[row, 0], letter="ab"[row])
-    variability_legend(figure, axes[0, 0], "non-target", table)
+    variability.legend(figure, axes[0, 0], table.variability, variability.words_of("non-target"))
     return figure
 
 
@@ -89,5 +79,5 @@ def _caption(found: Similarities, table: pd.DataFrame) -> str:
     last = [layer for layer in found.layers if layer in set(table.layer)][-1:]
     for (reference, task), part in table.groupby(["reference", "task"], sort=False):
         for layer in last:
-            text += difference_at(part, layer, f"{task_style(task).label} to {in_words(reference)}")
+            text += variability.difference_at(part, layer, f"{task_style(task).label} to {in_words(reference)}")
     return text

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mlspatial.compare.curves import (
-    chance_line,
-    control_notes,
-    curve,
-    layer_axis,
-    panel_row,
-    pixel_point,
-)
+import pandas as pd
+
+from mlspatial.compare.curves import chance_line, curve, layer_axis, panel_row, pixel_point
 from mlspatial.compare.drawing import FIGURES, Drawing
-from mlspatial.compare.grouping import FULL, PIXELS, REDUCED, choose, in_words, layer_label, layer_order, runs_of
+from mlspatial.compare.evidence import Evidence
+from mlspatial.compare.grouping import FULL, PIXELS, REDUCED, choose, in_words, layer_label, layer_order
 from mlspatial.compare.latents import decoded, decoded_ids, fold_table
-from mlspatial.compare.style import INK, legend, task_style, tidy
+from mlspatial.compare.run_ids import run_ids
+from mlspatial.compare.style import task_style, tidy
+from mlspatial.papers.xie2025 import variability
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from mlspatial.compare.evidence import Evidence
-
+TITLE = "Decoding of category from spatial, category-trained and untrained networks"
 TASKS = ("distance", "translation", "rotation", "distance+translation+rotation")
 BESIDE = ("category", "untrained")
+LEGEND = ("Task of the panel", "Task of the panel, reduced category variability")
 
 
 @FIGURES.register("figure_e1")
@@ -33,50 +28,32 @@ def figure_e1(evidence: Evidence) -> Drawing:
     rows = decoded(evidence, chosen.networks, "category")
     rows = rows[rows.task.isin([*TASKS, PIXELS]) | (rows.task.isin(BESIDE) & (rows.variability == FULL))]
     layers = layer_order(rows)
-    table = fold_table(rows)
-    place = {task: i for i, task in enumerate([*TASKS, *BESIDE, PIXELS])}
-    table = table.assign(_t=table.task.map(place), _l=[layers.index(layer) for layer in table.layer])
-    table = table.sort_values(["_t", "variability", "_l"]).drop(columns=["_t", "_l"]).reset_index(drop=True)
+    table = variability.in_order(fold_table(rows), layers, [*TASKS, *BESIDE, PIXELS]).drop(columns="group")
     there = set(table.task[table.variability != REDUCED])
     tasks = [task for task in TASKS if task in set(table.task)]
     missing = tuple(task_style(task).label for task in (*TASKS, *BESIDE) if task not in there)
     missing += () if PIXELS in there else ("Raw pixels",)
     if there == {PIXELS}:
         table = table.head(0)
-    figure = _draw(table, layers, tasks) if len(table) else None
-    table = table.drop(columns="group")
-    return Drawing(
-        "figure_e1", "Decoding of category from spatial, category-trained and untrained networks",
-        _caption(table, layers), figure, table, runs_of(table), missing, control_notes(chosen, "category"),
-    )  # fmt: skip
+    figure, notes = _draw(table, layers, tasks) if len(table) else None, variability.notes(chosen, "category")
+    return Drawing("figure_e1", TITLE, _caption(table, layers), figure, table, run_ids(table.run_ids), missing, notes)
 
 
 def _draw(table: pd.DataFrame, layers: tuple[str, ...], tasks: list[str]) -> Any:
     figure, axes = panel_row(max(len(tasks), 1))
     for axis, task in zip(axes, tasks or [""], strict=True):
         for name, shift in (("category", 0.08), ("untrained", -0.08)):
-            own, look = table[table.task == name], task_style(name)
-            if len(own):
-                curve(axis, layers, own, colour=look.colour, marker=look.marker, label=look.label, shift=shift)
-        for variability in (FULL, REDUCED):
-            own = table[(table.task == task) & (table.variability == variability)]
-            if len(own):
-                look, dashed = task_style(task), variability == REDUCED
-                curve(axis, layers, own, colour=look.colour, marker=look.marker, dashed=dashed)
+            curve(axis, layers, table[table.task == name], name, label=task_style(name).label, shift=shift)
+        for side in (FULL, REDUCED):
+            own = table[(table.task == task) & (table.variability == side)]
+            curve(axis, layers, own, task, dashed=side == REDUCED)
         pixel_point(axis, layers, table)
         chance_line(axis, table)
         layer_axis(axis, layers)
         tidy(axis, title=task_style(task).label if task else "")
     axes[0].set_ylim(bottom=min(0.0, axes[0].get_ylim()[0]))
     tidy(axes[0], y="Accuracy, Object category")
-    there = set(table.variability[table.task.isin(tasks)])
-    for variability, dashes, face in ((FULL, "-", INK), (REDUCED, (0, (3, 2)), "white")):
-        if variability in there:
-            label = "Task of the panel" + (", reduced category variability" if variability == REDUCED else "")
-            axes[0].plot(
-                [], [], color=INK, linestyle=dashes, marker="o", markersize=4, markerfacecolor=face, label=label
-            )
-    legend(figure, columns=3 if len(tasks) > 1 else 2)
+    variability.legend(figure, axes[0], table.variability[table.task.isin(tasks)], LEGEND, columns=3)
     return figure
 
 

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from mlspatial.analysis.contrasts import FEWEST, contrasts
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.selection import CONTROLS, Chosen, choose, last, run_texts, runs_of, summary
-from mlspatial.compare.style import (
-    SMALL,
-    legend,
-    letters,
-    mean_text,
-    ordered,
-    p_text,
-    sheet,
-    spread,
-    stars,
-    task_style,
-    ticks,
-    tidy,
-)
-
-if TYPE_CHECKING:
-    import pandas as pd
+from mlspatial.compare.style import SMALL, legend, letters, ordered, sheet, spread, task_style, ticks, tidy
+from mlspatial.compare.words import mean_text, p_text, stars
 
 ARCH = "resnet18"  # Xie et al. 2025, figure E.3
 PUBLISHED = {"category": ("distance", "translation", "rotation"), "translation": ("rotation", "category")}  # a, b
@@ -38,8 +25,6 @@ COLUMNS = [
 @FIGURES.register("figure_e3")
 def figure_e3(evidence: Evidence) -> Drawing:
     """Source: Xie et al. 2025, figure E.3; the test is over networks, one value a seed."""
-    import pandas as pd
-
     chosen = choose(evidence, ARCH)
     panels = {latent: _panel(chosen, latent) for latent in PUBLISHED} if chosen and len(chosen.main) else {}
     panels = {latent: pairs for latent, pairs in panels.items() if pairs}
@@ -51,7 +36,7 @@ def figure_e3(evidence: Evidence) -> Drawing:
     ]
     if chosen is None or not panels:
         caption = "No networks were trained with both full and reduced variability of categories or of translation."
-        return Drawing("figure_e3", TITLE, caption, None, pd.DataFrame(columns=COLUMNS), (), tuple(missing))
+        return Drawing.empty("figure_e3", TITLE, caption, COLUMNS, missing)
     parts, texts = [], []
     for latent, pairs in panels.items():
         tests = _tests(pairs)
@@ -99,8 +84,6 @@ def _tests(pairs: dict[str, tuple[pd.DataFrame, pd.DataFrame]]) -> dict[str, Any
 
 
 def _rows(latent: str, target: str, sides: tuple[pd.DataFrame, pd.DataFrame], test: Any) -> pd.DataFrame:
-    import pandas as pd
-
     parts = []
     for variability, side in zip(("full", "reduced"), sides, strict=True):
         facts = summary(side, "neural_mean")

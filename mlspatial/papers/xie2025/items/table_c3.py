@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pandas as pd
 
 from mlspatial.analysis.statistics import FEWEST_POINTS, pearson
 from mlspatial.compare.evidence import PUBLISHED, Evidence
 from mlspatial.compare.published import CORRELATION
-from mlspatial.compare.rows import Conditions, of_task, region_scores, sources
-from mlspatial.compare.style import ARCH_LABELS
+from mlspatial.compare.rows import Conditions, describe, of_task, region_scores, sources
+from mlspatial.compare.run_ids import run_ids
 from mlspatial.compare.table import NAN, TABLES, Cell, Table
+from mlspatial.compare.words import ARCH_LABELS
 from mlspatial.papers.xie2025 import CORRELATIONS
-from mlspatial.papers.xie2025.published import Values, values
-from mlspatial.papers.xie2025.scores import HEADERS, LABELS, describe
-
-if TYPE_CHECKING:
-    import pandas as pd
+from mlspatial.papers.xie2025.published import HEADERS, LABELS, Values, values
 
 ARCH = "resnet50"  # of the published table
 TASKS = ("distance", "translation", "rotation", "category", "identity")
@@ -79,7 +76,7 @@ def _own(networks: pd.DataFrame | None, scored: pd.DataFrame, known: Values) -> 
             cells[header] = empty[header]
             continue
         found = pearson(-part.loss.to_numpy(float), part.value.to_numpy(float))
-        runs = tuple(dict.fromkeys(run for ids in part.runs for run in ids))
+        runs = run_ids(part.runs)
         cells[header] = Cell(found.r, NAN, runs, len(part), found.low, found.high, known[column])
     return cells
 

@@ -1,29 +1,30 @@
-"""Scores of one architecture in the rows and columns of the published tables, with the published means beside."""
+"""Tables C.1 and C.2: scores of ResNet-50 and ResNet-18 networks, a row a task, with the published means beside."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pandas as pd
 
 from mlspatial.compare.evidence import PUBLISHED, REGIONS, Evidence
-from mlspatial.compare.rows import MEAN, Conditions, committed, region_scores, sources
-from mlspatial.compare.style import ARCH_LABELS
-from mlspatial.compare.table import NAN, Cell, Table
+from mlspatial.compare.rows import Conditions, committed, describe, region_scores, sources
+from mlspatial.compare.run_ids import run_ids
+from mlspatial.compare.table import NAN, TABLES, Cell, Table
+from mlspatial.compare.words import ARCH_LABELS
 from mlspatial.papers.xie2025 import MEANS, PAPER
-from mlspatial.papers.xie2025.published import Values, values
+from mlspatial.papers.xie2025.published import HEADERS, LABELS, Values, values
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-#: Rows of tables C.1 and C.2, in their order
-LABELS = {
-    "distance": "Distance", "translation": "Translation", "distance+translation": "Dis. + Tra.",
-    "rotation": "Rotation", "distance+rotation": "Dis. + Rot.", "translation+rotation": "Tra. + Rot.",
-    "distance+translation+rotation": "Dis. + Tra. + Rot.", "category": "Object category",
-    "identity": "Object identity", "all": "All spatial + classification", "untrained": "Untrained models",
-    "imagenet": "ImageNet-1K",
-}  # fmt: skip
-HEADERS = {name: name for name in REGIONS} | {MEAN: "Neural mean", "behavior": "Behavior"}
 TARGETS = "# output targets"
+
+
+@TABLES.register("table_c1")
+def table_c1(evidence: Evidence) -> Table:
+    """Source of the published means: Xie et al. 2025, table C.1."""
+    return scores_table(evidence, id="table_c1", arch="resnet50")
+
+
+@TABLES.register("table_c2")
+def table_c2(evidence: Evidence) -> Table:
+    """Source of the published means: Xie et al. 2025, table C.2."""
+    return scores_table(evidence, id="table_c2", arch="resnet18")
 
 
 def scores_table(evidence: Evidence, *, id: str, arch: str) -> Table:
@@ -69,19 +70,7 @@ def _row(networks: pd.DataFrame | None, scored: pd.DataFrame, known: Values, uni
     outputs = networks.outputs.astype(float).mean() if networks is not None else NAN
     outputs = units if outputs != outputs else outputs  # an imported table need not say
     outputs = outputs if outputs > 0 else NAN  # untrained: NA, as published
-    return {TARGETS: Cell(outputs, NAN, tuple(dict.fromkeys(runs)), style="count"), **cells}
-
-
-def describe(networks: pd.DataFrame) -> str:
-    """What a condition is, in words: dataset, images, batches, categories, other settings."""
-    first = networks.iloc[0]
-    parts = [f"dataset {first.dataset}"] if first.dataset else []
-    parts += [f"{first.n_train:.0f} training images"] if first.n_train > 0 else []
-    parts += [f"{first.step:.0f} batches"] if first.step > 0 else []
-    parts += [f"{first.n_categories:.0f} categories"] if first.n_categories > 0 else []
-    parts += [str(first.settings)] if first.settings else []
-    parts += ["imported"] if first.imported else []
-    return ", ".join(parts)
+    return {TARGETS: Cell(outputs, NAN, run_ids(runs), style="count"), **cells}
 
 
 def spread(body: dict[str, dict[str, Cell]]) -> list[str]:

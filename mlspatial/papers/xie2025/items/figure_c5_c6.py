@@ -1,32 +1,19 @@
-"""Figure C.5: scores of ResNet-18 networks on other benchmarks than the five public ones."""
+"""Figures C.5 and C.6: scores of ResNet-18 and ResNet-50 networks on other benchmarks than the five public ones."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import BEHAVIOR, REGIONS, Evidence, published_values
-from mlspatial.compare.selection import absent, choose, is_public
-from mlspatial.compare.style import (
-    SMALL,
-    TASKS,
-    arch_label,
-    legend,
-    letters,
-    mean_text,
-    ordered,
-    region_label,
-    sheet,
-    spread,
-    task_style,
-    tidy,
-)
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from mlspatial.compare.selection import Chosen
+from mlspatial.compare.rows import committed
+from mlspatial.compare.run_ids import run_ids, run_text
+from mlspatial.compare.selection import Chosen, absent, choose, is_public
+from mlspatial.compare.style import SMALL, TASKS, legend, letters, ordered, sheet, spread, task_style, tidy
+from mlspatial.compare.words import arch_label, means_text, region_label
 
 COLUMNS = ["region", "benchmark", "task", "label", "model_id", "seed", "score", "mean", "sd", "n", "run_ids"]
 MEAN = "mean"  # of a region's benchmarks, for the networks that have all of them
@@ -37,8 +24,14 @@ PAGE = 7.0  # inches for all rows, while they are high enough to read
 
 @FIGURES.register("figure_c5")
 def figure_c5(evidence: Evidence) -> Drawing:
-    """Source: Xie et al. 2025, figure C.5."""
+    """ResNet-18. Source: Xie et al. 2025, figure C.5."""
     return other_benchmarks(evidence, "figure_c5", "resnet18")
+
+
+@FIGURES.register("figure_c6")
+def figure_c6(evidence: Evidence) -> Drawing:
+    """ResNet-50. Source: Xie et al. 2025, figure C.6."""
+    return other_benchmarks(evidence, "figure_c6", "resnet50")
 
 
 def other_benchmarks(evidence: Evidence, name: str, arch: str) -> Drawing:
@@ -46,41 +39,34 @@ def other_benchmarks(evidence: Evidence, name: str, arch: str) -> Drawing:
 
     The public benchmarks are left out unless there are no others.
     """
-    import pandas as pd
-
     chosen = choose(evidence, arch)
-    points, notes = _points(evidence, chosen) if chosen is not None else (pd.DataFrame(columns=COLUMNS), [])
+    points = _points(evidence, chosen) if chosen else pd.DataFrame(columns=COLUMNS)
     if chosen is None or points.empty:
-        title = f"Other benchmarks, {arch_label(arch)}"
         everything = (*absent(TASKS, ()), *(f"Other benchmarks of {region}" for region in REGIONS))
-        return Drawing(name, title, "No network has a score.", None, pd.DataFrame(columns=COLUMNS), (), everything)
-    title = f"Other benchmarks, {chosen.label}"
+        title = f"Other benchmarks, {arch_label(arch)}"
+        return Drawing.empty(name, title, "No network has a score.", COLUMNS, everything)
     data = _with_means(points)
-    found = set(points.benchmark)
-    public = all(is_public(benchmark) for benchmark in found)
+    public = all(is_public(benchmark) for benchmark in set(points.benchmark))
     missing = absent(TASKS, points.task)
     missing += [f"Other benchmarks of {r}" for r in REGIONS if public or r not in set(points.region)]
-    panels = [r for r in _regions(data) if r != OVER_REGIONS] + [OVER_REGIONS] * (OVER_REGIONS in set(data.region))
+    shown = [r for r in _regions(data) if r != OVER_REGIONS] + [OVER_REGIONS] * (OVER_REGIONS in set(data.region))
     listed = "; ".join(
         f"{region_label(region)}: {', '.join(dict.fromkeys(part.benchmark))}"
         for region, part in points.groupby("region", sort=False)
     )
-    top = data[data.region == panels[-1]]
+    top = data[data.region == shown[-1]]
     top = top[top.benchmark == top.benchmark.iloc[0]].drop_duplicates("task")
-    ends = "; ".join(f"{row.label} {mean_text(row.mean, row.sd)} (n = {row.n})" for row in top.itertuples())
-    of = "the regions" if panels[-1] == OVER_REGIONS else f"{region_label(panels[-1])} ({top.benchmark.iloc[0]})"
+    of = "the regions" if shown[-1] == OVER_REGIONS else f"{region_label(shown[-1])} ({top.benchmark.iloc[0]})"
     which = "the public benchmarks, as there are no others" if public else "benchmarks other than the public five"
     caption = (
         f"Ceiled scores of {chosen.label} networks on {which}. Each point is a network, black bars are means over "
-        f"seeds; rows named mean are over the region's benchmarks. {listed}. Mean of {of}: {ends}."
+        f"seeds; rows named mean are over the region's benchmarks. {listed}. Mean of {of}: {means_text(top)}."
     )
-    runs = tuple(dict.fromkeys(run for ids in data.run_ids for run in ids.split()))
-    return Drawing(name, title, caption, _draw(data, panels), data, runs, tuple(missing), (*_shared(chosen), *notes))
-
-
-def _shared(chosen: Chosen) -> list[str]:
-    """Notes on the networks; those on which benchmarks make up the public scores do not hold here."""
-    return [note for note in chosen.notes if not note.startswith(("Not the five", "No scores of"))]
+    # which benchmarks make up the public scores is nothing that holds here
+    notes = [note for note in chosen.notes if not note.startswith(("Not the five", "No scores of"))]
+    notes += ["Only the public benchmarks have scores; those are drawn."] if public else []
+    title, runs = f"Other benchmarks, {chosen.label}", run_ids(data.run_ids)
+    return Drawing(name, title, caption, _draw(data, shown), data, runs, missing, notes)
 
 
 def _regions(data: pd.DataFrame) -> list[str]:
@@ -89,67 +75,55 @@ def _regions(data: pd.DataFrame) -> list[str]:
     return [r for r in order if r in found] + [r for r in found if r not in order]
 
 
-def _points(evidence: Evidence, chosen: Chosen) -> tuple[pd.DataFrame, list[str]]:
+def _points(evidence: Evidence, chosen: Chosen) -> pd.DataFrame:
     """One row a network and benchmark: committed layer, the benchmark's own metric."""
-    scores = evidence.scores
-    finals = chosen.finals()
-    best = scores[scores.committed.astype(bool) & scores.primary.astype(bool) & scores.model_id.isin(finals.model_id)]
+    facts = chosen.finals()[["model_id", "task", "seed", "run_id"]].rename(columns={"run_id": "train"})
+    best = committed(evidence)
+    best = best[best.model_id.isin(facts.model_id)]
     others = best[[not is_public(benchmark) for benchmark in best.benchmark]]
-    notes = [] if len(others) or best.empty else ["Only the public benchmarks have scores; those are drawn."]
-    best = others if len(others) else best
-    best = best.drop_duplicates(["model_id", "benchmark"])
-    best = best.merge(finals[["model_id", "task", "seed", "run_id"]].rename(columns={"run_id": "train"}), on="model_id")
-    best["run_ids"] = [" ".join(filter(None, ids)) for ids in zip(best.train, best.run_id, strict=True)]
-    best["label"] = [task_style(task).label for task in best.task]
-    best = best.assign(score=published_values(best))[[c for c in COLUMNS if c not in ("mean", "sd", "n")]]
-    return best[best.score.notna()], notes
+    best = (others if len(others) else best).drop_duplicates(["model_id", "benchmark"]).merge(facts, on="model_id")
+    texts = [run_text(ids) for ids in zip(best.train, best.run_id, strict=True)]
+    labels = [task_style(task).label for task in best.task]
+    best = best.assign(score=published_values(best), label=labels, run_ids=texts)
+    return best.loc[best.score.notna(), [name for name in COLUMNS if name not in ("mean", "sd", "n")]]
 
 
 def _with_means(points: pd.DataFrame) -> pd.DataFrame:
     """points, the mean over a region's benchmarks, the mean over regions; with mean, SD (n - 1) and n of each task."""
-    import pandas as pd
-
-    neural = [region for region in _regions(points) if region in REGIONS]
     parts, means = [], []
     for region in _regions(points):
         mine = points[points.region == region]
         mean = _mean(mine, "benchmark").assign(region=region, benchmark=MEAN)
-        if region in neural:
-            means.append(mean)
+        means += [mean] if region in REGIONS else []
         parts += [mean, mine] if mine.benchmark.nunique() > 1 else [mine]
-    if len(neural) > 1:
+    if len(means) > 1:
         parts.append(_mean(pd.concat(means), "region").assign(region=OVER_REGIONS, benchmark=MEAN))
     data = pd.concat(parts, ignore_index=True)
     groups = data.groupby(["region", "benchmark", "task"], sort=False).score
-    data["mean"], data["sd"], data["n"] = groups.transform("mean"), groups.transform("std"), groups.transform("size")
-    return data[COLUMNS]
+    return data.assign(mean=groups.transform("mean"), sd=groups.transform("std"), n=groups.transform("size"))[COLUMNS]
 
 
 def _mean(points: pd.DataFrame, over: str) -> pd.DataFrame:
     """One row a network that has all of them: the mean over benchmarks or regions."""
-    count = points[over].nunique()
-    groups = points.groupby("model_id", sort=False)
-    whole = points[groups[over].transform("nunique") == count]
+    found = points.groupby("model_id", sort=False)[over].transform("nunique")
+    whole = points[found == points[over].nunique()]
     groups = whole.groupby("model_id", sort=False)
     rows = whole.drop_duplicates("model_id").set_index("model_id")
-    return rows.assign(
-        score=groups.score.mean(),
-        run_ids=groups.run_ids.agg(lambda ids: " ".join(dict.fromkeys(" ".join(ids).split()))),
-    ).reset_index()
+    return rows.assign(score=groups.score.mean(), run_ids=groups.run_ids.agg(run_text)).reset_index()
 
 
-def _draw(data: pd.DataFrame, panels: list[str]) -> Any:
+def _draw(data: pd.DataFrame, shown: list[str]) -> Any:
     tasks = ordered(data.task)
-    counts = [data[data.region == region].benchmark.nunique() for region in panels]
+    counts = [data[data.region == region].benchmark.nunique() for region in shown]
     row = max(0.3, min(0.05 * len(tasks), PAGE / sum(counts)))
     height = sum(count * row + 0.55 for count in counts) + 0.6 + 0.12 * len(tasks) / 4
     figure, grid = sheet(
-        len(panels), 1, width=6.9, height=height / len(panels),
+        len(shown), 1, width=6.9, height=height / len(shown),
         gridspec_kw={"height_ratios": [count * row + 0.12 for count in counts]},
     )  # fmt: skip
     offsets = dict(zip(tasks, spread(len(tasks), 0.4), strict=True))
     half = 0.4 / len(tasks)
-    for axis, region in zip(grid[:, 0], panels, strict=True):
+    for axis, region in zip(grid[:, 0], shown, strict=True):
         part = data[data.region == region]
         names = list(dict.fromkeys(part.benchmark))
         for place, name in enumerate(names):
