@@ -24,7 +24,7 @@ from mlspatial.core.stopping import stop_behind, stoppable
 
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch's tensors in large pages: a quarter less time in networks
 
-CONTEXT: dict[str, Any] = {
+SETTINGS: dict[str, Any] = {
     "show_default": True,
     "help_option_names": ["-h", "--help"],
     "token_normalize_func": lambda name: name.replace("-", "_"),
@@ -48,6 +48,16 @@ class Typed(click.ParamType):
             raise click.UsageError(str(error)) from error
 
 
+class Mistake(click.UsageError):
+    """What is wrong with the words of a command, told as a step tells what is wrong with its work."""
+
+    def __init__(self, entry: str, error: click.UsageError) -> None:
+        super().__init__(f"{entry}: {' '.join(error.format_message().split())}")
+
+    def show(self, file: Any = None) -> None:
+        click.echo(self.message, file=file, err=file is None)
+
+
 class Command(click.Command):
     """A command that tells a mistake in one line, and ends when it is done."""
 
@@ -55,8 +65,7 @@ class Command(click.Command):
         try:
             return super().make_context(*arguments, **settings)
         except click.UsageError as error:
-            error.ctx = None  # with which click would print how to use the command, too
-            raise
+            raise Mistake(str(self.name), error) from error
 
     def main(self, args: Sequence[str] | None = None, *others: Any, **settings: Any) -> Any:
         if args is not None:
@@ -96,7 +105,7 @@ def command(entry: Entry) -> Command:
     def work(**parameters: Any) -> None:
         finish(entry.name, entry.run, **parameters)
 
-    return Command(entry.name, params=options, help=entry.help, callback=work, context_settings=CONTEXT)
+    return Command(entry.name, params=options, help=entry.help, callback=work, context_settings=SETTINGS)
 
 
 def entries() -> list[Entry]:
@@ -189,5 +198,5 @@ def _wait_for(entry: str, busy: Busy) -> None:
 main = Entries(
     "mlspatial",
     help="Train vision networks on where and what; compare them with the brain and with each other, all in MLflow.",
-    context_settings=CONTEXT,
+    context_settings=SETTINGS,
 )

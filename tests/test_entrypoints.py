@@ -89,7 +89,7 @@ MISTAKES = [
     (train.main, ["--task", "distance", "--dataset", "tiny", "--input_size", "8"], "input_size=8"),
     (train.main, ["--task", "distance", "--dataset", "tiny", "--checkpoints", "a"], "checkpoints=a"),
     (train.main, ["--dataset", "tiny"], "Missing option '--task'"),
-    (train.main, ["--task", "distance", "--batches", "many"], "'many' is not a valid integer"),
+    (train.main, ["--task", "distance", "--batches", "many"], "train: batches=many: must be a whole number"),
     (score.main, ["--models", "task=distance"], "the registry holds no network yet"),
     (score.main, ["--models", "tusk=distance"], "'tusk=distance' is not FIELD=VALUE"),
     (render.main, [*RENDER[:2], "--categories", "unicorn"], "unknown category 'unicorn'"),

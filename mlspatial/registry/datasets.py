@@ -23,7 +23,7 @@ def folders(run: runs.RunRecord) -> list[Path]:
     """Where a render run put its dataset, the first place first, at last what its command named (in a project that was
     moved); it need not be there any more."""
     named = [run.tags.get(FOLDER, ""), *run.tags.get(COPIES, "").split("\n"), run.cfg.get("out", "")]
-    return [Path(name).resolve() for name in dict.fromkeys(named) if name]
+    return list(dict.fromkeys(Path(name).resolve() for name in named if name))
 
 
 def is_there(run: runs.RunRecord) -> bool:

@@ -13,18 +13,18 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mlspatial.compare import figures, published, sources, tables
+from mlspatial.compare import sources
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.sources import sources_id
 from mlspatial.compare.table import TABLES
-from mlspatial.core.plugins import import_all
+from mlspatial.papers import xie2025
+from mlspatial.papers.base import load_papers
 from mlspatial.registry import runs
 from mlspatial.steps import compare as compare_step
 from mlspatial.steps.compare import FILES, compare
 from tests.compare.test_compare import score_run, train_run
 
-import_all(tables)
-import_all(figures)
+load_papers()
 
 ITEM = """
 from pathlib import Path
@@ -74,9 +74,10 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_an_item_is_followed_into_what_it_imports_of_ours() -> None:
     found = files_of(FIGURES["figure_2"])
-    assert {"compare/figures/figure_2.py", "compare/style.py", "compare/evidence.py", "compare/drawing.py"} <= found
-    assert not {"compare/figures/figure_3.py", "compare/report.py", "registry/frame.py"} & found
-    assert "compare/published/__init__.py" in files_of(TABLES["table_c1"])
+    paper = "papers/xie2025"
+    assert {f"{paper}/items/figure_2.py", "compare/style.py", "compare/evidence.py", "compare/drawing.py"} <= found
+    assert not {f"{paper}/items/figure_3.py", "compare/report.py", "registry/frame.py"} & found
+    assert {f"{paper}/published.py", "compare/published.py"} <= files_of(TABLES["table_c1"])
     assert "analysis/statistics.py" in files_of(*(FIGURES[name] for name in FIGURES))
 
 
@@ -122,10 +123,12 @@ def test_what_has_no_source_is_new_every_time() -> None:
 
 def test_published_values_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     before = sources_id([TABLES["table_c1"]])
-    beside = {path.name for path in sources._data(Path(published.__file__).parent)}
-    assert beside == {"conwell2024.csv", "xie2025_correlations.csv", "xie2025_scores.csv"}
+    beside = {path.name for path in sources._data(Path(xie2025.__file__).parent)}
+    assert beside == {"published_correlations.csv", "published_scores.csv"}
     digest = sources.file_sha256
-    monkeypatch.setattr(sources, "file_sha256", lambda path: "x" if path.name == published.SCORES else digest(path))
+    monkeypatch.setattr(
+        sources, "file_sha256", lambda path: "x" if path.name == "published_scores.csv" else digest(path)
+    )
     assert sources_id([TABLES["table_c1"]]) != before
 
 

@@ -66,7 +66,7 @@ def test_at_a_server_every_folder_is_listed_once(registry: Path, monkeypatch: py
         return [SimpleNamespace(path=name) for name in names]
 
     monkeypatch.setattr(type(client()), "list_artifacts", listed)
-    monkeypatch.setattr(artifacts, "_artifact_root", lambda run_id: f"mlflow-artifacts:/1/{run_id}/artifacts")
+    monkeypatch.setattr(artifacts, "_root", lambda run_id: f"mlflow-artifacts:/1/{run_id}/artifacts")
     names = ["a.json", "deep/b.txt", "deep/c.txt", "deep/d.txt"]
     assert there(first, names) == {"a.json", "deep/b.txt", "deep/c.txt"}
     assert sorted(asked, key=str) == [(first, "deep"), (first, None)]
