@@ -199,7 +199,7 @@ def test_a_command_ends_with_its_last_line_whatever_is_left_of_its_work() -> Non
     code = """
 import click, multiprocessing, subprocess, sys, threading, time
 from concurrent.futures import ProcessPoolExecutor
-from mlspatial.cli import SETTINGS, finish
+from mlspatial.cli import SETTINGS, Command, finish
 
 def work():
     threading.Thread(target=time.sleep, args=(1000,)).start()
@@ -211,7 +211,7 @@ def work():
     globals()["pool"] = pool
     return "abc"
 
-@click.command(**SETTINGS)
+@click.command(cls=Command, context_settings=SETTINGS)
 def main():
     finish("train", work)
 
