@@ -27,7 +27,7 @@ def whole(path: Path) -> Iterator[Path]:
     try:
         yield partial
         if not partial.is_dir():
-            with partial.open("r+b") as file:
+            with partial.open("rb") as file:
                 os.fsync(file.fileno())
         partial.replace(path)
     except BaseException:

@@ -96,23 +96,20 @@ def fetch_shard(source: Path, folder: Path, shard: Shard) -> bool:
     """
     path = folder / shard.file
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        try:
-            os.link(source / shard.file, partial)
-        except FileNotFoundError:
-            return False
-        except OSError:  # another disk, or one that knows no links
-            shutil.copyfile(source / shard.file, partial)
-            with partial.open("rb") as copied:
-                os.fsync(copied.fileno())
-        if file_sha256(partial) != shard.sha256:
-            return False
-        partial.replace(path)
+        with whole(path) as partial:
+            try:
+                os.link(source / shard.file, partial)
+            except FileNotFoundError:
+                raise
+            except OSError:  # another disk, or one that knows no links
+                shutil.copyfile(source / shard.file, partial)
+            if file_sha256(partial) != shard.sha256:
+                raise FileNotFoundError
+    except FileNotFoundError:
+        return False
     except OSError as error:
         raise DatasetError(f"{path}: cannot be written ({error.strerror}); free some space and run again") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return True
 
 

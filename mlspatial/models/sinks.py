@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +15,7 @@ from mlspatial.analysis.gram import Gram, PatternGram
 from mlspatial.analysis.projection import projection
 from mlspatial.analysis.rsa import condensed
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
-from mlspatial.core.names import ACTIVATIONS, file_name, text_hash
+from mlspatial.core.names import ACTIVATIONS, file_name
 from mlspatial.models.spool import NamelessFile, Spool
 
 PRECISIONS = {"float16": np.float16, "float32": np.float32}
@@ -172,10 +171,9 @@ class Files:
             raise StimulusMismatch(f"layer {layer}: activations of {count} images, expected {len(self.ids)}")
         rows = pa.FixedSizeListArray.from_arrays(pa.array(numbers), width)
         batch = pa.record_batch([pa.array(self.ids), rows], names=["stimulus_id", "activations"])
-        path, partial = self.folder / file_name(f"{layer}.arrow"), self.folder / f".{text_hash(layer)}.{os.getpid()}"
-        with pa.ipc.new_file(str(partial), batch.schema) as writer:
+        path = self.folder / file_name(f"{layer}.arrow")
+        with pa.ipc.new_file(str(path), batch.schema) as writer:
             writer.write_batch(batch)
-        partial.replace(path)
         return {self.kinds[0]: path}
 
 

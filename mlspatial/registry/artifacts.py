@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
+from mlspatial.core import files as core_files
 from mlspatial.core.names import cache_folder
 from mlspatial.core.progress import say
 from mlspatial.registry.naming import artifact_path
@@ -62,9 +61,8 @@ def _kept(run_id: str, root: str, name: str, target: Path) -> bool:
                 raise
             return False
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{os.getpid()}.{threading.get_ident()}")
-        shutil.move(made, partial)
-        partial.replace(target)  # others may look for it meanwhile
+        with core_files.whole(target) as partial:
+            shutil.move(made, partial)
     return True
 
 

@@ -8,7 +8,6 @@ weights it would have had alone.
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from torch import nn
 
 from mlspatial.analysis.device import has_tf32, numerics
 from mlspatial.core.errors import BadValue, UserError
+from mlspatial.core.files import whole
 from mlspatial.data.loader import Loader, Source
 from mlspatial.models.spec import ModelSpec, to_input
 from mlspatial.tasks import Task
@@ -138,7 +138,6 @@ class Network:
 
     def save(self) -> None:
         self.state_file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.state_file.with_name(f".{self.state_file.name}.{os.getpid()}")
         state = {
             "module": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -146,8 +145,8 @@ class Network:
             "step": self.step,
             "metrics": self.metrics,
         }
-        torch.save(state, partial)
-        partial.replace(self.state_file)
+        with whole(self.state_file) as partial:
+            torch.save(state, partial)
 
     def descend(self, images: torch.Tensor, columns: Mapping[str, torch.Tensor], precision: str) -> None:
         """One step of gradient descent on a normalised batch."""
