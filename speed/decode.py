@@ -40,10 +40,11 @@ from mlspatial.analysis.ridge import RidgeFold, inner_products
 from mlspatial.analysis.splits import random_splits
 from mlspatial.analysis.svc import CATEGORY_C, fit_svc
 from mlspatial.core.latents import spatial_schema
+from mlspatial.models.build import build
 from mlspatial.models.extract import extract
 from mlspatial.models.sinks import Projections
+from mlspatial.models.spec import ModelSpec
 from mlspatial.models.stimuli import Stimuli
-from mlspatial.models.zoo import ModelSpec, build
 from speed.common import peak_mib, report
 
 N = 2000

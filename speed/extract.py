@@ -21,11 +21,12 @@ import numpy as np
 import torch
 
 from mlspatial.analysis.gram import unpack
+from mlspatial.models.build import build
 from mlspatial.models.extract import extract
-from mlspatial.models.layers import BLOCKS
+from mlspatial.models.layers import BLOCKS, CANDIDATE_LAYERS
 from mlspatial.models.sinks import Features, Products
+from mlspatial.models.spec import ModelSpec
 from mlspatial.models.stimuli import Stimuli
-from mlspatial.models.zoo import CANDIDATE_LAYERS, ModelSpec, build
 from speed.common import peak_mib, report
 
 SIZE, N, FEW = 224, 2000, 400

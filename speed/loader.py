@@ -43,7 +43,7 @@ from mlspatial.data.cache import decode_into
 from mlspatial.data.loader import Loader
 from mlspatial.data.order import shuffled
 from mlspatial.data.shards import plan, write_shard
-from mlspatial.models.zoo import IMAGENET_MEAN, IMAGENET_SD, ModelSpec, to_input
+from mlspatial.models.spec import IMAGENET_MEAN, IMAGENET_SD, ModelSpec, to_input
 from speed.common import peak_mib, report
 
 FORMATS = ((224, 95, "444"), (224, 90, "420"), (64, 95, "444"))  # pixels, quality, colour resolution

@@ -46,10 +46,12 @@ from mlspatial.analysis.matching import OneToOne
 from mlspatial.analysis.pls import cross_validated_pls_many, pearson, splits
 from mlspatial.analysis.rsa import condensed, similarity_matrix
 from mlspatial.analysis.yardsticks import ALPHAS, METRICS, Representation, cross_validated_ridge
+from mlspatial.models.build import build
 from mlspatial.models.extract import extract, widths
+from mlspatial.models.layers import CANDIDATE_LAYERS
 from mlspatial.models.sinks import Features, Products
+from mlspatial.models.spec import ModelSpec
 from mlspatial.models.stimuli import Stimuli
-from mlspatial.models.zoo import CANDIDATE_LAYERS, ModelSpec, build
 from speed.common import peak_mib, report
 
 N = 3200

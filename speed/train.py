@@ -26,7 +26,8 @@ import torch
 
 from mlspatial.core.manifest import Manifest
 from mlspatial.data.loader import Loader
-from mlspatial.models.zoo import IMAGENET_MEAN, IMAGENET_SD, ModelSpec, build
+from mlspatial.models.build import build
+from mlspatial.models.spec import IMAGENET_MEAN, IMAGENET_SD, ModelSpec
 from mlspatial.render.live import live_source
 from mlspatial.render.write import Recipe, render_dataset
 from mlspatial.tasks import build_task, head_layout

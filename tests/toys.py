@@ -12,8 +12,9 @@ from mlspatial.benchmarks import BENCHMARKS, FMRI_BENCHMARKS, FmriBenchmark, Neu
 from mlspatial.core.latents import spatial_schema
 from mlspatial.core.manifest import Manifest, recipe_id
 from mlspatial.data.shards import write_shard
+from mlspatial.models.build import ARCHITECTURES, build
+from mlspatial.models.spec import ModelSpec
 from mlspatial.models.stimuli import Stimuli
-from mlspatial.models.zoo import ARCHITECTURES, ModelSpec, build
 from mlspatial.registry import runs
 from mlspatial.registry.models import log_model
 from mlspatial.render.write import encode

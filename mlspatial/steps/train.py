@@ -70,7 +70,7 @@ def train(
     is named by: batch normalisation sees each one's part of a batch.
     """
     from mlspatial.analysis.device import choose_device
-    from mlspatial.models.zoo import ARCHITECTURES
+    from mlspatial.models.build import ARCHITECTURES
     from mlspatial.train.ranks import group_of
 
     _ = ARCHITECTURES[options["arch"]]
@@ -294,7 +294,8 @@ class _Job:
         return Loader(source.folder, source.manifest, "train", threads=cfg["workers"], **order, **shared)
 
     def _network(self, member: _Member, task: Any) -> Network:
-        from mlspatial.models.zoo import ModelSpec, build
+        from mlspatial.models.build import build
+        from mlspatial.models.spec import ModelSpec
         from mlspatial.registry.models import log_model
         from mlspatial.tasks import head_layout
         from mlspatial.train.loop import Network

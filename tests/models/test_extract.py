@@ -8,11 +8,13 @@ import torch
 
 from mlspatial.analysis.device import numerics
 from mlspatial.core.errors import UnknownName, UserError
+from mlspatial.models.build import ARCHITECTURES, build
 from mlspatial.models.extract import extract, passes, study2_layers, widths
+from mlspatial.models.layers import CANDIDATE_LAYERS, candidate_layers
 from mlspatial.models.rows import Rows
 from mlspatial.models.sinks import Features
+from mlspatial.models.spec import ModelSpec, to_input
 from mlspatial.models.stimuli import Stimuli
-from mlspatial.models.zoo import ARCHITECTURES, CANDIDATE_LAYERS, ModelSpec, build, candidate_layers, to_input
 
 SPEC = ModelSpec("resnet18", 5, {}, (), 32)
 

@@ -14,8 +14,9 @@ import torch
 from safetensors.torch import save_file
 
 from mlspatial.core.hashing import content_id
+from mlspatial.models.build import build
 from mlspatial.models.sources import default_spec, external_spec, load_external
-from mlspatial.models.zoo import ModelSpec, build
+from mlspatial.models.spec import ModelSpec
 
 SPECS: dict[str, str] = json.loads(Path(__file__).with_name("specs.json").read_text())
 

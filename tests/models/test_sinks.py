@@ -12,11 +12,12 @@ from mlspatial.analysis.gram import unpack
 from mlspatial.analysis.rsa import condensed, similarity_matrix
 from mlspatial.core.errors import BadValue, StimulusMismatch, UnknownName, UserError
 from mlspatial.models import spool
+from mlspatial.models.build import build
 from mlspatial.models.extract import extract
-from mlspatial.models.layers import block_layers, resolve_layers
+from mlspatial.models.layers import block_layers, candidate_layers, resolve_layers
 from mlspatial.models.sinks import Features, Files, Products, read_activations
+from mlspatial.models.spec import ModelSpec
 from mlspatial.models.stimuli import Stimuli
-from mlspatial.models.zoo import ModelSpec, build, candidate_layers
 
 SPEC = ModelSpec("resnet18", 5, {}, (), 32)
 LAYERS = ("layer1.0.relu", "layer4.0.relu", "fc")

@@ -13,7 +13,7 @@ from mlspatial.analysis.projection import johnson_lindenstrauss_dimension
 from mlspatial.models import sinks
 from mlspatial.models.sinks import kind_version
 from mlspatial.models.sources import external_spec
-from mlspatial.models.zoo import ModelSpec
+from mlspatial.models.spec import ModelSpec
 from mlspatial.registry import activations, runs
 from mlspatial.registry.activations import KIND_VERSIONS, layer_arrays, versions
 from mlspatial.registry.models import ModelRecord, select

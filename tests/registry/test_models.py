@@ -21,7 +21,8 @@ from click.testing import CliRunner
 from mlspatial.compare import evidence
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.names import ENTRY, TAG
-from mlspatial.models.zoo import ARCHITECTURES, ModelSpec, build, to_input
+from mlspatial.models.build import ARCHITECTURES, build
+from mlspatial.models.spec import ModelSpec, to_input
 from mlspatial.registry import models, runs
 from mlspatial.registry.models import load, load_folder, log_model, select
 from mlspatial.registry.store import client

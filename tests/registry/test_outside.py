@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from mlflow.models import set_model
 
-from mlspatial.models.zoo import to_input
+from mlspatial.models.spec import to_input
 from mlspatial.registry.models import load_folder
 
 

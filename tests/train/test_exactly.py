@@ -16,7 +16,7 @@ from torch import nn
 from mlspatial.core.errors import BadValue
 from mlspatial.core.latents import spatial_schema
 from mlspatial.data.loader import Batch
-from mlspatial.models.zoo import IMAGENET_MEAN, IMAGENET_SD, ModelSpec
+from mlspatial.models.spec import IMAGENET_MEAN, IMAGENET_SD, ModelSpec
 from mlspatial.tasks import build_task
 from mlspatial.train import loop
 from mlspatial.train.augment import AUGMENTATIONS

@@ -11,7 +11,8 @@ import torch
 from mlspatial.core.errors import BadValue
 from mlspatial.core.manifest import Manifest
 from mlspatial.data.loader import Loader
-from mlspatial.models.zoo import ModelSpec, build, to_input
+from mlspatial.models.build import build
+from mlspatial.models.spec import ModelSpec, to_input
 from mlspatial.tasks import build_task, head_layout
 from mlspatial.train import loop
 from mlspatial.train.augment import AUGMENTATIONS
