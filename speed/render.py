@@ -32,7 +32,7 @@ from PIL import Image
 from mlspatial.render.engine import FIELD_OF_VIEW, SceneBatch
 from mlspatial.render.lighting import directions
 from mlspatial.render.mesh import Environment, Material, Mesh
-from mlspatial.render.warp_engine import WarpRenderer
+from mlspatial.render.warp.engine import WarpRenderer
 from mlspatial.render.write import Recipe, Studio, render_shard
 from speed.common import peak_mib, report
 

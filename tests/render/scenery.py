@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from mlspatial.render import lighting
 from mlspatial.render.engine import FIELD_OF_VIEW, SceneBatch
 from mlspatial.render.mesh import Environment, Material, Mesh
-from mlspatial.render.warp_engine import WarpRenderer
+from mlspatial.render.warp.engine import WarpRenderer
 
 SIZE = 96
 FOCAL = SIZE / 2 / np.tan(np.radians(FIELD_OF_VIEW) / 2)

@@ -16,7 +16,7 @@ from mlspatial.core.errors import BadValue
 from mlspatial.render import lighting
 from mlspatial.render.engine import FIELD_OF_VIEW, RENDERERS, Renderer
 from mlspatial.render.mesh import Environment, Material
-from mlspatial.render.warp_engine import WarpRenderer
+from mlspatial.render.warp.engine import WarpRenderer
 from tests.render.scenery import (
     FOCAL,
     MIRROR,
@@ -155,7 +155,7 @@ def test_an_image_does_not_depend_on_its_batch():
 
 def test_another_process_gives_the_same_bytes(tmp_path):
     script = (
-        "import pickle, sys, numpy; from mlspatial.render.warp_engine import WarpRenderer;"
+        "import pickle, sys, numpy; from mlspatial.render.warp.engine import WarpRenderer;"
         "meshes, environments, size, batch = pickle.load(open(sys.argv[1], 'rb'));"
         "numpy.save(sys.argv[2], WarpRenderer(meshes, environments, size=size).render(batch).images)"
     )

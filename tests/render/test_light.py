@@ -10,8 +10,8 @@ import trimesh
 
 from mlspatial.render import lighting
 from mlspatial.render.mesh import Environment, Material
-from mlspatial.render.warp_assets import mip_levels, one_sided, tone_map, tone_map_table
-from mlspatial.render.warp_engine import WarpRenderer
+from mlspatial.render.warp.assets import mip_levels, one_sided, tone_map, tone_map_table
+from mlspatial.render.warp.engine import WarpRenderer
 from tests.render.scenery import SIZE, covered, mesh_of, scenes, sphere, sunny, turn, uniform
 
 

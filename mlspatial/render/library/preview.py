@@ -45,7 +45,7 @@ def pictures(meshes, views: int, size: int, plain: bool = False) -> np.ndarray:
     turns = np.array([rotation(*view) for view in VIEWS[:views]])
     if plain:
         return np.array([[splat(mesh, turn, size) for turn in turns] for mesh in meshes])
-    importlib.import_module("mlspatial.render.warp_engine")
+    importlib.import_module("mlspatial.render.warp.engine")
     renderer = RENDERERS["warp"](meshes, [studio()], size=size)
     n = len(meshes) * views
     scenes = SceneBatch(

@@ -1,4 +1,4 @@
-"""The shading kernel of the Warp renderer: from the visibility buffer to pixels. See warp_kernels.py for the rest.
+"""The shading kernel of the Warp renderer: from the visibility buffer to pixels. See kernels.py for the rest.
 
 Each triangle seen in a pixel is shaded once, at the middle of its samples, and weighted by their number; the panorama
 fills what is left. Light comes from the panorama's irradiance, its blurred reflection and the main light (lighting.py).
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import warp as wp
 
-from mlspatial.render.warp_kernels import ONE_SIDED, SAMPLES, SHADOW_MARGIN, Assets, Frame, twice_area
+from mlspatial.render.warp.kernels import ONE_SIDED, SAMPLES, SHADOW_MARGIN, Assets, Frame, twice_area
 
 wp.set_module_options({"enable_backward": False})
 

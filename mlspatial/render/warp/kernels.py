@@ -1,4 +1,4 @@
-"""Rasterising kernels of the Warp renderer; one source for CPU and CUDA. warp_shading.py makes pixels of their result.
+"""Rasterising kernels of the Warp renderer; one source for CPU and CUDA. shading.py makes pixels of their result.
 
 Everything happens in the camera frame (x right, y up, z into the image). Pictures are rasterised with SAMPLES by
 SAMPLES samples a pixel; "samples" are the coordinates of that finer grid, x right and y down.

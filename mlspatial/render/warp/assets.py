@@ -15,8 +15,8 @@ from mlspatial.core.errors import BadValue
 from mlspatial.render.lighting import WHITE, Lighting
 from mlspatial.render.mesh import Material, Mesh
 from mlspatial.render.shelf import Pools
-from mlspatial.render.warp_kernels import ONE_SIDED, Assets
-from mlspatial.render.warp_shading import TONE_OFFSET, TONE_OFFSET_BITS, TONE_SHIFT
+from mlspatial.render.warp.kernels import ONE_SIDED, Assets
+from mlspatial.render.warp.shading import TONE_OFFSET, TONE_OFFSET_BITS, TONE_SHIFT
 
 MIRROR = np.array([1.0, 1.0, -1.0])  # object frame <-> camera frame
 TONE_SCALE = 0.8  # of radiance before the film curve
@@ -218,7 +218,7 @@ def tone_map(radiance: np.ndarray) -> np.ndarray:
 
 
 def tone_map_table() -> np.ndarray:
-    """The tone map at the entries of warp_shading.tone_map_entry, up to WHITE."""
+    """The tone map at the entries of shading.tone_map_entry, up to WHITE."""
     last = (int(np.float32(WHITE + TONE_OFFSET).view(np.int32)) - TONE_OFFSET_BITS) >> TONE_SHIFT
     middle = (np.arange(last + 1, dtype=np.int32) << TONE_SHIFT) + (1 << TONE_SHIFT - 1) + TONE_OFFSET_BITS
     return tone_map(np.maximum(middle.view(np.float32).astype(np.float64) - TONE_OFFSET, 0.0))

@@ -11,13 +11,13 @@ import warp as wp
 from mlspatial.core.errors import BadValue
 from mlspatial.core.hashing import content_id
 from mlspatial.core.names import cache_folder
-from mlspatial.render import warp_kernels as kernels
 from mlspatial.render.engine import FIELD_OF_VIEW, NEAR, RENDERERS, Rendered, SceneBatch
 from mlspatial.render.lighting import forget_tables, light_environment
 from mlspatial.render.mesh import Collection, Environment, Mesh
 from mlspatial.render.shelf import Shelf
-from mlspatial.render.warp_assets import light_arrays, mesh_arrays, upload_assets
-from mlspatial.render.warp_shading import shade
+from mlspatial.render.warp import kernels
+from mlspatial.render.warp.assets import light_arrays, mesh_arrays, upload_assets
+from mlspatial.render.warp.shading import shade
 
 SHADOW_SIZES = 128, 1024  # least and most texels along a side of the shadow map; else the next power of two
 TEXTURE_SIZES = 64, 2048  # the same for textures: a near object spreads one over about four pictures, back included
