@@ -90,6 +90,10 @@ def test_importing_again_answers_and_only_what_changed_is_made_anew(registry: Pa
     assert len(runs.find(entry="import")) == before
     assert import_scores(file="scores.csv", kind="fmri", study="late") == first
     assert all(runs.get(run).studies == ("late",) for run in first)
+    runs.local(first[1], "scores.json").unlink()  # by hand
+    again = import_scores(file="scores.csv", kind="fmri")
+    assert again[0] == first[0] and again[1] != first[1] and again[2:] == first[2:]
+    first = again
     changed = import_scores(file=write(LONG.replace("0.7,", "0.71,")), kind="fmri")
     assert changed[0] != first[0] and changed[1] == first[1]
     assert runs.get(changed[0]).model_id == runs.get(first[0]).model_id

@@ -111,6 +111,12 @@ def whole(same: Sequence[RunRecord], name: str, lacks: Lacks | None) -> RunRecor
     return None
 
 
+def count(run: RunRecord) -> int | None:
+    """How many artifacts a run has; None when they are not on this machine, where counting takes as long as asking."""
+    root = local_path(run.artifacts) if run.artifacts else None
+    return None if root is None else sum(path.is_file() for path in root.rglob("*"))
+
+
 def missing(*artifacts: str) -> Lacks:
     """For open_run: which of these artifacts a run has no more."""
 

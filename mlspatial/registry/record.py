@@ -35,7 +35,8 @@ class Spec:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run as the registry remembers it. start: milliseconds since 1970. metrics: last value of each."""
+    """A run as the registry remembers it. start: milliseconds since 1970. metrics: last value of each. artifacts: the
+    address of what it logged."""
 
     id: str
     entry: str
@@ -47,6 +48,7 @@ class RunRecord:
     cfg: dict[str, str]
     tags: dict[str, str] = field(repr=False)
     metrics: dict[str, float] = field(repr=False)
+    artifacts: str = ""
 
     @property
     def dataset_id(self) -> str | None:
@@ -78,6 +80,7 @@ def record_of(run: Any) -> RunRecord:
         cfg={key.removeprefix(CFG): value for key, value in params.items() if key.startswith(CFG)},
         tags=tags,
         metrics=run.data.metrics,
+        artifacts=run.info.artifact_uri or "",
     )
 
 

@@ -105,6 +105,7 @@ def import_fmri(*, file: str, source: str = "", study: str = "", force: bool = F
     source = source or names[0]
     known = {} if force else {run.spec: run for run in runs.find(entry="import", status="FINISHED")}
     cfg = {"file": file, "kind": "fmri", "source": source}
+    lacks = runs.missing(SCORES)
     ids: list[str] = []
     answered = 0
     with bar("import", len(networks), "network") as progress:
@@ -115,12 +116,10 @@ def import_fmri(*, file: str, source: str = "", study: str = "", force: bool = F
             inputs = {"model_id": model_id, "content": content_id([network.facts, rows])}
             spec = runs.Spec("import", VERSION, inputs, cfg, ENTRIES["import"].free)
             same = known.get(spec.id)
-            if (
-                same and ids and (not study or study in same.studies)
-            ):  # the first one opens, for whoever waits for a run
+            here = same and (not study or study in same.studies) and not lacks(same)
+            if same and here and ids:  # the first one opens, for whoever waits for a run
                 ids, answered = [*ids, same.id], answered + 1
             else:
-                lacks = runs.missing(SCORES)
                 with runs.open_run(spec, name=f"import {name}", study=study, force=force, lacks=lacks) as run:
                     answered += run.answered
                     if not run.answered:

@@ -2,7 +2,8 @@
 
 A journal in the cache, and an artifact of the study's run for other machines, say which runs each call returned. An
 entry counts only while the call, this software's code, the dataset and the selected networks are the same, and while
-its runs are finished ones of this registry and its files are there.
+its runs are finished ones of this registry and its files are there: those of datasets and reports, and of all runs
+whose artifacts and networks lie on this machine. At a server the steps look at theirs when they are asked themselves.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ from mlspatial.core.hashing import content_id
 from mlspatial.core.names import STUDY, cache_folder
 from mlspatial.core.plugins import own_modules
 from mlspatial.registry import runs
+from mlspatial.registry.again import lost_networks
+from mlspatial.registry.artifacts import count
 from mlspatial.registry.datasets import find_dataset, is_there
 from mlspatial.registry.models import ModelRecord, identity, select
 from mlspatial.steps.train import LIVE
 from mlspatial.study.plan import USES_DATASET, Job
 
 JOURNAL = "jobs.json"  # artifact
+COUNTS = "artifacts"  # among its keys: run -> how many it had
 NOT_COMPARED = ("compare", "study")
 PACKAGE = Path(__file__).resolve().parents[1]
 REPORT = "report.html"
@@ -37,17 +41,22 @@ class Memory:
     def __init__(self, study: str) -> None:
         self.study = study
         self.known: dict[str, list[str]] = {}
+        self.counts: dict[str, int] = {}  # run -> its artifacts when it was made
         self.finished: dict[str, runs.RunRecord] = {}
         self._datasets: dict[str, str] = {}
         self._selected: dict[str, list[ModelRecord]] = {}
         self.refresh()
         for record in runs.find(entry="study", where=f"params.`cfg.name` = '{study}'"):
-            if text := _artifact(record.id):
-                self.known |= text
+            if found := _artifact(record.id):
+                self._learn(found)
                 break
         if self.file.is_file():
             for line in self.file.read_text(errors="replace").splitlines():
-                self.known |= _parsed(line)
+                self._learn(_parsed(line))
+
+    def _learn(self, found: dict[str, Any]) -> None:
+        self.counts |= found.pop(COUNTS, {})
+        self.known |= found
 
     @property
     def file(self) -> Path:
@@ -74,11 +83,18 @@ class Memory:
         if not ids or any(run not in self.finished for run in ids):
             return None
         records = [self.finished[run] for run in ids]
-        if job.entry == "render" and not all(is_there(record) for record in records):
-            return None
-        if job.entry == "compare" and not all(Path(record.cfg["out"], REPORT).is_file() for record in records):
-            return None
-        return None if job.parameters.get("force") else ids
+        whole = all(self._is_whole(record) for record in records)
+        return ids if whole and not job.parameters.get("force") else None
+
+    def _is_whole(self, record: runs.RunRecord) -> bool:
+        if record.entry == "render" and not is_there(record):
+            return False
+        if record.entry == "compare" and not Path(record.cfg["out"], REPORT).is_file():
+            return False
+        there = count(record)
+        if there is None:
+            return True
+        return there >= self.counts.get(record.id, 0) and not (record.entry == "train" and lost_networks(record))
 
     def left_out(self, ids: list[str], benchmarks: str) -> bool:
         """Whether score runs lack a benchmark with `?`, whose data may have come in the meantime."""
@@ -90,12 +106,20 @@ class Memory:
         key = self.key(job)
         if self.known.get(key) != job.runs:
             self.known[key] = job.runs
+            counts = {run: number for run in job.runs if (number := self._count(run))}
+            self.counts |= counts
             with self.file.open("a") as file:
-                file.write(json.dumps({key: job.runs}) + "\n")
+                file.write(json.dumps({key: job.runs, COUNTS: counts}) + "\n")
+
+    def _count(self, run: str) -> int | None:
+        record = self.finished.get(run) or runs.get(run)
+        return count(record)
 
     def text(self, jobs: list[Job]) -> str:
         """The journal of these jobs, for the study's run."""
-        return json.dumps({key: self.known[key] for key in map(self.key, jobs) if key in self.known}, indent=0)
+        found = {key: self.known[key] for key in map(self.key, jobs) if key in self.known}
+        counts = {run: self.counts[run] for ids in found.values() for run in ids if run in self.counts}
+        return json.dumps({**found, COUNTS: counts}, indent=0)
 
     def key(self, job: Job) -> str:
         return content_id({"code": code_hash(), "study": self.study, "entry": job.entry, **self._inputs(job)})
@@ -147,14 +171,14 @@ def _is_outside(address: str) -> bool:
     return not address.startswith(("models:", "runs:"))
 
 
-def _artifact(run_id: str) -> dict[str, list[str]]:
+def _artifact(run_id: str) -> dict[str, Any]:
     try:
         return _parsed(runs.download(run_id, JOURNAL).read_text())
     except Exception:  # whatever the store says of a file that is not there: the steps are asked instead
         return {}
 
 
-def _parsed(text: str) -> dict[str, list[str]]:
+def _parsed(text: str) -> dict[str, Any]:
     """A journal, or nothing of one that was being written when its process died."""
     try:
         found = json.loads(text)

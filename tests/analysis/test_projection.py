@@ -16,6 +16,7 @@ from mlspatial.analysis.projection import (
     projection,
 )
 from mlspatial.core.errors import BadValue, StimulusMismatch
+from mlspatial.core.hashing import content_id
 
 WIDTH = 2 * BLOCK + 1234
 DIMENSION = 300
@@ -95,6 +96,15 @@ def test_the_matrix_depends_on_seed_width_and_dimension_alone(wide: SparseProjec
     assert (wide.components != SparseProjection(WIDTH, DIMENSION, 1).components).nnz > 0
     first = wide.components[:, :BLOCK]
     assert (first != wide.components[:, BLOCK : 2 * BLOCK]).nnz > 0
+
+
+def test_the_matrix_is_that_of_kept_layers() -> None:
+    """Projections in registries were made with it, 16,384 columns from each generator."""
+    matrix = SparseProjection(40_000, 7, 3).components
+    assert matrix.nnz == 1337 and matrix.indices[:3].tolist() == [407, 948, 992]
+    assert matrix.indices[matrix.indices >= 16_384][:3].tolist() == [16_518, 16_540, 16_635]
+    assert np.abs(matrix.data) == pytest.approx(np.sqrt(np.sqrt(40_000) / 7))
+    assert content_id(matrix.indices.tolist()) == "62aa8be335d8c814"
 
 
 @pytest.mark.parametrize("width", [1, 5, BLOCK, BLOCK + 1])

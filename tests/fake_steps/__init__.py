@@ -17,7 +17,9 @@ from mlspatial.core.errors import UserError
 from mlspatial.core.hashing import content_id
 from mlspatial.core.names import DATASET_ID, MODEL_ID
 from mlspatial.registry import runs
+from mlspatial.registry.again import FILES
 from mlspatial.registry.models import ensure_registered, registered_name, select
+from mlspatial.registry.places import local_path
 from mlspatial.registry.store import client
 from mlspatial.steps.train import canonical_name, parse_seeds
 
@@ -83,6 +85,11 @@ def _register(run: runs.Run, cfg: dict[str, Any], step: int) -> None:
     tags[MODEL_ID] = content_id([cfg, step])
     experiment = client().get_run(run.id).info.experiment_id
     logged = client().create_logged_model(experiment, name.replace(".", "-"), source_run_id=run.id, tags=tags)
+    folder = local_path(logged.artifact_location)
+    if folder:
+        (folder / "artifacts").mkdir(parents=True, exist_ok=True)
+        for file in FILES:
+            (folder / "artifacts" / file).touch()
     client().finalize_logged_model(logged.model_id, "READY")
     client().create_model_version(
         name, f"models:/{logged.model_id}", run_id=run.id, tags=tags, model_id=logged.model_id

@@ -38,6 +38,14 @@ def test_a_study_runs_once_and_is_answered_after(registry: Path) -> None:
     (registry / "reports" / "small" / "report.html").unlink()
     again = study(config=str(path))
     assert again != [first] and (registry / "reports" / "small" / "report.html").is_file()
+    scores = runs.find(entry="score", status="FINISHED")
+    runs.local(scores[0].id, "scores.json").unlink()  # by hand
+    assert study(config=str(path)) not in ([first], again)
+    assert len(runs.find(entry="score", status="FINISHED")) == len(scores) + 1
+    (network,) = select("study=small,task=distance,step=0")
+    (network.folder / "weights.safetensors").unlink()
+    study(config=str(path))
+    assert len(runs.find(entry="train", status="FINISHED")) == 3
 
 
 def test_a_finished_study_is_answered_without_a_call_and_without_torch(fake: Path) -> None:
