@@ -271,8 +271,14 @@ def _draws(factor: np.ndarray, shape: tuple[int, int, int], rng: np.random.Gener
 
 
 def _reliability(trials: np.ndarray, rng: np.random.Generator) -> float:
-    """Median correlation between the similarity matrices of two halves of the trials; all splits where they are few."""
-    repeats = trials.shape[2]
+    """Median correlation between the similarity matrices of two halves of the trials."""
+    pairs = _halves(trials.shape[2], rng)
+    values = [_alike(*(trials[:, :, list(side)].mean(axis=2) for side in pair)) for pair in pairs]
+    return float(np.median(values))
+
+
+def _halves(repeats: int, rng: np.random.Generator) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Pairs of disjoint halves of the trials: all there are, or SPLITS of them."""
     half = repeats // 2
     pairs = [
         (first, second)
@@ -283,8 +289,7 @@ def _reliability(trials: np.ndarray, rng: np.random.Generator) -> float:
     if len(pairs) > SPLITS:
         orders = [rng.permutation(repeats) for _ in range(SPLITS)]
         pairs = [(tuple(order[:half]), tuple(order[half : 2 * half])) for order in orders]
-    values = [_alike(*(trials[:, :, list(side)].mean(axis=2) for side in pair)) for pair in pairs]
-    return float(np.median(values))
+    return pairs
 
 
 def _scale(

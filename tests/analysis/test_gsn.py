@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlspatial.analysis.gsn import LEVELS, _alternate, _nearest, _share, _shrunken, ncsnr, rsa_ceiling
+from mlspatial.analysis.gsn import LEVELS, _alternate, _halves, _nearest, _share, _shrunken, ncsnr, rsa_ceiling
 from mlspatial.core.errors import UserError
 
 STIMULI, VOXELS, REPEATS = 200, 60, 3
@@ -130,3 +130,11 @@ def test_bad_input() -> None:
         ncsnr(np.full((20, 5, 2), np.nan))
     with pytest.raises(UserError, match="too few"):
         rsa_ceiling(np.random.default_rng(0).normal(size=(5, 5, 2)), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(("repeats", "splits"), [(2, 1), (3, 3), (6, 10), (8, 35), (10, 50)])
+def test_all_ways_to_halve_the_trials_up_to_fifty(repeats: int, splits: int) -> None:
+    """Of 6 trials 10 pairs of halves, of 8 trials 35, of 10 trials 126: fifty of them."""
+    found = _halves(repeats, np.random.default_rng(0))
+    assert len(found) == splits
+    assert all(len(one) == len(other) == repeats // 2 and not set(one) & set(other) for one, other in found)
