@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from mlspatial.analysis.mixed import random_intercept
 from mlspatial.analysis.statistics import LEVEL, Correlation, Interval
 from mlspatial.core.errors import BadValue, UserError
 
@@ -43,7 +43,6 @@ class Fit:
     n: int
     residual_sd: float
     group_sd: float = NAN
-    converged: bool = True
 
 
 @dataclass(frozen=True)
@@ -118,28 +117,18 @@ def mixed(
 
     Wald's t has n - (coefficients + 2) degrees of freedom, the two being the variances: what R's package parameters
     gives for lme4, and what the published p values follow. It is generous where the factor is a fact of the group; a
-    t test of group means is exact there. A singular fit is the linear one. Source: Laird and Ware 1982.
+    t test of group means is exact there. A singular fit is the linear one. Source: Laird and Ware 1982; see
+    analysis.mixed.
     """
-    from statsmodels.regression.mixed_linear_model import MixedLM
-
     names, design = _design(len(np.asarray(y)), factors, interactions)
     y = _finite(y)
     _determined(names, design, more=2)
     groups = np.unique([str(value) for value in group], return_inverse=True)[1]
     if len(groups) != len(y) or groups.max() < 1:
         raise UserError(f"mixed model: {len(y)} points in {len(set(groups))} groups; it needs two groups or more")
-    shift, scale = float(y.mean()), float(y.std()) or 1.0  # statsmodels' tolerances are for values of about 1
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            fitted = MixedLM((y - shift) / scale, design, groups=groups).fit(reml=True, method=["lbfgs", "powell"])
-        except np.linalg.LinAlgError:
-            raise UserError("mixed model: no optimiser found a fit; the scores of all networks may be equal") from None
-    weights, errors = scale * np.asarray(fitted.fe_params), scale * np.asarray(fitted.bse_fe)
-    weights[0] += shift
-    spread = scale * math.sqrt(max(float(np.asarray(fitted.cov_re)[0, 0]), 0.0))
-    terms = _terms(names, weights, errors, len(y) - design.shape[1] - 2, level)
-    return Fit(terms, len(y), scale * math.sqrt(float(fitted.scale)), spread, bool(fitted.converged))
+    fitted = random_intercept(y, design, groups)
+    terms = _terms(names, fitted.weights, fitted.errors, len(y) - design.shape[1] - 2, level)
+    return Fit(terms, len(y), fitted.residual_sd, fitted.group_sd)
 
 
 def _design(n: int, factors: Factors, interactions: Sequence[tuple[str, str]]) -> tuple[list[str], np.ndarray]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from mlspatial.analysis.mixed import random_intercept
 from mlspatial.core.errors import BadValue, UserError
 
 VERSION = "1"
@@ -66,23 +65,23 @@ class Difference:
 class MixedModel:
     """alignment ~ performance + task + (1 | group), by restricted maximum likelihood.
 
-    slope: of performance, in alignment per unit of performance; low, high: Wald interval; p: two-sided, of no slope;
-    tasks: task -> mean alignment at performance 0; group_sd, residual_sd: standard deviations of the random intercept
-    and of what is left; converged: whether the optimiser says so; warnings: what it said besides.
+    slope: of performance, in alignment per unit of performance; error, df: its standard error and Satterthwaite's
+    degrees of freedom; low, high: interval from Student's t; p: two-sided, of no slope; tasks: task -> mean alignment
+    at performance 0; group_sd, residual_sd: standard deviations of the random intercept and of what is left; group_sd
+    is NaN where intercepts cannot be told apart and this is least squares.
     """
 
     slope: float
     error: float
+    df: float
     low: float
     high: float
     p: float
     tasks: dict[str, float]
     group_sd: float
     residual_sd: float
-    converged: bool
     n: int
     groups: int
-    warnings: tuple[str, ...]
 
 
 # ---- correlation ------------------------------------------------------------------------------------------------
@@ -273,13 +272,12 @@ def mixed_model(
 ) -> MixedModel:
     """Fit alignment ~ performance + task with a random intercept for each group (a training: a task and a seed).
 
-    alignment, performance: (n,); task, group: n names. Intercepts are one a task. A singular fit (no spread between
-    groups) is reported as group_sd 0 with the optimiser's warning, not as an error.
+    alignment, performance: (n,); task, group: n names. Intercepts are one a task. Where no group has two points, or
+    the groups are told by the tasks alone, the intercepts cannot be told apart: least squares, group_sd NaN.
     Raises UserError for fewer points than parameters or fewer than two groups.
-    Source: Laird and Ware 1982; statsmodels' MixedLM.
+    Source: Laird and Ware 1982; see analysis.mixed.
     """
-    from scipy.stats import norm
-    from statsmodels.regression.mixed_linear_model import MixedLM
+    from scipy.stats import t as student
 
     y, x = _paired(alignment, performance)
     names = list(dict.fromkeys(task))
@@ -293,40 +291,19 @@ def mixed_model(
     design = np.column_stack([x, indicators])
     if np.linalg.matrix_rank(design) < design.shape[1]:
         raise UserError("mixed model: performance does not vary within any task")
-    shift, scale = float(y.mean()), float(y.std())  # statsmodels' tolerances are for values of about 1
-    fitted, said = _fit(MixedLM((y - shift) / scale, design, groups=labels))
-    half = float(norm.ppf(0.5 + level / 2))
-    slope, error = scale * float(fitted.fe_params[0]), scale * float(fitted.bse_fe[0])
+    fitted = random_intercept(y, design, labels)
+    slope, error, df = (float(values[0]) for values in (fitted.weights, fitted.errors, fitted.df))
+    half = float(student.ppf(0.5 + level / 2, df)) * error
     return MixedModel(
         slope=slope,
         error=error,
-        low=slope - half * error,
-        high=slope + half * error,
-        p=float(2 * norm.sf(abs(slope / error))),
-        tasks={name: shift + scale * float(value) for name, value in zip(names, fitted.fe_params[1:], strict=True)},
-        group_sd=scale * math.sqrt(max(float(np.asarray(fitted.cov_re)[0, 0]), 0.0)),
-        residual_sd=scale * math.sqrt(float(fitted.scale)),
-        converged=bool(fitted.converged),
+        df=df,
+        low=slope - half,
+        high=slope + half,
+        p=float(2 * student.sf(abs(slope / error), df)),
+        tasks={name: float(value) for name, value in zip(names, fitted.weights[1:], strict=True)},
+        group_sd=fitted.group_sd,
+        residual_sd=fitted.residual_sd,
         n=len(y),
         groups=groups,
-        warnings=said,
     )
-
-
-def _fit(model: Any) -> tuple[Any, tuple[str, ...]]:
-    """The first optimiser that converges, else the last one tried, with what it warned of."""
-    fitted: Any = None
-    words: tuple[str, ...] = ()
-    for method in ("lbfgs", "bfgs", "powell"):
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always")
-            try:
-                fitted = model.fit(reml=True, method=method)
-            except np.linalg.LinAlgError:  # a singular Hessian on the way; another road may avoid it
-                continue
-        words = tuple(dict.fromkeys(str(warning.message).rstrip(".") for warning in said))
-        if fitted.converged:
-            break
-    if fitted is None:
-        raise UserError("mixed model: no optimiser found a fit; the performance of all networks may be the same")
-    return fitted, words

@@ -80,7 +80,7 @@ def test_mixed_is_the_t_test_of_group_means_when_balanced(table: pd.DataFrame) -
     assert term.estimate == pytest.approx(means["b"].mean() - means["a"].mean(), abs=1e-6)
     assert term.t == pytest.approx(theirs.statistic, rel=1e-3)
     assert term.df == 40 - 5 - 2 and term.p == pytest.approx(2 * stats.t.sf(abs(term.t), 33))
-    assert found.converged and found.group_sd > found.residual_sd > 0
+    assert found.group_sd > found.residual_sd > 0
     with pytest.raises(UserError, match="it needs two groups"):
         mixed(table.score.to_numpy(), {"kind": list(table.kind)}, ["same"] * 40)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,8 @@ CAPTION = (
     f"equivalence: two one-sided t tests, margin {MARGIN:g}, not corrected. Partial r: of performance (negative "
     "held-out loss, standardised within task) and score over checkpoints and seeds, task held constant; interval from "
     "Fisher's z, p as if checkpoints were independent. Slope: score per SD of performance in the mixed model "
-    "score ~ performance + task + (1 | training), Wald interval; it allows for checkpoints that share a training. "
+    "score ~ performance + task + (1 | training) by REML, Student's t with Satterthwaite's degrees of freedom; it "
+    "allows for checkpoints that share a training. "
     "Neural scores are (r / ceiling)^2 where r and ceiling are known; the neural mean needs V1, V2, V4 and IT."
 )
 
@@ -142,11 +144,14 @@ def _association(
     cell = Cell(model.slope, NAN, runs, model.n, model.low, model.high)
     p = Cell(model.p, NAN, runs, model.n, style="p")
     body[f"{name}: slope of performance, mixed model"] = {ESTIMATE: cell, P: p}
-    said = f"; {'; '.join(model.warnings)}" if model.warnings else ""
+    spread = (
+        "no training has two checkpoints, so that intercepts cannot be told apart: least squares"
+        if math.isnan(model.group_sd)
+        else f"SD of intercepts {model.group_sd:.4f}"
+    )
     notes.append(
-        f"{name}: mixed model of {model.n} checkpoints of {model.groups} trainings, SD of intercepts "
-        f"{model.group_sd:.4f}, residual SD {model.residual_sd:.4f}, "
-        f"{'converged' if model.converged else 'NOT converged, read the slope with care'}{said}."
+        f"{name}: mixed model of {model.n} checkpoints of {model.groups} trainings, {spread}, residual SD "
+        f"{model.residual_sd:.4f}, {model.df:.1f} degrees of freedom."
     )
 
 
