@@ -44,7 +44,7 @@ MAY_SEE = {
 #: package -> the only files that may import it
 ONLY = {
     "mlflow": "registry/*.py",
-    "brainscore_vision": "benchmarks/brainscore*.py",
+    "brainscore_vision": "benchmarks/brainscore/*.py",
     "warp": "render/warp/*.py",
     "trimesh": "render/library/files.py",
     "timm": "models/sources/timm.py",

@@ -18,7 +18,7 @@ from scipy.linalg import eigh
 
 from mlspatial.core.errors import BadValue, UserError
 
-VERSION = "3"  # ceilings are kept under it (benchmarks.fmri)
+VERSION = "3"  # ceilings are kept under it (benchmarks.voxels)
 LEVELS = np.linspace(0.0, 1.0, 51)  # shares of the off-diagonal covariance that are kept
 HELD_OUT = 5  # a fifth of the stimuli chooses the share
 SCALES = np.arange(0.0, 2.05, 0.1)  # of the signal covariance, tried against the split-half reliability

@@ -21,17 +21,19 @@ import re
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import torch
+from scipy.spatial.distance import squareform
 
 from mlspatial.analysis import cka, rsa
 from mlspatial.analysis.ceiling import Drawing, half_means, spearman_brown, split_half_each
 from mlspatial.analysis.gram import centred, square
 from mlspatial.analysis.pls import COMPONENTS, Split, cross_validated_pls_many, pearson
 from mlspatial.analysis.pls import VERSION as PLS_VERSION
+from mlspatial.analysis.versions import versions
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 from mlspatial.core.plugins import Plugins
 from mlspatial.core.score import Score
@@ -41,6 +43,9 @@ Ceilings = np.ndarray | float | None
 
 #: ridge penalties as shares of trace(K) / n, the mean squared length of a centred pattern
 ALPHAS = tuple(10.0**exponent for exponent in range(-5, 4))
+#: what a user may call a metric of this room -> its name; pls takes the components of the benchmark
+SHORT = {"pls": "pls{components}", "cka": "cka_debiased"}
+STEPS = ("yardsticks", "pls", "splits", "ceiling")  # modules of this room behind every metric, a user's own as well
 VERSION = "1"  # of the steps from correlations to a score, and of comparisons
 RIDGE_VERSION = "1"
 LEAST_STIMULI = 4  # of a comparison
@@ -48,24 +53,40 @@ LEAST_STIMULI = 4  # of a comparison
 
 @dataclass(frozen=True)
 class Representation:
-    """What is kept of one layer for n stimuli. gram: (n, n) centred inner products, any positive scale; patterns:
-    (n (n - 1) / 2,) Pearson r between the stimuli's patterns, the upper triangle by rows, or None."""
+    """What is kept of one layer for n stimuli. gram: (n, n) centred inner products, any positive scale (empty where no
+    metric wants them); patterns: (n (n - 1) / 2,) Pearson r between the stimuli's patterns, the upper triangle by rows,
+    or None."""
 
     gram: np.ndarray
     patterns: np.ndarray | None = None
+
+    def part(self, rows: np.ndarray) -> Representation:
+        """Of some of the stimuli."""
+        patterns = None
+        if self.patterns is not None:
+            inside = squareform(np.asarray(self.patterns, np.float64))[np.ix_(rows, rows)]
+            patterns = squareform(inside, checks=False)
+        return Representation(centred(self.gram[np.ix_(rows, rows)]) if len(self.gram) else self.gram, patterns)
 
 
 @dataclass(frozen=True)
 class Metric(ABC):
     """How well a representation explains responses.
 
-    name, version: of the procedure; needs: what of the representation it reads; formula: a key of FORMULAS.
+    name, version: of the procedure; needs: what of the representation it reads; formula: a key of FORMULAS; modules:
+    those of this room whose VERSION counts beside that of every metric's steps.
     """
 
     name: str
     version: str
     needs: Need
     formula: str
+    modules: tuple[str, ...] = field(default=(), kw_only=True)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of all that its values come out of."""
+        return versions(*STEPS, *self.modules)
 
     def __call__(
         self,
@@ -199,16 +220,13 @@ def score_of_correlations(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a median of nothing is NaN
         per_split = np.nanmedian(correlations, axis=1)
-        ceiling = 1.0 if ceilings is None else float(np.mean(np.nanmedian(np.atleast_2d(ceilings), axis=1)))
-    return Score(
-        raw=float(per_split.mean()),
-        ceiling=ceiling,
-        error=float(per_split.std() / np.sqrt(len(per_split))),
-        n=len(per_split),
-        metric=name,
-        version=version,
-        formula="none" if ceilings is None else formula,
-    )
+        values = np.nanmean(correlations, axis=0)
+        halvings = np.ones(1) if ceilings is None else np.nanmedian(np.atleast_2d(ceilings), axis=1)
+    raw, ceiling = float(per_split.mean()), float(np.mean(halvings))
+    error, n = float(per_split.std() / np.sqrt(len(per_split))), len(per_split)
+    of_ceiling = float(halvings.std() / np.sqrt(len(halvings))) if len(halvings) > 1 else np.nan
+    formula = "none" if ceilings is None else formula
+    return Score(raw, ceiling, error, n, name, version, formula, ceiling_error=of_ceiling, values=values)
 
 
 def representation_of(features: np.ndarray, *, patterns: bool = True) -> Representation:
@@ -228,6 +246,11 @@ def pls(components: int = COMPONENTS) -> Regression:
         return cross_validated_pls_many(gram, responses, folds, components=components, device=device)
 
     return Regression(f"pls{components}", PLS_VERSION, "gram", "r^2/c", correlate)
+
+
+def full_name(name: str, components: int = COMPONENTS) -> str:
+    """The name of a metric for what a user may call it; any other name as it is."""
+    return SHORT.get(name, name).format(components=components)
 
 
 def find_metric(name: str) -> Metric:
@@ -300,7 +323,7 @@ def cross_validated_ridge(
     return np.split(np.stack(found), ends, axis=1)
 
 
-def _rsa(method: Literal["pearson", "spearman"]) -> Compare:
+def _rsa(method: str) -> Compare:
     """Ranks are among all stimuli, also where the similarity is that of a subset (which is for the error alone)."""
 
     def compare(representation: Representation, responses: np.ndarray, subsets: np.ndarray, device: str) -> np.ndarray:
@@ -369,6 +392,8 @@ def _total(matrix: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
 
 METRICS.register(f"pls{COMPONENTS}")(pls())
 METRICS.register("ridge")(Regression("ridge", RIDGE_VERSION, "gram", "r^2/c", cross_validated_ridge))
-METRICS.register("rsa")(Comparison("rsa", rsa.VERSION, "pattern", "r/c", _rsa("pearson")))
-METRICS.register("rsa_spearman")(Comparison("rsa_spearman", rsa.VERSION, "pattern", "r/c", _rsa("spearman")))
-METRICS.register("cka_debiased")(Comparison("cka_debiased", cka.VERSION, "gram", "r/c", _cka_debiased))
+for _name, _method in (("rsa", "pearson"), ("rsa_spearman", "spearman")):
+    METRICS.register(_name)(Comparison(_name, rsa.VERSION, "pattern", "r/c", _rsa(_method), modules=("rsa",)))
+METRICS.register("cka_debiased")(
+    Comparison("cka_debiased", cka.VERSION, "gram", "r/c", _cka_debiased, modules=("cka",))
+)

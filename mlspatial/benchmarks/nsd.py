@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from mlspatial.benchmarks import nsd_files as files
-from mlspatial.benchmarks.fmri import FMRI_BENCHMARKS, FmriBenchmark
+from mlspatial.benchmarks.base import BENCHMARKS
 from mlspatial.benchmarks.nsd_files import NsdFolder
 from mlspatial.benchmarks.pictures import mapped_images, seal
+from mlspatial.benchmarks.voxels import FmriBenchmark
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.core.files import whole
 from mlspatial.core.hashing import content_id
@@ -50,7 +51,7 @@ FAMILIES = {
 }
 
 
-@FMRI_BENCHMARKS.register("nsd")
+@BENCHMARKS.register("nsd")
 def nsd(subject: str = "", region: str = "OTC") -> FmriBenchmark:
     """One subject's responses to the 1,000 shared images of the Natural Scenes Dataset, from a local copy.
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlspatial.benchmarks.neural import BENCHMARKS, NeuralBenchmark, Truth
+from mlspatial.benchmarks.base import BENCHMARKS, Network, Truth
+from mlspatial.benchmarks.neurons import NeuralBenchmark
 from mlspatial.benchmarks.pictures import objects_on_noise, shapes_on_noise, textures
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.hashing import content_id
@@ -40,8 +41,6 @@ STEP = 1e-3  # spikes; rates are rounded to it, so that other machines' rounding
 FIRING = 0.25  # least share of the stimuli that a unit answers to
 CANDIDATES = 4  # units looked at for every one that is needed, because some are silent
 VERSION = 1  # of the populations; counts when their numbers change
-
-Network = tuple["nn.Module", "ModelSpec"]
 
 
 @BENCHMARKS.register("simulated_v1")

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlspatial.benchmarks.fmri import FMRI_BENCHMARKS, FmriBenchmark
+from mlspatial.benchmarks.base import BENCHMARKS, Network
 from mlspatial.benchmarks.pictures import shapes_on_noise
-from mlspatial.benchmarks.simulated import ChosenUnits, Network, hidden_network, identifier_with
+from mlspatial.benchmarks.simulated import ChosenUnits, hidden_network, identifier_with
+from mlspatial.benchmarks.voxels import FmriBenchmark
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.hashing import content_id
 from mlspatial.models.stimuli import Stimuli
@@ -36,7 +37,7 @@ STEP = 1e-4  # signals are rounded to it, so that other machines' rounding seldo
 VERSION = 1  # counts when the numbers change
 
 
-@FMRI_BENCHMARKS.register("simulated_fmri")
+@BENCHMARKS.register("simulated_fmri")
 def simulated_fmri(
     voxels: int = VOXELS,
     images: int = IMAGES,

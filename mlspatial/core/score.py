@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Direction = Literal["higher", "lower"]
@@ -15,15 +16,26 @@ FORMULAS = {
     "(r/c)^2": lambda raw, ceiling: (raw / ceiling) ** 2,  # Brain-Score before
     "none": lambda raw, ceiling: raw,
 }
+#: Of behaviour (i2n), the mean over repeats of their ratios, so it comes with the score; it never was another one.
+BEHAVIOUR = "r/sqrt(c)"
+COLUMNS = (
+    *("raw", "ceiling", "ceiled", "r2_over_c", "r_over_c_squared", "error", "n"),
+    *("metric", "version", "formula", "direction", "selection"),
+)
 
 
 @dataclass(frozen=True)
 class Score:
     """raw: the metric's own value (for neural predictivity the median Pearson r over neuroids, mean over splits).
 
-    ceiling: the value a perfect model would reach, same unit, 1.0 where there is none; ceiled: raw and ceiling joined
-    by `formula` (a key of FORMULAS); error: standard error of raw over splits; n: number of splits (or pairs).
-    metric, version: name and version of the procedure. direction: which way is better.
+    ceiling: the value a perfect model would reach, same unit, 1.0 where there is none, NaN where nobody says; ceiled:
+    raw and ceiling joined by `formula` (a key of FORMULAS), or the value `given`, which then may have another formula;
+    error: standard error of raw over splits (i2n: standard deviation of the ceiled value over its repeats);
+    ceiling_error: of the ceiling over halvings or repeats, NaN where there is one; n: number of splits, repeats or
+    pairs. metric, version: name and version of the procedure. direction: which way is better.
+    values: per unit, as the metric has them (neuroids: their r, mean over splits; voxels: predicted patterns), or None.
+    choice: what layers are chosen by, by default ceiled; selection: in words, what they are chosen on. more: further
+    columns of a table of scores.
     """
 
     raw: float
@@ -34,9 +46,15 @@ class Score:
     version: str
     formula: str = "r^2/c"
     direction: Direction = "higher"
+    given: float | None = None
+    ceiling_error: float = field(default=math.nan, compare=False)
+    values: Any = field(default=None, compare=False, repr=False)
+    choice: float | None = None
+    selection: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
-        if self.formula not in FORMULAS:
+        if self.formula not in FORMULAS and self.given is None:
             raise ValueError(f"formula {self.formula!r} is none of {', '.join(FORMULAS)}")
         if self.direction not in ("higher", "lower"):
             raise ValueError(f"direction {self.direction!r} is neither higher nor lower")
@@ -45,6 +63,11 @@ class Score:
     def ceiled(self) -> float:
         """Not clipped; NaN where the ceiling is not above 0; a negative r is squared as Brain-Score does."""
         return self._ceiled(self.formula)
+
+    @property
+    def chosen_by(self) -> float:
+        """What layers are chosen by; NaN for none."""
+        return self.ceiled if self.choice is None else self.choice
 
     @property
     def r2_over_c(self) -> float:
@@ -57,8 +80,10 @@ class Score:
         return self._ceiled("(r/c)^2")
 
     def to_json(self) -> dict[str, Any]:
-        both = {"r2_over_c": self.r2_over_c, "r_over_c_squared": self.r_over_c_squared}
-        return {**asdict(self), "ceiled": self.ceiled, **both}
+        """What a table of scores has of it."""
+        return {**{name: getattr(self, name) for name in COLUMNS}, **self.more}
 
     def _ceiled(self, formula: str) -> float:
+        if self.given is not None:
+            return self.given if self.formula in (formula, BEHAVIOUR) else math.nan
         return FORMULAS[formula](self.raw, self.ceiling) if self.ceiling > 0 else math.nan

@@ -33,8 +33,10 @@ class Kept(Protocol):
         """kind -> array, or a file with it; the sink forgets the layer."""
 
 
-#: kind -> (what makes it for n stimuli, how it is read at the end)
-PRODUCTS: dict[str, tuple[Callable[[int], Any], Callable[[Any], np.ndarray]]] = {
+#: (what makes an array of products between n stimuli, how it is read at the end)
+Product = tuple[Callable[[int], Any], Callable[[Any], np.ndarray]]
+#: kind -> what it is made with
+PRODUCTS: dict[str, Product] = {
     "gram": (Gram, Gram.packed),  # (n (n + 1) / 2,) float32, see analysis.gram.pack
     # (n (n - 1) / 2,) float32 Pearson r between the stimuli's patterns, the upper triangle row by row
     "pattern": (PatternGram, lambda gram: condensed(gram.correlations()).astype(np.float32)),
@@ -72,7 +74,7 @@ class Products:
         n: int,
         folder: Path,
         device: str = "cpu",
-        more: Mapping[str, tuple[Callable[[int], Any], Callable[[Any], np.ndarray]]] | None = None,
+        more: Mapping[str, Product] | None = None,
     ) -> None:
         self.kinds, self.n, self.folder, self.device = tuple(kinds), n, folder, device
         self._products = {**PRODUCTS, **(more or {})}
@@ -175,6 +177,34 @@ class Files:
         with pa.ipc.new_file(str(path), batch.schema) as writer:
             writer.write_batch(batch)
         return {self.kinds[0]: path}
+
+
+def sinks_for(
+    kinds: Sequence[str],
+    ids: tuple[str, ...],
+    more: Mapping[str, Product],
+    *,
+    spool: Path,
+    files: Path,
+    device: str,
+) -> list[Kept]:
+    """What takes a layer's activations and gives arrays of some kinds, whose names say how.
+
+    kinds: gram, pattern, features, projection-DIMENSION-SEED, activations-PRECISION, names in `more`; ids: of the
+    stimuli; spool: where activations wait that are too many for memory; files: where kept activations are written.
+    """
+    found: list[Kept] = []
+    if products := [kind for kind in kinds if kind in PRODUCTS or kind in more]:
+        found.append(Products(products, len(ids), spool, device, more))
+    for kind in kinds:
+        name, *settings = kind.split("-", 2)
+        if name == "projection":
+            found.append(Projections(*map(int, settings)))
+        elif name == "features":
+            found.append(Features())
+        elif kind.startswith(ACTIVATIONS):
+            found.append(Files(ids, files, *settings))
+    return found
 
 
 def activations_kind(precision: str) -> str:

@@ -169,14 +169,11 @@ class _Job:
         return self._run(PIXELS, PIXELS, "decode pixels", facts, [PIXELS], self.versions, features, "decode pixels")
 
     def _gather(self, record: ModelRecord, layers: Sequence[str], kinds: tuple[str, ...]) -> Gathered:
-        from mlspatial.models.sinks import Projections
-
         (found,) = gather(
             [record],
             self.images.stimuli,
             kinds,
             [layers],
-            lambda _place, _kinds: Projections(self.dimension, self.seed),
             device=self.device,
             dataset_id=self.images.manifest.dataset_id,
             activations=self.activations,

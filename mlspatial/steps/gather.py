@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +19,11 @@ from mlspatial.registry.activations import file_name, layer_arrays
 from mlspatial.registry.models import ModelRecord
 
 if TYPE_CHECKING:
-    from mlspatial.models.sinks import Kept
+    from mlspatial.models.sinks import Product
     from mlspatial.models.stimuli import Stimuli
     from mlspatial.models.zoo import ModelSpec
 
 Choose = Callable[[Any, Any], Sequence[str]]
-MakeSink = Callable[[str, tuple[str, ...]], "Kept"]  # device, kinds
 Load = Callable[[ModelRecord], tuple[Any, "ModelSpec"]]
 NONE = "none"
 NAMED = 3  # networks that a message names
@@ -33,12 +32,13 @@ DISK = 1 << 34  # bytes of activations that wait at a time; more layers need ano
 
 @dataclass(frozen=True)
 class Gathered:
-    """Arrays of one network. files: kind -> layer -> file; runs: that hold them."""
+    """Arrays of one network. files: kind -> layer -> file; runs: that hold them; load(record): the network."""
 
     record: ModelRecord
     spec: ModelSpec
     files: dict[str, dict[str, Path]]
     runs: list[str]
+    load: Load
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -48,6 +48,13 @@ class Gathered:
         """One array, mapped from its file."""
         return np.load(self.files[kind][layer], mmap_mode="r")
 
+    @cached_property
+    def widths(self) -> dict[str, int]:
+        """Number of features of each layer; the network is looked at for it."""
+        from mlspatial.models.extract import widths
+
+        return widths(*self.load(self.record), self.layers)
+
 
 def layers_of(records: Sequence[ModelRecord], choose: Choose) -> list[tuple[str, ...]]:
     """The layers of every network, from its structure alone: no weights are read, no image is seen.
@@ -55,8 +62,6 @@ def layers_of(records: Sequence[ModelRecord], choose: Choose) -> list[tuple[str,
     choose(module, spec): the layers. Raises UnknownName for a layer that no network has, and UserError that names the
     networks without it for one that only some have.
     """
-    from mlspatial.models.zoo import build, no_initial_values
-
     known: dict[tuple[str, int, int], tuple[str, ...] | UnknownName] = {}
     found: list[tuple[str, ...]] = []
     without: list[tuple[ModelRecord, UnknownName]] = []
@@ -64,10 +69,8 @@ def layers_of(records: Sequence[ModelRecord], choose: Choose) -> list[tuple[str,
         spec = record.spec
         key = spec.arch, spec.units, spec.input_size
         if key not in known:
-            with no_initial_values():
-                module = build(spec)
             try:
-                known[key] = tuple(choose(module, spec))
+                known[key] = tuple(choose(*structure(spec)))
             except UnknownName as error:
                 known[key] = error
         layers = known[key]
@@ -86,6 +89,14 @@ def layers_of(records: Sequence[ModelRecord], choose: Choose) -> list[tuple[str,
             "that all of them have, or ask for these networks apart"
         )
     return found
+
+
+def structure(spec: ModelSpec) -> tuple[Any, ModelSpec]:
+    """A network without its weights, and its spec."""
+    from mlspatial.models.zoo import build, no_initial_values
+
+    with no_initial_values():
+        return build(spec), spec
 
 
 def shared_layers(records: Sequence[ModelRecord], layers: Sequence[Sequence[str]]) -> tuple[list[str], str]:
@@ -126,9 +137,9 @@ def gather(
     stimuli: Stimuli,
     kinds: Sequence[str],
     layers: Sequence[Sequence[str]],
-    make_sink: MakeSink,
     *,
     device: str,
+    more: Mapping[str, Product] | None = None,
     dataset_id: str = "",
     activations: str = NONE,
     study: str = "",
@@ -137,10 +148,10 @@ def gather(
 ) -> list[Gathered]:
     """Arrays of some kinds from every network, made where the registry does not hold them yet.
 
-    layers: of each network; make_sink(device, kinds): a sink for those kinds; dataset_id: of the stimuli, for the
-    record; activations: none, or the precision in which they are kept besides; load(record): the network. One network
-    is in memory at a time, and only when arrays are missing: it then sees the stimuli once, or more often when what
-    waits of its layers would fill the disk.
+    kinds: names that say how they are made (models.sinks), or names in `more`; layers: of each network; dataset_id: of
+    the stimuli, for the record; activations: none, or the precision in which they are kept besides; load(record): the
+    network. One network is in memory at a time, and only when arrays are missing: it then sees the stimuli once, or
+    more often when what waits of its layers would fill the disk.
     """
     from mlspatial.analysis.device import choose_device, tags_of
 
@@ -153,7 +164,7 @@ def gather(
 
             def make(missing: Sequence[tuple[str, str]], folder: Path, record: ModelRecord = record) -> None:
                 module, spec = load(record)
-                _extract(module.to(place), spec, stimuli, missing, folder, partial(make_sink, place), progress)
+                _extract(module.to(place), spec, stimuli, missing, folder, more or {}, place, progress)
 
             files, ids = layer_arrays(
                 record,
@@ -167,7 +178,7 @@ def gather(
                 tags=tags_of(place),
             )
             holders = {run_id for (kind, _), run_id in ids.items() if kind in kinds}
-            gathered.append(Gathered(record, record.spec, {kind: files[kind] for kind in kinds}, sorted(holders)))
+            gathered.append(Gathered(record, record.spec, {kind: files[kind] for kind in kinds}, sorted(holders), load))
             progress.update(number * len(stimuli) - progress.n)
     return gathered
 
@@ -178,27 +189,27 @@ def _extract(
     stimuli: Stimuli,
     arrays: Sequence[tuple[str, str]],
     folder: Path,
-    make_sink: Callable[[tuple[str, ...]], Kept],
+    more: Mapping[str, Product],
+    device: str,
     progress: Any,
 ) -> None:
-    """Write a file for every (kind, layer) pair, in as many passes as the disk asks for. make_sink: of all kinds but
-    activations themselves."""
+    """Write a file for every (kind, layer) pair, in as many passes as the disk asks for."""
     from mlspatial.models.extract import extract, passes, widths
-    from mlspatial.models.sinks import Files
+    from mlspatial.models.sinks import sinks_for
 
     kinds = tuple(dict.fromkeys(kind for kind, _ in arrays))
     layers = tuple(dict.fromkeys(layer for _, layer in arrays))
     for kind in kinds:
         (folder / kind).mkdir()
-    own = tuple(kind for kind in kinds if not kind.startswith(ACTIVATIONS))
-    precisions = [kind.removeprefix(ACTIVATIONS) for kind in kinds if kind not in own]
+    precisions = [kind.removeprefix(ACTIVATIONS) for kind in kinds if kind.startswith(ACTIVATIONS)]
     budget = min(DISK, *(shutil.disk_usage(place).free // 2 for place in (spool_folder(), folder)))
-    number = (2 if own else 0) + sum(np.dtype(precision).itemsize for precision in precisions)  # bytes
+    number = (2 if len(kinds) > len(precisions) else 0) + sum(
+        np.dtype(precision).itemsize for precision in precisions
+    )  # bytes
     sizes = {layer: number * width * len(stimuli) for layer, width in widths(module, spec, layers).items()}
     groups = passes({layer: sizes.get(layer, 0) for layer in layers}, budget)
     for group in groups:
-        sinks: list[Kept] = [make_sink(own)] if own else []
-        sinks += [Files(stimuli.ids, folder / "files", precision) for precision in precisions]
+        sinks = sinks_for(kinds, stimuli.ids, more, spool=spool_folder(), files=folder / "files", device=device)
         extract(module, spec, stimuli, group, *sinks, progress=lambda images: progress.update(images / len(groups)))
         for layer, sink in itertools.product(group, sinks):
             for kind, kept in sink.pop(layer).items():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +15,16 @@ from mlspatial.core.progress import bar, say
 from mlspatial.models.sources.zoo import facts
 from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord, select
-from mlspatial.steps.gather import layers_of
+from mlspatial.steps.gather import Gathered, gather, layers_of, structure
 from mlspatial.steps.scoring_plan import Plan, check_words
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from mlspatial.benchmarks.neural import Truth
-    from mlspatial.steps.scoring_plan import Known
+    from mlspatial.benchmarks.base import Benchmark, Found, Truth
+    from mlspatial.core.score import Score
+    from mlspatial.models.sinks import Product
 
 VERSION = 2
 FACTS = ("task", "arch", "dataset", "seed", "step")
@@ -71,6 +74,9 @@ def score(
     raw (on raw features), half (chosen on one half of the stimuli, reported on the other). download: whether
     Brain-Score may fetch files.
     """
+    import numpy as np
+    import pandas as pd
+
     from mlspatial.analysis.device import choose_device, tags_of
 
     check_words(metrics, engine, selection, variant)
@@ -95,25 +101,30 @@ def score(
                 run.set_tags({TAG + fact: getattr(record, fact) for fact in FACTS})
                 run.add_tags(tags_of(choose_device(device)))
                 run.set_tags({f"{TAG}fact.{name}": value for name, value in facts(record.uri).items()})
-                title, names = f"score {number} of {len(records)}", layers_by_uri[record.uri]
-                if engine == "reference":
-                    table = _by_reference(record, plan, names, device, download, title)
-                else:
-                    table, matrices = _score(record, plan, names, device, study, parents, title)
-                    _log_matrices(run, matrices)
+                layers_here, matrices = layers_by_uri[record.uri], dict[str, np.ndarray]()
+                with bar(f"score {number} of {len(records)}", len(plan.chosen), "benchmark") as progress:
+                    if engine == "reference":
+                        rows = _by_reference(record, plan, layers_here, device, download, progress)
+                    else:
+                        rows = _by_layers(record, plan, layers_here, matrices, device, study, parents, progress)
+                    table = pd.DataFrame(rows).assign(engine=engine, model_id=record.model_id)
+                if matrices:
+                    with tempfile.TemporaryDirectory() as folder:
+                        np.savez_compressed(file := Path(folder) / MATRICES, **matrices)
+                        run.log_file(file)
                 log_scores(run, table)
                 best = table[table.committed & table.primary].itertuples()
                 say(f"{name}: " + ", ".join(f"{row.benchmark} {row.ceiled:.3f} ({row.layer})" for row in best))
         ids.append(run.id)
     made = _recovery(records, plan.chosen, ids, study, force)
-    return [*ids, *made, *_geometry(records, plan.geometries, ids, study, force)]
+    return [*ids, *made, *_geometry(records, plan, ids, study, force)]
 
 
 def _spec(record: ModelRecord, plan: Plan, device: str, download: bool) -> runs.Spec:
     inputs = {"model_id": record.model_id, **plan.inputs(), **record.stated}
     cfg = {"models": record.uri, "benchmarks": ",".join(known.name for known in plan.chosen), "layers": plan.layers,
-           "metrics": ",".join(plan.metrics), "engine": plan.engine, "selection": plan.selection,
-           "variant": plan.variant, "device": device, "download": download}  # fmt: skip
+           "metrics": ",".join(plan.metrics), "engine": plan.engine, "selection": plan.way.selection,
+           "variant": plan.way.variant, "device": device, "download": download}  # fmt: skip
     return runs.Spec("score", VERSION, inputs, cfg, ENTRY.free)
 
 
@@ -135,52 +146,117 @@ def log_scores(run: runs.Run, table: pd.DataFrame) -> None:
     run.log_table(table, SCORES)
 
 
-def _score(
+def _by_layers(
     record: ModelRecord,
     plan: Plan,
     layers: tuple[str, ...],
+    matrices: dict[str, np.ndarray],
     device: str,
     study: str,
     parents: Sequence[str],
-    title: str,
-) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    from mlspatial.steps.scoring import Job
+    progress: Any,
+) -> list[dict[str, Any]]:
+    """Rows of one network, a benchmark, metric and layer each; `matrices` gets those at the layers that count, by
+    "BENCHMARK METRIC".
 
-    size = record.spec.input_size
-    asked = [(known.load(size), known.metrics) for known in plan.chosen]
-    imagenet = None
-    if plan.by_imagenet:
-        from mlspatial.benchmarks import brainscore
+    What a benchmark cannot do is raised before the network is run. It then sees each set of stimuli once, for all
+    benchmarks and metrics.
+    """
+    from mlspatial.analysis.device import choose_device
+    from mlspatial.benchmarks.base import Layer
 
-        imagenet = brainscore.selection_stimuli(input_size=size)
-    job = Job(layers, plan.selection == "half", device, study, tuple(parents), imagenet, plan.variant)
-    with bar(title, len(asked), "benchmark") as progress:
-        return job.table(record, asked, progress)
+    way = replace(plan.way, device=choose_device(device))
+    load = cache(ModelRecord.load)
+    shown: dict[tuple[str, int, tuple[str, ...]], list[tuple[Benchmark, tuple[str, ...]]]] = {}
+    for known in plan.chosen:
+        benchmark = known.load(record.spec.input_size, way)
+        metrics = known.full_names(benchmark.own)
+        for metric in metrics:
+            benchmark.check(metric, way)
+        seen = benchmark.layers(layers, partial(structure, record.spec), partial(load, record))
+        shown.setdefault((benchmark.stimuli.id, benchmark.joint, seen), []).append((benchmark, metrics))
+    rows: list[dict[str, Any]] = []
+    for (_, _, seen), asked in shown.items():
+        needs: dict[str, Product | None] = {}
+        together: dict[tuple[str, Hashable], list[Benchmark]] = {}
+        for benchmark, metrics in asked:
+            for metric in metrics:
+                needs |= benchmark.needs(metric)
+                together.setdefault((metric, benchmark.together), []).append(benchmark)
+        more = {kind: product for kind, product in needs.items() if product}
+        (gathered,) = gather(
+            [record], asked[0][0].shown, tuple(needs), [seen], more=more, device=device, study=study, parents=parents,
+            load=load,
+        )  # fmt: skip
+
+        def layer_of(name: str, gathered: Gathered = gathered) -> Layer:
+            arrays = {kind: gathered.array(kind, name) for kind in gathered.files}
+            return Layer(arrays, lambda: gathered.widths[name])
+
+        scores: dict[tuple[str, str], list[Score]] = {}
+        for name in gathered.layers:
+            layer = layer_of(name)
+            for (metric, _), members in together.items():
+                for benchmark, score in zip(members, members[0].scores(layer, metric, way, *members[1:]), strict=True):
+                    scores.setdefault((benchmark.identifier, metric), []).append(score)
+        for benchmark, metrics in asked:
+            for metric in metrics:
+                found = scores[benchmark.identifier, metric]
+                place = benchmark.commit(found, way)
+                facts = {"benchmark": benchmark.identifier, "region": benchmark.region}
+                rows += _rows(facts | {"primary": metric == benchmark.own}, gathered.layers, found, place)
+                matrix = benchmark.matrix(layer_of(gathered.layers[place]), metric, found[place])
+                if matrix is not None:
+                    matrices[f"{benchmark.identifier} {metric}"] = matrix
+        progress.update(len(asked))
+    return rows
 
 
-def _log_matrices(run: runs.Run, matrices: dict[str, np.ndarray]) -> None:
-    from mlspatial.steps.scoring_fmri import save_matrices
+def _by_reference(
+    record: ModelRecord, plan: Plan, layers: tuple[str, ...], device: str, download: bool, progress: Any
+) -> list[dict[str, Any]]:
+    """The same by Brain-Score's own classes on its own data."""
+    from mlspatial.analysis.device import choose_device
+    from mlspatial.benchmarks.brainscore.reference import reference_score
 
-    if matrices:
-        with tempfile.TemporaryDirectory() as folder:
-            save_matrices(matrices, Path(folder) / MATRICES)
-            run.log_file(Path(folder) / MATRICES)
+    module, spec = record.load()
+    rows: list[dict[str, Any]] = []
+    for known in plan.chosen:
+        result = reference_score(
+            module, spec, record.model_id, known.name, layers, device=choose_device(device),
+            select=plan.way.selection == "auto", download=download,
+        )  # fmt: skip
+        facts = {"benchmark": known.name, "region": result.region, "primary": True}
+        scores = [replace(score, selection=result.selection) for score in result.scores.values()]
+        rows += _rows(facts, layers, scores, layers.index(result.committed))
+        progress.update(1)
+    return rows
 
 
-def _geometry(
-    records: Sequence[ModelRecord], metrics: Sequence[str], ids: Sequence[str], study: str, force: bool
-) -> list[str]:
+def _rows(
+    facts: dict[str, Any], layers: Sequence[str], scores: Sequence[Score], place: int
+) -> Iterator[dict[str, Any]]:
+    """Of one benchmark and metric, a layer each; place: of the layer that counts."""
+    for depth, (layer, score) in enumerate(zip(layers, scores, strict=True)):
+        yield {**facts, "layer": layer, "depth": depth, "committed": depth == place, **score.to_json()}
+
+
+def _geometry(records: Sequence[ModelRecord], plan: Plan, ids: Sequence[str], study: str, force: bool) -> list[str]:
     """How alike the networks are under cRSA and veRSA: a `similarity` run over their fMRI matrices."""
     import numpy as np
 
-    if len(records) < 2 or not metrics:
+    if len(records) < 2 or not plan.geometries:
         return []
-    from mlspatial.analysis.versions import of_metric, versions
+    from mlspatial.analysis.versions import versions
+    from mlspatial.benchmarks.voxels import geometry
     from mlspatial.steps import similarity
-    from mlspatial.steps.scoring_fmri import geometry
 
-    modules = {module for metric in metrics for module in of_metric(metric)}
-    inputs = {"runs": sorted(ids), "versions": versions("groups", "mds", *modules)}
+    metrics = plan.geometries
+    made_of = versions("groups", "mds")
+    for found in plan.chosen:
+        for metric in set(metrics) & set(found.full_names()):
+            made_of |= found.kind.versions(metric, plan.way)
+    inputs = {"runs": sorted(ids), "versions": made_of}
     cfg = {"metric": ",".join(metrics), "layers": COMMITTED}
     spec = runs.Spec("similarity", similarity.VERSION, inputs, cfg, similarity.ENTRY.free)
     name = f"similarity of {len(records)} networks under {' and '.join(metrics)}"
@@ -198,7 +274,7 @@ def _geometry(
 
 
 def _recovery(
-    records: Sequence[ModelRecord], chosen: Sequence[Known], ids: Sequence[str], study: str, force: bool
+    records: Sequence[ModelRecord], chosen: Sequence[Found], ids: Sequence[str], study: str, force: bool
 ) -> list[str]:
     """Where the network that generated simulated responses is among those scored: a run with the rank of that network
     and its layer under each metric and number of trials, a population after another."""
@@ -232,31 +308,6 @@ def _recovery(
                 say(f"{name}:\n{found.to_string(index=False)}")
         made.append(run.id)
     return made
-
-
-def _by_reference(
-    record: ModelRecord, plan: Plan, layers: tuple[str, ...], device: str, download: bool, title: str
-) -> pd.DataFrame:
-    """Brain-Score's own classes on its own data."""
-    import pandas as pd
-
-    from mlspatial.analysis.device import choose_device
-    from mlspatial.benchmarks.brainscore_reference import reference_score
-
-    module, spec = record.load()
-    rows: list[dict[str, Any]] = []
-    with bar(title, len(plan.chosen), "benchmark") as progress:
-        for known in plan.chosen:
-            result = reference_score(
-                module, spec, record.model_id, known.name, layers, device=choose_device(device),
-                select=plan.selection == "auto", download=download,
-            )  # fmt: skip
-            for layer, found in result.scores.items():
-                facts = {"benchmark": known.name, "region": result.region, "layer": layer, "depth": layers.index(layer)}
-                marks = {"committed": layer == result.committed, "primary": True, "selection": result.selection}
-                rows.append({**facts, **marks, **found.to_json(), "model_id": record.model_id})
-            progress.update(1)
-    return pd.DataFrame(rows)
 
 
 ENTRY = entry(

@@ -17,7 +17,7 @@ from mlspatial.core.progress import say
 from mlspatial.registry import activations as kept
 from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord, select
-from mlspatial.steps.gather import NONE, Gathered, besides, gather, layers_of, shared_layers, spool_folder
+from mlspatial.steps.gather import NONE, Gathered, besides, gather, layers_of, shared_layers
 from mlspatial.steps.stimuli import load_images
 
 VERSION = 1
@@ -55,7 +55,6 @@ def similarity(
     """Compare every two networks of a selector at every layer; return the run's id. Parameters as in the MLproject."""
     from mlspatial.analysis.device import choose_device, tags_of
     from mlspatial.analysis.versions import versions
-    from mlspatial.models.sinks import Products
 
     names = tuple(dict.fromkeys(part.strip() for part in metric.split(",") if part.strip()))
     for name in names:
@@ -90,7 +89,6 @@ def similarity(
             images.stimuli,
             () if run.answered else kinds,
             [common] * len(records),
-            lambda place, missing: Products(missing, len(images.stimuli), spool_folder(), place),
             device=device,
             dataset_id=images.manifest.dataset_id,
             activations=activations,

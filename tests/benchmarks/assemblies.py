@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from mlspatial.benchmarks.brainscore_reference import ReferenceResult, reference_score
+from mlspatial.benchmarks.brainscore.reference import ReferenceResult, reference_score
 from mlspatial.models.stimuli import Stimuli
 
 BUCKET = "brainscore-storage/brainio-brainscore"

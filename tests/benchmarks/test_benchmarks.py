@@ -15,9 +15,9 @@ from sklearn.model_selection import ShuffleSplit
 
 from mlspatial.analysis.ceiling import split_half
 from mlspatial.benchmarks import BENCHMARKS, find_benchmark
-from mlspatial.benchmarks.local import load_benchmark
-from mlspatial.benchmarks.neural import repeat_reliability
+from mlspatial.benchmarks.neurons import repeat_reliability
 from mlspatial.benchmarks.pictures import shapes_on_noise
+from mlspatial.benchmarks.recordings import load_benchmark
 from mlspatial.benchmarks.simulated import gabor_energy
 from mlspatial.core.errors import BadValue, StimulusMismatch, UnknownName, UserError
 from mlspatial.models.stimuli import Stimuli
@@ -158,7 +158,10 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in BENCHMARKS if name.startswith("simulated")])
+NEURAL = [name for name in BENCHMARKS if name.startswith("simulated") and name != "simulated_fmri"]  # see test_fmri
+
+
+@pytest.mark.parametrize("name", NEURAL)
 def test_every_simulated_benchmark(name: str) -> None:
     first = find_benchmark(name + SMALL[name])
     assert first.identifier.split(":")[0] == name and inspect.getdoc(BENCHMARKS[name])
@@ -197,7 +200,7 @@ def test_scores_are_those_of_scikit_learn(lab: Path) -> None:
         medians.append(
             np.median([pearsonr(p, y)[0] for p, y in zip(predicted.T, benchmark.responses[test].T, strict=True)])
         )
-    score = benchmark.score_features(pixels)
+    score = benchmark.score(pixels)
     assert score.raw == pytest.approx(np.mean(medians), abs=1e-6) and score.metric == "pls5"
     assert score.error == pytest.approx(np.std(medians) / np.sqrt(10), abs=1e-6)
     repeats = replace(benchmark, ceiling="repeats")

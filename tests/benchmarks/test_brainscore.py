@@ -19,18 +19,25 @@ import pytest
 
 from mlspatial.analysis.pca import pca_gram
 from mlspatial.analysis.pls import splits
-from mlspatial.benchmarks import brainscore, brainscore_files, brainscore_reference
-from mlspatial.benchmarks.brainscore import BehaviourTarget, NeuralTarget, load, needs, selection_stimuli
-from mlspatial.benchmarks.brainscore_reference import (
+from mlspatial.analysis.yardsticks import Representation
+from mlspatial.benchmarks.behaviour import Behaviour, probabilities
+from mlspatial.benchmarks.brainscore import files as store_files
+from mlspatial.benchmarks.brainscore import load as loading
+from mlspatial.benchmarks.brainscore import reference as package_engine
+from mlspatial.benchmarks.brainscore.files import needs
+from mlspatial.benchmarks.brainscore.load import load, selection_stimuli
+from mlspatial.benchmarks.brainscore.published import Published
+from mlspatial.benchmarks.brainscore.reference import (
     PCA_SELECTION,
     RAW_SELECTION,
+    best_layer,
     reference_score,
     select_layer,
     wrap,
 )
-from mlspatial.benchmarks.brainscore_targets import NAN, best_layer, neural_score, probabilities
 from mlspatial.core.errors import BadValue, StimulusMismatch, UnknownName, UserError
 from mlspatial.core.hashing import content_id
+from mlspatial.core.score import Score
 from tests.benchmarks import assemblies
 from tests.benchmarks.assemblies import Bench
 
@@ -53,9 +60,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", refuse)
-        built = functools.cache(brainscore.build_benchmark)
-        patch.setattr(brainscore, "build_benchmark", built)
-        patch.setattr(brainscore_reference, "build_benchmark", built)
+        built = functools.cache(loading.build_benchmark)
+        patch.setattr(loading, "build_benchmark", built)
+        patch.setattr(package_engine, "build_benchmark", built)
         store = assemblies.install(tmp_path_factory.mktemp("brainscore"), SHAPE)
         spec = ModelSpec("resnet18", 10, {"category": (0, 10)}, ("category",), SIZE, (0.5, 0.4, 0.3), (0.2, 0.3, 0.25))
         module = build(spec, seed=0).eval()
@@ -66,12 +73,16 @@ def gram(features: np.ndarray) -> np.ndarray:
     return features.astype(np.float64) @ features.T.astype(np.float64)
 
 
+def represented(features: np.ndarray) -> Representation:
+    return Representation(gram(features))
+
+
 def placed(identifier: str, target: Any) -> list[str]:
     """The package's files of the images on a screen of 8 degrees, in the target's order."""
     from brainscore_vision.benchmark_helpers.screen import place_on_screen
 
-    with brainscore_files.quiet():
-        benchmark = brainscore.build_benchmark(identifier)
+    with store_files.quiet():
+        benchmark = loading.build_benchmark(identifier)
         stimuli = place_on_screen(benchmark._assembly.stimulus_set, 8, benchmark._visual_degrees)
     names = {str(name): name for name in stimuli["stimulus_id"]}
     return [str(stimuli.get_stimulus(names[name])) for name in target.stimuli.ids]
@@ -80,8 +91,8 @@ def placed(identifier: str, target: Any) -> list[str]:
 @pytest.mark.parametrize(("identifier", "layers"), [*zip(NEURAL, CANDIDATES, strict=True)])
 def test_the_fast_engine_gives_the_packages_number(bench: Bench, identifier: str, layers: tuple[str, ...]) -> None:
     target = load(identifier, input_size=SIZE)
-    assert isinstance(target, NeuralTarget)
-    with brainscore_files.quiet():
+    assert isinstance(target, Published)
+    with store_files.quiet():
         wrapper = wrap(bench.module, bench.spec, bench.spec.model_id, "cpu")
         features = wrapper(placed(identifier, target), layers=list(layers), stimuli_identifier=False)
     extracted = bench.features(target.stimuli)
@@ -90,22 +101,22 @@ def test_the_fast_engine_gives_the_packages_number(bench: Bench, identifier: str
     scores = {}
     for layer, theirs in reference.scores.items():
         given = features.sel(layer=layer).values
-        ours = scores[layer] = target.score(gram(given))
+        ours = scores[layer] = target.score(represented(given))
         for value in ("raw", "ceiling", "ceiled", "error", "r2_over_c", "r_over_c_squared"):
             assert getattr(ours, value) == pytest.approx(getattr(theirs, value), abs=1e-6), value
-        assert (ours.n, ours.metric, ours.version, ours.formula) == (10, "pls25", theirs.version, "r^2/c")
-        assert (theirs.metric, theirs.n, theirs.engine, ours.engine) == ("pls25", 10, "reference", "fast")
+        assert (ours.n, ours.metric, target.version, ours.formula) == (10, "pls25", theirs.version, "r^2/c")
+        assert (theirs.metric, theirs.n) == ("pls25", 10)
         assert 0.1 < ours.raw < 1 and ours.ceiled == pytest.approx(ours.raw**2 / ours.ceiling)
         assert ours.r_over_c_squared == pytest.approx((ours.raw / ours.ceiling) ** 2)
         assert extracted[layer] == pytest.approx(given, abs=1e-5 * np.abs(given).max())  # float32: other batches
-        assert target.score(gram(extracted[layer])).ceiled == pytest.approx(theirs.ceiled, abs=1e-4)
+        assert target.score(represented(extracted[layer])).ceiled == pytest.approx(theirs.ceiled, abs=1e-4)
     assert best_layer(scores) == reference.committed
 
 
 @pytest.mark.parametrize("identifier", NEURAL)
 def test_what_a_target_holds(bench: Bench, identifier: str) -> None:
     target, shape = load(identifier, input_size=SIZE), bench.store.shape
-    assert isinstance(target, NeuralTarget)
+    assert isinstance(target, Published)
     n = shape.textures if "Freeman" in identifier else shape.objects * shape.images_an_object
     sites = {"V1": shape.v1, "V2": shape.v2, "V4": shape.v4, "IT": shape.it}[target.region]
     assert target.responses.shape == (n, sites) and target.responses.dtype == np.float64
@@ -144,11 +155,11 @@ def test_layers_are_chosen_as_the_package_chooses(
 
     layers = LAYERS[1:3]
     target, images = load(identifier, input_size=SIZE), selection_stimuli(input_size=SIZE)
-    assert isinstance(target, NeuralTarget) and images is not None and len(images) == 1000
+    assert isinstance(target, Published) and images is not None and len(images) == 1000
     ours = {}
     for layer in layers:
         both = np.concatenate([bench.features(images)[layer], bench.features(target.stimuli)[layer]])
-        ours[layer] = target.score(pca_gram(gram(both), 1000, features=both.shape[1]))
+        ours[layer] = target.score(Representation(pca_gram(gram(both), 1000, features=both.shape[1])))
     reference = bench.reference(identifier, layers)
     assert reference.selection == PCA_SELECTION
     assert best_layer(ours) == reference.committed
@@ -162,7 +173,7 @@ def test_layers_are_chosen_as_the_package_chooses(
 
 def test_the_packages_choice_is_asked_anew_for_other_candidates(bench: Bench) -> None:
     wrapper = wrap(bench.module, bench.spec, bench.spec.model_id, "cpu")
-    benchmark = brainscore.build_benchmark(NEURAL[0])
+    benchmark = loading.build_benchmark(NEURAL[0])
     for layers in (LAYERS[1:2], LAYERS[2:3]):
         assert select_layer(wrapper, bench.spec.model_id, layers, "V1", benchmark) == layers[0]
 
@@ -194,7 +205,7 @@ def test_pca_in_gram_form_is_the_packages_layer_pca(bench: Bench) -> None:
 
 def test_i2n_is_the_packages(bench: Bench) -> None:
     target = load(I2N, input_size=SIZE)
-    assert isinstance(target, BehaviourTarget) and target.readout == "avgpool"
+    assert isinstance(target, Behaviour) and target.readout == "avgpool"
     features = bench.features(target.stimuli)["avgpool"]
     reference = bench.reference(I2N, ("avgpool",))
     ours, theirs = target.score(features), reference.scores["avgpool"]
@@ -213,7 +224,7 @@ def test_i2n_metric_of_given_probabilities_is_exact(bench: Bench, rng: np.random
     from brainscore_vision import load_metric
 
     target = load(I2N, input_size=SIZE)
-    assert isinstance(target, BehaviourTarget)
+    assert isinstance(target, Behaviour)
     chosen = rng.dirichlet(np.ones(len(target.choices)), size=len(target.stimuli))
     chosen[3] = np.eye(len(target.choices))[np.flatnonzero(target.choices == target.labels[3])[0]]  # certain: clipped
     coordinates = {
@@ -222,8 +233,8 @@ def test_i2n_metric_of_given_probabilities_is_exact(bench: Bench, rng: np.random
         "choice": ("choice", target.choices),
     }
     source = BehavioralAssembly(chosen, coords=coordinates, dims=["presentation", "choice"])
-    with brainscore_files.quiet():
-        benchmark = brainscore.build_benchmark(I2N)
+    with store_files.quiet():
+        benchmark = loading.build_benchmark(I2N)
         theirs = benchmark.ceil_score(load_metric("i2n")(source, benchmark._assembly), benchmark.ceiling)
     ours = target.from_probabilities(chosen)
     assert ours.ceiled == pytest.approx(float(theirs), abs=1e-12)
@@ -236,10 +247,10 @@ def test_the_read_out_is_the_packages(bench: Bench) -> None:
     from brainscore_vision.model_helpers.brain_transformation.behavior import ProbabilitiesMapping
 
     target = load(I2N, input_size=SIZE)
-    assert isinstance(target, BehaviourTarget)
+    assert isinstance(target, Behaviour)
     features = bench.features(target.stimuli)["avgpool"]
     rows = xr.DataArray(features, dims=["presentation", "neuroid"], coords={"s": ("presentation", target.labels)})
-    with brainscore_files.quiet():
+    with store_files.quiet():
         classifier = ProbabilitiesMapping.ProbabilitiesClassifier().fit(rows, rows["s"])
         theirs = classifier.predict_proba(rows)
     ours = probabilities(features, target.labels, theirs["choice"].values)
@@ -255,14 +266,14 @@ def test_what_depends_on_the_benchmark_is_computed_once(bench: Bench, monkeypatc
     def never(name: str) -> None:
         raise AssertionError(f"{name} is built again")
 
-    monkeypatch.setattr(brainscore, "build_benchmark", never)
-    monkeypatch.setattr(brainscore_files.StoredFile, "is_here", False)
+    monkeypatch.setattr(loading, "build_benchmark", never)
+    monkeypatch.setattr(store_files.StoredFile, "is_here", False)
     for old, new in zip(before, [load(identifier, input_size=SIZE) for identifier in (NEURAL[0], I2N)], strict=True):
         assert old.stimuli.id == new.stimuli.id and (old.version, old.region) == (new.version, new.region)
         assert np.array_equal(old.ceilings, new.ceilings) and old.ceiling == new.ceiling
-        if isinstance(old, NeuralTarget) and isinstance(new, NeuralTarget):
+        if isinstance(old, Published) and isinstance(new, Published):
             assert np.array_equal(old.responses, new.responses)
-        if isinstance(old, BehaviourTarget) and isinstance(new, BehaviourTarget):
+        if isinstance(old, Behaviour) and isinstance(new, Behaviour):
             assert np.array_equal(old.humans, new.humans, equal_nan=True)
 
 
@@ -276,7 +287,7 @@ def test_what_is_kept_and_damaged_is_made_anew(bench: Bench, ending: str, share:
         return [(target.stimuli.id, target.ceiling, target.stimuli.degrees) for target in found]
 
     before = facts()
-    for file in (path for path in brainscore.cache_folder("brainscore").iterdir() if path.name.endswith(ending)):
+    for file in (path for path in loading.cache_folder("brainscore").iterdir() if path.name.endswith(ending)):
         if not (data := bytearray(file.read_bytes())):
             continue  # of another benchmark, from a case before
         if share is None:
@@ -294,11 +305,11 @@ def test_placed_images_that_were_deleted_come_back(bench: Bench) -> None:
 
 
 def test_names_that_users_type(bench: Bench) -> None:
-    known = brainscore.known()
-    assert set(brainscore.PUBLIC) <= set(known) and len(known) > 200
-    assert brainscore.resolve("dicarlo.MajajHong2015public.IT-pls") == NEURAL[3]
-    assert brainscore.resolve("movshon.FreemanZiemba2013public.V1-pls") == NEURAL[0]
-    assert brainscore.resolve("MajajHong2015.V4.public-pls") == NEURAL[2]
+    known = store_files.known()
+    assert set(store_files.PUBLIC) <= set(known) and len(known) > 200
+    assert store_files.resolve("dicarlo.MajajHong2015public.IT-pls") == NEURAL[3]
+    assert store_files.resolve("movshon.FreemanZiemba2013public.V1-pls") == NEURAL[0]
+    assert store_files.resolve("MajajHong2015.V4.public-pls") == NEURAL[2]
     with pytest.raises(UnknownName, match=r"'MajajHong2015public\.IT'; did you mean MajajHong2015public\.IT-pls"):
         load("MajajHong2015public.IT")
 
@@ -362,7 +373,7 @@ def test_a_damaged_file_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
         lambda: load_stimulus_set_from_s3("hvm-public", assemblies.BUCKET, sha1, needs_zip, **versions),
     )
     needs_zip = needs(NEURAL[3])[-1].sha1
-    with brainscore_files.network(False), pytest.raises(UserError, match=r"stimulus_hvm-public\.csv: .* damaged"):
+    with store_files.network(False), pytest.raises(UserError, match=r"stimulus_hvm-public\.csv: .* damaged"):
         stimulus_set_registry["hvm-public"]()
 
 
@@ -393,7 +404,7 @@ def test_the_reference_engine_computes_in_full_float32(bench: Bench, monkeypatch
         seen.append(str(torch.backends.cudnn.conv.fp32_precision))
         raise ZeroDivisionError
 
-    monkeypatch.setattr(brainscore_reference, "_score", note)
+    monkeypatch.setattr(package_engine, "_score", note)
     with pytest.raises(ZeroDivisionError):
         reference_score(bench.module, bench.spec, bench.spec.model_id, NEURAL[0], LAYERS[3:], select=False)
     assert seen == ["ieee"] and torch.backends.cudnn.conv.fp32_precision == "tf32"
@@ -407,13 +418,13 @@ def test_mistakes(bench: Bench) -> None:
 
 
 def test_the_first_of_equal_layers_wins() -> None:
-    def score(r: float) -> Any:
-        return neural_score(r, 0.5, 0.0, 10, "pls25", "1", "fast")
+    def score(r: float) -> Score:
+        return Score(r, 0.5, 0.0, 10, "pls25", "1")
 
     assert best_layer({"a": score(0.2), "b": score(0.4), "c": score(-0.4)}) == "b"  # r is squared: so is the package's
-    assert best_layer({"a": score(NAN), "b": score(0.1)}) == "b"
+    assert best_layer({"a": score(np.nan), "b": score(0.1)}) == "b"
     with pytest.raises(UserError, match="no layer of a has a score"):
-        best_layer({"a": score(NAN)})
+        best_layer({"a": score(np.nan)})
 
 
 def test_score_gives_both_engines_numbers(bench: Bench, registry: Path) -> None:
@@ -441,3 +452,4 @@ def test_score_gives_both_engines_numbers(bench: Bench, registry: Path) -> None:
     assert both.raw.to_numpy() == pytest.approx(both.raw_reference.to_numpy(), abs=1e-4)
     assert both.ceiling.to_numpy() == pytest.approx(both.ceiling_reference.to_numpy(), abs=1e-9)
     assert (both.committed == both.committed_reference).all()
+    assert set(both.engine) == {"fast"} and set(both.engine_reference) == {"reference"}

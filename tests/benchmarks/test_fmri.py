@@ -15,7 +15,8 @@ from PIL import Image
 from mlspatial.analysis.gsn import ncsnr, rsa_ceiling
 from mlspatial.analysis.rsa import condensed, similarity_matrix
 from mlspatial.analysis.versa import PUBLISHED_CODE, VARIANTS, crsa, versa
-from mlspatial.benchmarks import FMRI_BENCHMARKS, FmriBenchmark, find_benchmark, fmri, known_benchmarks
+from mlspatial.benchmarks import FMRI_BENCHMARKS, FmriBenchmark, find_benchmark, known_benchmarks, voxels
+from mlspatial.benchmarks.base import Way
 from mlspatial.benchmarks.pictures import shapes_on_noise
 from mlspatial.benchmarks.simulated import random_network
 from mlspatial.benchmarks.simulated_fmri import LAYER, SIZE, smooth_noise, voxel_signal, voxel_trials
@@ -23,7 +24,6 @@ from mlspatial.core.errors import BadValue, StimulusMismatch, UnknownName, UserE
 from mlspatial.models.extract import extract
 from mlspatial.models.sinks import Features
 from mlspatial.models.stimuli import Stimuli
-from mlspatial.steps import scoring_fmri
 
 N, VOXELS, REPEATS = 40, 15, 3
 OTHER = "layer1.0.relu"
@@ -100,7 +100,7 @@ def test_the_ceiling_is_the_mean_of_five_runs_and_kept(
     benchmark: FmriBenchmark, trials: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLSPATIAL_CACHE", str(tmp_path))
-    runs = [rsa_ceiling(trials.astype(float), np.random.default_rng([fmri.SEED, i])).ceiling for i in range(5)]
+    runs = [rsa_ceiling(trials.astype(float), np.random.default_rng([voxels.SEED, i])).ceiling for i in range(5)]
     assert benchmark.ceiling_runs == pytest.approx(runs) and benchmark.ceiling == pytest.approx(np.mean(runs))
     monkeypatch.setattr("mlspatial.analysis.gsn.Gsn", None)
     assert replace(benchmark).ceiling == benchmark.ceiling == replace(benchmark, metric="crsa").ceiling
@@ -130,17 +130,8 @@ def test_the_ceiling_is_computed_on_the_device_that_is_given(
     for file in (tmp_path / "fmri").iterdir():
         file.unlink()
 
-    class Enough(Exception):
-        pass
-
-    def gathered(*_: object) -> None:
-        raise Enough
-
-    monkeypatch.setattr(scoring_fmri, "_gather", gathered)
     for device in ("cuda:1", "cpu"):  # the second finds what the first has kept
-        rest = {"layers": ["relu"], "variant": "paper", "study": "", "parents": (), "progress": None}
-        with pytest.raises(Enough):
-            scoring_fmri.score_fmri(None, [(replace(benchmark), ["own"])], device=device, **rest)  # type: ignore[arg-type]
+        replace(benchmark).check("versa", Way(device=device))
     assert used == ["cpu", "cuda:1"]
 
 
@@ -156,9 +147,9 @@ def test_ceilings_that_are_kept_and_damaged_are_made_anew(
     run = namedtuple("run", "ceiling")
     model = namedtuple("model", "ceiling")(lambda _rng: run(next(made)))
     monkeypatch.setattr("mlspatial.analysis.gsn.Gsn", lambda *_, **__: model)
-    file = tmp_path / "fmri" / f"ceiling-{benchmark._voxels}-{fmri.CEILING_VERSION}.json"
+    file = tmp_path / "fmri" / f"ceiling-{benchmark._voxels}-{voxels.CEILING_VERSION}.json"
     file.parent.mkdir()
-    file.write_text(kept.replace("SEED", str(fmri.SEED)))
+    file.write_text(kept.replace("SEED", str(voxels.SEED)))
     assert benchmark.ceiling_runs == (0.5, 0.6, 0.7, 0.8, 0.9)
     assert replace(benchmark).ceiling_runs == benchmark.ceiling_runs  # read back
     facts = json.loads(file.read_text())

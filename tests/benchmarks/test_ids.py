@@ -14,8 +14,8 @@ import xarray as xr
 from PIL import Image
 from scipy.stats import pearsonr
 
-from mlspatial.benchmarks.local import load_benchmark
-from mlspatial.benchmarks.neural import NeuralBenchmark
+from mlspatial.benchmarks.neurons import NeuralBenchmark
+from mlspatial.benchmarks.recordings import load_benchmark
 from mlspatial.benchmarks.responses import read_labels, read_responses
 from mlspatial.core.errors import BadValue, UserError
 from tests.conftest import case

@@ -12,9 +12,10 @@ import pytest
 import xarray as xr
 from PIL import Image
 
-from mlspatial.benchmarks.local import benchmark_names, load_benchmark
-from mlspatial.benchmarks.neural import NeuralBenchmark
+from mlspatial.benchmarks.find import benchmark_names
+from mlspatial.benchmarks.neurons import NeuralBenchmark
 from mlspatial.benchmarks.pictures import shapes_on_noise
+from mlspatial.benchmarks.recordings import load_benchmark
 from mlspatial.benchmarks.responses import read_responses
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 

@@ -14,11 +14,11 @@ from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
 from mlspatial.analysis.versa import VARIANTS, versa
 from mlspatial.benchmarks import BENCHMARKS, FMRI_BENCHMARKS, FmriBenchmark, find_benchmark
-from mlspatial.benchmarks.fmri import FmriBenchmark as Voxels
-from mlspatial.benchmarks.local import load_benchmark
-from mlspatial.benchmarks.neural import NeuralBenchmark
+from mlspatial.benchmarks.neurons import NeuralBenchmark
 from mlspatial.benchmarks.pictures import objects_on_noise, textures
+from mlspatial.benchmarks.recordings import load_benchmark
 from mlspatial.benchmarks.simulated import gabor_energy, layer_rates
+from mlspatial.benchmarks.voxels import FmriBenchmark as Voxels
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.models.stimuli import Stimuli
 from mlspatial.models.zoo import ModelSpec

@@ -13,7 +13,7 @@ from torch import nn
 
 from mlspatial.analysis.yardsticks import Representation
 from mlspatial.benchmarks import find_benchmark
-from mlspatial.benchmarks.neural import NeuralBenchmark
+from mlspatial.benchmarks.neurons import NeuralBenchmark
 from mlspatial.benchmarks.pictures import shapes_on_noise
 from mlspatial.benchmarks.simulated import layer_rates, recovery, simulated_population
 from mlspatial.core.errors import BadValue, UnknownName, UserError
@@ -82,7 +82,7 @@ def test_the_generating_network_and_layer_rank_first(stimuli: Stimuli) -> None:
             for layer in LAYERS:
                 features = store.pop(layer)["features"].astype(np.float64)
                 for metric in ("pls", "ridge", "cka"):
-                    score = benchmark.score_features(features, metric)
+                    score = benchmark.score(features, metric)
                     rows.append((f"seed{seed}", layer, metric, trials, score.ceiled, score.raw, score.ceiling))
     table = pd.DataFrame(rows, columns=["network", "layer", "metric", "trials", "ceiled", "raw", "ceiling"])
     found = recovery(table, network="seed0", layer="second").set_index(["metric", "trials"])
@@ -209,13 +209,13 @@ def test_every_metric_scores_a_population(stimuli: Stimuli) -> None:
     benchmark = population(stimuli, 20)
     rates = layer_rates(*small(0), "second", stimuli, 10, seed=1)
     for metric in ("ridge", "rsa", "rsa_spearman", "cka"):
-        score = benchmark.score_features(rates, metric)
+        score = benchmark.score(rates, metric)
         assert score.ceiled == pytest.approx(1.0, abs=0.05), metric
-        assert replace(benchmark, metric=metric).score_features(rates) == score
+        assert replace(benchmark, metric=metric).score(rates) == score
         noise = np.random.default_rng(0).normal(size=rates.shape)
-        assert abs(benchmark.score_features(noise, metric).ceiled) < 0.1
+        assert abs(benchmark.score(noise, metric).ceiled) < 0.1
     values = rates - rates.mean(axis=0)
     kept = Representation(values @ values.T, np.corrcoef(rates)[np.triu_indices(len(rates), 1)])
-    assert benchmark.score(kept, "rsa").raw == pytest.approx(benchmark.score_features(rates, "rsa").raw, abs=1e-9)
+    assert benchmark.score(kept, "rsa").raw == pytest.approx(benchmark.score(rates, "rsa").raw, abs=1e-9)
     numbered = replace(benchmark, ceiling=0.9)
     assert numbered.score(kept).ceiling == 0.9 and numbered.score(kept, "cka").formula == "none"

@@ -9,14 +9,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mlspatial.benchmarks.neural import Truth
+from mlspatial.benchmarks.base import Found, Truth
+from mlspatial.benchmarks.neurons import NeuralBenchmark
 from mlspatial.compare.evidence import SCORES, load
 from mlspatial.core.names import MODEL_ID, TAG
 from mlspatial.registry import frame, runs
 from mlspatial.registry.models import ModelRecord
 from mlspatial.steps import score
 from mlspatial.steps.imports import import_scores
-from mlspatial.steps.scoring_plan import Known
 
 #: Hashes of 16 digits: as numbers one loses its last digits, one is infinite, one a thousand, one loses its zeros.
 IDS = ("1234567890123456", "12345e6789012345", "00000000000001e3", "0000000000000042", "9" * 16)
@@ -87,7 +87,7 @@ def test_recovery_finds_a_network_whose_id_looks_like_a_number(registry: Path) -
         runs.Run(run).log_table(rows(model_id).assign(ceiled=[0.1, 0.9, 0.2, 0.3]), "scores.json")
     record = ModelRecord("", "", "", IDS[0], "", "a", "d", "t", 0, 1)
     truth = Truth(IDS[1], "42", "p")
-    known = Known("0042", "1", lambda _size: None, "recordings", "pls", truth, 10)  # type: ignore[arg-type,return-value]
+    known = Found("0042", "1", NeuralBenchmark, "pls", lambda *_: None, truth=truth, trials=10)  # type: ignore[arg-type,return-value]
     (made,) = score._recovery([record, replace(record, model_id=IDS[1])], [known], ids, "", False)
     found = frame.read_split(runs.local(made, "recovery.json")).iloc[0]
     assert (found.networks, found.layer_rank, found.layers) == (2, 1, 4) and found.network_rank == 2  # equal

@@ -27,8 +27,10 @@ from mlspatial.analysis import (
     versa,
     yardsticks,
 )
-from mlspatial.analysis.versions import METRICS, MODULES, versions
-from mlspatial.benchmarks import neural
+from mlspatial.analysis.versions import versions
+from mlspatial.benchmarks import neurons
+from mlspatial.benchmarks.base import Way, kinds
+from mlspatial.benchmarks.voxels import FmriBenchmark
 from mlspatial.core.errors import UserError
 from mlspatial.core.hashing import content_id
 from mlspatial.core.manifest import Manifest
@@ -58,7 +60,7 @@ def plan(benchmarks: str = SITES, metrics: str = "own", layers: str = "auto", **
 
 
 MATTERS: list[tuple[str, str, object]] = [
-    *((SITES, "own", module) for module in (yardsticks, ceiling, splits, pls, activations, layers, neural)),
+    *((SITES, "own", module) for module in (yardsticks, ceiling, splits, pls, activations, layers, neurons)),
     (SITES, "rsa", rsa), (SITES, "cka", cka), (SITES, "one_to_one", matching),
     *((VOXELS, "own", module) for module in (versa, ridge, rsa)), (VOXELS, "crsa", versa),
 ]  # fmt: skip
@@ -88,11 +90,18 @@ def test_what_has_no_part_in_a_score_does_not(module: Any, monkeypatch: pytest.M
 
 
 def test_every_yardstick_names_the_modules_that_it_comes_out_of() -> None:
-    for name in [*yardsticks.METRICS, "one_to_one", "crsa", "versa", "cka", "procrustes"]:
-        if name.removesuffix("25") in METRICS or name in METRICS:
-            assert set(METRICS.get(name, METRICS.get(name.removesuffix("25"), ()))) <= set(MODULES)
-        else:
-            raise AssertionError(f"metric {name} is missing in analysis.versions")
+    steps = {"ceiling", "pls", "splits", "yardsticks"}
+    more = {"rsa": {"rsa"}, "rsa_spearman": {"rsa"}, "cka_debiased": {"cka"}}
+    for name in yardsticks.METRICS:
+        assert set(yardsticks.METRICS[name].versions) == steps | more.get(name, set())
+    made_of = {"one_to_one": steps | {"matching", "neural"}, "crsa": {"versa", "rsa", "gsn"}}
+    made_of["versa"] = made_of["crsa"] | {"ridge"}
+    for kind in (neurons.NeuralBenchmark, FmriBenchmark):
+        for name in kind.metrics:
+            full = kind.full_name(name)
+            assert full not in made_of or set(kind.versions(full, Way())) == made_of[full]
+            assert kind.versions(full, Way())
+    assert {"pls", "crsa"} <= {name for kind in kinds() for name in kind.metrics}
     assert versions("pls", "gsn") == {"gsn": "3", "pls": "1"}
 
 

@@ -11,11 +11,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlspatial.benchmarks.base import Benchmark, Found, Way
+from mlspatial.benchmarks.behaviour import Behaviour
+from mlspatial.benchmarks.brainscore.published import Published
+from mlspatial.benchmarks.neurons import NeuralBenchmark
 from mlspatial.core.errors import UnknownName, UserError
+from mlspatial.core.score import Score
 from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord
 from mlspatial.steps.gather import layers_of
-from mlspatial.steps.scoring_plan import Known, Plan, _check_options, _matched
+from mlspatial.steps.scoring_plan import Plan, check_options, matched
 from tests import toys
 from tests.steps.asking import SITES, VOXELS, run_decode, run_score, run_similarity, table_of
 
@@ -133,22 +138,22 @@ def test_benchmarks_without_a_metric_are_named_and_the_rest_is_scored(
     assert alone == run_score(metrics="ridge") and set(table_of(alone[0]).benchmark) == {"toy_sites6_60_4"}
 
 
-def known(kind: Any, own: str, name: str = "") -> Known:
-    return Known(name or kind, "1", lambda _size: None, kind, own)  # type: ignore[arg-type,return-value]
+def known(name: str, kind: type[Benchmark], own: str) -> Found:
+    return Found(name, "1", kind, own, lambda *_: None)  # type: ignore[arg-type,return-value]
 
 
-NEURAL, CHOICES = known("brainscore", "pls25"), known("choices", "i2n")
+NEURAL, CHOICES = known("brainscore", Published, "pls25"), known("choices", Behaviour, "i2n")
 
 
 def test_brain_scores_benchmarks_take_what_their_choice_of_layers_allows(capsys: pytest.CaptureFixture[str]) -> None:
     everything = ("own", "pls", "ridge", "cka", "rsa", "one_to_one")
-    (raw,) = _matched([NEURAL], everything, by_imagenet=False)
+    (raw,) = matched([NEURAL], everything, Way())
     assert raw.metrics == everything
     for metric in ("rsa", "one_to_one"):
         with pytest.raises(UserError, match=f"metrics={metric}: no benchmark takes it .*selection=raw takes it"):
-            _matched([NEURAL], ("own", metric), by_imagenet=True)
-    ours = known("recordings", "ridge")
-    chosen = _matched([NEURAL, CHOICES, ours], everything, by_imagenet=True)
+            matched([NEURAL], ("own", metric), Way(by_imagenet=True))
+    ours = known("recordings", NeuralBenchmark, "ridge")
+    chosen = matched([NEURAL, CHOICES, ours], everything, Way(by_imagenet=True))
     assert [one.metrics for one in chosen] == [everything[:4], ("own",), everything]
     said = capsys.readouterr().err
     assert "score: brainscore, choices without rsa: layers chosen by ImageNet images take own, pls, ridge, cka" in said
@@ -165,16 +170,16 @@ def test_brain_scores_benchmarks_take_what_their_choice_of_layers_allows(capsys:
     ],
 )
 def test_options_that_brain_scores_benchmarks_do_not_take(
-    kinds: list[Known], options: dict[str, str], words: str
+    kinds: list[Found], options: dict[str, str], words: str
 ) -> None:
     with pytest.raises(UserError, match=words):
-        _check_options(
+        check_options(
             kinds, **({"layers": "auto", "engine": "fast", "selection": "auto", "variant": "paper"} | options)
         )
 
 
 def test_the_reference_engine_takes_whole_modules(networks: list[ModelRecord], still: None) -> None:
-    asked = Plan((NEURAL,), ("own",), "first.1,second.1#1", "reference", "auto", "paper", False)
+    asked = Plan((NEURAL,), ("own",), "first.1,second.1#1", "reference", Way())
     with pytest.raises(UserError, match=r"layers=second\.1#1: engine=reference knows whole modules only"):
         layers_of(networks, asked.choose)
     assert layers_of(networks, replace(asked, layers="fc").choose) == [("fc",)] * 2
@@ -182,7 +187,7 @@ def test_the_reference_engine_takes_whole_modules(networks: list[ModelRecord], s
 
 
 def test_how_layers_are_chosen_is_part_of_a_score_of_brain_scores() -> None:
-    plans = [Plan((replace(NEURAL, metrics=("own",)),), ("own",), "auto", "fast", "auto", "paper", way)
+    plans = [Plan((replace(NEURAL, metrics=("own",)),), ("own",), "auto", "fast", Way(by_imagenet=way))
              for way in (True, False)]  # fmt: skip
     first, second = (plan.inputs() for plan in plans)
     assert first != second and "pca" in first["versions"] and "pca" not in second["versions"]
@@ -211,44 +216,44 @@ def test_layers_of_all_networks_are_known_before_the_first_is_run(networks: list
 
 def test_scores_are_what_they_were(networks: list[ModelRecord]) -> None:
     """The primary metric, the committed layer (first of equals) and the halves, from their definitions."""
-    from mlspatial.steps.scoring import committed
-
     (run_id, *_) = run_score(metrics="own,cka", layers="first.1,second.1,fc")
     table = table_of(run_id)
     assert table.groupby("metric").primary.first().to_dict() == {"cka_debiased": False, "ridge": True}
     for _, part in table.groupby("metric"):
         assert part.layer[part.committed].tolist() == [part.sort_values("depth").set_index("layer").ceiled.idxmax()]
-    rows = pd.DataFrame(
-        {
-            "benchmark": "b",
-            "metric": "m",
-            "depth": [2, 0, 1, 3],
-            "choice": [0.5, 0.2, 0.5, np.nan],
-            "layer": list("cabd"),
-        }
-    )
-    assert committed(rows).set_index("depth").committed.to_dict() == {0: False, 1: True, 2: False, 3: False}
-    assert committed(rows.assign(choice=np.nan)).set_index("depth").committed.to_dict()[0]
+    scores = [Score(0.1, 1.0, 0.0, 10, "m", "1", choice=choice) for choice in (0.2, 0.5, 0.5, np.nan)]
+    assert toys.toy_sites().commit(scores, Way()) == 1
+    assert toys.toy_sites().commit([replace(score, choice=np.nan) for score in scores], Way()) == 0
 
 
 def test_halves_share_no_stimulus_and_keep_strata() -> None:
-    from mlspatial.steps.scoring import _half, region_of
-
-    region = region_of(toys.toy_sites())
-    first, second = _half(region, 0), _half(region, 1)
+    strata = np.arange(60) % 3
+    (first, _), (second, folds) = replace(toys.toy_sites(), strata=strata).halves
     assert sorted([*first, *second]) == list(range(60)) and len(first) == len(second) == 30
-    part = region.part(second)
-    assert np.array_equal(part.responses, region.responses[second])
-    assert all(max(map(max, fold)) < 30 for fold in part.folds)
+    assert [np.bincount(strata[side]).tolist() for side in (first, second)] == [[10] * 3] * 2
+    assert all(max(map(max, fold)) < 30 for fold in folds)
+    assert [np.bincount(strata[second][test]).tolist() for _, test in folds] == [[1] * 3] * 10
 
 
 def test_regions_share_a_pass_only_with_the_same_stimuli_and_splits() -> None:
-    from mlspatial.steps.scoring import grouped, region_of
+    one, two, other = (toys.toy_sites(*sizes) for sizes in ((6,), (7,), (6, 50)))
+    elsewhere = replace(two, splits="kfold:5")
+    assert one.together == two.together and one.stimuli.id == two.stimuli.id != other.stimuli.id
+    assert elsewhere.together not in (one.together, other.together)
 
-    one, two, other = (region_of(toys.toy_sites(*sizes)) for sizes in ((6,), (7,), (6, 50)))
-    elsewhere = replace(two, folds=two.folds[:-1])
-    found = [[region.identifier for region in group] for group in grouped([one, other, two, elsewhere])]
-    assert found == [["toy_sites6_60_4", "toy_sites7_60_4"], ["toy_sites6_50_4"], ["toy_sites7_60_4"]]
+
+def test_benchmarks_that_share_stimuli_share_the_pass(networks: list[ModelRecord]) -> None:
+    """Whatever their kinds and metrics; regions that share splits are scored in one call, each as it is alone."""
+    sites, more = "toy_sites", "toy_sites:sites=7"
+    options = {"models": "study=s,seed=0", "layers": "first.1,second.1"}
+    (both,) = run_score(benchmarks=f"{sites},{more},{VOXELS}", metrics="own,rsa,one_to_one,crsa", **options)
+    (made,) = runs.find(entry="extract")
+    kinds = [kind.partition("-")[0] for kind in made.cfg["kinds"].split(",")]
+    assert kinds == ["gram", "pattern", "one_to_one", "one_to_one", "projection"]
+    (alone,) = run_score(benchmarks=more, metrics="own,rsa", **options)
+    assert len(runs.find(entry="extract")) == 1
+    tables = [table_of(run).set_index(["benchmark", "metric", "layer"]) for run in (both, alone)]
+    assert tables[0].raw[tables[1].index].to_numpy() == pytest.approx(tables[1].raw.to_numpy(), abs=1e-12)
 
 
 def test_options_that_cannot_change_a_result_are_free(networks: list[ModelRecord], images: str) -> None:

@@ -1,32 +1,26 @@
-"""Your own recordings: a folder and a small YAML make a benchmark; and benchmarks by name."""
+"""Your own recordings: a folder and a small YAML make a benchmark."""
 
 from __future__ import annotations
 
 import io
-import re
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import yaml
 
 from mlspatial.analysis.pls import COMPONENTS
-from mlspatial.benchmarks import fmri
-from mlspatial.benchmarks.fmri import FMRI_BENCHMARKS, FmriBenchmark
+from mlspatial.benchmarks import neurons, voxels
 from mlspatial.benchmarks.ids import PICTURES, in_doubt, some, stem
-from mlspatial.benchmarks.neural import BENCHMARKS, CEILINGS, METRICS, NeuralBenchmark
+from mlspatial.benchmarks.neurons import NeuralBenchmark
 from mlspatial.benchmarks.responses import TABLES, Responses, read_labels, read_responses
+from mlspatial.benchmarks.voxels import FmriBenchmark
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.core.names import data_folders
 from mlspatial.models.stimuli import Stimuli
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from mlspatial.models.zoo import ModelSpec
 
 KEYS = (
     *("name", "region", "folder", "stimuli", "responses", "axes", "degrees"),
@@ -35,54 +29,6 @@ KEYS = (
 #: Keys whose values are text as they stand there: YAML would make 34 of 0042, a truth of NO, a number of 1_000
 TEXT = ("name", "region", "folder", "stimuli", "responses", "splits", "strata", "subject")
 NOT_FMRI = ("components", "splits", "strata")  # of RSA on the halves of the stimuli
-HERE = Path(__file__).parent
-PARAMETER = re.compile(r"[,:](?=[a-z_]+=)")  # what separates the parameters behind a name
-
-
-def find_benchmark(
-    name: str, *, resolve: Callable[[str], tuple[nn.Module, ModelSpec]] | None = None
-) -> NeuralBenchmark | FmriBenchmark:
-    """A benchmark by registered name, by the name of a YAML shipped beside this file, or by a YAML's path.
-
-    Parameters of a registered one follow its name: `simulated_it:layer=avgpool,trials=40`, `nsd:subj01:FFA-1`.
-    resolve: what turns the address of a network (`network=models:/NAME/1`) into the network. Raises UnknownName,
-    BadValue for a parameter, or UserError when data are not there or do not fit together.
-    """
-    path = Path(name) if name.endswith((".yaml", ".yml")) else HERE / f"{name}.yaml"
-    if path.is_file():
-        return load_benchmark(path)
-    first, *parameters = PARAMETER.split(name)
-    kind, *words = first.split(":")
-    build: Callable[..., NeuralBenchmark | FmriBenchmark]
-    if kind in FMRI_BENCHMARKS:
-        build = FMRI_BENCHMARKS[kind]
-        keys = list(_defaults(build))
-        if len(words) > len(keys):
-            raise BadValue(kind, name, f"has at most {len(keys)} words, {', '.join(keys)}")
-        parameters = [f"{key}={word}" for key, word in zip(keys, words, strict=False)] + parameters
-    elif first in BENCHMARKS:
-        kind, build = first, BENCHMARKS[first]
-    else:
-        raise UnknownName("benchmark", first, known_benchmarks())
-    settings: dict[str, Any] = _parameters(build, kind, parameters)
-    if resolve is not None and "resolve" in _defaults(build):
-        settings["resolve"] = resolve
-    return build(**settings)
-
-
-def known_benchmarks() -> list[str]:
-    return sorted([*BENCHMARKS, *FMRI_BENCHMARKS, *(path.stem for path in HERE.glob("*.yaml"))])
-
-
-def benchmark_names(text: str) -> list[str]:
-    """The names in a comma list, whose names may have parameters with commas of their own."""
-    names: list[str] = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        if names and re.match(r"[a-z_]+=", part):
-            names[-1] += f",{part}"
-        else:
-            names.append(part)
-    return names
 
 
 def load_benchmark(path: Path) -> NeuralBenchmark | FmriBenchmark:
@@ -105,7 +51,7 @@ def load_benchmark(path: Path) -> NeuralBenchmark | FmriBenchmark:
         )
     responses = responses.aligned(stimuli.ids, what)
     repeated = responses.trials.shape[2] > 1
-    if settings.get("metric") in fmri.METRICS:
+    if settings.get("metric") in voxels.METRICS:
         return FmriBenchmark(
             identifier=settings.get("name", path.stem),
             subject=settings.get("subject", ""),
@@ -131,28 +77,6 @@ def load_benchmark(path: Path) -> NeuralBenchmark | FmriBenchmark:
     )
 
 
-def _parameters(build: Callable[..., object], name: str, parts: list[str]) -> dict[str, Any]:
-    """key=value texts as arguments of the function that builds a benchmark, of its defaults' types."""
-    defaults = {key: value for key, value in _defaults(build).items() if isinstance(value, int | float | str)}
-    found: dict[str, Any] = {}
-    for part in parts:
-        key, _, text = part.partition("=")
-        if key not in defaults:
-            raise UnknownName(f"parameter of {name}", key, defaults)
-        kind = type(defaults[key])
-        try:
-            found[key] = kind(text)
-        except ValueError:
-            raise BadValue(f"{name}: {key}", text, f"must be a number, as {defaults[key]}") from None
-    return found
-
-
-def _defaults(build: Callable[..., object]) -> dict[str, Any]:
-    import inspect
-
-    return {name: parameter.default for name, parameter in inspect.signature(build).parameters.items()}
-
-
 def _settings(path: Path) -> Mapping[str, Any]:
     """The checked keys of a YAML file."""
     try:
@@ -174,16 +98,17 @@ def _settings(path: Path) -> Mapping[str, Any]:
         if key not in settings:
             raise UserError(f"{path}: {key} is missing")
     metric = settings.get("metric", "pls")
-    if metric not in METRICS and metric not in fmri.METRICS:
-        raise BadValue(f"{path}: metric", metric, f"must be one of {', '.join((*METRICS, *fmri.METRICS))}")
-    voxels = metric in fmri.METRICS
-    for key in NOT_FMRI if voxels else ("subject",):
+    if metric not in neurons.METRICS and metric not in voxels.METRICS:
+        known = ", ".join((*neurons.METRICS, *voxels.METRICS))
+        raise BadValue(f"{path}: metric", metric, f"must be one of {known}")
+    scans = metric in voxels.METRICS
+    for key in NOT_FMRI if scans else ("subject",):
         if key in settings:
             raise UserError(f"{path}: {key} is not a key of metric {metric}; leave it out")
     ceiling = settings.get("ceiling", "none")
     if isinstance(ceiling, bool) or not isinstance(ceiling, str | int | float):
-        known = fmri.CEILINGS if voxels else CEILINGS
-        raise BadValue(f"{path}: ceiling", ceiling, f"must be one of {', '.join(known)} or a number")
+        known = ", ".join(voxels.CEILINGS if scans else neurons.CEILINGS)
+        raise BadValue(f"{path}: ceiling", ceiling, f"must be one of {known} or a number")
     return settings
 
 

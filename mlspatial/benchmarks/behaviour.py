@@ -1,114 +1,29 @@
-"""What a Brain-Score benchmark asks of a network, without Brain-Score: stimuli, recordings, splits, ceiling, score."""
+"""Choices of people between two objects, image by image (i2n): a read-out of one layer makes the same choices.
+
+The procedure is Brain-Score's, without Brain-Score; the benchmarks come from there.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 
-from mlspatial.analysis.pls import COMPONENTS, cross_validated_pls
+from mlspatial.benchmarks.base import Benchmark, Layer, Network, Way
 from mlspatial.core.errors import StimulusMismatch, UserError
-from mlspatial.core.score import FORMULAS
+from mlspatial.core.score import BEHAVIOUR, Score
 from mlspatial.models.stimuli import Stimuli
 
 VERSION = "1"  # of the read-out and i2n
-NEURAL_FORMULA = "r^2/c"  # benchmark_helpers/neural_common.py, explained_variance
-BEHAVIOUR_FORMULA = "r/sqrt(c)"  # benchmarks/rajalingham2018, ceil_score; mean over the repeats' ratios
 READOUT_C = 1e-3  # brain_transformation/behavior.py, ProbabilitiesClassifier
 CAP = 5.0  # metrics/i1i2, dprimes
-NAN = math.nan
 
 
 @dataclass(frozen=True)
-class BrainScore:
-    """A score as Brain-Score gives it. Nothing is clipped.
-
-    raw: correlation; ceiling: same unit; ceiled: the package's own final value, joined by `formula`; error: standard
-    error of raw over splits (i2n: standard deviation of the ceiled value over its repeats, as the package has it); n:
-    splits or repeats; version: of the benchmark and of the package. r2_over_c, r_over_c_squared: the ceiled value under
-    the formula for neural benchmarks since December 2025 and under the one before. Behaviour (i2n) has always had
-    r/sqrt(c), so there both are the ceiled value. engine: fast or reference.
-    """
-
-    raw: float
-    ceiling: float
-    ceiled: float
-    error: float
-    n: int
-    metric: str
-    version: str
-    formula: str
-    r2_over_c: float
-    r_over_c_squared: float
-    engine: str = "fast"
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-def neural_score(
-    raw: float, ceiling: float, error: float, n: int, metric: str, version: str, engine: str
-) -> BrainScore:
-    """A neural score with both formulas; NaN where the ceiling is not above 0."""
-    both = {name: FORMULAS[name](raw, ceiling) if ceiling > 0 else NAN for name in ("r^2/c", "(r/c)^2")}
-    today, before = both["r^2/c"], both["(r/c)^2"]
-    return BrainScore(raw, ceiling, today, error, n, metric, version, NEURAL_FORMULA, today, before, engine)
-
-
-def best_layer(scores: Mapping[str, BrainScore]) -> str:
-    """The layer of the highest ceiled score, the first on a tie; layers without a score are passed over.
-
-    Raises UserError when none has a score. Source: brain_transformation/neural.py, LayerSelection.
-    """
-    found = {layer: score.ceiled for layer, score in scores.items() if not math.isnan(score.ceiled)}
-    if not found:
-        raise UserError(f"no layer of {', '.join(scores)} has a score; look at the network's activations")
-    return max(found, key=lambda layer: found[layer])  # max keeps the first of equals
-
-
-@dataclass(frozen=True)
-class NeuralTarget:
-    """One region's recordings, ready for the fast engine.
-
-    identifier: as the user types it; name: as the package writes it; responses: (n stimuli, neuroids) float64 in the
-    assembly's order, which is that of the stimuli; strata: (n,) what the splits are stratified by, or None; folds:
-    (train, test) indices, the package's own; ceilings: (splits, neuroids) split-half consistencies; ceiling: their
-    median over neuroids, mean over splits; components: of the PLS regression.
-    """
-
-    identifier: str
-    name: str
-    region: str
-    version: str
-    stimuli: Stimuli
-    responses: np.ndarray
-    strata: np.ndarray | None
-    folds: tuple[tuple[np.ndarray, np.ndarray], ...]
-    ceiling: float
-    ceilings: np.ndarray
-    components: int = COMPONENTS
-
-    @property
-    def metric(self) -> str:
-        return f"pls{self.components}"
-
-    def score(self, gram: np.ndarray, *, device: str = "cpu") -> BrainScore:
-        """Score of a layer. gram: (n, n) inner products of its features, any origin, in the order of the stimuli."""
-        r = cross_validated_pls(gram, self.responses, self.folds, components=self.components, device=device)
-        return self.from_correlations(r)
-
-    def from_correlations(self, r: np.ndarray) -> BrainScore:
-        """The benchmark's score of cross-validated correlations, (splits, neuroids): median, mean, ceiling."""
-        medians = np.nanmedian(r, axis=1)
-        error = float(medians.std() / np.sqrt(len(medians)))  # xarray's: no Bessel correction
-        return neural_score(float(medians.mean()), self.ceiling, error, len(medians), self.metric, self.version, "fast")
-
-
-@dataclass(frozen=True)
-class BehaviourTarget:
+class Behaviour(Benchmark):
     """Human choices between two objects, image by image (i2n), ready for the fast engine.
 
     stimuli: in the order of the stimulus set, which is the order that the read-out is fitted in; labels: (n,) object
@@ -129,11 +44,39 @@ class BehaviourTarget:
     metric: str = "i2n"
     readout: str = "avgpool"  # Xie et al. 2025
 
+    takes: ClassVar[str] = "behaviour takes"
+    fixed: ClassVar[str] = "behaviour is read from one layer"
+
+    @classmethod
+    def reads(cls, metric: str) -> tuple[str, ...]:
+        return ("features",)
+
+    @classmethod
+    def versions(cls, metric: str, way: Way) -> dict[str, str]:
+        return {"brainscore_targets": VERSION}
+
+    @cached_property
+    def own(self) -> str:
+        return self.metric
+
     @property
     def ceiling(self) -> float:
         return float(self.ceilings.mean())
 
-    def score(self, features: np.ndarray) -> BrainScore:
+    def layers(
+        self, asked: tuple[str, ...], structure: Callable[[], Network], load: Callable[[], Network]
+    ) -> tuple[str, ...]:
+        """The read-out layer, else the last of the candidates."""
+        from mlspatial.models.zoo import candidate_layers
+
+        module, spec = structure()
+        names = {name for name, _ in module.named_modules()}
+        return (self.readout,) if self.readout in names else tuple(candidate_layers(spec, module)[-1:])
+
+    def scores(self, layer: Layer, metric: str, way: Way, *others: Any) -> list[Score]:
+        return [self.score(np.array(layer.arrays["features"]))]
+
+    def score(self, features: np.ndarray) -> Score:
         """Score of a read-out layer. features: (n, p) float32, in the order of the stimuli.
 
         Raises StimulusMismatch for another number of rows, UserError when the read-out cannot tell images apart.
@@ -142,19 +85,26 @@ class BehaviourTarget:
             raise StimulusMismatch(f"{len(features)} rows of features for {len(self.stimuli)} stimuli")
         return self.from_probabilities(probabilities(features, self.labels, self.choices))
 
-    def from_probabilities(self, chosen: np.ndarray) -> BrainScore:
+    def from_probabilities(self, chosen: np.ndarray) -> Score:
         """The benchmark's score of choice probabilities, (n, k), columns as choices."""
         network = normalised_dprime(chosen, self.labels, self.choices)
         r = np.array([_correlation(network, human) for human in self.humans])
-        ceiled = r / np.sqrt(self.ceilings)
+        ceiled = r / np.sqrt(self.ceilings)  # benchmarks/rajalingham2018, ceil_score
         value = float(ceiled.mean())
-        return BrainScore(
-            float(r.mean()), self.ceiling, value, float(ceiled.std()), len(r), self.metric, self.version,
-            BEHAVIOUR_FORMULA, value, value, "fast",
-        )  # fmt: skip
-
-
-Target = NeuralTarget | BehaviourTarget
+        return Score(
+            raw=float(r.mean()),
+            ceiling=self.ceiling,
+            error=float(ceiled.std()),
+            n=len(r),
+            metric=self.metric,
+            version=self.version,
+            formula=BEHAVIOUR,
+            given=value,
+            ceiling_error=float(self.ceilings.std() / np.sqrt(len(r))),
+            values=network,
+            selection="the read-out layer, by hand",
+            more={"depth": -1},  # no place among candidates
+        )
 
 
 def probabilities(features: np.ndarray, labels: np.ndarray, choices: Sequence[str] | np.ndarray) -> np.ndarray:
@@ -214,4 +164,4 @@ def _correlation(network: np.ndarray, human: np.ndarray) -> float:
         raise UserError("i2n: the read-out gives no d' for some images; its probabilities are 0 or not numbers")
     a, b = network[known] - network[known].mean(), human[known] - human[known].mean()
     length = np.sqrt((a**2).sum() * (b**2).sum())
-    return float((a * b).sum() / length) if length > 0 else NAN
+    return float((a * b).sum() / length) if length > 0 else float("nan")

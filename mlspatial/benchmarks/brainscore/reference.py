@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlspatial.benchmarks.brainscore import (
+from mlspatial.benchmarks.brainscore.files import demand, needs, network, prepare, quiet, resolve
+from mlspatial.benchmarks.brainscore.load import (
     DEGREES,
     IMAGENET_IMAGES,
     build_benchmark,
     selection_is_possible,
     version_of,
 )
-from mlspatial.benchmarks.brainscore_files import demand, needs, network, prepare, quiet, resolve
-from mlspatial.benchmarks.brainscore_targets import BEHAVIOUR_FORMULA, NAN, BrainScore, best_layer, neural_score
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.core.hashing import content_id
+from mlspatial.core.score import BEHAVIOUR, Score
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,7 +42,7 @@ class ReferenceResult:
     """scores: layer -> score on raw features; committed: the chosen layer; selection: how it was chosen."""
 
     region: str
-    scores: dict[str, BrainScore]
+    scores: dict[str, Score]
     committed: str
     selection: str
 
@@ -130,7 +130,7 @@ def select_layer(wrapper: Any, model_id: str, layers: Sequence[str], region: str
     return str(selection(selection_identifier=region, benchmark=STANDARD_REGION_BENCHMARKS.get(region, benchmark)))
 
 
-def _score(benchmark: Any, wrapper: Any, model_id: str, layer: str, region: str) -> BrainScore:
+def _score(benchmark: Any, wrapper: Any, model_id: str, layer: str, region: str) -> Score:
     from brainscore_vision.model_helpers.activations.pytorch import disable_activation_caching
     from brainscore_vision.model_helpers.brain_transformation import ModelCommitment
 
@@ -150,7 +150,7 @@ def _score(benchmark: Any, wrapper: Any, model_id: str, layer: str, region: str)
         raise UserError(f"benchmark {benchmark.identifier}: {error}".replace("\n", " ")) from error
 
 
-def _from_package(benchmark: Any, score: Any) -> BrainScore:
+def _from_package(benchmark: Any, score: Any) -> Score:
     """The package's Score as ours. A metric without raw value or ceiling leaves NaN."""
     from brainscore_vision.benchmark_helpers.neural_common import NeuralBenchmark
 
@@ -160,13 +160,20 @@ def _from_package(benchmark: Any, score: Any) -> BrainScore:
     splits = len(raw.raw["split"]) if "split" in getattr(getattr(raw, "raw", None), "dims", ()) else 0
     if type(benchmark) is NeuralBenchmark:
         name = f"pls{benchmark._similarity_metric.regression._regression.n_components}" if metric == "pls" else metric
-        return neural_score(float(raw), float(ceiling), error, splits, name, version, "reference")
-    ceiled = float(score)
-    formula = BEHAVIOUR_FORMULA if metric == "i2n" else "the benchmark's own"
-    both = ceiled if metric == "i2n" else NAN
-    return BrainScore(
-        _number(raw), _number(ceiling), ceiled, error, splits, metric, version, formula, both, both, "reference"
-    )
+        return Score(float(raw), float(ceiling), error, splits, name, version)
+    formula = BEHAVIOUR if metric == "i2n" else "the benchmark's own"
+    return Score(_number(raw), _number(ceiling), error, splits, metric, version, formula, given=float(score))
+
+
+def best_layer(scores: Mapping[str, Score]) -> str:
+    """The layer of the highest ceiled score, the first on a tie; layers without a score are passed over.
+
+    Raises UserError when none has a score. Source: brain_transformation/neural.py, LayerSelection.
+    """
+    found = {layer: score.ceiled for layer, score in scores.items() if not math.isnan(score.ceiled)}
+    if not found:
+        raise UserError(f"no layer of {', '.join(scores)} has a score; look at the network's activations")
+    return max(found, key=lambda layer: found[layer])  # max keeps the first of equals
 
 
 def _number(value: Any) -> float:

@@ -1,40 +1,50 @@
-"""An fMRI benchmark: stimuli, voxels of one region of one person, the two halves of the stimuli, a noise ceiling."""
+"""Voxels of one region of one person: stimuli, responses, a noise ceiling; classical and voxel-encoding RSA.
+
+Layers are chosen on one half of the stimuli and reported on the other.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from scipy.spatial.distance import squareform
 
-from mlspatial.analysis import gsn
+from mlspatial.analysis import gsn, rsa
+from mlspatial.analysis.projection import johnson_lindenstrauss_dimension
+from mlspatial.analysis.versions import versions
+from mlspatial.benchmarks.base import Benchmark, Layer, Network, Way, demand_responses, digests
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.core.files import whole
 from mlspatial.core.hashing import content_id
 from mlspatial.core.names import cache_folder
-from mlspatial.core.plugins import Plugins
 from mlspatial.core.progress import bar
+from mlspatial.core.score import Score
 from mlspatial.models.stimuli import Stimuli
 
 if TYPE_CHECKING:
     import torch
 
     from mlspatial.analysis.versa import HalfScores, Variant
+    from mlspatial.models.sinks import Product
 
-METRICS = ("crsa", "versa")
+#: metric -> what it reads of a layer beside its inner products; the modules of analysis that it comes out of
+METRICS = {"crsa": ("pattern", ("versa", "rsa", "gsn")), "versa": ("projection", ("versa", "ridge", "rsa", "gsn"))}
 CEILINGS = ("gsn", "none")
 RUNS = 5  # of GSN, whose ceilings are averaged; Conwell et al. 2024
 SEED = 20240611  # of the runs
+PROJECTION_SEED = 0  # Conwell et al. 2024: random_state=0
+HALVES = "chosen on even stimuli, reported on odd ones"
 CEILING_VERSION = int(gsn.VERSION)  # of what is kept
 
 
 @dataclass(frozen=True, eq=False)
-class FmriBenchmark:
+class FmriBenchmark(Benchmark):
     """responses: (n stimuli, voxels) float32, mean over repeats; trials: (n, voxels, repeats) float32, NaN = missing,
     or None; ncsnr: (voxels,) noise-ceiling SNR, by default from the trials (NaN without them).
 
@@ -54,6 +64,20 @@ class FmriBenchmark:
     noise_ceiling: str | float = "gsn"
     recipe: str = ""
 
+    takes: ClassVar[str] = "fMRI takes"
+    metrics: ClassVar[tuple[str, ...]] = tuple(METRICS)
+    options: ClassVar[frozenset[str]] = frozenset({"variant", "layers"})
+    fixed: ClassVar[str] = "fMRI layers are always chosen on one half of the stimuli"
+    geometries: ClassVar[tuple[str, ...]] = tuple(METRICS)
+
+    @classmethod
+    def reads(cls, metric: str) -> tuple[str, ...]:
+        return "gram", METRICS[metric][0]
+
+    @classmethod
+    def versions(cls, metric: str, way: Way) -> dict[str, str]:
+        return versions(*METRICS[metric][1])
+
     def __post_init__(self) -> None:
         from mlspatial.analysis.versa import FEWEST
 
@@ -72,20 +96,7 @@ class FmriBenchmark:
             raise UserError(f"{what}: has {voxels} voxels, a region needs more than {FEWEST}")
         if n < 8:
             raise UserError(f"{what}: {n} stimuli are too few to halve and compare; needs 8")
-        missing = np.argwhere(~np.isfinite(self.responses))
-        if len(missing):
-            stimulus, voxel = missing[0]
-            more = f" (nor have {len(missing) - 1} more pairs)" if len(missing) > 1 else ""
-            raise UserError(
-                f"{what}: voxel {voxel} has no trial of stimulus {self.stimuli.ids[stimulus]}{more}; "
-                "leave out the voxel or the stimulus"
-            )
-        still = np.flatnonzero(np.ptp(self.responses, axis=0) == 0)
-        if len(still):
-            raise UserError(
-                f"{what}: {len(still)} voxels respond the same to all stimuli "
-                f"({', '.join(map(str, still[:5]))}); leave them out"
-            )
+        demand_responses(what, self.responses, self.stimuli, "voxel", [*map(str, range(voxels))])
         if self.ncsnr is None:
             object.__setattr__(self, "ncsnr", self._ncsnr())
         elif self.ncsnr.shape != (voxels,):
@@ -109,9 +120,72 @@ class FmriBenchmark:
     @cached_property
     def _voxels(self) -> str:
         """Hash of the responses and what they are of, which alone decides the noise ceiling."""
-        arrays = [] if self.recipe else [self.responses, *([] if self.trials is None else [self.trials])]
-        digests = [hashlib.sha256(np.ascontiguousarray(a, dtype="<f4").tobytes()).hexdigest() for a in arrays]
-        return content_id([self.stimuli.id, self.recipe, digests])
+        made_of = [] if self.recipe else digests("<f4", self.responses, self.trials)
+        return content_id([self.stimuli.id, self.recipe, made_of])
+
+    @cached_property
+    def own(self) -> str:
+        return self.metric
+
+    def layers(
+        self, asked: tuple[str, ...], structure: Callable[[], Network], load: Callable[[], Network]
+    ) -> tuple[str, ...]:
+        """All of them are every module but containers, as the study of fMRI looks at them."""
+        from mlspatial.models.extract import study2_layers
+
+        return asked or study2_layers(*load())
+
+    def needs(self, metric: str) -> dict[str, Product | None]:
+        kinds = (self._projection if kind == "projection" else kind for kind in self.reads(metric))
+        return dict.fromkeys(kinds)
+
+    def check(self, metric: str, way: Way) -> None:
+        self.find_ceilings(way.device)
+
+    def scores(self, layer: Layer, metric: str, way: Way, *others: Any) -> list[Score]:
+        """choice is the score of the half that layers are chosen on, train in tables; voxel_r: mean correlation of
+        predicted and measured responses (veRSA only); effective_dimensionality: of the layer."""
+        from mlspatial.analysis import versa
+
+        if metric == "crsa":
+            found = self.crsa(np.asarray(layer.arrays["pattern"]))
+        else:
+            found = self.versa(np.array(layer.arrays[self._projection]), way.variant, device=way.device)
+        more = {"train": found.train, "voxel_r": found.voxels, "variant": way.variant}
+        more["effective_dimensionality"] = versa.effective_dimensionality(layer.gram)
+        known = bool(np.isfinite(self.ceiling))
+        score = Score(
+            raw=found.test,
+            ceiling=self.ceiling if known else 1.0,
+            error=float("nan"),
+            n=len(self.test),
+            metric=metric,
+            version=versa.VERSION,
+            formula="(r/c)^2" if known else "none",  # explainable variance
+            ceiling_error=float(np.std(self.ceiling_runs) / np.sqrt(RUNS)) if len(self.ceiling_runs) > 1 else np.nan,
+            values=found.predicted,
+            choice=found.train,
+            selection=HALVES,
+            more=more,
+        )
+        return [score]
+
+    def commit(self, scores: Sequence[Score], way: Way) -> int:
+        from mlspatial.analysis.versa import VARIANTS, HalfScores, choose_layer
+
+        return choose_layer([HalfScores(score.chosen_by, score.raw) for score in scores], VARIANTS[way.variant])
+
+    def matrix(self, layer: Layer, metric: str, score: Score) -> np.ndarray | None:
+        """Of the test half: of the network's own patterns, or of predicted voxels."""
+        if metric == "versa":
+            return rsa.condensed(rsa.similarity_matrix(score.values)).astype(np.float32)
+        patterns = squareform(np.asarray(layer.arrays["pattern"], np.float64))
+        return squareform(patterns[np.ix_(self.test, self.test)], checks=False).astype(np.float32)
+
+    @property
+    def _projection(self) -> str:
+        """The kind of arrays of sparse random projections: of as many dimensions as keep distances of all stimuli."""
+        return f"projection-{johnson_lindenstrauss_dimension(len(self.stimuli))}-{PROJECTION_SEED}"
 
     @property
     def ceiling(self) -> float:
@@ -153,8 +227,6 @@ class FmriBenchmark:
 
         patterns: Pearson correlations between the layer's patterns, (n, n), or their upper triangle by rows.
         """
-        from scipy.spatial.distance import squareform
-
         from mlspatial.analysis.versa import crsa
 
         if patterns.ndim == 1:
@@ -208,6 +280,19 @@ def _kept_runs(file: Path) -> list[float]:
     return found[:RUNS] if np.isfinite(found).all() else []
 
 
-#: name -> function that builds the benchmark; words behind the name (`nsd:subj01`) are its first arguments, and
-#: key=value its further ones (see find_benchmark)
-FMRI_BENCHMARKS: Plugins[Callable[..., FmriBenchmark]] = Plugins("benchmark")
+def geometry(tables: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """metric -> (networks, networks) Pearson r between the networks' similarity matrices.
+
+    tables: one a network, "BENCHMARK METRIC" -> its condensed `matrix`. The matrices of all benchmarks, that is
+    subjects, are first averaged through Fisher's z (Conwell et al. 2024). A metric counts when all networks have it for
+    the same benchmarks.
+    """
+    from mlspatial.analysis import versa
+
+    found = {}
+    for metric in dict.fromkeys(key.rpartition(" ")[2] for key in tables[0]):
+        keys = [sorted(key for key in table if key.endswith(f" {metric}")) for table in tables]
+        if all(other == keys[0] for other in keys):
+            means = [versa.fisher_mean([np.asarray(table[key], np.float64) for key in keys[0]]) for table in tables]
+            found[metric] = rsa.compare(np.stack(means))
+    return found

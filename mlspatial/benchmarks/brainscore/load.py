@@ -1,8 +1,8 @@
 """Brain-Score's benchmarks by the names its users type, as plain arrays for the fast engine.
 
 Loading, placement on the screen, resizing, splits, ceilings and the humans' choices are the package's own code; what
-leaves this file are `NeuralTarget` and `BehaviourTarget`. With them the fast engine gives the package's number, which
-`brainscore_reference` computes the long way.
+leaves this file are `Published` and `Behaviour`. With them the fast engine gives the package's number, which
+`reference` computes the long way.
 
 Pixels: the package resizes with Pillow, whose result is rounded to whole grey values, and so are the images here, at
 the network's own input size: both engines then see the same bytes. `models.zoo.to_input` resizes tensors, also with
@@ -22,11 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from mlspatial.benchmarks.brainscore_files import (
-    PUBLIC,
+from mlspatial.benchmarks.behaviour import Behaviour
+from mlspatial.benchmarks.brainscore.files import (
     demand,
     imagenet_file,
-    known,
     needs,
     network,
     package_version,
@@ -34,7 +33,7 @@ from mlspatial.benchmarks.brainscore_files import (
     quiet,
     resolve,
 )
-from mlspatial.benchmarks.brainscore_targets import BehaviourTarget, BrainScore, NeuralTarget, Target, best_layer
+from mlspatial.benchmarks.brainscore.published import Published
 from mlspatial.benchmarks.pictures import mapped_images, seal
 from mlspatial.core.errors import UserError
 from mlspatial.core.files import whole
@@ -42,23 +41,20 @@ from mlspatial.core.hashing import content_id
 from mlspatial.core.names import cache_folder
 from mlspatial.models.stimuli import Stimuli
 
-__all__ = [
-    "PUBLIC", "BehaviourTarget", "BrainScore", "NeuralTarget", "Target", "best_layer", "known", "load", "needs",
-    "resolve", "selection_stimuli",
-]  # fmt: skip
-
 DEGREES = 8  # ModelCommitment's default: what the network's input spans
 IMAGENET_IMAGES = 1000  # brain_transformation/neural.py, LayerSelection: as many as components
 CACHE_VERSION = 1
 
 
-def load(identifier: str, *, input_size: int = 224, download: bool = False) -> Target:
+def load(
+    identifier: str, *, input_size: int = 224, download: bool = False, by_imagenet: bool = False
+) -> Published | Behaviour:
     """A benchmark for the fast engine.
 
     identifier: a name in known(), also with an older laboratory prefix; input_size: pixels that the images are resized
     to, without a crop, after they are placed on a screen of 8 degrees; download: whether what is missing may be
-    fetched. What depends on the benchmark alone is kept in MLSPATIAL_CACHE under the hashes of its files, and is
-    then read without Brain-Score's store.
+    fetched; by_imagenet: whether layers are chosen by ImageNet images. What depends on the benchmark alone is kept in
+    MLSPATIAL_CACHE under the hashes of its files, and is then read without Brain-Score's store.
     Raises UnknownName, and UserError when files are missing or the benchmark's metric has no fast form here.
     """
     from filelock import FileLock
@@ -82,7 +78,8 @@ def load(identifier: str, *, input_size: int = 224, download: bool = False) -> T
                 _write(record, facts)
         if images is None:
             images = _images(facts["paths"].tolist(), input_size, _images_key(facts))
-        return _target(identifier, facts, images)
+    imagenet = selection_stimuli(input_size=input_size) if by_imagenet and facts["kind"] == "neural" else None
+    return _benchmark(identifier, facts, images, imagenet)
 
 
 def selection_stimuli(*, input_size: int = 224, download: bool = False) -> Stimuli | None:
@@ -162,7 +159,6 @@ def _neural_facts(name: str, benchmark: Any) -> dict[str, Any]:
     assembly = benchmark._assembly.transpose("presentation", "neuroid")
     _, folds = cross_validation._split.build_splits(assembly)
     stratified = cross_validation._split._stratification_coord
-    ceiling = benchmark.ceiling
     ids = assembly["stimulus_id"].values
     return {
         "kind": "neural",
@@ -174,8 +170,7 @@ def _neural_facts(name: str, benchmark: Any) -> dict[str, Any]:
         "strata": _text(assembly[stratified].values) if stratified else np.empty(0, "U1"),
         "train": np.stack([train for train, _ in folds]),
         "test": np.stack([test for _, test in folds]),
-        "ceiling": float(ceiling),
-        "ceilings": np.asarray(ceiling.raw.values, np.float64),
+        "ceilings": np.asarray(benchmark.ceiling.raw.values, np.float64),
     }
 
 
@@ -211,17 +206,18 @@ def _behaviour_facts(name: str, benchmark: Any) -> dict[str, Any]:
     }
 
 
-def _target(identifier: str, facts: Mapping[str, Any], images: np.ndarray) -> Target:
+def _benchmark(
+    identifier: str, facts: Mapping[str, Any], images: np.ndarray, imagenet: Stimuli | None
+) -> Published | Behaviour:
     stimuli = Stimuli(tuple(facts["ids"].tolist()), images, float(DEGREES))
+    names = identifier, facts["name"]
     if facts["kind"] == "behaviour":
-        return BehaviourTarget(
-            identifier, facts["name"], facts["version"], stimuli, facts["labels"], facts["choices"], facts["humans"],
-            facts["ceilings"],
-        )  # fmt: skip
-    return NeuralTarget(
-        identifier, facts["name"], facts["region"], facts["version"], stimuli, facts["responses"],
+        given = (facts[name] for name in ("labels", "choices", "humans", "ceilings"))
+        return Behaviour(*names, facts["version"], stimuli, *given)
+    return Published(
+        *names, facts["region"], facts["version"], stimuli, facts["responses"],
         facts["strata"] if len(facts["strata"]) else None, tuple(zip(facts["train"], facts["test"], strict=True)),
-        facts["ceiling"], facts["ceilings"], facts["components"],
+        facts["ceilings"], facts["components"], imagenet,
     )  # fmt: skip
 
 

@@ -1,0 +1,89 @@
+"""Brain-Score's recordings of one region, ready for the fast engine: its splits, ceilings and choice of a layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlspatial.analysis.pls import COMPONENTS
+from mlspatial.analysis.splits import Split
+from mlspatial.analysis.versions import versions
+from mlspatial.analysis.yardsticks import Ceilings, Metric, Regression, Representation
+from mlspatial.benchmarks.base import Layer, Way
+from mlspatial.benchmarks.neurons import Neurons
+from mlspatial.models.stimuli import Stimuli
+
+PCA, RAW = "1,000 principal components of ImageNet images", "raw features"
+WITH_IMAGENET = "layers chosen by ImageNet images take own, pls, ridge, cka; selection=raw takes it"
+
+
+@dataclass(frozen=True)
+class Published(Neurons):
+    """identifier: as the user types it; name: as the package writes it; responses: (n stimuli, neuroids) float64 in the
+    assembly's order, which is that of the stimuli; strata: (n,) what the splits are stratified by, or None; folds:
+    (train, test) indices, the package's own; ceilings: (splits, neuroids) split-half consistencies; components: of the
+    PLS regression; imagenet: images whose components choose the layer, None to choose it by raw features.
+    """
+
+    identifier: str
+    name: str
+    region: str
+    version: str
+    stimuli: Stimuli
+    responses: np.ndarray
+    strata: np.ndarray | None
+    folds: tuple[Split, ...]
+    ceilings: np.ndarray
+    components: int = COMPONENTS
+    imagenet: Stimuli | None = None
+    metric: str = "pls"
+
+    @classmethod
+    def refusal(cls, metric: str, way: Way) -> str:
+        chosen_by_products = metric == "own" or not cls.knows(metric) or cls.reads(cls.full_name(metric)) == ("gram",)
+        return super().refusal(metric, way) if chosen_by_products or not way.by_imagenet else WITH_IMAGENET
+
+    @classmethod
+    def versions(cls, metric: str, way: Way) -> dict[str, str]:
+        return super().versions(metric, way) | (versions("pca") if way.by_imagenet else {})
+
+    @classmethod
+    def states(cls, way: Way) -> dict[str, Any]:
+        return {"by_imagenet": way.by_imagenet}
+
+    @classmethod
+    def imagenet_chooses(cls, download: bool) -> bool:
+        from mlspatial.benchmarks.brainscore.load import selection_is_possible
+
+        return selection_is_possible(download)
+
+    @property
+    def ceiling(self) -> float:
+        """Their median over neuroids, mean over splits, as the package has it."""
+        return float(np.nanmedian(self.ceilings, axis=1).mean())
+
+    def ceilings_of(self, measure: Metric) -> Ceilings:
+        """The package's are of per-neuroid correlations; comparisons of matrices have none."""
+        return self.ceilings if isinstance(measure, Regression) else None
+
+    @property
+    def joint(self) -> int:
+        return 0 if self.imagenet is None else len(self.imagenet)
+
+    @property
+    def shown(self) -> Stimuli:
+        """The ImageNet images come first."""
+        if self.imagenet is None:
+            return self.stimuli
+        images = np.concatenate([self.imagenet.images, self.stimuli.images])
+        return Stimuli((*self.imagenet.ids, *self.stimuli.ids), images, self.stimuli.degrees)
+
+    def chooser(self, layer: Layer) -> tuple[Representation | None, str]:
+        """Inner products of principal component scores, as Brain-Score chooses layers by."""
+        from mlspatial.analysis.pca import pca_gram
+
+        if not self.joint:
+            return None, RAW
+        return Representation(pca_gram(layer.gram, self.joint, features=layer.width())), PCA

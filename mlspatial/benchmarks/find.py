@@ -1,0 +1,88 @@
+"""Benchmarks by name: a registered one with its parameters, a YAML of recordings, one that Brain-Score knows."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mlspatial.benchmarks.base import BENCHMARKS, Benchmark, Found, Network
+from mlspatial.benchmarks.recordings import load_benchmark
+from mlspatial.core.errors import BadValue, UnknownName
+
+HERE = Path(__file__).parent
+YAML = (".yaml", ".yml")
+PARAMETER = re.compile(r"[,:](?=[a-z_]+=)")  # what separates the parameters behind a name
+Resolve = Callable[[str], Network]
+
+
+def find(name: str, *, download: bool = False, resolve: Resolve | None = None) -> Found:
+    """A benchmark but for its data, as `find_benchmark` or one that Brain-Score knows.
+
+    download: whether Brain-Score may fetch files. Raises UnknownName, or UserError for data that lack.
+    """
+    from mlspatial.benchmarks import brainscore
+
+    if name.split(":")[0] in known_benchmarks() or name.endswith(YAML):
+        return Found.of(find_benchmark(name, resolve=resolve))
+    try:
+        return brainscore.found(name, download)
+    except UnknownName as error:
+        raise UnknownName("benchmark", name, [*known_benchmarks(), *error.known]) from error
+
+
+def find_benchmark(name: str, *, resolve: Resolve | None = None) -> Benchmark:
+    """A benchmark by registered name, by the name of a YAML shipped beside this file, or by a YAML's path.
+
+    Parameters of a registered one follow its name: `simulated_it:layer=avgpool,trials=40`, `nsd:subj01:FFA-1`.
+    resolve: what turns the address of a network (`network=models:/NAME/1`) into the network. Raises UnknownName,
+    BadValue for a parameter, or UserError when data are not there or do not fit together.
+    """
+    path = Path(name) if name.endswith(YAML) else HERE / f"{name}.yaml"
+    if path.is_file():
+        return load_benchmark(path)
+    first, *parameters = PARAMETER.split(name)
+    kind, *words = first.split(":")
+    if kind not in BENCHMARKS:
+        raise UnknownName("benchmark", first, known_benchmarks())
+    build = BENCHMARKS[kind]
+    defaults = {key: parameter.default for key, parameter in inspect.signature(build).parameters.items()}
+    if len(words) > len(defaults):
+        raise BadValue(kind, name, f"has at most {len(defaults)} words, {', '.join(defaults)}")
+    parameters = [f"{key}={word}" for key, word in zip(defaults, words, strict=False)] + parameters
+    settings = _settings(kind, {k: v for k, v in defaults.items() if isinstance(v, int | float | str)}, parameters)
+    if resolve is not None and "resolve" in defaults:
+        settings["resolve"] = resolve
+    return build(**settings)
+
+
+def known_benchmarks() -> list[str]:
+    return sorted([*BENCHMARKS, *(path.stem for path in HERE.glob("*.yaml"))])
+
+
+def benchmark_names(text: str) -> list[str]:
+    """The names in a comma list, whose names may have parameters with commas of their own."""
+    names: list[str] = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        if names and re.match(r"[a-z_]+=", part):
+            names[-1] += f",{part}"
+        else:
+            names.append(part)
+    return names
+
+
+def _settings(name: str, defaults: dict[str, Any], parts: list[str]) -> dict[str, Any]:
+    """key=value texts as arguments of the function that builds a benchmark, of its defaults' types."""
+    found: dict[str, Any] = {}
+    for part in parts:
+        key, _, text = part.partition("=")
+        if key not in defaults:
+            raise UnknownName(f"parameter of {name}", key, defaults)
+        kind = type(defaults[key])
+        try:
+            found[key] = kind(text)
+        except ValueError:
+            raise BadValue(f"{name}: {key}", text, f"must be a number, as {defaults[key]}") from None
+    return found

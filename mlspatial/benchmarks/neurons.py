@@ -1,0 +1,324 @@
+"""Recordings of single neuroids: stimuli, responses, a metric, a ceiling, layers chosen on all stimuli or on half.
+
+`Neurons` is what ours and Brain-Score's have in common, `NeuralBenchmark` the kind of recordings of ours, also of
+simulated ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from mlspatial.analysis import matching, pls, rsa, yardsticks
+from mlspatial.analysis.ceiling import HALVINGS, split_half_each
+from mlspatial.analysis.gram import centred
+from mlspatial.analysis.splits import Split, k_folds
+from mlspatial.analysis.versions import versions
+from mlspatial.analysis.yardsticks import Ceilings, Metric, Regression, Representation, score_of_correlations
+from mlspatial.benchmarks.base import Benchmark, Layer, Truth, Way, demand_responses, digests
+from mlspatial.core.errors import BadValue, UnknownName, UserError
+from mlspatial.core.hashing import content_id
+from mlspatial.core.score import Score
+from mlspatial.models.stimuli import Stimuli
+
+if TYPE_CHECKING:
+    from mlspatial.models.sinks import Product
+
+VERSION = "1"  # of ceilings of ours and of what a benchmark hands to a metric
+CEILINGS = ("split_half", "repeats", "none")
+METRICS = tuple(sorted({*yardsticks.SHORT, *yardsticks.METRICS} - {"pls25", "cka_debiased"}))
+ONE_TO_ONE = "one_to_one"  # no product between stimuli, so no yardstick: units are matched as they come
+ALL_STIMULI, OTHER_HALF = "all stimuli", "chosen on one half of the stimuli, reported on the other"
+HALVES_SEED = 20250101
+
+
+class Neurons(Benchmark):
+    """responses: (n stimuli, neuroids); strata: (n,) labels whose shares both sides of a split keep, or None; folds:
+    (train, test) indices into the stimuli; metric: a name in METRICS, the benchmark's own; components: of pls."""
+
+    responses: np.ndarray
+    strata: np.ndarray | None
+    metric: str
+    components: int
+    if TYPE_CHECKING:  # fields of Brain-Score's, computed of ours
+
+        @property
+        def folds(self) -> tuple[Split, ...]: ...
+
+    takes: ClassVar[str] = "recordings take"
+    metrics: ClassVar[tuple[str, ...]] = ("pls", "ridge", "rsa", "cka", ONE_TO_ONE)
+    options: ClassVar[frozenset[str]] = frozenset({"selection"})
+
+    @classmethod
+    def knows(cls, metric: str) -> bool:
+        """One of `metrics`, or any other yardstick."""
+        try:
+            return metric in cls.metrics or bool(yardsticks.find_metric(metric))
+        except UnknownName:
+            return False
+
+    @classmethod
+    def full_name(cls, metric: str) -> str:
+        return yardsticks.full_name(metric)
+
+    @classmethod
+    def reads(cls, metric: str) -> tuple[str, ...]:
+        return (ONE_TO_ONE if metric == ONE_TO_ONE else yardsticks.find_metric(metric).needs,)
+
+    @classmethod
+    def versions(cls, metric: str, way: Way) -> dict[str, str]:
+        if metric == ONE_TO_ONE:
+            return versions(*yardsticks.STEPS, "matching")
+        measure = yardsticks.find_metric(metric)
+        named = {f"metric {metric}": measure.version} if metric in yardsticks.METRICS else {}
+        return measure.versions | named
+
+    @cached_property
+    def own(self) -> str:
+        return yardsticks.full_name(self.metric, self.components)
+
+    @property
+    def together(self) -> Hashable:
+        """The splits, for regions that saw the same stimuli; and the kind, which chooses layers."""
+        sides = (np.asarray(side).astype("<i8").tobytes() for fold in self.folds for side in fold)
+        return type(self), b"".join(sides)
+
+    def measure(self, metric: str | None = None) -> Metric:
+        """The yardstick of a name in METRICS or of a registered one (pls25); without a name, the benchmark's own.
+
+        Raises UnknownName.
+        """
+        return yardsticks.find_metric(yardsticks.full_name(metric or self.metric, self.components))
+
+    def ceilings_of(self, measure: Metric) -> Ceilings:
+        """What a yardstick takes as ceilings; None for none. Raises UserError when trials do not allow it."""
+        raise NotImplementedError
+
+    def needs(self, metric: str) -> dict[str, Product | None]:
+        if metric != ONE_TO_ONE:
+            return super().needs(metric)
+        return {
+            self._matched: (lambda _n: matching.OneToOne(self.responses, self.folds), matching.OneToOne.correlations)
+        }
+
+    def check(self, metric: str, way: Way) -> None:
+        self.ceilings_of(yardsticks.METRICS["ridge"] if metric == ONE_TO_ONE else yardsticks.find_metric(metric))
+        if metric.startswith("pls"):
+            for folds in [folds for _, folds in self.halves] if way.selection == "half" else [self.folds]:
+                pls.check(folds, int(metric.removeprefix("pls")))
+
+    def scores(self, layer: Layer, metric: str, way: Way, *others: Neurons) -> list[Score]:
+        regions = (self, *others)
+        if metric == ONE_TO_ONE:
+            return [region._one_to_one(layer) for region in regions]
+        measure = yardsticks.find_metric(metric)
+        ceilings = [region.ceilings_of(measure) for region in regions]
+
+        def scored(seen: Representation, responses: list[np.ndarray], folds: Sequence[Split]) -> list[Score]:
+            return measure.many(seen, responses, folds, ceilings, device=way.device)
+
+        gram = centred(layer.gram[self.joint :, self.joint :]) if self.joint else layer.gram
+        whole, responses = Representation(gram, layer.arrays.get("pattern")), [region.responses for region in regions]
+        if way.selection == "half":
+            chosen, found = (
+                scored(whole.part(rows), [values[rows] for values in responses], folds) for rows, folds in self.halves
+            )
+            selection = OTHER_HALF
+        else:
+            found = scored(whole, responses, self.folds)
+            other, selection = self.chooser(layer)
+            chosen = found if other is None else scored(other, responses, self.folds)
+        return [replace(score, choice=by.ceiled, selection=selection) for score, by in zip(found, chosen, strict=True)]
+
+    def chooser(self, layer: Layer) -> tuple[Representation | None, str]:
+        """(what of a layer stands for it in the choice, None for what is scored; in words)."""
+        return None, ALL_STIMULI
+
+    @cached_property
+    def halves(self) -> tuple[tuple[np.ndarray, tuple[Split, ...]], ...]:
+        """(rows, splits) of each half of the stimuli, half of every stratum; the same halves for every network."""
+        rng = np.random.default_rng([HALVES_SEED, len(self.stimuli)])
+        strata = np.zeros(len(self.stimuli)) if self.strata is None else np.asarray(self.strata)
+        mixed = [rng.permutation(np.flatnonzero(strata == label)) for label in dict.fromkeys(strata.tolist())]
+        sides = [np.sort(np.concatenate([members[side::2] for members in mixed])) for side in (0, 1)]
+        return tuple(
+            (rows, tuple(pls.splits(len(rows), None if self.strata is None else self.strata[rows]))) for rows in sides
+        )
+
+    def score(
+        self, representation: Representation | np.ndarray, metric: str | None = None, *, device: str = "cpu"
+    ) -> Score:
+        """How well one layer explains the responses, by the benchmark's metric or another one.
+
+        representation: what is kept of the layer, stimuli in the benchmark's order, or (n stimuli, p) features.
+        """
+        measure = self.measure(metric)
+        if isinstance(representation, np.ndarray):
+            patterns = measure.needs == "pattern"
+            correlations = rsa.condensed(rsa.similarity_matrix(representation)) if patterns else None
+            representation = Representation(pls.gram_matrix(representation), correlations)
+        return measure(representation, self.responses, self.folds, self.ceilings_of(measure), device=device)
+
+    @cached_property
+    def _matched(self) -> str:
+        """The kind of arrays of one-to-one mapping: a name for what depends on the responses, too."""
+        folds = [[np.asarray(side).tolist() for side in fold] for fold in self.folds]
+        return f"{ONE_TO_ONE}-{content_id([self.responses.tolist(), folds, matching.VERSION])}"
+
+    def _one_to_one(self, layer: Layer) -> Score:
+        ceilings = self.ceilings_of(yardsticks.METRICS["ridge"])
+        found = score_of_correlations(
+            np.asarray(layer.arrays[self._matched]), ceilings, name=ONE_TO_ONE, version=matching.VERSION
+        )
+        return replace(found, selection=ALL_STIMULI)
+
+
+@dataclass(frozen=True)
+class NeuralBenchmark(Neurons):
+    """responses: (n stimuli, neuroids), mean over repeats; trials: (n, neuroids, repeats) or None, NaN = missing.
+
+    region: V1, V2, V4, IT, ...; metric: a name in METRICS; components: of pls; ceiling: a name in CEILINGS or a number
+    above 0 and up to 1, in the unit that the metric's ceiling has; strata: (n,) labels whose shares both sides of a
+    split keep, or None; splits: "brainscore" (10 x 90 % and 10 %) or "kfold:K"; neuroids: names, default numbers;
+    recipe: of simulated responses, which then stands for them in `version`; truth: of simulated ones, where known.
+    Raises UserError for responses that cannot be scored, BadValue for a setting that cannot be meant.
+    """
+
+    identifier: str
+    region: str
+    stimuli: Stimuli
+    responses: np.ndarray
+    trials: np.ndarray | None = None
+    metric: str = "pls"
+    ceiling: str | float = "split_half"
+    components: int = pls.COMPONENTS
+    strata: np.ndarray | None = None
+    splits: str = "brainscore"
+    neuroids: tuple[str, ...] = ()
+    recipe: str = ""
+    truth: Truth | None = None
+
+    def __post_init__(self) -> None:
+        what = f"benchmark {self.identifier}"
+        if self.metric not in METRICS:
+            raise BadValue(f"{what}: metric", self.metric, f"must be one of {', '.join(METRICS)}")
+        known = self.ceiling in CEILINGS if isinstance(self.ceiling, str) else 0 < self.ceiling <= 1
+        if not known:
+            expected = f"must be one of {', '.join(CEILINGS)} or a number above 0 and up to 1"
+            raise BadValue(f"{what}: ceiling", self.ceiling, expected)
+        n, neuroids = self.responses.shape
+        if n != len(self.stimuli):
+            raise UserError(f"{what}: {n} stimuli have responses, {len(self.stimuli)} have images")
+        names = self.neuroids or tuple(map(str, range(neuroids)))
+        object.__setattr__(self, "neuroids", names)
+        if len(names) != neuroids:
+            raise UserError(f"{what}: {len(names)} names for {neuroids} neuroids")
+        demand_responses(what, self.responses, self.stimuli, "neuroid", names)
+        fewest = min(len(train) for train, _ in self.folds)
+        if self.metric == "pls" and fewest <= self.components:
+            raise UserError(
+                f"{what}: {fewest} training stimuli are too few for {self.components} components; "
+                f"use more stimuli or set components below {fewest}"
+            )
+
+    @classmethod
+    def versions(cls, metric: str, way: Way) -> dict[str, str]:
+        return super().versions(metric, way) | {"neural": VERSION}
+
+    @cached_property
+    def folds(self) -> tuple[Split, ...]:
+        """(train, test) indices into the stimuli. brainscore: see analysis.pls.splits; kfold:K: K shuffled folds.
+
+        Raises UserError for strata that cannot be kept, BadValue for unknown splits.
+        """
+        n = len(self.stimuli)
+        kind, _, count = self.splits.partition(":")
+        if kind == "kfold" and count.isdecimal():
+            return tuple(k_folds(n, seed=pls.SPLIT_SEED, folds=int(count), stratify=self.strata))
+        if self.splits != "brainscore":
+            raise BadValue(f"benchmark {self.identifier}: splits", self.splits, "must be brainscore or kfold:K")
+        return tuple(pls.splits(n, self.strata))
+
+    @cached_property
+    def version(self) -> str:
+        """Hash of everything that decides a score but the network."""
+        made_of = [] if self.recipe else digests("<f8", self.responses, self.trials)
+        settings = [self.metric, self.ceiling, self.components, self.splits]
+        strata = None if self.strata is None else [str(label) for label in self.strata]
+        return content_id([self.stimuli.id, self.stimuli.degrees, *settings, strata, self.recipe, made_of])
+
+    def ceilings_of(self, measure: Metric) -> Ceilings:
+        """What a yardstick takes as ceilings; None for ceiling "none".
+
+        A number holds for metrics of the benchmark's own kind, others have none. Comparisons of matrices are always
+        ceiled by halves of the trials. Computed once. Raises UserError when trials do not allow it.
+        """
+        if measure.name not in self._found:
+            self._found[measure.name] = self._ceilings_of(measure)
+        return self._found[measure.name]
+
+    @property
+    def ceilings(self) -> np.ndarray:
+        """(neuroids,) reliability of the mean response, the square of the correlation that a perfect model reaches.
+
+        1 without a ceiling; NaN for neuroids without repeats. Raises UserError when no neuroid has any.
+        """
+        found = self.ceilings_of(yardsticks.METRICS["ridge"])
+        values = np.asarray(1.0 if found is None else found)
+        return np.broadcast_to(values.mean(axis=0) if values.ndim == 2 else values, self.responses.shape[1])
+
+    @cached_property
+    def _found(self) -> dict[str, Ceilings]:
+        return {}
+
+    def _ceilings_of(self, measure: Metric) -> Ceilings:
+        regression = isinstance(measure, Regression)
+        if self.ceiling == "none":
+            return None
+        if not isinstance(self.ceiling, str):
+            return self.ceiling if regression == isinstance(self.measure(), Regression) else None
+        if self.trials is None or not (np.isfinite(self.trials).sum(axis=2) > 1).any():
+            raise UserError(
+                f"benchmark {self.identifier}: ceiling {self.ceiling} needs neuroids with at least two repeats, "
+                "there are none; set ceiling: none or a number"
+            )
+        if not regression:
+            return measure.ceilings(self.trials)
+        return repeat_reliability(self.trials) if self.ceiling == "repeats" else _split_half(self.trials)
+
+
+def repeat_reliability(trials: np.ndarray) -> np.ndarray:
+    """Reliability of the mean over repeats from the variances within and between stimuli, (neuroids,).
+
+    trials: (n stimuli, neuroids, repeats), NaN where missing; stimuli may have unequal numbers of them. 1 - 1/F of a
+    one-way analysis of variance, which with equal numbers is the intraclass correlation ICC(1, k): where Spearman-
+    Brown corrected split halves go without chance. NaN for neuroids without two trials of any stimulus.
+    Source: Shrout and Fleiss 1979.
+    """
+    trials = np.asarray(trials, np.float64)
+    present = np.isfinite(trials)
+    counts = present.sum(axis=2)
+    values = np.where(present, trials, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = values.sum(axis=2) / counts
+        grand = values.sum(axis=(0, 2)) / counts.sum(axis=0)
+        within = (np.where(present, trials - means[..., None], 0.0) ** 2).sum(axis=(0, 2))
+        between = (counts * np.where(counts > 0, means - grand, 0.0) ** 2).sum(axis=0)
+        shown = (counts > 0).sum(axis=0)
+        noise = within / (counts.sum(axis=0) - shown)
+        return 1 - noise / (between / (shown - 1))
+
+
+def _split_half(trials: np.ndarray) -> np.ndarray:
+    """(halvings, neuroids); neuroids that were not all shown the same repeats are halved without those they lack."""
+    shown = np.isfinite(trials).any(axis=0)  # (neuroids, repeats)
+    found = np.full((HALVINGS, len(shown)), np.nan)
+    for pattern in np.unique(shown, axis=0):
+        if pattern.sum() > 1:
+            neuroids = np.flatnonzero((shown == pattern).all(axis=1))
+            found[:, neuroids] = split_half_each(trials[:, neuroids][:, :, pattern])
+    return found
