@@ -43,16 +43,16 @@ def main() -> None:
 def measure(runs: int, artifacts: Path) -> list[dict]:
     import mlflow
 
-    from mlspatial.registry import frame
+    from mlspatial.registry import read
     from mlspatial.registry.store import all_experiments, client
 
     client()
     experiment = client().create_experiment("speed", artifact_location=artifacts.as_uri())
     fill(runs, experiment, artifacts)
-    first, table = seconds(lambda: frame.read(entry="train"))
-    again, table = seconds(lambda: frame.read(entry="train"))
+    first, table = seconds(lambda: read.runs(entry="train"))
+    again, table = seconds(lambda: read.runs(entry="train"))
     fill(MORE, experiment, artifacts, start=START + runs * 2000)
-    more, table = seconds(lambda: frame.read(entry="train"))
+    more, table = seconds(lambda: read.runs(entry="train"))
 
     def alternative() -> Any:
         found = mlflow.search_runs(all_experiments(), "tags.`mlspatial.entry` = 'train'", max_results=50_000)

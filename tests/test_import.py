@@ -19,7 +19,7 @@ from mlspatial.papers import known_items
 from mlspatial.papers.xie2025 import CORRELATIONS, MEANS, PAPER
 from mlspatial.papers.xie2025.published import values as published_values
 from mlspatial.registry import runs
-from mlspatial.registry.frame import read_split
+from mlspatial.registry.read import table_file
 from mlspatial.steps.imports import import_scores, region_of
 
 LONG = """# from the other laboratory
@@ -38,7 +38,7 @@ def write(text: str, name: str = "scores.csv") -> str:
 
 
 def table_of(run_id: str) -> pd.DataFrame:
-    return read_split(runs.local(run_id, "scores.json"))
+    return table_file(runs.local(run_id, "scores.json"))
 
 
 def test_the_long_form_makes_a_run_of_every_network(registry: Path) -> None:

@@ -13,7 +13,7 @@ from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.core.names import TAG
 from mlspatial.papers import known_items
 from mlspatial.registry import runs
-from mlspatial.registry.frame import read_split
+from mlspatial.registry.read import table_file
 from mlspatial.steps.imports import import_scores
 from mlspatial.steps.imports_fmri import read
 
@@ -63,7 +63,7 @@ def test_scores_facts_and_ceilings_make_a_run_of_every_network(registry: Path, c
     assert record.tags[TAG + "imported"] == "true" and record.tags[TAG + "source"] == "their paper"
     assert runs.get(second).tags[TAG + "task"] == "untrained"
     assert record.metrics == pytest.approx({"nsd/versa": 0.65, "nsd/crsa": 0.1})
-    table = read_split(runs.local(first, "scores.json"))
+    table = table_file(runs.local(first, "scores.json"))
     assert set(SCORES) - {"run_id"} <= set(table.columns)
     row = table[(table.benchmark == "nsd:subj01") & (table.metric == "versa")].iloc[0]
     assert row.region == "OTC" and row.committed and row.primary and row.engine == "imported"

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlspatial.compare.conditions import settings_of
 from mlspatial.core.names import CFG, DATASET_ID, MODEL_ID, SPEC, TAG, file_name
 from mlspatial.core.parameters import free
-from mlspatial.registry import frame
+from mlspatial.registry import read
 from mlspatial.registry.store import ui_address
 from mlspatial.train.parameters import TRAIN
 
@@ -36,7 +37,7 @@ DECODINGS = ("run_id", "model_id", "layer", "depth", "latent", "fold", "measure"
 PIXELS = "pixels"  # model_id of what was decoded from the images themselves
 UNITS = {"distance": 1, "translation": 2, "rotation": 6, "category": 117, "identity": 548}  # Xie et al. 2025: 674
 CLASSES = 1000  # of ImageNet
-CFGS, TAGS, METRICS = frame.PARAMS + CFG, frame.TAGS + TAG, frame.METRICS
+CFGS, TAGS, METRICS = read.PARAMS + CFG, read.TAGS + TAG, read.METRICS
 FACT = "fact."  # tags mlspatial.fact.NAME of runs are columns fact/NAME of networks
 FREE = free(TRAIN)  # cannot change a network
 #: What may differ between networks of one condition, and what has columns of its own.
@@ -103,10 +104,10 @@ def load(study: str = "") -> Evidence:
     import pandas as pd
 
     scored, imported, similar, decoded = (
-        frame.read(entry=entry, study=study, metrics=("heldout/",) if entry == "import" else ())
+        read.runs(entry=entry, study=study, metrics=("heldout/",) if entry == "import" else ())
         for entry in ("score", "import", "similarity", "decode")
     )
-    decoded = decoded[decoded.get(frame.TAGS + MODEL_ID, pd.Series(dtype=object)).fillna("") != ""]  # no summaries
+    decoded = decoded[decoded.get(read.TAGS + MODEL_ID, pd.Series(dtype=object)).fillna("") != ""]  # no summaries
     scores, pairs, decodings = _scores(scored, imported), _pairs(similar), _decodings(decoded)
     named = {*scores.model_id, *pairs.model_a, *pairs.model_b, *decodings.model_id} - {PIXELS}
     networks, trained = _networks(study, named, [scored, imported, decoded])
@@ -123,20 +124,20 @@ def _networks(study: str, named: Collection[str], others: list[pd.DataFrame]) ->
     runs name; others: rows of runs whose tags tell of networks that were not trained here."""
     import pandas as pd
 
-    versions = frame.versions()
+    versions = read.versions()
     ours = MODEL_ID in versions  # others may register what they like
     versions = versions[versions[MODEL_ID].notna()] if ours else pd.DataFrame(columns=["run_id", MODEL_ID])
-    trained = frame.read(entry="train", study=study, metrics=("heldout/",))
+    trained = read.runs(entry="train", study=study, metrics=("heldout/",))
     wanted = versions.run_id.isin(trained.run_id) | versions[MODEL_ID].isin(named)
     checkpoints = versions[wanted]
     if strangers := set(checkpoints.run_id) - set(trained.run_id):
-        elsewhere = frame.read(entry="train", metrics=("heldout/",), ids=strangers)
+        elsewhere = read.runs(entry="train", metrics=("heldout/",), ids=strangers)
         trained = pd.concat([table for table in (trained, elsewhere) if len(table)], ignore_index=True)
     checkpoints = checkpoints[checkpoints.run_id.isin(trained.run_id)]  # of others the run is deleted, or not finished
     parts = [_registered(checkpoints, trained, named)]
     unknown = set(named) - set(checkpoints[MODEL_ID])
-    if unknown and unknown - {model for table in others for model in table.get(frame.TAGS + MODEL_ID, ())}:
-        others = [*others, frame.read(entry="extract", metrics=())]  # similarity names networks by their extractions
+    if unknown and unknown - {model for table in others for model in table.get(read.TAGS + MODEL_ID, ())}:
+        others = [*others, read.runs(entry="extract", metrics=())]  # similarity names networks by their extractions
     parts += [_from_tags(table, unknown) for table in others]
     parts = [part for part in parts if len(part)]
     if not parts:
@@ -154,7 +155,7 @@ def _with_facts(networks: pd.DataFrame, trained: pd.DataFrame, others: list[pd.D
 
     parts = []
     for table, key in [(trained, "run_id"), *((table, "model_id") for table in others)]:
-        of = "run_id" if key == "run_id" else frame.TAGS + MODEL_ID
+        of = "run_id" if key == "run_id" else read.TAGS + MODEL_ID
         names = {name: name.replace(TAGS + FACT, "fact/", 1) for name in table if name.startswith(TAGS + FACT)}
         if names:
             facts = table[[of, *names]].rename(columns={of: "about", **names})
@@ -175,13 +176,13 @@ def _registered(checkpoints: pd.DataFrame, trained: pd.DataFrame, named: Collect
     facts = pd.DataFrame(
         {
             "run_id": trained.run_id,
-            "spec": trained[frame.TAGS + SPEC],
+            "spec": trained[read.TAGS + SPEC],
             "batches": cfg["batches"].astype(int),
             "init": cfg.get("init", pd.Series("random", trained.index)).fillna("random"),
             "fraction": cfg.get("fraction", pd.Series(1.0, trained.index)).fillna(1.0).astype(float),
             "batch_size": cfg.get("batch_size", pd.Series(float("nan"), trained.index)).astype(float),
-            "settings": frame.settings_of(trained, NOT_CONDITION | {"init", "fraction"}),
-            "all": frame.settings_of(trained, FREE),
+            "settings": settings_of(trained, NOT_CONDITION | {"init", "fraction"}),
+            "all": settings_of(trained, FREE),
         }
     )
     table = checkpoints.rename(columns={MODEL_ID: "model_id", DATASET_ID: "dataset_id"})
@@ -215,7 +216,7 @@ def _heldout(checkpoints: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
     last = checkpoints[checkpoints.step == checkpoints.batches][["run_id", "step"]]
     last = last.merge(trained[["run_id", *names]].rename(columns=names), on="run_id")
     before = checkpoints[checkpoints.step != checkpoints.batches]
-    history = frame.heldout_histories(trained[trained.run_id.isin(before.run_id)])
+    history = read.heldout_histories(trained[trained.run_id.isin(before.run_id)])
     history = history.merge(before[["run_id", "step"]], on=["run_id", "step"])
     parts = [last, history.pivot(index=["run_id", "step"], columns="metric", values="value").reset_index()]
     parts = [part for part in parts if len(part)]
@@ -234,14 +235,14 @@ def _datasets() -> pd.DataFrame:
         }
         return pd.DataFrame([units]).astype(float)
 
-    made = frame.read(entry="render", metrics=())
+    made = read.runs(entry="render", metrics=())
     columns = ["dataset_id", "n_train", "n_categories", "translation", "category_units", "identity_units"]
     if made.empty:
         words = {"dataset_id": object, "translation": object}
         return pd.DataFrame({name: pd.Series(dtype=words.get(name, float)) for name in columns})
-    made = made.drop_duplicates(frame.TAGS + DATASET_ID)
-    units = frame.artifact_tables("units-1", made, parse)
-    table = pd.DataFrame({"run_id": made.run_id, "dataset_id": made[frame.TAGS + DATASET_ID]})
+    made = made.drop_duplicates(read.TAGS + DATASET_ID)
+    units = read.tables("units-1", made, parse)
+    table = pd.DataFrame({"run_id": made.run_id, "dataset_id": made[read.TAGS + DATASET_ID]})
     for name in ("n_train", "n_categories"):
         table[name] = pd.to_numeric(made[CFGS + name]) if CFGS + name in made else float("nan")
     table["translation"] = made.get(CFGS + "translation", "")
@@ -295,7 +296,7 @@ def _scores(scored: pd.DataFrame, imported: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     chosen = pd.concat([part for part in (scored, imported) if len(part)] or [scored])
-    table = frame.score_tables(chosen)
+    table = read.scores(chosen)
     if table.empty:
         return empty_frames()["scores"]
     elsewhere = table.run_id.isin(imported.run_id)
@@ -322,10 +323,10 @@ def _pairs(similar: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     def parse(row: dict[str, Any], file: Callable[..., Path]) -> pd.DataFrame:
-        models = frame.read_split(file("models.json")).set_index("model").model_id
+        models = read.table_file(file("models.json")).set_index("model").model_id
         parts = []
         for metric in row[CFGS + "metric"].split(","):
-            for depth, layer in enumerate(frame.read_split(file(f"groups_{metric}.json")).layer.unique()):
+            for depth, layer in enumerate(read.table_file(file(f"groups_{metric}.json")).layer.unique()):
                 name = f"{metric}_{layer}.parquet"
                 matrix = pd.read_parquet(file(f"matrices/{file_name(name)}", f"matrices/{name}")).set_index("model")
                 ids = models[matrix.index].to_numpy()
@@ -335,7 +336,7 @@ def _pairs(similar: pd.DataFrame) -> pd.DataFrame:
                 parts.append(pd.DataFrame({**facts, "model_a": ids[first], "model_b": ids[second], "value": values}))
         return pd.concat(parts, ignore_index=True)
 
-    table = frame.artifact_tables("pairs-1", similar, parse)
+    table = read.tables("pairs-1", similar, parse)
     if table.empty:
         return empty_frames()["pairs"]
     swapped = table.model_a > table.model_b
@@ -348,11 +349,11 @@ def _decodings(decoded: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     def parse(row: dict[str, Any], file: Callable[..., Path]) -> pd.DataFrame:
-        table = frame.read_split(file("decoding.json"))
+        table = read.table_file(file("decoding.json"))
         table["depth"] = pd.factorize(table.layer)[0]
         return table[[name for name in DECODINGS if name != "run_id"]].astype({"value": float, "chance": float})
 
-    table = frame.artifact_tables("decodings-1", decoded, parse)
+    table = read.tables("decodings-1", decoded, parse)
     if table.empty:
         return empty_frames()["decodings"]
     newest = table.groupby(["model_id", "layer", "latent"]).run_id.transform("first")

@@ -86,9 +86,9 @@ def _open(uri: str) -> Any:
     with FileLock(f"{path}.lock"):
         fresh = not _is_initialised(path)
         if not fresh and places.settle(path):
-            from mlspatial.registry import run_cache  # which names places too
+            from mlspatial.registry.read.cache import folder  # which names places too
 
-            shutil.rmtree(run_cache.folder(), ignore_errors=True)
+            shutil.rmtree(folder(), ignore_errors=True)
         made = _patient_client()(tracking_uri=uri)
         if fresh:
             made.search_experiments(max_results=1)

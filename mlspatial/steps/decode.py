@@ -22,8 +22,8 @@ from mlspatial.core.progress import bar, say
 from mlspatial.models.layers import PIXELS
 from mlspatial.registry import activations as kept
 from mlspatial.registry import runs
-from mlspatial.registry.frame import read_split
 from mlspatial.registry.models import ModelRecord, select
+from mlspatial.registry.read import table_file
 from mlspatial.steps.gather import NONE, Gathered, besides, gather, layers_of, shared_layers
 from mlspatial.steps.similarity import group_of
 from mlspatial.steps.stimuli import Images, load_images
@@ -216,7 +216,7 @@ class _Job:
                 table = self._decode(features(run), title)
                 table = table.assign(model_id=model_id, **facts)
                 _log(run, table)
-        table = read_split(runs.local(run.id, TABLE)) if run.answered else table
+        table = table_file(runs.local(run.id, TABLE)) if run.answered else table
         return run.id, table
 
     def _decode(self, layers: dict[str, np.ndarray], title: str) -> pd.DataFrame:

@@ -281,7 +281,7 @@ def _recovery(
     import pandas as pd
 
     from mlspatial.benchmarks.simulated import recovery
-    from mlspatial.registry.frame import read_split
+    from mlspatial.registry.read import table_file
 
     networks = {record.model_id for record in records}
     populations: dict[Truth, dict[str, int]] = {}
@@ -297,7 +297,7 @@ def _recovery(
         lacks = runs.missing(RECOVERY)
         with runs.open_run(spec, name=name, study=study, parents=ids, force=force, lacks=lacks) as run:
             if not run.answered:
-                table = pd.concat([read_split(runs.local(i, SCORES)) for i in ids])
+                table = pd.concat([table_file(runs.local(i, SCORES)) for i in ids])
                 table = table[table.benchmark.isin(trials)]
                 table = table.assign(network=table.model_id, trials=table.benchmark.map(trials))
                 found = recovery(table, network=truth.network, layer=truth.layer)

@@ -432,7 +432,7 @@ def test_score_gives_both_engines_numbers(bench: Bench, registry: Path) -> None:
     import torch
 
     from mlspatial.registry import runs
-    from mlspatial.registry.frame import read_split
+    from mlspatial.registry.read import table_file
     from mlspatial.steps.score import score
 
     weights = registry / "network.pth"
@@ -444,7 +444,7 @@ def test_score_gives_both_engines_numbers(bench: Bench, registry: Path) -> None:
     }
     (fast,) = score(benchmarks=f"{NEURAL[2]},{NEURAL[3]},{I2N}", **options)
     (slow,) = score(benchmarks=NEURAL[2], engine="reference", **options)
-    ours, theirs = (read_split(runs.local(run, "scores.json")) for run in (fast, slow))
+    ours, theirs = (table_file(runs.local(run, "scores.json")) for run in (fast, slow))
     assert set(ours.region) == {"V4", "IT", "behavior"} and ours[ours.region == "behavior"].layer.tolist() == [
         "avgpool"
     ]

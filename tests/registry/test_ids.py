@@ -13,7 +13,7 @@ from mlspatial.benchmarks.base import Found, Truth
 from mlspatial.benchmarks.neurons import NeuralBenchmark
 from mlspatial.compare.evidence import SCORES, load
 from mlspatial.core.names import MODEL_ID, TAG
-from mlspatial.registry import frame, runs
+from mlspatial.registry import read, runs
 from mlspatial.registry.models import ModelRecord
 from mlspatial.steps import score
 from mlspatial.steps.imports import import_scores
@@ -37,10 +37,10 @@ def test_a_table_gives_back_its_texts(tmp_path: Path, write: Callable[[pd.DataFr
     columns = {"model_id": names, "0042": names[::-1], "timestamp": names, "date": ["20240102"] * len(names)}
     table = pd.DataFrame({**columns, "fold": range(len(names)), "value": [0.1234567891] * len(names)})
     (tmp_path / "t.json").write_text(write(table))
-    pd.testing.assert_frame_equal(frame.read_split(tmp_path / "t.json"), table)
+    pd.testing.assert_frame_equal(read.table_file(tmp_path / "t.json"), table)
     alone = table[["0042"]].rename(columns={"0042": "1"}).assign(**{"2": names})
     (tmp_path / "t.json").write_text(write(alone))
-    pd.testing.assert_frame_equal(frame.read_split(tmp_path / "t.json"), alone)
+    pd.testing.assert_frame_equal(read.table_file(tmp_path / "t.json"), alone)
 
 
 def rows(model_id: str) -> pd.DataFrame:
@@ -63,7 +63,7 @@ def scored(model_id: str) -> str:
 def test_scores_keep_their_ids_also_from_the_cache(registry: Path) -> None:
     made = {scored(model_id): model_id for model_id in IDS}
     for _ in range(2):  # read, and read from what was kept
-        table = frame.score_tables(frame.read(entry="score"))
+        table = read.scores(read.runs(entry="score"))
         assert dict(zip(table.run_id, table.model_id, strict=True)) == made
         assert table.layer.tolist() == ["0042", "42", "1e5", "nan"] * len(IDS)
         assert set(table.benchmark) == {"0042"} and set(table.region) == {"NA"}
@@ -77,7 +77,7 @@ def test_a_missing_text_is_not_the_word_nan(registry: Path) -> None:
     spec = runs.Spec("score", 2, {}, {})
     with runs.open_run(spec, name="score") as run:
         run.log_table(rows(IDS[0]).assign(selection=["a", None, "nan", "None"]), "scores.json")
-    assert frame.score_tables(frame.read(entry="score")).selection.tolist() == ["a", None, "nan", "None"]
+    assert read.scores(read.runs(entry="score")).selection.tolist() == ["a", None, "nan", "None"]
 
 
 def test_recovery_finds_a_network_whose_id_looks_like_a_number(registry: Path) -> None:
@@ -89,7 +89,7 @@ def test_recovery_finds_a_network_whose_id_looks_like_a_number(registry: Path) -
     truth = Truth(IDS[1], "42", "p")
     known = Found("0042", "1", NeuralBenchmark, "pls", lambda *_: None, truth=truth, trials=10)  # type: ignore[arg-type,return-value]
     (made,) = score._recovery([record, replace(record, model_id=IDS[1])], [known], ids, "", False)
-    found = frame.read_split(runs.local(made, "recovery.json")).iloc[0]
+    found = read.table_file(runs.local(made, "recovery.json")).iloc[0]
     assert (found.networks, found.layer_rank, found.layers) == (2, 1, 4) and found.network_rank == 2  # equal
     assert runs.get(made).cfg["network"] == IDS[1]
 

@@ -18,7 +18,7 @@ import pytest
 
 from mlspatial.core.errors import UserError
 from mlspatial.core.names import FOLDER
-from mlspatial.registry import artifacts, frame, places, runs, store
+from mlspatial.registry import artifacts, places, read, runs, store
 from mlspatial.registry.datasets import find_dataset, folders
 from mlspatial.registry.places import local_path
 from mlspatial.registry.store import client
@@ -96,7 +96,7 @@ def everything_is_there(folder: Path, number: int = 0) -> None:
     with runs.open_run(runs.Spec("score", 1, {}, {"more": number}), name="new") as run:
         run.log_text("new", "scores.json")
     assert runs.local(run.id, "scores.json").is_relative_to(folder)
-    assert len(frame.read(entry="score")) >= 4
+    assert len(read.runs(entry="score")) >= 4
 
 
 def test_a_project_that_stays_is_left_alone(project: Path, go: Go, capfd: pytest.CaptureFixture[str]) -> None:
@@ -173,7 +173,7 @@ def test_files_that_were_left_behind(project: Path, go: Go, capfd: pytest.Captur
     go(moved)
     client()
     assert capfd.readouterr().err == ""  # said once
-    assert len(frame.read(entry="score")) == 4  # kept in the cache, with their places
+    assert len(read.runs(entry="score")) == 4  # kept in the cache, with their places
     for path in sorted(project.rglob("*"), reverse=True):  # the advice, file by file
         target = moved / path.relative_to(project)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -181,7 +181,7 @@ def test_files_that_were_left_behind(project: Path, go: Go, capfd: pytest.Captur
     go(moved)
     everything_is_there(moved, 2)
     assert "was moved from" in capfd.readouterr().err
-    table = frame.read(entry="score")
+    table = read.runs(entry="score")
     assert not any(str(project) in place for place in table.artifact_uri)
 
 

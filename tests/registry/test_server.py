@@ -25,12 +25,13 @@ from mlflow.entities import LoggedModelOutput
 
 from mlspatial.core.errors import Unreachable
 from mlspatial.core.names import STUDY, cache_folder, file_name
-from mlspatial.registry import frame, patience, query_client, runs
+from mlspatial.registry import patience, read, runs
 from mlspatial.registry.activations import file_name as array_name
+from mlspatial.registry.read import rest
 from mlspatial.registry.store import client
 from speed.compare import fill
 from tests.registry.serving import Gate, Server
-from tests.registry.test_frame import train_run
+from tests.registry.test_read import train_run
 from tests.registry.test_runs import ODD
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,7 +77,7 @@ def test_a_server_answers_the_same_until_it_is_gone(
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "local")
     ids = fill(30, experiment, server.folder)
     odd = train_run(0, "study1", odd=math.nan)
-    monkeypatch.setitem(query_client.PAGE, "server", 8)
+    monkeypatch.setitem(rest.PAGE, "server", 8)
     database = os.environ["MLFLOW_TRACKING_URI"]
 
     def both(what: Callable[[], pd.DataFrame]) -> pd.DataFrame:
@@ -88,32 +89,32 @@ def test_a_server_answers_the_same_until_it_is_gone(
         pd.testing.assert_frame_equal(*found, check_exact=True)
         return found[0]
 
-    assert len(both(lambda: frame.read(entry="train"))) == 31
+    assert len(both(lambda: read.runs(entry="train"))) == 31
     client().delete_run(ids[3])
     client().set_tag(ids[4], STUDY, "study1,new")
-    assert set(both(lambda: frame.read(entry="train")).run_id) == {*ids, odd} - {ids[3]}
+    assert set(both(lambda: read.runs(entry="train")).run_id) == {*ids, odd} - {ids[3]}
     client().restore_run(ids[3])
-    assert len(both(lambda: frame.read(entry="train", study="new"))) == 1
-    assert len(both(lambda: frame.read(entry="train"))) == 31
-    assert len(both(lambda: frame.read(status="FINISHED", metrics=())).columns)
-    assert len(both(lambda: frame.histories([*ids, odd], ["heldout/metric_3", "heldout/loss"]))) == 31
+    assert len(both(lambda: read.runs(entry="train", study="new"))) == 1
+    assert len(both(lambda: read.runs(entry="train"))) == 31
+    assert len(both(lambda: read.runs(status="FINISHED", metrics=())).columns)
+    assert len(both(lambda: read.histories([*ids, odd], ["heldout/metric_3", "heldout/loss"]))) == 31
     with monkeypatch.context() as patched:
-        patched.setattr(query_client, "HISTORY_ROWS", 10)  # answers that are cut off are asked for in halves
-        assert len(both(lambda: frame.histories(ids, ["heldout/metric_3"]))) == 30
+        patched.setattr(rest, "HISTORY_ROWS", 10)  # answers that are cut off are asked for in halves
+        assert len(both(lambda: read.histories(ids, ["heldout/metric_3"]))) == 30
     client().create_registered_model("m")
     client().create_model_version("m", f"runs:/{odd}/model", run_id=ids[0], tags={"step": "3", "task": "x"})
-    assert len(both(frame.versions)) == 1
+    assert len(both(read.versions)) == 1
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     runs.Run(ids[0]).log_table(pd.DataFrame({"value": [1.5]}), "t.json")  # served from where the database has it
-    table = frame.read(entry="train")
+    table = read.runs(entry="train")
     chosen = table[table.run_id == ids[0]]
-    parse = lambda row, file: frame.read_split(file("t.json"))  # noqa: E731
-    assert frame.artifact_tables("t-1", chosen, parse).value.tolist() == [1.5]
+    parse = lambda row, file: read.table_file(file("t.json"))  # noqa: E731
+    assert read.tables("t-1", chosen, parse).value.tolist() == [1.5]
     gate.shut()
     monkeypatch.setenv("MLSPATIAL_PATIENCE", "0.5")
     with pytest.raises(Unreachable, match=f"MLFLOW_TRACKING_URI={uri}: does not answer") as problem:
-        frame.read(entry="train")
+        read.runs(entry="train")
     assert "\n" not in str(problem.value) and problem.value.exit_code == 1
     gate.open()
 
@@ -163,7 +164,7 @@ def test_artifacts_of_any_name_go_through_a_server(gate: Gate, tmp_path: Path) -
         assert file("layers/cka/not.npy", f"layers/cka/{names[2]}").read_text() == LAYERS[2]
         return pd.DataFrame({"text": [file(f"layers/cka/{names[1]}").read_text()]})
 
-    assert frame.artifact_tables("odd-1", chosen, parse).text.tolist() == [LAYERS[1]]
+    assert read.tables("odd-1", chosen, parse).text.tolist() == [LAYERS[1]]
 
 
 def test_what_the_server_did_although_its_answer_was_lost_is_not_done_twice(
@@ -221,11 +222,11 @@ def test_every_way_to_the_server_waits_for_it(gate: Gate, tmp_path: Path, monkey
     assert away(lambda: runs.local(run.id, "file.txt")).read_text() == "file"
     assert away(lambda: runs.download(run.id, "text.txt")).read_text() == "text"
     assert away(lambda: [record.id for record in runs.find(entry="held", where="params.`cfg.away` = '1'")]) == [run.id]
-    table = away(lambda: frame.read(entry="held"))
+    table = away(lambda: read.runs(entry="held"))
     assert run.id in set(table.run_id)
-    assert len(away(lambda: frame.histories([run.id], ["loss"]))) == 1
+    assert len(away(lambda: read.histories([run.id], ["loss"]))) == 1
     text = lambda row, file: pd.DataFrame({"text": [file("text.txt").read_text()]})  # noqa: E731
-    found = away(lambda: frame.artifact_tables("away-1", table[table.run_id == run.id], text))
+    found = away(lambda: read.tables("away-1", table[table.run_id == run.id], text))
     assert found.text.tolist() == ["text"]
     assert runs.get(run.id).status == "FINISHED"
 

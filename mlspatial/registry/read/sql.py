@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlspatial.core.names import ENTRY, STUDY
-from mlspatial.registry.query import (
+from mlspatial.registry.read.rows import (
     Logged,
     Query,
     Stamp,
@@ -17,7 +17,7 @@ from mlspatial.registry.query import (
     joined,
     rows_table,
     version_facts,
-)  # fmt: skip
+)
 from mlspatial.registry.store import all_experiments
 
 if TYPE_CHECKING:
@@ -33,10 +33,11 @@ class Database:
 
         self._engine = create_engine(uri, poolclass=NullPool)
 
-    def sync(self, query: Query, known: Mapping[str, Stamp]) -> tuple[set[str], pyarrow.Table]:
+    def sync(self, query: Query, known: Mapping[str, Stamp]) -> tuple[dict[str, Stamp], pyarrow.Table]:
+        """(stamps of the runs that fit now, rows of those whose stamp is not the known one)."""
         studies = f"SELECT run_uuid, value FROM tags WHERE key = '{STUDY}'"
         found = self._rows(
-            f"SELECT r.run_uuid, r.end_time, s.value FROM runs r JOIN tags e ON e.run_uuid = r.run_uuid"
+            f"SELECT r.run_uuid, r.end_time, s.value, e.value FROM runs r JOIN tags e ON e.run_uuid = r.run_uuid"
             f" LEFT JOIN ({studies}) s ON s.run_uuid = r.run_uuid"
             f" WHERE e.key = '{ENTRY}' AND r.lifecycle_stage = 'active' AND r.experiment_id IN :chosen"
             + (" AND e.value = :entry" if query.entry else "")
@@ -45,9 +46,9 @@ class Database:
             entry=query.entry,
             status=query.status,
         )
-        there = {run: (end or 0, study or "") for run, end, study in found if query.takes(study or "")}
-        changed = [run for run, stamp in there.items() if known.get(run) != stamp]
-        return set(there), self._long(changed)
+        there = {run: (end or 0, study or "", entry) for run, end, study, entry in found}
+        there = {run: stamp for run, stamp in there.items() if query.takes(stamp)}
+        return there, self._long([run for run, stamp in there.items() if known.get(run) != stamp])
 
     def _long(self, ids: Sequence[str]) -> pyarrow.Table:
         """Rows of runs, column by column: a tuple for each would take twice as long."""
@@ -58,17 +59,17 @@ class Database:
                 f"SELECT run_uuid, experiment_id, status, artifact_uri, start_time, end_time FROM runs {where}", part
             )
             tables.append(rows_table(row for run, number, *rest in facts for row in info_rows(run, str(number), *rest)))
-            for kind in ("tags", "params"):
-                found = self._rows(f"SELECT run_uuid, key, value FROM {kind} {where}", part)
-                run, key, text = zip(*found, strict=True) if found else ((), (), ())
-                tables.append(columns_table(run, [kind] * len(run), key, text, [None] * len(run)))
-            found = self._rows(f"SELECT run_uuid, key, value, is_nan FROM latest_metrics {where}", part)
-            run, key, value, is_nan = zip(*found, strict=True) if found else ((), (), (), ())
-            number = [math.nan if nan else number for number, nan in zip(value, is_nan, strict=True)]
-            tables.append(columns_table(run, ["metrics"] * len(run), key, [None] * len(run), number))
+            texts = f"SELECT run_uuid, key, value, NULL, 0 FROM %s {where}"
+            latest = f"SELECT run_uuid, key, NULL, value, is_nan FROM latest_metrics {where}"
+            for kind, asked in {"tags": texts % "tags", "params": texts % "params", "metrics": latest}.items():
+                if found := self._rows(asked, part):
+                    run, key, text, numbers, is_nan = zip(*found, strict=True)
+                    values = [math.nan if nan else number for number, nan in zip(numbers, is_nan, strict=True)]
+                    tables.append(columns_table(run, [kind] * len(run), key, text, values))
         return joined(tables)
 
     def histories(self, run_ids: Sequence[str], metrics: Sequence[str]) -> list[Logged]:
+        """Everything that was logged of some metrics."""
         statement = (
             "SELECT run_uuid, key, step, value, is_nan, timestamp FROM metrics"
             " WHERE run_uuid IN :chosen AND key IN :metrics"
@@ -77,6 +78,7 @@ class Database:
         return [(run, key, step, float("nan") if nan else value, when) for run, key, step, value, nan, when in found]
 
     def versions(self) -> list[dict[str, Any]]:
+        """Ready model versions: uri, name, version, run_id, created (ms) and their tags."""
         tags: dict[tuple[str, int], dict[str, str]] = {}
         for name, version, key, value in self._rows("SELECT name, version, key, value FROM model_version_tags"):
             tags.setdefault((name, version), {})[key] = value

@@ -17,8 +17,9 @@ import pytest
 
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.names import STUDY
-from mlspatial.registry import frame, gathered, query_client, query_sql, run_cache, runs
-from mlspatial.registry.query import Query
+from mlspatial.registry import read, runs
+from mlspatial.registry.read import cache, rest, sql
+from mlspatial.registry.read.rows import WORDS, Query, Stamp
 from mlspatial.registry.store import client
 from speed.compare import fill
 
@@ -35,8 +36,8 @@ def reads(request: pytest.FixtureRequest, registry: Path, monkeypatch: pytest.Mo
     """What the store is asked for, through SQL or through MLflow's client."""
     seen: Read = []
     if request.param == "client":
-        monkeypatch.setattr(gathered, "DATABASES", ())
-    for way in (query_sql.Database, query_client.Client):
+        monkeypatch.setattr(read, "DATABASES", ())
+    for way in (sql.Database, rest.Client):
 
         def counted(self: Any, query: Query, known: Any, original: Callable[..., Any] = way.sync) -> Any:
             there, rows = original(self, query, known)
@@ -77,11 +78,11 @@ def test_the_table_is_that_of_mlflow(registry: Path, reads: Read) -> None:
         theirs = mlflow.search_runs(search_all_experiments=True, filter_string=filter_string)
         assert len(theirs)
         for _ in range(2):  # from the store, then from the cache
-            ours = frame.read(**options)
+            ours = read.runs(**options)
             same(ours, theirs)
         assert list(ours.start_time) == sorted(ours.start_time, reverse=True)
-    assert frame.read(entry="decode").empty and frame.read(study="none").empty
-    assert {name for name in frame.read(metrics=("heldout/",)) if name.startswith("metrics.")} == {
+    assert read.runs(entry="decode").empty and read.runs(study="none").empty
+    assert {name for name in read.runs(metrics=("heldout/",)) if name.startswith("metrics.")} == {
         "metrics.heldout/loss"
     }
 
@@ -89,7 +90,7 @@ def test_the_table_is_that_of_mlflow(registry: Path, reads: Read) -> None:
 def test_a_finished_run_is_read_once_and_what_changes_is_seen(registry: Path, reads: Read) -> None:
     def there(study: str = "") -> set[str]:
         reads.clear()
-        return set(frame.read(entry="train", study=study).run_id)
+        return set(read.runs(entry="train", study=study).run_id)
 
     first = [train_run(seed) for seed in range(3)]
     assert there() == set(first) and sorted(reads) == sorted(first)
@@ -101,7 +102,7 @@ def test_a_finished_run_is_read_once_and_what_changes_is_seen(registry: Path, re
     runs.Run(first[0]).set_tags({STUDY: "s,other"})  # joined
     assert there("other") == {new, first[0]}
     assert there("s") == set(first)
-    table = frame.read(entry="train").set_index("run_id")
+    table = read.runs(entry="train").set_index("run_id")
     assert table.loc[first[0], f"tags.{STUDY}"] == "s,other"
     client().delete_run(first[1])
     assert there() == {first[0], first[2], new} and there("s") == {first[0], first[2]}
@@ -113,14 +114,14 @@ def test_a_finished_run_is_read_once_and_what_changes_is_seen(registry: Path, re
 
 
 def test_any_changes_are_found_through_the_client(registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query_client, "FEW", 3)
-    monkeypatch.setitem(query_client.PAGE, "database", 7)
+    monkeypatch.setattr(rest, "FEW", 3)
+    monkeypatch.setitem(rest.PAGE, "database", 7)
     experiment = client().get_experiment_by_name("test").experiment_id
     ids = fill(30, experiment, registry)
     rng = np.random.default_rng(0)
     deleted: set[str] = set()
     query = Query("train")
-    known = dict.fromkeys(ids[:5], (0, "nowhere"))
+    known: dict[str, Stamp] = dict.fromkeys(ids[:5], (0, "nowhere", "train"))
     for _ in range(5):
         for run in rng.choice(ids, 4, replace=False):
             if run in deleted:
@@ -131,18 +132,18 @@ def test_any_changes_are_found_through_the_client(registry: Path, monkeypatch: p
                 deleted.add(run)
             else:
                 client().set_tag(run, STUDY, f"study{rng.integers(4)}")
-        found, rows = query_client.Client().sync(query, known)
-        truth, all_rows = query_sql.Database(os.environ["MLFLOW_TRACKING_URI"]).sync(query, {})
-        assert found == truth == set(ids) - deleted
+        found, rows = rest.Client().sync(query, known)
+        truth, all_rows = sql.Database(os.environ["MLFLOW_TRACKING_URI"]).sync(query, {})
+        assert found == truth and set(found) == set(ids) - deleted
         known = {run: known[run] for run in found if run in known} | stamps(rows)
         assert known == stamps(all_rows)
 
 
-def stamps(rows: Any) -> dict[str, tuple[int, str]]:
+def stamps(rows: Any) -> dict[str, Stamp]:
     table = rows.to_pandas()
     ends = table[table.key == "end_time"].set_index("run_id").number.astype(int)
     studies = table[table.key == STUDY].set_index("run_id").text
-    return {run: (ends[run], studies[run]) for run in ends.index}
+    return {run: (ends[run], studies[run], "train") for run in ends.index}
 
 
 def test_a_cache_that_is_damaged_or_of_another_version_is_made_again(
@@ -150,8 +151,8 @@ def test_a_cache_that_is_damaged_or_of_another_version_is_made_again(
 ) -> None:
     train_run(0)
     train_run(1)
-    expected = frame.read(entry="train")
-    path = run_cache.folder() / "runs.parquet"
+    expected = read.runs(entry="train")
+    path = cache.folder() / "runs.parquet"
     sound = path.read_bytes()
     damages = {
         "cut": sound[: len(sound) // 2],
@@ -161,22 +162,22 @@ def test_a_cache_that_is_damaged_or_of_another_version_is_made_again(
     }
     for name, data in damages.items():
         path.write_bytes(data)
-        same(frame.read(entry="train"), expected), name
-        assert run_cache._read(path)[0] is not None, name
+        same(read.runs(entry="train"), expected), name
+        assert cache.Kept("runs").table is not None, name
     pd.DataFrame({"other": [1]}).to_parquet(path)
-    same(frame.read(entry="train"), expected)
-    monkeypatch.setattr(run_cache, "VERSION", 99)
-    same(frame.read(entry="train"), expected)
-    assert run_cache.folder() != path.parent
+    same(read.runs(entry="train"), expected)
+    monkeypatch.setattr(cache, "VERSION", 99)
+    same(read.runs(entry="train"), expected)
+    assert cache.folder() != path.parent
 
 
 def test_several_that_read_at_once_lose_nothing(registry: Path) -> None:
     fill(60, client().get_experiment_by_name("test").experiment_id, registry)
     studies = [f"study{i}" for i in range(20)]
     with ThreadPoolExecutor(4) as pool:
-        tables = list(pool.map(lambda study: frame.read(entry="train", study=study), studies))
+        tables = list(pool.map(lambda study: read.runs(entry="train", study=study), studies))
     assert [len(table) for table in tables] == [3] * 20
-    assert len(run_cache.RunCache().stamps(Query("train"))) == 60
+    assert len(cache.Kept("runs", WORDS).stamps) == 60
 
 
 def test_histories(registry: Path, reads: Read) -> None:
@@ -189,7 +190,7 @@ def test_histories(registry: Path, reads: Read) -> None:
         time.sleep(0.01)
         run.log({"heldout/loss": 9.0}, 3)  # said again
         run.flush()
-    found = frame.histories([*ids, ids[0]], ["heldout/loss", "nothing"])
+    found = read.histories([*ids, ids[0]], ["heldout/loss", "nothing"])
     assert list(found.columns) == ["run_id", "metric", "step", "value"] and set(found.metric) == {"heldout/loss"}
     assert list(found[found.run_id == ids[0]].step) == [1, 2, 3, 4, 5]
     for run_id in ids:
@@ -200,32 +201,32 @@ def test_histories(registry: Path, reads: Read) -> None:
         assert ours.keys() == theirs.keys() and np.allclose(
             [ours[step] for step in theirs], list(theirs.values()), equal_nan=True
         )
-    assert frame.histories([], ["heldout/loss"]).empty
+    assert read.histories([], ["heldout/loss"]).empty
 
 
 def test_files_of_runs_are_read_once_and_a_run_without_them_is_left_out(registry: Path) -> None:
     ids = [train_run(seed) for seed in range(3)]
     for number, run_id in enumerate(ids[:2]):
         runs.Run(run_id).log_table(pd.DataFrame({"value": [number, 10.5], "id": ["0123", "12e5"]}), "t.json")
-    table = frame.read(entry="train")
+    table = read.runs(entry="train")
     asked = []
 
     def parse(row: dict[str, Any], file: Callable[[str], Path]) -> pd.DataFrame:
         asked.append(row["run_id"])
-        return frame.read_split(file("t.json"))
+        return read.table_file(file("t.json"))
 
     with pytest.warns(UserWarning, match=f"run {ids[2]}: t-1 left out: .*t.json"):
-        found = frame.artifact_tables("t-1", table, parse)
+        found = read.tables("t-1", table, parse)
     assert sorted(asked) == sorted(ids)
     assert list(found.run_id) == [ids[1]] * 2 + [ids[0]] * 2 and list(found.value) == [1, 10.5, 0, 10.5]
     assert list(found.id) == ["0123", "12e5"] * 2
     runs.Run(ids[2]).log_table(pd.DataFrame({"value": [7.0], "more": [True]}), "t.json")
     for path in registry.rglob(f"{ids[0]}/artifacts/t.json"):
         path.unlink()
-    found = frame.artifact_tables("t-1", table, parse)
+    found = read.tables("t-1", table, parse)
     assert asked[3:] == [ids[2]] and set(found.run_id) == set(ids)
     assert found[found.run_id == ids[0]].value.tolist() == [0, 10.5]
-    assert set(frame.artifact_tables("t-1", table[table.run_id == ids[1]], parse).run_id) == {ids[1]}
+    assert set(read.tables("t-1", table[table.run_id == ids[1]], parse).run_id) == {ids[1]}
 
 
 @pytest.mark.parametrize("name", ["entry", "study", "status"])
@@ -240,5 +241,5 @@ def test_a_store_that_goes_away(registry: Path) -> None:
     for path in registry.glob("mlflow.db-*"):
         path.unlink()
     with pytest.raises(UserError, match="does not answer") as problem:
-        frame.read(entry="train")
+        read.runs(entry="train")
     assert "\n" not in str(problem.value)

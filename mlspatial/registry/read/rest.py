@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from mlspatial.core.names import STUDY
+from mlspatial.core.names import ENTRY, STUDY
 from mlspatial.registry.patience import at_once, patiently
-from mlspatial.registry.query import Logged, Query, Row, Stamp, chunks, info_rows, rows_table, version_facts
+from mlspatial.registry.read.rows import (
+    TIMES,
+    Logged,
+    Query,
+    Row,
+    Stamp,
+    chunks,
+    info_rows,
+    rows_table,
+    version_facts,
+)
 from mlspatial.registry.store import all_experiments, client, tracking_uri
 
 if TYPE_CHECKING:
@@ -20,35 +29,17 @@ FEW = 50  # runs that are read again rather than searched through
 HISTORY_RUNS, HISTORY_ROWS = 100, 25_000  # MLflow's limits for one request
 THREADS = 4  # requests at a time; MLflow's server has as many workers
 SEARCH, HISTORY = "/api/2.0/mlflow/runs/search", "/ajax-api/2.0/mlflow/metrics/get-history-bulk"
+KINDS = ("tags", "params", "metrics")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class Found:
-    """A run as it came. start, end: milliseconds since 1970."""
+class Found(NamedTuple):
+    """A run as it came."""
 
     id: str
-    experiment: str
-    status: str
-    artifacts: str
-    start: int | None
-    end: int | None
-    tags: dict[str, str]
-    params: dict[str, str]
-    metrics: dict[str, float]
-
-    @property
-    def stamp(self) -> Stamp:
-        return self.end or 0, self.tags.get(STUDY, "")
-
-    def rows(self) -> Iterator[Row]:
-        yield from info_rows(self.id, self.experiment, self.status, self.artifacts, self.start, self.end)
-        for kind, entries in (("tags", self.tags), ("params", self.params)):
-            for key, text in entries.items():
-                yield self.id, kind, key, text, None
-        for key, number in self.metrics.items():
-            yield self.id, "metrics", key, None, number
+    stamp: Stamp
+    rows: list[Row]
 
 
 class Client:
@@ -60,15 +51,17 @@ class Client:
         self._page = PAGE["server" if self._server else "database"]
         self._threads = THREADS if self._server else 1
 
-    def sync(self, query: Query, known: Mapping[str, Stamp]) -> tuple[set[str], pyarrow.Table]:
-        """What is new is read (ended since the last known end); the known ids are asked for, a chunk a request, and
+    def sync(self, query: Query, known: Mapping[str, Stamp]) -> tuple[dict[str, Stamp], pyarrow.Table]:
+        """(stamps of the runs that fit now, rows of those whose stamp is not the known one).
+
+        What is new is read (ended since the last known end); the known ids are asked for, a chunk a request, and
         only that the last one of each chunk is there comes back; at last, so is the number of all.
 
         Where ids are missing, or a tag of studies is another, the chunk is halved until few are read again. Where the
         number differs (a run was restored, joined the study, or comes from a machine whose clock is late), spans of
         the end time are halved likewise. So the answer is exact, and costs little where little has changed.
         """
-        last = max((end for end, _ in known.values()), default=0)
+        last = max((end for end, *_ in known.values()), default=0)
         read = {run.id: run for run in self._search(query, _ended(last, None))}
         there = {run: stamp for run, stamp in known.items() if run not in read}
         for again in self._at_once(lambda part: self._changed(query, *part), _by_study(there)):
@@ -78,14 +71,14 @@ class Client:
                 read |= {run.id: run for run in self._search(query, _any_of(few))}
         stamps = there | {run.id: run.stamp for run in read.values()}
         if not self._exactly(query, "", len(stamps)):
-            for run in self._missing(query, sorted(end for end, _ in stamps.values()), 0, None):
+            for run in self._missing(query, sorted(end for end, *_ in stamps.values()), 0, None):
                 read[run.id] = run
             if not self._exactly(query, "", len(there.keys() | read.keys())):  # runs without an end, or one just came
                 there, read = {}, {run.id: run for run in self._search(query)}
         stamps = there | {run.id: run.stamp for run in read.values()}
-        present = {run for run, (_, study) in stamps.items() if query.takes(study)}
         fresh = [run for run in read.values() if known.get(run.id) != run.stamp]
-        return present, rows_table(row for run in fresh for row in run.rows())
+        present = {run: stamp for run, stamp in stamps.items() if query.takes(stamp)}
+        return present, rows_table(row for run in fresh for row in run.rows)
 
     def _changed(self, query: Query, study: str, ids: Sequence[str]) -> list[str]:
         """Of ids, those that do not fit any more or whose tag of studies is another, and up to FEW beside them."""
@@ -143,9 +136,12 @@ class Client:
             answer = _http("POST", SEARCH, json={**asked, "filter": text, "experiment_ids": self._experiments})
             return [_from_json(run) for run in answer.get("runs", [])], bool(answer.get("next_page_token"))
         page = client().search_runs(self._experiments, text, **asked)
-        return [_from_entity(run) for run in page], bool(page.token)
+        return [_found(dict(run.info), run.data.tags, run.data.params, run.data.metrics) for run in page], bool(
+            page.token
+        )
 
     def histories(self, run_ids: Sequence[str], metrics: Sequence[str]) -> list[Logged]:
+        """Everything that was logged of some metrics."""
         work = [(part, metric) for metric in metrics for part in chunks(run_ids, HISTORY_RUNS)]
         return [row for found in self._at_once(lambda job: self._history(*job), work) for row in found]
 
@@ -160,6 +156,7 @@ class Client:
         return [*self._history(ids[:middle], metric), *self._history(ids[middle:], metric)]
 
     def versions(self) -> list[dict[str, Any]]:
+        """Ready model versions: uri, name, version, run_id, created (ms) and their tags."""
         found: list[dict[str, Any]] = []
         token = None
         while True:
@@ -196,25 +193,18 @@ def _bulk_history(ids: Sequence[str], metric: str) -> list[Logged]:
 
 
 def _from_json(run: dict[str, Any]) -> Found:
-    facts, data = run["info"], run["data"]
-    start, end = (int(facts[name]) if name in facts else None for name in ("start_time", "end_time"))
-    return Found(
-        facts["run_id"],
-        facts["experiment_id"],
-        facts["status"],
-        facts["artifact_uri"],
-        start,
-        end,
-        tags={entry["key"]: entry["value"] for entry in data.get("tags", [])},
-        params={entry["key"]: entry["value"] for entry in data.get("params", [])},
-        metrics={entry["key"]: float(entry["value"]) for entry in data.get("metrics", [])},
-    )
+    parts = ({entry["key"]: entry["value"] for entry in run["data"].get(kind, [])} for kind in KINDS)
+    return _found(run["info"], *parts)
 
 
-def _from_entity(run: Any) -> Found:
-    facts, data = run.info, run.data
-    names = (facts.run_id, facts.experiment_id, facts.status, facts.artifact_uri, facts.start_time, facts.end_time)
-    return Found(*names, data.tags, data.params, data.metrics)
+def _found(facts: Mapping[str, Any], tags: Any, params: Any, metrics: Any) -> Found:
+    run, times = facts["run_id"], (facts.get(name) for name in TIMES)
+    start, end = (None if time is None else int(time) for time in times)
+    rows: list[Row] = [*info_rows(run, facts["experiment_id"], facts["status"], facts["artifact_uri"], start, end)]
+    rows += [(run, "tags", key, text, None) for key, text in tags.items()]
+    rows += [(run, "params", key, text, None) for key, text in params.items()]
+    rows += [(run, "metrics", key, None, float(number)) for key, number in metrics.items()]
+    return Found(run, (end or 0, tags.get(STUDY, ""), tags.get(ENTRY, "")), rows)
 
 
 def _by_study(stamps: Mapping[str, Stamp]) -> list[tuple[str, list[str]]]:

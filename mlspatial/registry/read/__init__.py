@@ -1,0 +1,193 @@
+"""Runs of the tracking store as tidy tables, quickly, also when there are ten thousand of them: read once, then kept.
+
+    chosen = runs(entry="score", study="quick")   one row a run, as `mlflow.search_runs` gives it
+    scores(chosen), tables(kind, chosen, parse)   what they hold in files, one below the other; table_file reads one
+    histories(ids, names), heldout_histories      everything that was logged of metrics
+    versions()                                    one row a registered checkpoint
+
+That a database, MLflow's REST interface or its client is asked (`sql`, `rest`), and what was kept (`cache`), is nothing
+that a caller sees.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mlspatial.core.errors import UserError
+from mlspatial.registry.artifacts import files
+from mlspatial.registry.patience import at_once, patiently, place
+from mlspatial.registry.read.cache import Kept, kept
+from mlspatial.registry.read.rest import Client
+from mlspatial.registry.read.rows import PREFIXES, WORDS, Query, of_runs, wide
+from mlspatial.registry.read.sql import Database
+from mlspatial.registry.store import client, tracking_uri
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DATABASES = ("sqlite", "postgresql")
+THREADS = 8  # artifacts that are fetched at a time
+SCORE_NUMBERS = {"raw", "ceiling", "ceiled", "error", "n", "r2_over_c", "r_over_c_squared", "depth"}
+TAGS, PARAMS, METRICS = (PREFIXES[kind] for kind in ("tags", "params", "metrics"))
+
+Parse = Callable[[dict[str, Any], Callable[..., Path]], "pd.DataFrame"]
+Answer = TypeVar("Answer")
+
+
+def runs(
+    *,
+    entry: str = "",
+    study: str = "",
+    status: str = "FINISHED",
+    metrics: Sequence[str] | None = None,
+    ids: Iterable[str] | None = None,
+) -> pd.DataFrame:
+    """One row a run, newest first, with the columns and values of `mlflow.search_runs`.
+
+    They are run_id, experiment_id, status, artifact_uri, start_time, end_time, metrics.NAME (last value), params.NAME,
+    tags.NAME. entry: "" for every entry of ours; study: "" for all; status: "" for any; metrics: beginnings of the
+    names that are wanted, None for all; ids: only these of them. Finished runs come from the cache where the store
+    still has them. Raises UserError when the store does not answer.
+    """
+    query = Query(entry, study, status)
+    if status == "FINISHED":
+        cache = Kept("runs", WORDS)
+        known = {run: stamp for run, stamp in cache.stamps.items() if query.like(stamp)}
+        there, rows = _ask(lambda source: source.sync(query, known))
+        read = {run: there[run] for run in rows["run_id"].unique().to_pylist() if run in there}
+        cache.renew(rows, read, known.keys() - there.keys())
+        rows = cache.table
+    else:
+        there, rows = _ask(lambda source: source.sync(query, {}))
+    wanted = there.keys() if ids is None else there.keys() & set(ids)
+    return wide(None if rows is None else of_runs(rows, wanted), metrics)
+
+
+def histories(run_ids: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
+    """run_id, metric, step, value of everything logged; of a step that was logged twice the later value."""
+    import pandas as pd
+
+    ids, names = list(dict.fromkeys(run_ids)), list(dict.fromkeys(metrics))
+    found = _ask(lambda source: source.histories(ids, names)) if ids and names else []
+    table = pd.DataFrame(found, columns=["run_id", "metric", "step", "value", "timestamp"])
+    table = table.sort_values(["run_id", "metric", "step", "timestamp"], kind="stable", ignore_index=True)
+    return table.drop_duplicates(["run_id", "metric", "step"], keep="last", ignore_index=True).drop(columns="timestamp")
+
+
+def heldout_histories(trained: pd.DataFrame) -> pd.DataFrame:
+    """histories of all metrics heldout/... of finished runs, kept; trained: rows of `runs`."""
+
+    if trained.empty:
+        return histories([], [])
+    names = [name.removeprefix(METRICS) for name in trained if name.startswith(METRICS + "heldout/")]
+
+    def make(missing: list[str]) -> dict[str, pd.DataFrame]:
+        logged = dict(tuple(histories(missing, names).groupby("run_id")))
+        return {run: logged[run] for run in missing if run in logged}
+
+    found = kept("heldout-1", _ends(trained), make)
+    return found if len(found) else histories([], [])
+
+
+def versions() -> pd.DataFrame:
+    """One row a registered checkpoint, newest first: uri, name, version, run_id, created (ms), the version's tags."""
+    import pandas as pd
+
+    table = pd.DataFrame(_ask(lambda source: source.versions(), registry=True))
+    return table.sort_values("created", ascending=False, kind="stable", ignore_index=True) if len(table) else table
+
+
+def tables(kind: str, chosen: pd.DataFrame, parse: Parse) -> pd.DataFrame:
+    """What finished runs hold in files, one below the other, with a column run_id: read once, then kept.
+
+    chosen: rows of `runs`, whose order is kept; parse(row, file): the table of one run, where file(name, ...) is the
+    local path of an artifact, of several names the first that is there. A run whose files are missing or damaged is
+    left out, with a warning that names it. kind: of table, with its version.
+    """
+    from mlflow.exceptions import MlflowException
+
+    rows = {row["run_id"]: row for row in chosen.to_dict("records")}
+    problems: dict[str, str] = {}
+
+    def one(run: str) -> pd.DataFrame | None:
+        try:
+            with files(rows[run]["artifact_uri"]) as file:
+                return parse(rows[run], file)
+        except (MlflowException, OSError, ValueError, KeyError) as error:
+            problems[run] = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
+            return None
+
+    def make(missing: list[str]) -> dict[str, pd.DataFrame]:
+        found = dict(zip(missing, at_once(one, missing, THREADS), strict=True))
+        return {run: table for run, table in found.items() if table is not None}
+
+    table = kept(kind, _ends(chosen), make)
+    if problems:
+        run, reason = next(iter(problems.items()))
+        others = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+        warnings.warn(f"run {run}{others}: {kind} left out: {reason}", stacklevel=2)
+    order = {run: place for place, run in enumerate(rows)}
+    return table.iloc[table.run_id.map(order).argsort(kind="stable")].reset_index(drop=True)
+
+
+def _ends(chosen: pd.DataFrame) -> dict[str, int]:
+    """run id -> end in milliseconds since 1970, 0 when unknown; chosen: rows of `runs`."""
+    if chosen.empty:
+        return {}
+    return {
+        run: 0 if end != end else end.value // 10**6 for run, end in zip(chosen.run_id, chosen.end_time, strict=True)
+    }
+
+
+def scores(chosen: pd.DataFrame) -> pd.DataFrame:
+    """scores.json of score runs, one below the other, with run_id. chosen: rows of `runs`."""
+    import pandas as pd
+
+    def parse(row: dict[str, Any], file: Callable[..., Path]) -> pd.DataFrame:
+        table = table_file(file("scores.json"))
+        for name in SCORE_NUMBERS & set(table):
+            table[name] = pd.to_numeric(table[name], errors="coerce").astype(float)
+        for name in set(table) - SCORE_NUMBERS - {"committed", "primary"}:
+            table[name] = [str(value) if value == value and value is not None else None for value in table[name]]
+        return table
+
+    return tables("scores-1", chosen, parse)
+
+
+def table_file(path: Path) -> pd.DataFrame:
+    """A table as `Run.log_table` writes it, or in pandas' form with a schema. Types are those of the JSON: an id of
+    digits stays a text, and so does the name of a column."""
+    import pandas as pd
+
+    text = path.read_text()
+    plain: dict[str, Any] = {"convert_dates": False, "precise_float": True}
+    if text.startswith('{"schema"'):
+        return pd.read_json(io.StringIO(text), orient="table", **plain)
+    return pd.read_json(io.StringIO(text), orient="split", dtype=False, convert_axes=False, **plain)
+
+
+def _ask(question: Callable[[Database | Client], Answer], *, registry: bool = False) -> Answer:
+    """Put a question to the store that MLFLOW_TRACKING_URI names, by the quickest way; registry: to that of models.
+
+    Asked again while nobody answers (see `patience`). Raises UserError when it does not, or cannot, answer.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+    from requests.exceptions import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    uri = tracking_uri()
+    client()
+    try:
+        if uri.startswith(DATABASES) and not (registry and mlflow.get_registry_uri() != uri):
+            with suppress(SQLAlchemyError):  # other tables than expected
+                return patiently(lambda: question(Database(uri)))
+        return question(Client())
+    except (MlflowException, SQLAlchemyError, RequestException, OSError) as error:
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise UserError(f"{place()}: does not answer ({line}); is it up?") from error
