@@ -66,12 +66,14 @@ def stems(path: Path, values: Iterable[Any]) -> list[str]:
     return [of[name] for name in names]
 
 
-def one_each(path: Path, stimuli: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
-    """stimulus -> label. Raises UserError for a stimulus with several."""
+def one_each(
+    path: Path, names: Sequence[str], labels: Sequence[str], what: str = "stimulus", kinds: str = "strata"
+) -> dict[str, str]:
+    """name -> label. Raises UserError for a name with several."""
     found: dict[str, str] = {}
-    for name, label in zip(stimuli, labels, strict=True):
+    for name, label in zip(names, labels, strict=True):
         if (other := found.setdefault(name, label)) != label:
-            raise UserError(f"{path}: stimulus {name} has the strata {other} and {label}; give it one")
+            raise UserError(f"{path}: {what} {name} has the {kinds} {other} and {label}; give it one")
     return found
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +11,24 @@ import yaml
 
 from mlspatial.analysis.pls import COMPONENTS
 from mlspatial.benchmarks import neurons, voxels
-from mlspatial.benchmarks.ids import PICTURES, in_doubt, some, stem
+from mlspatial.benchmarks.ids import in_doubt, some
 from mlspatial.benchmarks.neurons import NeuralBenchmark
-from mlspatial.benchmarks.responses import TABLES, Responses, read_labels, read_responses
+from mlspatial.benchmarks.picture_files import BACKGROUNDS, read_pictures
+from mlspatial.benchmarks.response_files import read_responses
+from mlspatial.benchmarks.response_tables import TABLES, read_labels
+from mlspatial.benchmarks.responses import Responses
 from mlspatial.benchmarks.voxels import FmriBenchmark
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.core.names import data_folders
-from mlspatial.models.stimuli import Stimuli
 
 KEYS = (
-    *("name", "region", "folder", "stimuli", "responses", "axes", "degrees"),
+    *("name", "region", "folder", "stimuli", "responses", "axes", "neuroids"),
+    *("degrees", "background"),
     *("metric", "components", "splits", "strata", "ceiling", "subject"),
 )
 #: Keys whose values are text as they stand there: YAML would make 34 of 0042, a truth of NO, a number of 1_000
-TEXT = ("name", "region", "folder", "stimuli", "responses", "splits", "strata", "subject")
+TEXT = ("name", "region", "folder", "stimuli", "responses", "splits", "strata", "subject", "background")
+FEWEST_GSN = 10  # stimuli of which a fifth are held out
 NOT_FMRI = ("components", "splits", "strata")  # of RSA on the halves of the stimuli
 
 
@@ -38,12 +39,19 @@ def load_benchmark(path: Path) -> NeuralBenchmark | FmriBenchmark:
     """
     settings = _settings(path)
     folder = _find_folder(path, settings.get("folder", "."))
-    stimuli = _stimuli(folder / settings["stimuli"], _number(path, settings, "degrees", 8.0))
+    degrees = _number(path, settings, "degrees", 8.0)
+    stimuli = read_pictures(folder / settings["stimuli"], degrees, settings.get("background", ""))
     what = f"benchmark {path.stem}"
     strata = settings.get("strata", "")
     beside = strata.endswith(TABLES)
     file = folder / settings["responses"]
-    responses = read_responses(file, axes=settings.get("axes"), label="" if beside else strata)
+    responses = read_responses(
+        file,
+        axes=settings.get("axes"),
+        label="" if beside else strata,
+        neuroids=settings.get("neuroids", ()),
+        region=settings["region"],
+    )
     if responses.stimuli is None and in_doubt(stimuli.ids):
         raise UserError(
             f"{what}: {file.name} names no stimuli, and {some(stimuli.ids, 3)} are in another order by their numbers; "
@@ -52,6 +60,11 @@ def load_benchmark(path: Path) -> NeuralBenchmark | FmriBenchmark:
     responses = responses.aligned(stimuli.ids, what)
     repeated = responses.trials.shape[2] > 1
     if settings.get("metric") in voxels.METRICS:
+        ceiling = settings.get("ceiling", "gsn" if repeated else "none")
+        if ceiling == "gsn" and (not repeated or len(stimuli) < FEWEST_GSN):
+            there = "there is one" if not repeated else f"there are {len(stimuli)}"
+            needs = "repeats of the stimuli" if not repeated else f"at least {FEWEST_GSN} stimuli"
+            raise UserError(f"{what}: ceiling gsn needs {needs}, {there}; set ceiling: none or a number")
         return FmriBenchmark(
             identifier=settings.get("name", path.stem),
             subject=settings.get("subject", ""),
@@ -60,7 +73,7 @@ def load_benchmark(path: Path) -> NeuralBenchmark | FmriBenchmark:
             responses=_means(responses).astype(np.float32),
             trials=responses.trials.astype(np.float32) if repeated else None,
             metric=settings["metric"],
-            noise_ceiling=settings.get("ceiling", "gsn" if repeated else "none"),
+            noise_ceiling=ceiling,
         )
     return NeuralBenchmark(
         identifier=settings.get("name", path.stem),
@@ -105,6 +118,12 @@ def _settings(path: Path) -> Mapping[str, Any]:
     for key in NOT_FMRI if scans else ("subject",):
         if key in settings:
             raise UserError(f"{path}: {key} is not a key of metric {metric}; leave it out")
+    wanted = plain.get("neuroids", [])
+    settings["neuroids"] = tuple([wanted] if isinstance(wanted, str) else wanted)
+    if not all(isinstance(name, str) and name for name in settings["neuroids"]):
+        raise BadValue(f"{path}: neuroids", wanted, "must be names or patterns such as unit*, one or a list of them")
+    if settings.get("background", BACKGROUNDS[0]) not in BACKGROUNDS:
+        raise BadValue(f"{path}: background", settings["background"], f"must be one of {', '.join(BACKGROUNDS)}")
     ceiling = settings.get("ceiling", "none")
     if isinstance(ceiling, bool) or not isinstance(ceiling, str | int | float):
         known = ", ".join(voxels.CEILINGS if scans else neurons.CEILINGS)
@@ -135,40 +154,3 @@ def _find_folder(path: Path, folder: str) -> Path:
         f"benchmark {path.stem}: folder {folder} is not in {' or '.join(str(p.parent) for p in places)}; "
         "put the recordings there or set MLSPATIAL_DATA"
     )
-
-
-def _stimuli(path: Path, degrees: float) -> Stimuli:
-    from PIL import Image, UnidentifiedImageError
-
-    names, images = [], []
-    for name, data in _pictures(path):
-        try:
-            images.append(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
-        except (UnidentifiedImageError, OSError) as error:
-            raise UserError(f"stimulus {name} in {path}: cannot be read ({error})") from error
-        names.append(stem(name))
-    if not images:
-        raise UserError(f"stimuli {path}: holds no pictures ({', '.join(PICTURES)})")
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise UserError(
-            f"stimuli {path}: there are several pictures {some(twice)} but for their endings; keep one each"
-        )
-    sizes = {image.shape for image in images}
-    if len(sizes) > 1:
-        raise UserError(f"stimuli {path}: pictures differ in size ({sorted(sizes)[:3]}); bring them to one size")
-    return Stimuli(tuple(names), np.stack(images), degrees)
-
-
-def _pictures(path: Path) -> Iterator[tuple[str, bytes]]:
-    """(name, bytes) of every picture of a folder or zip file, in the order of their names."""
-    if path.is_dir():
-        for file in sorted(path.iterdir()):
-            if file.suffix.lower() in PICTURES and not file.name.startswith("."):
-                yield file.name, file.read_bytes()
-    elif zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            for name in sorted(archive.namelist()):
-                if Path(name).suffix.lower() in PICTURES and not Path(name).name.startswith("."):
-                    yield name, archive.read(name)  # macOS adds files ._NAME that are no pictures
-    else:
-        raise UserError(f"stimuli {path}: is neither a folder nor a zip file of pictures")

@@ -16,7 +16,8 @@ from scipy.stats import pearsonr
 
 from mlspatial.benchmarks.neurons import NeuralBenchmark
 from mlspatial.benchmarks.recordings import load_benchmark
-from mlspatial.benchmarks.responses import read_labels, read_responses
+from mlspatial.benchmarks.response_files import read_responses
+from mlspatial.benchmarks.response_tables import read_labels
 from mlspatial.core.errors import BadValue, UserError
 from tests.conftest import case
 
@@ -215,16 +216,30 @@ def test_an_array_without_names_and_pictures_without_zeros(lab: Path) -> None:
 
 
 def test_columns_that_are_no_neuroids(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The index that pandas writes, a second number of the trial, and a clock, which is kept but named."""
+    """The index that pandas writes, a second number of the trial, clocks, truths, words, dates: left out and named."""
     rng = np.random.default_rng(0)
-    table = pd.DataFrame({"stimulus_id": [f"s{i}" for i in range(12)], "repeat": 0, "a": rng.normal(size=12)})
-    table.assign(trial=np.arange(12)).to_csv(tmp_path / "r.csv")
+    table = pd.DataFrame({"stimulus_id": [f"s{i}" for i in range(12)], "repeat": 0, "unit 1": rng.normal(size=12)})
+    others = {"trial": np.arange(12), "Onset (s)": np.linspace(0, 9, 12), "reaction time": 1.0, "correct": [True] * 12,
+              "who": "me", "day": pd.Timestamp("2026-01-01")}  # fmt: skip
+    table.assign(**others, b=rng.normal(size=12)).to_csv(tmp_path / "r.csv")
     found = read_responses(tmp_path / "r.csv")
-    assert found.neuroids == ("a",) and found.trials.shape == (12, 1, 1)
-    assert "column trial left out beside stimulus_id and repeat" in capsys.readouterr().err
-    table.assign(onset=np.linspace(0, 9, 12)).to_csv(tmp_path / "r.csv", index=False)
-    assert read_responses(tmp_path / "r.csv").neuroids == ("a", "onset")
-    assert "as clocks and counters do: onset; remove what is no neuroid" in capsys.readouterr().err
+    assert found.neuroids == ("unit 1", "b") and found.trials.shape == (12, 2, 1)
+    told = capsys.readouterr().err
+    assert "stimuli in stimulus_id, repeats in repeat, 2 neuroids (unit 1 to b); left out: " in told
+    reasons = ("trial (by its name)", "Onset (s) (rises from row to row)", "reaction time (by its name)")
+    for reason in (*reasons, "correct (true or false)", "who (text)", "day (text)"):
+        assert reason in told
+    assert read_responses(tmp_path / "r.csv", neuroids=["unit*", "reaction time"]).neuroids == (
+        "unit 1", "reaction time",
+    )  # fmt: skip
+    with pytest.raises(UserError, match=r"neuroids=z\*: there is none of this name \(names: unit 1"):
+        read_responses(tmp_path / "r.csv", neuroids=["z*"])
+    table.assign(b=["1.5"] * 11 + ["1,5"]).to_csv(tmp_path / "r.csv", index=False)
+    with pytest.raises(UserError, match="b holds text where numbers must be"):  # a slip is no reason to leave it out
+        read_responses(tmp_path / "r.csv")
+    table.to_csv(tmp_path / "r.csv", index=False, sep=";")
+    with pytest.raises(UserError, match="its columns have ; between them; save it with commas"):
+        read_responses(tmp_path / "r.csv")
 
 
 @pytest.mark.parametrize("each", ["presentation", "row"])
@@ -240,14 +255,22 @@ def test_repeats_counted_over_the_session(tmp_path: Path, each: str) -> None:
     assert np.isnan(found[1, :, 0]).all() and np.array_equal(found[1, :, 1], VALUES[1, :, 1])
 
 
-@pytest.mark.parametrize("name", ["csv_index", "csv_rep_and_trial", "trial_counter"])
+def small(name: str, tmp_path: Path, **lines: str) -> NeuralBenchmark:
+    """A case of the shared ones, with the pictures of the first where it has none of its own, and further lines."""
+    folder = Path(shutil.copytree(case(f"recordings/{name}"), tmp_path / name))
+    if not (folder / "pictures").is_dir():
+        (folder / "pictures").symlink_to(case("recordings/npy_base") / "pictures")
+    with (folder / f"{name}.yaml").open("a") as file:
+        file.write("".join(f"{key}: {value}\n" for key, value in lines.items()))
+    found = load_benchmark(folder / f"{name}.yaml")
+    assert isinstance(found, NeuralBenchmark)
+    return found
+
+
+@pytest.mark.parametrize("name", ["csv_index", "csv_onset", "csv_rep_and_trial", "trial_counter", "nc_other_coord"])
 def test_small_recordings_give_the_reference(name: str, tmp_path: Path) -> None:
     """The ceiling by hand: Pearson's r between halves of the trials, corrected after Spearman and Brown."""
-    base = case("recordings/npy_base")
-    folder = Path(shutil.copytree(case(f"recordings/{name}"), tmp_path / name))
-    (folder / "pictures").symlink_to(base / "pictures")
-    found, reference = load_benchmark(folder / f"{name}.yaml"), load_benchmark(base / "npy_base.yaml")
-    assert isinstance(found, NeuralBenchmark) and isinstance(reference, NeuralBenchmark)
+    found, reference = small(name, tmp_path), small("npy_base", tmp_path)
     assert found.version == reference.version and found.responses.shape == (80, 20)
     features = np.random.default_rng(0).normal(size=(80, 40))
     assert found.score(features).ceiling == pytest.approx(0.903408, abs=1e-6)
@@ -256,13 +279,53 @@ def test_small_recordings_give_the_reference(name: str, tmp_path: Path) -> None:
     assert np.median(2 * r / (1 + r)) == pytest.approx(0.9034, abs=0.02)
 
 
-def test_small_recordings_that_cannot_be_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_neuroids_of_the_region_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of an assembly with V4 and IT: .895 is the ceiling of the ten of V4, of all twenty it was .631."""
+    found = small("nc_two_regions", tmp_path)
+    assert found.responses.shape == (80, 10) and np.median(found.ceilings) == pytest.approx(0.8955, abs=1e-3)
+    assert "10 of 20 neuroids are of region V4 and count" in capsys.readouterr().err
+    file = tmp_path / "nc_two_regions" / "r.nc"
+    other = read_responses(file, region="IT")
+    assert other.trials.shape == (80, 10, 4) and not set(other.neuroids) & set(found.neuroids)
+    with pytest.raises(UserError, match="has neuroids of IT, V4, none of region V1; write one of those"):
+        read_responses(file, region="V1")
+    long = pd.DataFrame([(f"s{i}", f"u{u}", "V4" if u else "IT", i + u) for i in range(3) for u in range(3)],
+                        columns=["stimulus_id", "neuroid_id", "region", "response"])  # fmt: skip
+    long.to_csv(tmp_path / "r.csv", index=False)
+    assert read_responses(tmp_path / "r.csv", region="V4").neuroids == ("u1", "u2")
+
+
+def test_small_recordings_that_cannot_be_known(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"r\.npy names no stimuli, and 1, 10, 11 and 77 more"):
-        load_benchmark(case("recordings/npy_unpadded") / "npy_unpadded.yaml")
-    folder = Path(shutil.copytree(case("recordings/csv_onset"), tmp_path / "x"))
-    (folder / "pictures").symlink_to(case("recordings/npy_base") / "pictures")
-    load_benchmark(folder / "csv_onset.yaml")
-    assert "onset_s" in capsys.readouterr().err
+        small("npy_unpadded", tmp_path)
+    with pytest.raises(UserError, match="ceiling split_half needs neuroids with at least two repeats, there are none"):
+        _ = small("single_trial", tmp_path).ceilings
+
+
+def test_netcdf_whose_names_of_stimuli_cannot_be_told(tmp_path: Path) -> None:
+    values = xr.DataArray(np.zeros((3, 2)), dims=["stimulus", "neuroid"])
+    names = {"file": ("stimulus", ["a", "b", "c"]), "other": ("stimulus", ["x", "y", "z"])}
+    values.assign_coords(names).to_dataset(name="r").to_netcdf(tmp_path / "r.nc")
+    with pytest.raises(UserError, match=r"which coordinate of stimulus names the stimuli \(file, other\)\? call it"):
+        read_responses(tmp_path / "r.nc")
+    kinds = {"file": ("stimulus", ["a", "b", "c"]), "kind": ("stimulus", ["x", "x", "z"]), "n": ("stimulus", [3, 2, 1])}
+    values.assign_coords(kinds).to_dataset(name="r").to_netcdf(tmp_path / "r2.nc")
+    assert read_responses(tmp_path / "r2.nc").stimuli == ("a", "b", "c")
+
+
+def test_voxels_without_what_their_ceiling_needs(lab: Path) -> None:
+    lines = "region: IT\nstimuli: few\nresponses: r.npy\nmetric: crsa\nceiling: gsn\n"
+    (lab / "few").mkdir()
+    for number, picture in enumerate(sorted((lab / "0042").iterdir())[:9]):
+        shutil.copy(picture, lab / "few" / f"p{number}.png")
+    for repeats, axes, words in (
+        (1, "[stimulus, neuroid, repeat]", "needs repeats of the stimuli, there is one"),
+        (2, "[stimulus, neuroid, repeat]", "needs at least 10 stimuli, there are 9"),
+    ):
+        (lab / "mine.yaml").write_text(f"{lines}axes: {axes}\n")
+        np.save(lab / "r.npy", np.random.default_rng(0).normal(size=(9, 12, repeats)))
+        with pytest.raises(UserError, match=f"benchmark mine: ceiling gsn {words}; set ceiling: none or a number"):
+            load_benchmark(lab / "mine.yaml")
 
 
 def test_two_benchmarks_of_one_name_are_not_one(lab: Path) -> None:

@@ -16,7 +16,7 @@ from mlspatial.benchmarks.find import benchmark_names
 from mlspatial.benchmarks.neurons import NeuralBenchmark
 from mlspatial.benchmarks.pictures import shapes_on_noise
 from mlspatial.benchmarks.recordings import load_benchmark
-from mlspatial.benchmarks.responses import read_responses
+from mlspatial.benchmarks.response_files import read_responses
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 
 N, NEUROIDS, REPEATS = 40, 4, 3

@@ -1,0 +1,123 @@
+"""Files of pictures as networks are shown them: upright, 8 bits a colour, without holes, on 8 degrees."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlspatial.benchmarks.ids import PICTURES, some, stem
+from mlspatial.core.errors import UserError
+from mlspatial.core.progress import say
+from mlspatial.models.stimuli import Stimuli
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+FIELD = 8.0  # degrees that a network sees, Brain-Score's number
+BACKGROUNDS = ("grey", "white", "black")
+GREY = (128, 128, 128)  # Brain-Score's, around pictures that are smaller than the field
+
+
+def read_pictures(path: Path, degrees: float = FIELD, background: str = "") -> Stimuli:
+    """The pictures of a folder or zip file, in the order of their names.
+
+    degrees: visual angle of a picture's width. One that is smaller than FIELD stands on grey, of a larger one the
+    middle is seen, as in Brain-Score. background: one of BACKGROUNDS, on which transparent pictures are seen.
+    Orientation is that which the camera noted; 16 bits become 8 by their highest ones, and numbers from 0 to 1 are
+    taken as shares of white. Raises UserError for what is no picture or cannot be shown without guessing.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    names, images, deepest = [], [], 0.0
+    for name, data in _files(path):
+        what = f"stimulus {name} in {path}"
+        try:
+            with Image.open(io.BytesIO(data)) as picture:
+                if picture.mode.startswith("I"):
+                    deepest = max(deepest, float(np.asarray(picture).max()))
+                images.append(np.asarray(_placed(_shown(picture, background, what), degrees)))
+        except (UnidentifiedImageError, OSError) as error:
+            raise UserError(f"{what}: cannot be read ({error})") from error
+        names.append(stem(name))
+    if 255 < deepest < 4096:
+        say(f"{path.name}: no picture of 16 bits is brighter than {deepest:g} of 65535; they are shown as dark as that")
+    if not images:
+        raise UserError(f"stimuli {path}: holds no pictures ({', '.join(PICTURES)})")
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise UserError(
+            f"stimuli {path}: there are several pictures {some(twice)} but for their endings; keep one each"
+        )
+    sizes = {image.shape for image in images}
+    if len(sizes) > 1:
+        raise UserError(f"stimuli {path}: pictures differ in size ({sorted(sizes)[:3]}); bring them to one size")
+    return Stimuli(tuple(names), np.stack(images), degrees)
+
+
+def _files(path: Path) -> Iterator[tuple[str, bytes]]:
+    """(name, bytes) of every picture."""
+    if path.is_dir():
+        for file in sorted(path.iterdir()):
+            if file.suffix.lower() in PICTURES and not file.name.startswith("."):
+                yield file.name, file.read_bytes()
+    elif zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for name in sorted(archive.namelist()):
+                if Path(name).suffix.lower() in PICTURES and not Path(name).name.startswith("."):
+                    yield name, archive.read(name)  # macOS adds files ._NAME that are no pictures
+    else:
+        raise UserError(f"stimuli {path}: is neither a folder nor a zip file of pictures")
+
+
+def _shown(picture: Image.Image, background: str, what: str) -> Image.Image:
+    """A picture as RGB of 8 bits."""
+    from PIL import Image, ImageOps
+
+    if getattr(picture, "n_frames", 1) > 1:
+        raise UserError(f"{what}: holds {picture.n_frames} pictures; save one a file")  # type: ignore[attr-defined]
+    upright = ImageOps.exif_transpose(picture)
+    if upright.mode.startswith("I") or upright.mode == "F":
+        return Image.fromarray(_eight_bits(np.asarray(upright), what)).convert("RGB")
+    if "A" in upright.mode or "a" in upright.mode or "transparency" in upright.info:
+        seen = upright.convert("RGBA")
+        if np.asarray(seen)[..., 3].min() < 255:
+            if not background:
+                raise UserError(
+                    f"{what}: is transparent, and what was behind it decides what is seen; write "
+                    f"background: {', '.join(BACKGROUNDS[:-1])} or {BACKGROUNDS[-1]}, or save it without holes"
+                )
+            behind = Image.new("RGBA", seen.size, (*GREY, 255) if background == "grey" else background)
+            return Image.alpha_composite(behind, seen).convert("RGB")
+        return seen.convert("RGB")
+    return upright.convert("RGB")
+
+
+def _eight_bits(values: np.ndarray, what: str) -> np.ndarray:
+    """(h, w) whole numbers up to 65535, or shares from 0 to 1, as uint8."""
+    low, high = float(values.min()), float(values.max())
+    if values.dtype.kind in "ui" and low >= 0 and high <= 65535:
+        return (values.astype(np.uint32) >> 8).astype(np.uint8)
+    if values.dtype.kind == "f" and low >= 0 and high <= 1:
+        return np.round(values * 255).astype(np.uint8)
+    raise UserError(f"{what}: has values from {low:g} to {high:g}; save it with 8 or 16 bits, or as shares from 0 to 1")
+
+
+def _placed(picture: Image.Image, degrees: float) -> Image.Image:
+    """A picture of so many degrees as it looks on FIELD degrees. Source: Brain-Score, benchmark_helpers.screen."""
+    from PIL import Image
+
+    if degrees == FIELD:
+        return picture
+    size = np.array(picture.size)
+    target = np.round(FIELD / degrees * size).astype(int)
+    if degrees < FIELD:
+        screen = Image.new("RGB", tuple(target.tolist()), GREY)
+        screen.paste(picture, tuple(np.round((target - size) / 2).astype(int).tolist()))
+        return screen
+    left, upper = np.round((size - target) / 2).astype(int).tolist()
+    return picture.crop((left, upper, left + int(target[0]), upper + int(target[1])))
