@@ -19,13 +19,16 @@ from scipy.linalg.blas import dsyrk, ssyrk
 from mlspatial.analysis.device import numerics
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 
-VERSION = "1"
+VERSION = "2"
 CHUNK = 8192  # features that are read and centred together
 # Features whose float32 products a library sums in one go, in its own order. One after the other is the worst; an entry
 # is then off by 2e-7 of its size, and CKA of ResNet-18 layers by less than 2e-8 under any order that was tried.
 RUN = 1024
 ROWS = 128  # of a run that are centred at a time, while they are in the processor's cache
 STRIPES = 4  # in which half a square is taken where there is nothing better; they cover 5/8 of it
+# Participation ratio of the eigenvalues of a chunk's products below which one direction drowns the others in float32: a
+# ridge with a small alpha and PLS divide by eigenvalues that are a millionth of the first.
+DOMINATED = 4.0
 SAFE = (1e-24, 1e36)  # largest squared pattern length for which float32 squares neither vanish nor overflow
 
 Activations: TypeAlias = "torch.Tensor | np.ndarray"
@@ -34,9 +37,10 @@ Activations: TypeAlias = "torch.Tensor | np.ndarray"
 class Gram:
     """Gram matrix of centred features; add() blocks of features, then ask for matrix() or packed().
 
-    n: number of stimuli. Memory: n x n float64 and float32, two chunks of 8,192 features. Products are float32's, but
-    only of what is left when the means of features and stimuli are gone, and only over runs of 1,024 features; all else
-    is float64. So linear CKA equals a float64 computation to 1e-6 (measured: 2e-8; float16 input 2e-7), in whatever
+    n: number of stimuli. Memory: n x n float64 and float32, two chunks of 8,192 features. Products are float64's of
+    float64 and where few directions hold nearly all; else float32's, but only of what is left when the means of
+    features and stimuli are gone, and only over runs of 1,024 features; all other sums are float64. So linear CKA
+    equals a float64 computation to 1e-6 (measured: 2e-8; float16 input 2e-7), in whatever
     order a library sums. With m_j the mean of a feature, and a_i of what is then left of a stimulus in a run,
 
         x_ij = z_ij + a_i + m_j,    sum_j (x_ij - m_j) (x_kj - m_j) = sum_j z_ij z_kj + width a_i a_k.
@@ -55,6 +59,8 @@ class Gram:
         self._product: torch.Tensor | None = None
         self._epsilon = 0.0  # spacing of the coarsest dtype that came in: smaller variation is only rounding
         self._offset = 0.0  # energy of the means
+        self.exact = True  # whether all products so far are float64's
+        self._dominated: bool | None = None
 
     @numerics()
     def add(self, block: Activations) -> None:
@@ -72,7 +78,8 @@ class Gram:
             part = _tensor(block[:, first : first + CHUNK])
             if part.is_floating_point():
                 self._epsilon = max(self._epsilon, torch.finfo(part.dtype).eps)
-            self._add(part.to(torch.float64 if part.dtype == torch.float64 else torch.float32))
+            double = part.dtype == torch.float64 or self._dominated
+            self._add(part.to(torch.float64 if double else torch.float32))
             self.features += part.shape[1]
 
     def matrix(self) -> np.ndarray:
@@ -87,7 +94,7 @@ class Gram:
                 f"activations of {self.features} features do not vary over the {self.n} stimuli beyond rounding; "
                 "leave this layer out"
             )
-        return pack(gram)
+        return pack(gram, np.float64 if self.exact else np.float32)
 
     def _add(self, part: torch.Tensor) -> None:
         means = part.mean(0)
@@ -101,6 +108,11 @@ class Gram:
         if part.dtype != torch.float64 and not SAFE[0] < longest < SAFE[1]:  # rare: dead, tiny, huge or not finite
             self._check(part)
             return self._add(part.double())
+        if part.dtype != torch.float64 and self._dominated is None:
+            self._dominated = _participation(self._product) < DOMINATED
+            if self._dominated:
+                return self._add(part.double())
+        self.exact &= part.dtype == torch.float64
         if not math.isfinite(longest):
             self._check(part)
             raise UserError("activations are so large that their squares overflow; scale them down")
@@ -207,19 +219,20 @@ def centred(gram: np.ndarray) -> np.ndarray:
     return gram - means - means[:, None] + means.mean()
 
 
-def pack(gram: np.ndarray) -> np.ndarray:
-    """A Gram matrix as one float32 row of n (n + 1) / 2: its diagonal, then the triangle above it, row by row.
+def pack(gram: np.ndarray, dtype: type = np.float32) -> np.ndarray:
+    """A Gram matrix as one row of n (n + 1) / 2 numbers: its diagonal, then the triangle above it, row by row.
 
     gram: (n, n), symmetric. It is scaled to Frobenius norm 1 (linear CKA ignores scale) and off-diagonal entries are
     multiplied by the square root of 2, so that the dot product of two rows is the Frobenius inner product of the
-    matrices: their linear CKA, when they are centred. 8 MB at n = 2000. Raises UserError for a matrix of zeros.
+    matrices: their linear CKA, when they are centred. 8 MB at n = 2000 in float32.
+    Raises UserError for a matrix of zeros.
     """
     gram = square(gram)
     norm = np.linalg.norm(gram)
     if not norm > 0 or not np.isfinite(norm):
         raise UserError(f"a Gram matrix of norm {norm} cannot be packed; the activations must vary over the stimuli")
     above = gram[np.triu(np.ones(gram.shape, bool), 1)]
-    return np.concatenate([np.diag(gram) / norm, above * (math.sqrt(2) / norm)]).astype(np.float32)
+    return np.concatenate([np.diag(gram) / norm, above * (math.sqrt(2) / norm)]).astype(dtype)
 
 
 def unpack(packed: np.ndarray) -> np.ndarray:
@@ -306,6 +319,14 @@ def _multiply(x: torch.Tensor, product: torch.Tensor, more: bool = False) -> Non
 def _stripes(n: int) -> Iterator[slice]:
     """Rows in parts; a part's columns from its first row on hold what is on and above the diagonal."""
     return (slice(first, last) for first, last in itertools.pairwise(n * i // STRIPES for i in range(STRIPES + 1)))
+
+
+def _participation(upper: torch.Tensor) -> float:
+    """(sum of eigenvalues)^2 / sum of their squares of the matrix of which one is given on and above the diagonal."""
+    diagonal = upper.diagonal().double()
+    squares = sum(float(row[i:].double().square().sum()) for i, row in enumerate(upper))
+    whole = 2 * squares - float(diagonal.square().sum())
+    return float(diagonal.sum()) ** 2 / whole if whole > 0 else math.inf
 
 
 def _mirrored(upper: np.ndarray) -> np.ndarray:

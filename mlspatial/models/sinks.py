@@ -37,7 +37,7 @@ class Kept(Protocol):
 Product = tuple[Callable[[int], Any], Callable[[Any], np.ndarray]]
 #: kind -> what it is made with
 PRODUCTS: dict[str, Product] = {
-    "gram": (Gram, Gram.packed),  # (n (n + 1) / 2,) float32, see analysis.gram.pack
+    "gram": (Gram, Gram.packed),  # (n (n + 1) / 2,), float64 of a layer that is kept exact, see analysis.gram.pack
     # (n (n - 1) / 2,) float32 Pearson r between the stimuli's patterns, the upper triangle row by row
     "pattern": (PatternGram, lambda gram: condensed(gram.correlations()).astype(np.float32)),
 }
@@ -91,8 +91,9 @@ class Products:
         if "gram" in made and "pattern" in made:
             made["gram"] = made["pattern"]  # has both
         different = list({id(product): product for product in made.values()}.values())
+        kind = torch.float64 if spool.exact else None  # ridge and PLS divide by a millionth of the largest eigenvalue
         for part in spool.chunks():
-            block = part.to(self.device)
+            block = part.to(self.device, kind)
             for product in different:
                 product.add(block)
         spool.close()

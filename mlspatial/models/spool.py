@@ -21,9 +21,9 @@ LARGEST = 2.0**14  # what the largest value of a batch is scaled to; float16 end
 
 
 class Spool:
-    """(n, features) numbers, float32 for a small layer, else float16.
+    """(n, features) numbers, as they are (float32) for a small layer, which is then `exact`, else in float16.
 
-    They are kept as differences from the first batch's means, each batch of a chunk of features with a power of two as
+    Those are kept as differences from the first batch's means, each batch of a chunk of features with a power of two as
     its scale, so that rounding is relative to what varies. All is done chunk by chunk, while it is in the processor's
     own memory.
 
@@ -36,8 +36,9 @@ class Spool:
         self._scales = np.zeros((-(-features // CHUNK), n), np.float32)
         self._rows = 0
         self._means: torch.Tensor | None = None
-        self._kind = torch.float32 if 4 * n * features <= EXACT else torch.float16
-        kind = np.dtype(np.float32 if self._kind == torch.float32 else np.float16)
+        self.exact = 4 * n * features <= EXACT
+        self._kind = torch.float32 if self.exact else torch.float16
+        kind = np.dtype(np.float32 if self.exact else np.float16)
         size = kind.itemsize * n * features
         self._numbers: _Memory | NamelessFile = (
             _Memory(n * features, kind) if size <= IN_MEMORY else NamelessFile(folder, kind)
@@ -51,7 +52,7 @@ class Spool:
         if not count:
             return
         if self._means is None:
-            self._means = rows.mean(0)
+            self._means = torch.zeros_like(rows[0]) if self.exact else rows.mean(0)
         for number, first in enumerate(range(0, self.features, CHUNK)):
             part = rows[:, first : first + CHUNK] - self._means[first : first + CHUNK]
             low, high = torch.aminmax(part)
