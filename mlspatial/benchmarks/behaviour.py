@@ -27,7 +27,6 @@ class Behaviour(Benchmark):
     """
 
     identifier: str
-    name: str
     version: str
     stimuli: Stimuli
     labels: np.ndarray

@@ -163,6 +163,7 @@ def _by_layers(
     benchmarks and metrics.
     """
     from mlspatial.analysis.device import choose_device
+    from mlspatial.models.sinks import PRODUCTS
 
     way = replace(plan.way, device=choose_device(device))
     load = cache(ModelRecord.load)
@@ -183,7 +184,7 @@ def _by_layers(
                 needs |= benchmark.needs(metric)
                 together.setdefault((metric, benchmark.together), []).append(benchmark)
         more = {kind: product for kind, product in needs.items() if product}
-        kinds = [*(kind for kind in needs if kind not in more), *more]
+        kinds = sorted(needs, key=lambda kind: kind not in PRODUCTS)  # the order is in what an extraction is found by
         (gathered,) = gather(
             [record], first.shown, kinds, [seen], more=more, device=device, study=study, parents=parents, load=load
         )

@@ -132,7 +132,6 @@ def _build(name: str) -> dict[str, Any]:
     from brainscore_vision.benchmark_helpers.neural_common import NeuralBenchmark
 
     facts = {
-        "name": benchmark.identifier,
         "version": version_of(benchmark),
         "degrees": float(getattr(benchmark, "_visual_degrees", DEGREES)),
     }
@@ -213,12 +212,11 @@ def _benchmark(
     identifier: str, facts: Mapping[str, Any], images: np.ndarray, imagenet: Stimuli | None
 ) -> Published | Behaviour:
     stimuli = Stimuli(tuple(facts["ids"].tolist()), images, float(DEGREES))
-    names = identifier, facts["name"]
     if facts["kind"] == "behaviour":
         given = (facts[name] for name in ("labels", "choices", "humans", "ceilings"))
-        return Behaviour(*names, facts["version"], stimuli, *given)
+        return Behaviour(identifier, facts["version"], stimuli, *given)
     return Published(
-        *names, facts["region"], facts["version"], stimuli, facts["responses"],
+        identifier, facts["region"], facts["version"], stimuli, facts["responses"],
         facts["strata"] if len(facts["strata"]) else None, tuple(zip(facts["train"], facts["test"], strict=True)),
         facts["ceilings"], facts["components"], imagenet,
     )  # fmt: skip
