@@ -99,3 +99,36 @@ def _pearson_over_shared(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return pearson(first, second)
     columns = range(first.shape[1])
     return np.array([pearson(first[shared[:, c], c, None], second[shared[:, c], c, None])[0] for c in columns])
+
+
+def repeat_reliability(trials: np.ndarray) -> np.ndarray:
+    """Reliability of the mean over repeats from the variances within and between stimuli, (neuroids,).
+
+    trials: (n stimuli, neuroids, repeats), NaN where missing; stimuli may have unequal numbers of them. 1 - 1/F of a
+    one-way analysis of variance, which with equal numbers is the intraclass correlation ICC(1, k): where Spearman-
+    Brown corrected split halves go without chance. NaN for neuroids without two trials of any stimulus.
+    Source: Shrout and Fleiss 1979.
+    """
+    trials = np.asarray(trials, np.float64)
+    present = np.isfinite(trials)
+    counts = present.sum(axis=2)
+    values = np.where(present, trials, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = values.sum(axis=2) / counts
+        grand = values.sum(axis=(0, 2)) / counts.sum(axis=0)
+        within = (np.where(present, trials - means[..., None], 0.0) ** 2).sum(axis=(0, 2))
+        between = (counts * np.where(counts > 0, means - grand, 0.0) ** 2).sum(axis=0)
+        shown = (counts > 0).sum(axis=0)
+        noise = within / (counts.sum(axis=0) - shown)
+        return 1 - noise / (between / (shown - 1))
+
+
+def split_half_shown(trials: np.ndarray) -> np.ndarray:
+    """`split_half_each` where neuroids that were not all shown the same repeats are halved without those they lack."""
+    shown = np.isfinite(trials).any(axis=0)  # (neuroids, repeats)
+    found = np.full((HALVINGS, len(shown)), np.nan)
+    for pattern in np.unique(shown, axis=0):
+        if pattern.sum() > 1:
+            neuroids = np.flatnonzero((shown == pattern).all(axis=1))
+            found[:, neuroids] = split_half_each(trials[:, neuroids][:, :, pattern])
+    return found

@@ -9,6 +9,7 @@ Source: Conwell et al. 2024. Where the paper's text and its published code diffe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -149,6 +150,21 @@ def fisher_mean(matrices: list[np.ndarray]) -> np.ndarray:
     """Mean of correlations over subjects through Fisher's z; the shape of one of them."""
     limit = 1 - 1e-12
     return np.tanh(np.mean([np.arctanh(np.clip(matrix, -limit, limit)) for matrix in matrices], axis=0))
+
+
+def geometry(tables: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """metric -> (networks, networks) Pearson r between the networks' similarity matrices.
+
+    tables: one a network, "BENCHMARK METRIC" -> a condensed matrix. Those of all benchmarks (subjects) are first
+    averaged through Fisher's z (Conwell et al. 2024). A metric counts when all networks have it for the same ones.
+    """
+    found = {}
+    for metric in dict.fromkeys(key.rpartition(" ")[2] for key in tables[0]):
+        keys = [sorted(key for key in table if key.endswith(f" {metric}")) for table in tables]
+        if all(other == keys[0] for other in keys):
+            means = [fisher_mean([np.asarray(table[key], np.float64) for key in keys[0]]) for table in tables]
+            found[metric] = rsa.compare(np.stack(means))
+    return found
 
 
 def _check(n: int, responses: np.ndarray) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from mlspatial.analysis import matching, pls, rsa, yardsticks
-from mlspatial.analysis.ceiling import HALVINGS, split_half_each
+from mlspatial.analysis.ceiling import repeat_reliability, split_half_shown
 from mlspatial.analysis.gram import centred
 from mlspatial.analysis.splits import Split, k_folds
 from mlspatial.analysis.versions import versions
@@ -288,37 +288,4 @@ class NeuralBenchmark(Neurons):
             )
         if not regression:
             return measure.ceilings(self.trials)
-        return repeat_reliability(self.trials) if self.ceiling == "repeats" else _split_half(self.trials)
-
-
-def repeat_reliability(trials: np.ndarray) -> np.ndarray:
-    """Reliability of the mean over repeats from the variances within and between stimuli, (neuroids,).
-
-    trials: (n stimuli, neuroids, repeats), NaN where missing; stimuli may have unequal numbers of them. 1 - 1/F of a
-    one-way analysis of variance, which with equal numbers is the intraclass correlation ICC(1, k): where Spearman-
-    Brown corrected split halves go without chance. NaN for neuroids without two trials of any stimulus.
-    Source: Shrout and Fleiss 1979.
-    """
-    trials = np.asarray(trials, np.float64)
-    present = np.isfinite(trials)
-    counts = present.sum(axis=2)
-    values = np.where(present, trials, 0.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = values.sum(axis=2) / counts
-        grand = values.sum(axis=(0, 2)) / counts.sum(axis=0)
-        within = (np.where(present, trials - means[..., None], 0.0) ** 2).sum(axis=(0, 2))
-        between = (counts * np.where(counts > 0, means - grand, 0.0) ** 2).sum(axis=0)
-        shown = (counts > 0).sum(axis=0)
-        noise = within / (counts.sum(axis=0) - shown)
-        return 1 - noise / (between / (shown - 1))
-
-
-def _split_half(trials: np.ndarray) -> np.ndarray:
-    """(halvings, neuroids); neuroids that were not all shown the same repeats are halved without those they lack."""
-    shown = np.isfinite(trials).any(axis=0)  # (neuroids, repeats)
-    found = np.full((HALVINGS, len(shown)), np.nan)
-    for pattern in np.unique(shown, axis=0):
-        if pattern.sum() > 1:
-            neuroids = np.flatnonzero((shown == pattern).all(axis=1))
-            found[:, neuroids] = split_half_each(trials[:, neuroids][:, :, pattern])
-    return found
+        return repeat_reliability(self.trials) if self.ceiling == "repeats" else split_half_shown(self.trials)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from mlspatial.core.errors import BadValue
+
+#: (number, pixels) -> ids, images (n, size, size, 3) uint8, strata or None
+Draw = Callable[[int, int], tuple[list[str], np.ndarray, np.ndarray | None]]
 
 OBJECTS = 64  # Majaj and Hong 2015
 FAMILIES = 15  # Freeman and Ziemba 2013
@@ -36,6 +40,11 @@ def seal(file: Path) -> None:
     digest = hashlib.sha256(np.load(file, mmap_mode="r")).digest()
     with file.open("ab") as stream:
         stream.write(digest)
+
+
+def shapes(n: int, size: int) -> tuple[list[str], np.ndarray, None]:
+    """Ids and images of `shapes_on_noise`, which have no strata."""
+    return [f"shapes-{i:04d}" for i in range(n)], shapes_on_noise(n, size, seed=1), None
 
 
 def shapes_on_noise(n: int, size: int, *, seed: int) -> np.ndarray:

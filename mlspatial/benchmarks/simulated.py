@@ -7,9 +7,9 @@ Scoring networks on them, the one that generated the responses among them, shows
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from mlspatial.benchmarks.base import BENCHMARKS, Network, Truth
 from mlspatial.benchmarks.neurons import NeuralBenchmark
-from mlspatial.benchmarks.pictures import objects_on_noise, shapes_on_noise, textures
+from mlspatial.benchmarks.pictures import Draw, objects_on_noise, shapes, textures
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.hashing import content_id
 from mlspatial.models.stimuli import Stimuli
@@ -50,13 +50,11 @@ def simulated_v1(seed: int = 3, trials: int = N_REPEATS) -> NeuralBenchmark:
     Poisson spike counts, 10 repeats, over 500 images of shapes on 1/f noise. Same numbers on every machine.
     seed: of the counts."""
     _at_least_one(trials)
-    images = shapes_on_noise(N_STIMULI, SIZE, seed=1)
-    rates = gabor_energy(images.mean(axis=3) / 255.0, N_NEUROIDS, seed=2)
+    stimuli, _ = pictures(shapes, N_STIMULI, SIZE)
+    rates = gabor_energy(stimuli.images.mean(axis=3) / 255.0, N_NEUROIDS, seed=2)
     rng = np.random.default_rng(seed)
     counts = rng.poisson(rates[:, :, None] * MEAN_SPIKES, size=(*rates.shape, trials)).astype(np.float64)
-    stimuli = Stimuli(tuple(f"shapes-{i:04d}" for i in range(N_STIMULI)), images, degrees=8.0)
-    name = identifier_with("simulated_v1", {"seed": (seed, 3), "trials": (trials, N_REPEATS)})
-    return _benchmark(name, "V1", stimuli, counts)
+    return _benchmark(identifier_with("simulated_v1", seed=seed, trials=trials), "V1", stimuli, counts)
 
 
 def simulated_population(
@@ -84,9 +82,10 @@ def simulated_population(
     for i, row in enumerate(rates):
         shown[i] = np.random.default_rng([seed, 1, i]).poisson(row, size=(trials, neuroids)).T
     named = spec if spec.weights else spec.with_weights(module)
-    facts = [VERSION, named.model_id, layer, neuroids, seed, mean_spikes]
-    truth = Truth(named.model_id, layer, content_id([stimuli.id, *facts]))
-    return _benchmark(identifier, region, stimuli, shown, strata, content_id([*facts, trials]), truth)
+    made_of = [VERSION, named.model_id, layer, neuroids, seed, mean_spikes]
+    truth = Truth(named.model_id, layer, content_id([stimuli.id, *made_of]))
+    facts: dict[str, Any] = {"strata": strata, "recipe": content_id([*made_of, trials]), "truth": truth}
+    return _benchmark(identifier, region, stimuli, shown, **facts)
 
 
 def layer_rates(
@@ -173,14 +172,6 @@ def recovery(scores: pd.DataFrame, *, network: str, layer: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-@dataclass(frozen=True)
-class _Pictures:
-    """Stimuli of a benchmark's kind. draw: (number, pixels) -> ids, images, strata or None."""
-
-    draw: Callable[[int, int], tuple[list[str], np.ndarray, np.ndarray | None]]
-    degrees: float
-
-
 class ChosenUnits:
     """A sink that keeps some units of a layer, drawn with a seed when its width is known."""
 
@@ -200,13 +191,13 @@ class ChosenUnits:
         return np.concatenate(self._parts).astype(np.float64)
 
 
-def _shapes(n: int, size: int) -> tuple[list[str], np.ndarray, None]:
-    return [f"shapes-{i:04d}" for i in range(n)], shapes_on_noise(n, size, seed=1), None
+def pictures(draw: Draw, n: int, size: int) -> tuple[Stimuli, np.ndarray | None]:
+    """Stimuli of a kind, and their strata. Textures are 4 degrees wide, as in Freeman and Ziemba 2013, others 8."""
+    ids, images, strata = draw(n, size)
+    return Stimuli(tuple(ids), images, 4.0 if draw is textures else 8.0), strata
 
 
-def _register(
-    identifier: str, region: str, at: str, pictures: _Pictures, stimuli: int, sites: int, repeats: int, text: str
-) -> None:
+def _register(identifier: str, region: str, at: str, draw: Draw, number: int, sites: int, repeats: int) -> None:
     """A population of a random network under a name, with everything about it as parameters."""
 
     def build(
@@ -214,32 +205,22 @@ def _register(
         layer: str = at,
         seed: int = 0,
         trials: int = repeats,
-        stimuli: int = stimuli,
+        stimuli: int = number,
         neuroids: int = sites,
         size: int = SIZE,
         resolve: Callable[[str], Network] | None = None,
     ) -> NeuralBenchmark:
         module, spec = hidden_network(network, size, resolve)
-        ids, images, strata = pictures.draw(stimuli, size)
+        shown, strata = pictures(draw, stimuli, size)
         called = network if network.startswith("random") else spec.model_id
-        values = {"network": called, "layer": layer, "seed": seed, "trials": trials}
-        values |= {"stimuli": stimuli, "neuroids": neuroids, "size": size}
-        return simulated_population(
-            module,
-            spec,
-            layer,
-            Stimuli(tuple(ids), images, pictures.degrees),
-            identifier=identifier_with(identifier, {key: (value, defaults[key]) for key, value in values.items()}),
-            region=region,
-            neuroids=neuroids,
-            trials=trials,
-            seed=seed,
-            strata=strata,
-        )
+        own = {"seed": seed, "trials": trials}
+        rest = {"stimuli": stimuli, "neuroids": neuroids, "size": size}
+        name = identifier_with(identifier, network=called, layer=layer, **own, **rest)
+        facts: dict[str, Any] = {"identifier": name, "region": region, "neuroids": neuroids, "strata": strata, **own}
+        return simulated_population(module, spec, layer, shown, **facts)
 
-    defaults = {"network": "random0", "layer": at, "seed": 0, "trials": repeats}
-    defaults |= {"stimuli": stimuli, "neuroids": sites, "size": SIZE}
-    build.__doc__ = text
+    what = draw.__name__.replace("_", " ")
+    build.__doc__ = f"{sites} neuroids of {region} that read {at} of a network; {number} pictures: {what}."
     BENCHMARKS.register(identifier)(build)
 
 
@@ -252,32 +233,17 @@ def hidden_network(name: str, size: int, resolve: Callable[[str], Network] | Non
     return resolve(name)
 
 
-def _benchmark(
-    identifier: str,
-    region: str,
-    stimuli: Stimuli,
-    trials: np.ndarray,
-    strata: np.ndarray | None = None,
-    recipe: str = "",
-    truth: Truth | None = None,
-) -> NeuralBenchmark:
+def _benchmark(identifier: str, region: str, stimuli: Stimuli, trials: np.ndarray, **facts: Any) -> NeuralBenchmark:
     repeated = trials.shape[2] > 1
-    return NeuralBenchmark(
-        identifier,
-        region,
-        stimuli,
-        trials.mean(axis=2),
-        trials if repeated else None,
-        ceiling="split_half" if repeated else "none",
-        strata=strata,
-        recipe=recipe,
-        truth=truth,
-    )
+    facts |= {"trials": trials, "ceiling": "split_half"} if repeated else {"ceiling": "none"}
+    return NeuralBenchmark(identifier, region, stimuli, trials.mean(axis=2), **facts)
 
 
-def identifier_with(identifier: str, values: Mapping[str, tuple[Any, Any]]) -> str:
-    """The identifier with what differs from its defaults; only characters that names of metrics may have."""
-    changed = [f"{key}-{value}" for key, (value, default) in values.items() if value != default]
+def identifier_with(identifier: str, **values: Any) -> str:
+    """The identifier with what differs from the defaults of the function that is registered under it; only characters
+    that names of metrics may have."""
+    given = inspect.signature(BENCHMARKS[identifier]).parameters
+    changed = [f"{key}-{value}" for key, value in values.items() if value != given[key].default]
     return re.sub(r"[^\w.:-]", "-", ":".join([identifier, *changed]))
 
 
@@ -311,16 +277,14 @@ def gabor_energy(images: np.ndarray, n_cells: int, *, seed: int) -> np.ndarray:
     return energies / energies.mean(axis=0)
 
 
-_SHAPES, _TEXTURES, _OBJECTS = _Pictures(_shapes, 8.0), _Pictures(textures, 4.0), _Pictures(objects_on_noise, 8.0)
-
-# sites, stimuli, repeats and degrees: Freeman and Ziemba 2013, Majaj and Hong 2015, as Brain-Score's public benchmarks
-# have them. Majaj and Hong repeated each image 28 to 50 times; 46 is the mean of 148,480 presentations of 3,200.
+# sites, stimuli and repeats: Freeman and Ziemba 2013, Majaj and Hong 2015, as Brain-Score's public benchmarks have
+# them. Majaj and Hong repeated each image 28 to 50 times; 46 is the mean of 148,480 presentations of 3,200.
 for _row in (
-    ("simulated_v4", "V4", "layer3.0.relu", _SHAPES, N_STIMULI, N_NEUROIDS, N_REPEATS, "shapes on 1/f noise"),
-    ("simulated_it", "IT", "layer4.0.relu", _SHAPES, N_STIMULI, N_NEUROIDS, N_REPEATS, "shapes on 1/f noise"),
-    ("simulated_freemanziemba_v1", "V1", "layer1.0.relu", _TEXTURES, 135, 102, 20, "textures and their noise"),
-    ("simulated_freemanziemba_v2", "V2", "layer2.0.relu", _TEXTURES, 135, 103, 20, "textures and their noise"),
-    ("simulated_majajhong_v4", "V4", "layer3.0.relu", _OBJECTS, 3200, 88, 46, "64 objects on 1/f noise"),
-    ("simulated_majajhong_it", "IT", "layer4.0.relu", _OBJECTS, 3200, 168, 46, "64 objects on 1/f noise"),
+    ("simulated_v4", "V4", "layer3.0.relu", shapes, N_STIMULI, N_NEUROIDS, N_REPEATS),
+    ("simulated_it", "IT", "layer4.0.relu", shapes, N_STIMULI, N_NEUROIDS, N_REPEATS),
+    ("simulated_freemanziemba_v1", "V1", "layer1.0.relu", textures, 135, 102, 20),
+    ("simulated_freemanziemba_v2", "V2", "layer2.0.relu", textures, 135, 103, 20),
+    ("simulated_majajhong_v4", "V4", "layer3.0.relu", objects_on_noise, 3200, 88, 46),
+    ("simulated_majajhong_it", "IT", "layer4.0.relu", objects_on_noise, 3200, 168, 46),
 ):
-    _register(*_row[:7], f"{_row[5]} neuroids of {_row[1]} that read {_row[2]} of a network; {_row[4]} {_row[7]}.")
+    _register(*_row)

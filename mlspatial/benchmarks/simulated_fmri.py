@@ -7,14 +7,14 @@ trial. Seeds are people: other mixtures and noise, the same network, layer and i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlspatial.benchmarks.base import BENCHMARKS, Network
-from mlspatial.benchmarks.pictures import shapes_on_noise
-from mlspatial.benchmarks.simulated import ChosenUnits, hidden_network, identifier_with
+from mlspatial.benchmarks.pictures import shapes
+from mlspatial.benchmarks.simulated import ChosenUnits, hidden_network, identifier_with, pictures
 from mlspatial.benchmarks.voxels import FmriBenchmark
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.hashing import content_id
@@ -59,24 +59,17 @@ def simulated_fmri(
     if not 0 <= noise < np.inf:
         raise BadValue("noise", noise, "must be 0 or more")
     module, spec = hidden_network(network, size, resolve)
-    pictures = shapes_on_noise(images, size, seed=1)
-    stimuli = Stimuli(tuple(f"shapes-{i:04d}" for i in range(images)), pictures, 8.0)
+    stimuli, _ = pictures(shapes, images, size)
     signal = voxel_signal(module, spec, layer, stimuli, voxels, seed=seed)
     measured = voxel_trials(signal, trials, noise=noise, seed=seed).astype(np.float32)
     named = spec if spec.weights else spec.with_weights(module)
     called = network if network.startswith("random") else spec.model_id
-    values: Mapping[str, tuple[Any, Any]] = {
-        "voxels": (voxels, VOXELS),
-        "images": (images, IMAGES),
-        "seed": (seed, 0),
-        "layer": (layer, LAYER),
-        "noise": (noise, NOISE),
-        "trials": (trials, TRIALS),
-        "network": (called, "random0"),
-        "size": (size, SIZE),
-    }
+    identifier = identifier_with(
+        "simulated_fmri", voxels=voxels, images=images, seed=seed, layer=layer, noise=noise, trials=trials,
+        network=called, size=size,
+    )  # fmt: skip
     return FmriBenchmark(
-        identifier=identifier_with("simulated_fmri", values),
+        identifier=identifier,
         subject=f"simulated{seed}",
         region="OTC",
         stimuli=stimuli,

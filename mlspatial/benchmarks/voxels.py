@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from scipy.spatial.distance import squareform
 
-from mlspatial.analysis import gsn, rsa
+from mlspatial.analysis import gsn, rsa, versa
 from mlspatial.analysis.projection import johnson_lindenstrauss_dimension
 from mlspatial.analysis.versions import versions
 from mlspatial.benchmarks.base import Benchmark, Layer, Network, Way, demand_responses, digests
@@ -30,7 +30,6 @@ from mlspatial.models.stimuli import Stimuli
 if TYPE_CHECKING:
     import torch
 
-    from mlspatial.analysis.versa import HalfScores, Variant
     from mlspatial.models.sinks import Product
 
 #: metric -> what it reads of a layer beside its inner products; the modules of analysis that it comes out of
@@ -79,8 +78,6 @@ class FmriBenchmark(Benchmark):
         return versions(*METRICS[metric][1])
 
     def __post_init__(self) -> None:
-        from mlspatial.analysis.versa import FEWEST
-
         what = f"benchmark {self.identifier}"
         if self.metric not in METRICS:
             raise BadValue(f"{what}: metric", self.metric, f"must be one of {', '.join(METRICS)}")
@@ -92,8 +89,8 @@ class FmriBenchmark(Benchmark):
         n, voxels = self.responses.shape
         if self.trials is not None and (self.trials.ndim != 3 or self.trials.shape[:2] != (n, voxels)):
             raise UserError(f"{what}: trials of shape {self.trials.shape} for responses of shape {(n, voxels)}")
-        if voxels <= FEWEST:
-            raise UserError(f"{what}: has {voxels} voxels, a region needs more than {FEWEST}")
+        if voxels <= versa.FEWEST:
+            raise UserError(f"{what}: has {voxels} voxels, a region needs more than {versa.FEWEST}")
         if n < 8:
             raise UserError(f"{what}: {n} stimuli are too few to halve and compare; needs 8")
         demand_responses(what, self.responses, self.stimuli, "voxel", [*map(str, range(voxels))])
@@ -102,15 +99,15 @@ class FmriBenchmark(Benchmark):
         elif self.ncsnr.shape != (voxels,):
             raise UserError(f"{what}: ncsnr of shape {self.ncsnr.shape} for {voxels} voxels")
 
-    @cached_property
+    @property
     def train(self) -> np.ndarray:
         """Even rows of the list of stimuli, on which layers are chosen."""
-        return self._halves[0]
+        return versa.halves(len(self.stimuli))[0]
 
-    @cached_property
+    @property
     def test(self) -> np.ndarray:
         """Odd rows of the list of stimuli, on which the chosen layer is reported."""
-        return self._halves[1]
+        return versa.halves(len(self.stimuli))[1]
 
     @cached_property
     def version(self) -> str:
@@ -136,8 +133,7 @@ class FmriBenchmark(Benchmark):
         return asked or study2_layers(*load())
 
     def needs(self, metric: str) -> dict[str, Product | None]:
-        kinds = (self._projection if kind == "projection" else kind for kind in self.reads(metric))
-        return dict.fromkeys(kinds)
+        return {self._projection if kind == "projection" else kind: None for kind in self.reads(metric)}
 
     def check(self, metric: str, way: Way) -> None:
         self.find_ceilings(way.device)
@@ -145,35 +141,27 @@ class FmriBenchmark(Benchmark):
     def scores(self, layer: Layer, metric: str, way: Way, *others: Any) -> list[Score]:
         """choice is the score of the half that layers are chosen on, train in tables; voxel_r: mean correlation of
         predicted and measured responses (veRSA only); effective_dimensionality: of the layer."""
-        from mlspatial.analysis import versa
-
         if metric == "crsa":
             found = self.crsa(np.asarray(layer.arrays["pattern"]))
         else:
             found = self.versa(np.array(layer.arrays[self._projection]), way.variant, device=way.device)
+        runs = self.ceiling_runs
+        known = np.isfinite(self.ceiling)
+        ceiling, formula = (self.ceiling, "(r/c)^2") if known else (1.0, "none")  # explainable variance
         more = {"train": found.train, "voxel_r": found.voxels, "variant": way.variant}
-        more["effective_dimensionality"] = versa.effective_dimensionality(layer.gram)
-        known = bool(np.isfinite(self.ceiling))
         score = Score(
-            raw=found.test,
-            ceiling=self.ceiling if known else 1.0,
-            error=float("nan"),
-            n=len(self.test),
-            metric=metric,
-            version=versa.VERSION,
-            formula="(r/c)^2" if known else "none",  # explainable variance
-            ceiling_error=float(np.std(self.ceiling_runs) / np.sqrt(RUNS)) if len(self.ceiling_runs) > 1 else np.nan,
+            *(found.test, ceiling, float("nan"), len(self.test), metric, versa.VERSION, formula),
+            ceiling_error=float(np.std(runs) / np.sqrt(len(runs))) if len(runs) > 1 else np.nan,
             values=found.predicted,
             choice=found.train,
             selection=HALVES,
-            more=more,
+            more=more | {"effective_dimensionality": versa.effective_dimensionality(layer.gram)},
         )
         return [score]
 
     def commit(self, scores: Sequence[Score], way: Way) -> int:
-        from mlspatial.analysis.versa import VARIANTS, HalfScores, choose_layer
-
-        return choose_layer([HalfScores(score.chosen_by, score.raw) for score in scores], VARIANTS[way.variant])
+        halves = [versa.HalfScores(score.chosen_by, score.raw) for score in scores]
+        return versa.choose_layer(halves, versa.VARIANTS[way.variant])
 
     def matrix(self, layer: Layer, metric: str, score: Score) -> np.ndarray | None:
         """Of the test half: of the network's own patterns, or of predicted voxels."""
@@ -211,9 +199,7 @@ class FmriBenchmark(Benchmark):
         file = cache_folder("fmri") / f"ceiling-{self._voxels}-{CEILING_VERSION}.json"
         found = _kept_runs(file)
         if len(found) < RUNS:
-            from mlspatial.analysis.gsn import Gsn
-
-            model = Gsn(self._whole_trials().astype(np.float64), device=device)
+            model = gsn.Gsn(self._whole_trials().astype(np.float64), device=device)
             with bar(f"noise ceiling of {self.identifier}", RUNS, "run", initial=len(found)) as shown:
                 for run in range(len(found), RUNS):
                     found.append(model.ceiling(np.random.default_rng([SEED, run])).ceiling)
@@ -222,38 +208,28 @@ class FmriBenchmark(Benchmark):
                     shown.update(1)
         return tuple(found)
 
-    def crsa(self, patterns: np.ndarray) -> HalfScores:
+    def crsa(self, patterns: np.ndarray) -> versa.HalfScores:
         """Classical RSA on both halves; see analysis.versa.crsa.
 
         patterns: Pearson correlations between the layer's patterns, (n, n), or their upper triangle by rows.
         """
-        from mlspatial.analysis.versa import crsa
-
         if patterns.ndim == 1:
             patterns = squareform(np.asarray(patterns, np.float64), checks=False)
             np.fill_diagonal(patterns, 1.0)
-        return crsa(patterns, self.responses, self.train, self.test)
+        return versa.crsa(patterns, self.responses, self.train, self.test)
 
     def versa(
-        self, features: np.ndarray | torch.Tensor, variant: Variant | str = "paper", *, device: str = "cpu"
-    ) -> HalfScores:
+        self, features: np.ndarray | torch.Tensor, variant: versa.Variant | str = "paper", *, device: str = "cpu"
+    ) -> versa.HalfScores:
         """Voxel-encoding RSA on both halves; see analysis.versa.versa.
 
         features: (n, p), sparse random projections of a layer; variant: or its name in analysis.versa.VARIANTS.
         """
-        from mlspatial.analysis.versa import VARIANTS, versa
-
         if isinstance(variant, str):
-            if variant not in VARIANTS:
-                raise UnknownName("variant of veRSA", variant, VARIANTS)
-            variant = VARIANTS[variant]
-        return versa(features, self.responses, self.train, self.test, variant=variant, device=device)
-
-    @cached_property
-    def _halves(self) -> tuple[np.ndarray, np.ndarray]:
-        from mlspatial.analysis.versa import halves
-
-        return halves(len(self.stimuli))
+            if variant not in versa.VARIANTS:
+                raise UnknownName("variant of veRSA", variant, versa.VARIANTS)
+            variant = versa.VARIANTS[variant]
+        return versa.versa(features, self.responses, self.train, self.test, variant=variant, device=device)
 
     def _whole_trials(self) -> np.ndarray:
         """The trials of stimuli of which no voxel lacks one."""
@@ -262,12 +238,10 @@ class FmriBenchmark(Benchmark):
         return self.trials if whole.all() else self.trials[whole]
 
     def _ncsnr(self) -> np.ndarray:
-        from mlspatial.analysis.gsn import ncsnr
-
         voxels = self.responses.shape[1]
         if self.trials is None or self.trials.shape[2] < 2 or len(self._whole_trials()) < 2:
             return np.full(voxels, np.nan, np.float32)
-        return ncsnr(self._whole_trials()).astype(np.float32)
+        return gsn.ncsnr(self._whole_trials()).astype(np.float32)
 
 
 def _kept_runs(file: Path) -> list[float]:
@@ -278,21 +252,3 @@ def _kept_runs(file: Path) -> list[float]:
     except (OSError, ValueError, KeyError, TypeError):
         return []
     return found[:RUNS] if np.isfinite(found).all() else []
-
-
-def geometry(tables: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """metric -> (networks, networks) Pearson r between the networks' similarity matrices.
-
-    tables: one a network, "BENCHMARK METRIC" -> its condensed `matrix`. The matrices of all benchmarks, that is
-    subjects, are first averaged through Fisher's z (Conwell et al. 2024). A metric counts when all networks have it for
-    the same benchmarks.
-    """
-    from mlspatial.analysis import versa
-
-    found = {}
-    for metric in dict.fromkeys(key.rpartition(" ")[2] for key in tables[0]):
-        keys = [sorted(key for key in table if key.endswith(f" {metric}")) for table in tables]
-        if all(other == keys[0] for other in keys):
-            means = [versa.fisher_mean([np.asarray(table[key], np.float64) for key in keys[0]]) for table in tables]
-            found[metric] = rsa.compare(np.stack(means))
-    return found

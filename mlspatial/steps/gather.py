@@ -19,6 +19,7 @@ from mlspatial.registry.activations import file_name, layer_arrays
 from mlspatial.registry.models import ModelRecord
 
 if TYPE_CHECKING:
+    from mlspatial.benchmarks.base import Layer
     from mlspatial.models.sinks import Product
     from mlspatial.models.stimuli import Stimuli
     from mlspatial.models.zoo import ModelSpec
@@ -47,6 +48,12 @@ class Gathered:
     def array(self, kind: str, layer: str) -> np.ndarray:
         """One array, mapped from its file."""
         return np.load(self.files[kind][layer], mmap_mode="r")
+
+    def layer(self, name: str) -> Layer:
+        """A layer as benchmarks take it."""
+        from mlspatial.benchmarks.base import Layer
+
+        return Layer({kind: self.array(kind, name) for kind in self.files}, lambda: self.widths[name])
 
     @cached_property
     def widths(self) -> dict[str, int]:

@@ -15,7 +15,7 @@ from mlspatial.core.progress import bar, say
 from mlspatial.models.sources.zoo import facts
 from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord, select
-from mlspatial.steps.gather import Gathered, gather, layers_of, structure
+from mlspatial.steps.gather import gather, layers_of, structure
 from mlspatial.steps.scoring_plan import Plan, check_words
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _by_layers(
     study: str,
     parents: Sequence[str],
     progress: Any,
-) -> list[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     """Rows of one network, a benchmark, metric and layer each; `matrices` gets those at the layers that count, by
     "BENCHMARK METRIC".
 
@@ -163,64 +163,57 @@ def _by_layers(
     benchmarks and metrics.
     """
     from mlspatial.analysis.device import choose_device
-    from mlspatial.benchmarks.base import Layer
+    from mlspatial.models.sinks import PRODUCTS
 
     way = replace(plan.way, device=choose_device(device))
     load = cache(ModelRecord.load)
-    shown: dict[tuple[str, int, tuple[str, ...]], list[tuple[Benchmark, tuple[str, ...]]]] = {}
-    for known in plan.chosen:
+    shown: dict[Hashable, list[tuple[Benchmark, tuple[str, ...], tuple[str, ...]]]] = {}
+    for known in plan.chosen:  # who shows the same
         benchmark = known.load(record.spec.input_size, way)
         metrics = known.full_names(benchmark.own)
         for metric in metrics:
             benchmark.check(metric, way)
         seen = benchmark.layers(layers, partial(structure, record.spec), partial(load, record))
-        shown.setdefault((benchmark.stimuli.id, benchmark.joint, seen), []).append((benchmark, metrics))
-    rows: list[dict[str, Any]] = []
-    for (_, _, seen), asked in shown.items():
+        shown.setdefault((benchmark.stimuli.id, benchmark.joint, seen), []).append((benchmark, metrics, seen))
+    for asked in shown.values():  # gather what all of them need
+        first, _, seen = asked[0]
         needs: dict[str, Product | None] = {}
         together: dict[tuple[str, Hashable], list[Benchmark]] = {}
-        for benchmark, metrics in asked:
+        for benchmark, metrics, _ in asked:
             for metric in metrics:
                 needs |= benchmark.needs(metric)
                 together.setdefault((metric, benchmark.together), []).append(benchmark)
         more = {kind: product for kind, product in needs.items() if product}
+        kinds = sorted(needs, key=lambda kind: kind not in PRODUCTS)  # the order is in what an extraction is found by
         (gathered,) = gather(
-            [record], asked[0][0].shown, tuple(needs), [seen], more=more, device=device, study=study, parents=parents,
-            load=load,
-        )  # fmt: skip
-
-        def layer_of(name: str, gathered: Gathered = gathered) -> Layer:
-            arrays = {kind: gathered.array(kind, name) for kind in gathered.files}
-            return Layer(arrays, lambda: gathered.widths[name])
-
+            [record], first.shown, kinds, [seen], more=more, device=device, study=study, parents=parents, load=load
+        )
         scores: dict[tuple[str, str], list[Score]] = {}
-        for name in gathered.layers:
-            layer = layer_of(name)
-            for (metric, _), members in together.items():
-                for benchmark, score in zip(members, members[0].scores(layer, metric, way, *members[1:]), strict=True):
+        for name in gathered.layers:  # score layer by layer
+            layer = gathered.layer(name)
+            for (metric, _), (one, *others) in together.items():
+                for benchmark, score in zip((one, *others), one.scores(layer, metric, way, *others), strict=True):
                     scores.setdefault((benchmark.identifier, metric), []).append(score)
-        for benchmark, metrics in asked:
+        for benchmark, metrics, _ in asked:  # commit
             for metric in metrics:
                 found = scores[benchmark.identifier, metric]
                 place = benchmark.commit(found, way)
-                facts = {"benchmark": benchmark.identifier, "region": benchmark.region}
-                rows += _rows(facts | {"primary": metric == benchmark.own}, gathered.layers, found, place)
-                matrix = benchmark.matrix(layer_of(gathered.layers[place]), metric, found[place])
+                matrix = benchmark.matrix(gathered.layer(gathered.layers[place]), metric, found[place])
                 if matrix is not None:
                     matrices[f"{benchmark.identifier} {metric}"] = matrix
+                facts = {"benchmark": benchmark.identifier, "region": benchmark.region}
+                yield from _rows(facts | {"primary": metric == benchmark.own}, gathered.layers, found, place)
         progress.update(len(asked))
-    return rows
 
 
 def _by_reference(
     record: ModelRecord, plan: Plan, layers: tuple[str, ...], device: str, download: bool, progress: Any
-) -> list[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     """The same by Brain-Score's own classes on its own data."""
     from mlspatial.analysis.device import choose_device
     from mlspatial.benchmarks.brainscore.reference import reference_score
 
     module, spec = record.load()
-    rows: list[dict[str, Any]] = []
     for known in plan.chosen:
         result = reference_score(
             module, spec, record.model_id, known.name, layers, device=choose_device(device),
@@ -228,9 +221,8 @@ def _by_reference(
         )  # fmt: skip
         facts = {"benchmark": known.name, "region": result.region, "primary": True}
         scores = [replace(score, selection=result.selection) for score in result.scores.values()]
-        rows += _rows(facts, layers, scores, layers.index(result.committed))
+        yield from _rows(facts, layers, scores, layers.index(result.committed))
         progress.update(1)
-    return rows
 
 
 def _rows(
@@ -247,8 +239,8 @@ def _geometry(records: Sequence[ModelRecord], plan: Plan, ids: Sequence[str], st
 
     if len(records) < 2 or not plan.geometries:
         return []
+    from mlspatial.analysis.versa import geometry
     from mlspatial.analysis.versions import versions
-    from mlspatial.benchmarks.voxels import geometry
     from mlspatial.steps import similarity
 
     metrics = plan.geometries

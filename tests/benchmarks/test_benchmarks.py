@@ -13,9 +13,8 @@ from scipy.stats import f_oneway, pearsonr
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.model_selection import ShuffleSplit
 
-from mlspatial.analysis.ceiling import split_half
+from mlspatial.analysis.ceiling import repeat_reliability, split_half
 from mlspatial.benchmarks import BENCHMARKS, find_benchmark
-from mlspatial.benchmarks.neurons import repeat_reliability
 from mlspatial.benchmarks.pictures import shapes_on_noise
 from mlspatial.benchmarks.recordings import load_benchmark
 from mlspatial.benchmarks.simulated import gabor_energy

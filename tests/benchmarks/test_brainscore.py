@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mlspatial.analysis.i2n import probabilities
 from mlspatial.analysis.pca import pca_gram
 from mlspatial.analysis.pls import splits
 from mlspatial.analysis.yardsticks import Representation
-from mlspatial.benchmarks.behaviour import Behaviour, probabilities
+from mlspatial.benchmarks.behaviour import Behaviour
 from mlspatial.benchmarks.brainscore import files as store_files
 from mlspatial.benchmarks.brainscore import load as loading
 from mlspatial.benchmarks.brainscore import reference as package_engine

@@ -10,10 +10,16 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from mlspatial.benchmarks import BENCHMARKS, known_benchmarks
+from mlspatial.benchmarks import BENCHMARKS, Benchmark, known_benchmarks
+from mlspatial.benchmarks.base import Way, kinds
+from mlspatial.benchmarks.behaviour import Behaviour
+from mlspatial.benchmarks.brainscore.published import Published
+from mlspatial.benchmarks.neurons import NeuralBenchmark, Neurons
+from mlspatial.benchmarks.voxels import FmriBenchmark
 from mlspatial.core.errors import UnknownName, UserError
+from mlspatial.core.score import Score
 from mlspatial.models.extract import extract
-from mlspatial.models.sinks import Features
+from mlspatial.models.sinks import Features, kind_version
 from mlspatial.registry import runs
 from mlspatial.registry.models import select
 from tests import toys
@@ -98,6 +104,28 @@ def kind(registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 LAYERS = ("first.1", "second.1", "fc")
+
+
+def test_every_kind_keeps_the_contract() -> None:
+    """Those of the package and the user's: words, arrays that can be gathered, versions, the first of equal layers."""
+    found = [kind for kind in kinds() if not getattr(kind, "__abstractmethods__", None) and kind is not Neurons]
+    assert {NeuralBenchmark, FmriBenchmark, Behaviour, Published} < set(found)
+    assert "Judgements" in {kind.__name__ for kind in found}
+    scores = [Score(0.5, 1.0, 0.1, 10, "m", "1", choice=choice) for choice in (0.1, 0.4, 0.4)]
+    for kind in found:
+        way = Way()
+        assert kind.__doc__ and not kind.refusal("own", way)
+        assert kind.refusal("wishful", way) == f"{kind.takes} {', '.join(('own', *kind.metrics))}"
+        for name in kind.metrics:
+            metric = kind.full_name(name)
+            assert kind.knows(name) and not kind.refusal(name, way)
+            assert all(kind_version(array) for array in kind.reads(metric))
+            assert all(isinstance(version, str) for version in kind.versions(metric, way).values())
+            assert kind.versions(metric, way)
+        assert set(kind.geometries) <= set(kind.metrics) and kind.options <= {"selection", "variant", "layers"}
+        assert bool(kind.fixed) != ("selection" in kind.options) or kind.__name__ == "Judgements"
+        if kind.commit is Benchmark.commit:
+            assert kind.commit(object.__new__(kind), scores, way) == 1
 
 
 def test_it_is_scored_by_its_metric_ceiling_and_choice_of_a_layer(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def load(
     record = folder / f"{key}.npz" if key else None
     with FileLock(folder / ".lock"), network(download), quiet():  # the package places images file by file, without one
         facts = _read(record) if record else None
-        images = _kept_images(facts, input_size) if facts else None
+        images = _kept_images(len(facts["ids"]), input_size, facts.get("images", "")) if facts else None
         if facts is None or (images is None and not all(map(os.path.isfile, facts["paths"].tolist()))):
             if not download:
                 demand(identifier, files)
@@ -77,7 +78,7 @@ def load(
                 facts["images"] = content_id([package_version(), facts["degrees"], facts["ids"].tolist(), hashes])
                 _write(record, facts)
         if images is None:
-            images = _images(facts["paths"].tolist(), input_size, _images_key(facts))
+            images = _images(facts["paths"].tolist(), input_size, facts.get("images", ""))
     imagenet = selection_stimuli(input_size=input_size) if by_imagenet and facts["kind"] == "neural" else None
     return _benchmark(identifier, facts, images, imagenet)
 
@@ -89,25 +90,27 @@ def selection_stimuli(*, input_size: int = 224, download: bool = False) -> Stimu
     """
     if not selection_is_possible(download):
         return None
-    paths = _imagenet_paths(download)
+    prepare()
+    with network(download), quiet():
+        from brainscore_vision.model_helpers.activations.pca import _get_imagenet_val
+
+        paths = tuple(map(str, _get_imagenet_val(num_images=IMAGENET_IMAGES)))
     source = imagenet_file().stat()
     key = content_id(["imagenet", str(imagenet_file()), source.st_size, source.st_mtime_ns])
+    return _selection(paths, input_size, key)
+
+
+@lru_cache(maxsize=1)
+def _selection(paths: tuple[str, ...], size: int, key: str) -> Stimuli:
+    """Once for all benchmarks of a network."""
     with quiet():
-        images = _images(paths, input_size, key)
+        images = _images(paths, size, key)
     return Stimuli(tuple(f"imagenet-{Path(path).stem}" for path in paths), images, float(DEGREES))
 
 
 def selection_is_possible(download: bool) -> bool:
     """Whether layers can be chosen as the package does, which takes its ImageNet images."""
     return download or imagenet_file().is_file()
-
-
-def _imagenet_paths(download: bool) -> list[str]:
-    prepare()
-    with network(download), quiet():
-        from brainscore_vision.model_helpers.activations.pca import _get_imagenet_val
-
-        return [str(path) for path in _get_imagenet_val(num_images=IMAGENET_IMAGES)]
 
 
 def build_benchmark(name: str) -> Any:
@@ -129,7 +132,6 @@ def _build(name: str) -> dict[str, Any]:
     from brainscore_vision.benchmark_helpers.neural_common import NeuralBenchmark
 
     facts = {
-        "name": benchmark.identifier,
         "version": version_of(benchmark),
         "degrees": float(getattr(benchmark, "_visual_degrees", DEGREES)),
     }
@@ -210,12 +212,11 @@ def _benchmark(
     identifier: str, facts: Mapping[str, Any], images: np.ndarray, imagenet: Stimuli | None
 ) -> Published | Behaviour:
     stimuli = Stimuli(tuple(facts["ids"].tolist()), images, float(DEGREES))
-    names = identifier, facts["name"]
     if facts["kind"] == "behaviour":
         given = (facts[name] for name in ("labels", "choices", "humans", "ceilings"))
-        return Behaviour(*names, facts["version"], stimuli, *given)
+        return Behaviour(identifier, facts["version"], stimuli, *given)
     return Published(
-        *names, facts["region"], facts["version"], stimuli, facts["responses"],
+        identifier, facts["region"], facts["version"], stimuli, facts["responses"],
         facts["strata"] if len(facts["strata"]) else None, tuple(zip(facts["train"], facts["test"], strict=True)),
         facts["ceilings"], facts["components"], imagenet,
     )  # fmt: skip
@@ -239,10 +240,14 @@ def _paths(stimulus_set: Any, ids: np.ndarray, degrees: float) -> list[str]:
     return files(placed)
 
 
+def _kept_images(n: int, size: int, key: str) -> np.ndarray | None:
+    """Images that are kept. key: same for regions that saw the same ones in the same order, "" where nothing tells."""
+    return mapped_images(cache_folder("brainscore") / f"{key}-{size}.npy", (n, size, size, 3)) if key else None
+
+
 def _images(paths: Sequence[str], size: int, key: str) -> np.ndarray:
-    """(n, size, size, 3) uint8, resized as the package does; kept in a file where a key tells the images' contents."""
-    file = cache_folder("brainscore") / f"{key}-{size}.npy"
-    if key and (kept := mapped_images(file, (len(paths), size, size, 3))) is not None:
+    """(n, size, size, 3) uint8, resized as the package does; kept where a key tells the images' contents."""
+    if (kept := _kept_images(len(paths), size, key)) is not None:
         return kept
     from brainscore_vision.model_helpers.activations.pytorch import load_image, torchvision_preprocess_input
 
@@ -251,20 +256,10 @@ def _images(paths: Sequence[str], size: int, key: str) -> np.ndarray:
     for row, path in zip(images, paths, strict=True):
         row[...] = np.asarray(resize(load_image(path)))
     if key:
-        with whole(file) as partial:
+        with whole(cache_folder("brainscore") / f"{key}-{size}.npy") as partial:
             np.save(partial, images)
             seal(partial)
     return images
-
-
-def _images_key(facts: Mapping[str, Any]) -> str:
-    """Same for regions that saw the same images in the same order; empty when their contents have no hash."""
-    return str(facts.get("images", ""))
-
-
-def _kept_images(facts: Mapping[str, Any], size: int) -> np.ndarray | None:
-    file = cache_folder("brainscore") / f"{_images_key(facts)}-{size}.npy"
-    return mapped_images(file, (len(facts["paths"]), size, size, 3))
 
 
 def _write(file: Path, facts: dict[str, Any]) -> None:

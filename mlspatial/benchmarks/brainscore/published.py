@@ -21,14 +21,13 @@ WITH_IMAGENET = "layers chosen by ImageNet images take own, pls, ridge, cka; sel
 
 @dataclass(frozen=True)
 class Published(Neurons):
-    """identifier: as the user types it; name: as the package writes it; responses: (n stimuli, neuroids) float64 in the
-    assembly's order, which is that of the stimuli; strata: (n,) what the splits are stratified by, or None; folds:
-    (train, test) indices, the package's own; ceilings: (splits, neuroids) split-half consistencies; components: of the
-    PLS regression; imagenet: images whose components choose the layer, None to choose it by raw features.
+    """identifier: as the user types it; responses: (n stimuli, neuroids) float64 in the assembly's order, which is that
+    of the stimuli; strata: (n,) what the splits are stratified by, or None; folds: (train, test) indices, the package's
+    own; ceilings: (splits, neuroids) split-half consistencies; components: of pls; imagenet: images whose
+    components choose the layer, None to choose it by raw features.
     """
 
     identifier: str
-    name: str
     region: str
     version: str
     stimuli: Stimuli
@@ -42,8 +41,10 @@ class Published(Neurons):
 
     @classmethod
     def refusal(cls, metric: str, way: Way) -> str:
-        chosen_by_products = metric == "own" or not cls.knows(metric) or cls.reads(cls.full_name(metric)) == ("gram",)
-        return super().refusal(metric, way) if chosen_by_products or not way.by_imagenet else WITH_IMAGENET
+        """ImageNet images are seen beside the stimuli: of both there are the inner products alone."""
+        if way.by_imagenet and cls.knows(metric) and cls.reads(cls.full_name(metric)) != ("gram",):
+            return WITH_IMAGENET
+        return super().refusal(metric, way)
 
     @classmethod
     def versions(cls, metric: str, way: Way) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,6 @@ def reference_score(
     device: str = "cpu",
     select: bool = True,
     download: bool = False,
-    progress: Callable[[int], None] | None = None,
 ) -> ReferenceResult:
     """Score layers of a network on any benchmark of the package with its own metric, ceiling and layer selection.
 
@@ -65,7 +64,7 @@ def reference_score(
     choose as the package does, by components of ImageNet images on its standard benchmark of the region, where those
     images are here (or download is allowed); otherwise by the ceiled scores on raw features. Behaviour is read out
     from every layer given; committed is avgpool if it is among them, else the last, as the package has it.
-    progress: called with 1 after each layer. Raises UserError for missing files and for what the package refuses.
+    Raises UserError for missing files and for what the package refuses.
     """
     name = resolve(identifier)
     if not layers:
@@ -88,8 +87,6 @@ def reference_score(
         for layer in layers:
             with quiet():
                 scores[layer] = _score(benchmark, wrapper, model_id, layer, region)
-            if progress:
-                progress(1)
         if not hasattr(benchmark, "region"):
             committed = "avgpool" if "avgpool" in layers else layers[-1]
             return ReferenceResult(region, scores, committed, READOUT)
