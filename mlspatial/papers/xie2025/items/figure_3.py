@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from mlspatial.compare.conditions import once
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.selection import Chosen, absent, choose, run_texts, runs_of
@@ -45,7 +46,7 @@ def points(chosen: Chosen, tasks: Sequence[str]) -> pd.DataFrame:
     """Main networks of the tasks at every checkpoint with a held-out loss; performance is the negative loss."""
     rows = chosen.main[chosen.main.task.isin(tasks) & chosen.main.loss.notna() & (chosen.main.step > 0)]
     rows = rows.assign(performance=-rows.loss.astype(float))
-    return rows.drop_duplicates(["task", "replicate", "step"])
+    return once(rows)
 
 
 Panels = Sequence[tuple[str, pd.DataFrame, str]]  # title, networks, column of the score

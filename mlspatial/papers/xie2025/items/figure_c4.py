@@ -9,8 +9,8 @@ import pandas as pd
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import BEHAVIOR, REGIONS, Evidence
 from mlspatial.compare.grouping import layer_label, layer_order
-from mlspatial.compare.rows import committed
 from mlspatial.compare.run_ids import run_ids, run_text
+from mlspatial.compare.scores import committed
 from mlspatial.compare.selection import Chosen, absent, choose, runs_of
 from mlspatial.compare.style import REGION_COLOURS, SMALL, letters, ordered, sheet, task_style, ticks, tidy
 from mlspatial.compare.words import mean_text, region_label
@@ -60,8 +60,8 @@ def _picked(evidence: Evidence, chosen: Chosen, finals: pd.DataFrame) -> pd.Data
         for layer, here in part.groupby("layer", sort=False):
             rows.append(
                 {"task": task, "label": task_style(str(task)).label, "kind": "best layer", "region": region,
-                 "layer": layer, "depth": here.depth.iloc[0], "n": len(here), "of": len(part),
-                 "run_ids": run_text(here.run_id)}
+                 "layer": layer, "depth": here.depth.iloc[0], "n": here.model_id.nunique(),
+                 "of": part.model_id.nunique(), "run_ids": run_text(here.run_id)}
             )  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS)
 

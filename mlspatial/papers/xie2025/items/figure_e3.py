@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 
 from mlspatial.analysis.contrasts import FEWEST, contrasts
+from mlspatial.compare.conditions import REFERENCES, last, once
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
-from mlspatial.compare.selection import CONTROLS, Chosen, choose, last, run_texts, runs_of, summary
+from mlspatial.compare.selection import Chosen, choose, run_texts, runs_of, summary
 from mlspatial.compare.style import SMALL, legend, letters, ordered, sheet, spread, task_style, ticks, tidy
 from mlspatial.compare.words import mean_text, p_text, stars
 
@@ -58,7 +59,7 @@ def figure_e3(evidence: Evidence) -> Drawing:
 def _panel(chosen: Chosen, latent: str) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
     """target -> networks with full variability, after as many batches where there are such, and with reduced."""
     table, main = chosen.table, chosen.main
-    trained = table[~table.task.isin(CONTROLS) & table.neural_mean.notna()]
+    trained = table[~table.task.isin(REFERENCES) & table.neural_mean.notna()]
     most = main.n_categories.iloc[0]
     if latent == "category":
         low = trained[(trained.translation != "none") & (trained.n_categories < most)]
@@ -72,7 +73,7 @@ def _panel(chosen: Chosen, latent: str) -> dict[str, tuple[pd.DataFrame, pd.Data
         full = main[(main.task == target) & main.neural_mean.notna()]
         if reduced.empty or full.empty:
             continue
-        same = full[full.step == reduced.step.iloc[0]].drop_duplicates("replicate")
+        same = once(full[full.step == reduced.step.iloc[0]])
         pairs[target] = (same if len(same) else last(full), reduced)
     return {target: sides for target, sides in pairs.items() if len(sides[0])}
 
