@@ -151,9 +151,8 @@ def fullness(part: pd.DataFrame) -> tuple[Any, ...]:
     categories, images = (value if value == value and value is not None else 0 for value in
                           (first.n_categories, first.n_train))  # fmt: skip
     free_of = first.translation != "none", categories, not str(first.init).startswith("imagenet")
-    last_ones = part[part.final.astype(bool)] if "final" in part else part
-    tasks = last_ones.task[~last_ones.task.isin(REFERENCES)].nunique()
-    return not first.imported, *free_of, tasks, len(last_ones), images, str(first.dataset)
+    ends = part[part.final.astype(bool) & ~part.task.isin(REFERENCES)]
+    return not first.imported, *free_of, ends.task.nunique(), len(ends), images, str(first.dataset)
 
 
 def nearest(table: pd.DataFrame, to: Condition | None) -> pd.DataFrame:
