@@ -146,15 +146,13 @@ class Chosen:
         return max(trainings, key=lambda part: (len(part), str(part.dataset.iloc[0])))
 
 
-def choose(evidence: Evidence, arch: str) -> Chosen | None:
-    """The networks for a figure of `arch`; another architecture when it has no trained one; None without scores."""
+def choose(evidence: Evidence, arch: str) -> Chosen:
+    """The scored networks for a figure of `arch`; of another architecture when it has no trained one."""
     scored = known(evidence.networks[evidence.networks.model_id.isin(evidence.scores.model_id)])
-    if scored.empty:
-        return None
     trained = scored[~scored.task.isin(REFERENCES)]
     notes = []
     pool = trained if len(trained) else scored
-    drawn = arch if arch in set(pool.arch) else str(pool.arch.value_counts(sort=True).index[0])
+    drawn = arch if arch in {*pool.arch} or pool.empty else str(pool.arch.value_counts(sort=True).index[0])
     if drawn != arch:
         notes.append(f"The published figure is of {arch_label(arch)}; drawn are {arch_label(drawn)} networks.")
     scored = scored[scored.arch == drawn]

@@ -308,5 +308,5 @@ def test_public_benchmarks_by_any_spelling(benchmark: str, public: bool) -> None
 
 def test_public_benchmarks_alone_make_up_the_score() -> None:
     chosen = choose(full(), "resnet18")
-    assert chosen is not None and all(len(names) == 1 for names in chosen.benchmarks.values())
+    assert all(len(names) == 1 for names in chosen.benchmarks.values())
     assert {names[0] for names in chosen.benchmarks.values()} == set(PUBLIC)

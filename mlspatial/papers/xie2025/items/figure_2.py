@@ -23,7 +23,7 @@ COLUMNS = ["series", "task", "label", "outputs", "mean", "sd", "n", "run_ids"]
 def figure_2(evidence: Evidence) -> Drawing:
     """Source: Xie et al. 2025, figure 2."""
     chosen = choose(evidence, ARCH)
-    if chosen is None or chosen.main.neural_mean.notna().sum() == 0:
+    if chosen.main.neural_mean.notna().sum() == 0:
         everything = (*absent(TASKS, ()), *(f"Object category, {n} categories" for n in CATEGORIES))
         caption = "No network trained on the project's images has a neural score."
         return Drawing.empty("figure_2", TITLE, caption, COLUMNS, everything)

@@ -24,11 +24,11 @@ COLUMNS = ["panel", "task", "seed", "step", "performance", "alignment", "r", "p"
 def figure_3(evidence: Evidence) -> Drawing:
     """Identity is drawn as well where it is there; no outlier is left out. Source: Xie et al. 2025, figure 3."""
     chosen = choose(evidence, ARCH)
-    rows = points(chosen, (*PUBLISHED, "identity")) if chosen else None
-    if chosen is None or rows is None or rows.neural_mean.notna().sum() == 0:
+    rows = points(chosen, (*PUBLISHED, "identity"))
+    rows = rows[rows.neural_mean.notna()]
+    if rows.empty:
         caption = "No checkpoint has both a held-out loss and a neural score."
         return Drawing.empty("figure_3", TITLE, caption, COLUMNS, absent(PUBLISHED, ()))
-    rows = rows[rows.neural_mean.notna()]
     tasks = [task for task in (*PUBLISHED, "identity") if task in set(rows.task)]
     shown = [(task_style(task).label, rows[rows.task == task], "neural_mean") for task in tasks]
     figure = scatters(shown, rows.step, chosen.mean_label)

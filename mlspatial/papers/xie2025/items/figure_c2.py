@@ -25,8 +25,8 @@ TRAINING = ["settings", "init", "imported", "averaged"]
 def figure_c2(evidence: Evidence) -> Drawing:
     """Source: Xie et al. 2025, figure C.2."""
     chosen = choose(evidence, ARCH)
-    rows, notes = _sizes(chosen) if chosen else (None, [])
-    if chosen is None or rows is None or rows.empty:
+    rows, notes = _sizes(chosen)
+    if rows.empty:
         caption = "No network with a neural score has a known number of training images."
         return Drawing.empty("figure_c2", TITLE, caption, COLUMNS, absent(PUBLISHED, ()))
     tasks = ordered(rows.task)

@@ -27,9 +27,9 @@ ROWS = (*REGIONS, BEHAVIOR)
 def figure_c4(evidence: Evidence) -> Drawing:
     """The published seven tasks; those that are there instead when none of the seven is. Source: Xie et al. 2025."""
     chosen = choose(evidence, ARCH)
-    finals = chosen.finals() if chosen else None
-    picked = _picked(evidence, chosen, finals) if chosen is not None and finals is not None else None
-    if chosen is None or finals is None or picked is None or picked.empty:
+    finals = chosen.finals()
+    picked = _picked(evidence, chosen, finals)
+    if picked.empty:
         caption = "No network has a best layer for a region."
         return Drawing.empty("figure_c4", TITLE, caption, COLUMNS, absent(PUBLISHED, ()))
     found = set(picked.task)

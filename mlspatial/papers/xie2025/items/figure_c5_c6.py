@@ -41,8 +41,8 @@ def other_benchmarks(evidence: Evidence, name: str, arch: str) -> Drawing:
     The public benchmarks are left out unless there are no others.
     """
     chosen = choose(evidence, arch)
-    points = _points(evidence, chosen) if chosen else pd.DataFrame(columns=COLUMNS)
-    if chosen is None or points.empty:
+    points = _points(evidence, chosen)
+    if points.empty:
         everything = (*absent(TASKS, ()), *(f"Other benchmarks of {region}" for region in REGIONS))
         title = f"Other benchmarks, {arch_label(arch)}"
         return Drawing.empty(name, title, "No network has a score.", COLUMNS, everything)
