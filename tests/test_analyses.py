@@ -11,6 +11,7 @@ import pytest
 
 from entrypoints import decode, similarity, train
 from mlspatial.analysis.gram import Gram
+from mlspatial.compare.conditions import known
 from mlspatial.core.names import MODEL_ID
 from mlspatial.models.extract import extract
 from mlspatial.models.sinks import Features, read_activations
@@ -146,7 +147,10 @@ def test_contrasts_are_those_of_scipy() -> None:
         for group in "ab" for seed in range(3) for fold in range(5)
     ]  # fmt: skip
     table = pd.DataFrame(rows)
-    found = {row["unit"]: row for row in group_contrasts(table)}
+    facts = table.drop_duplicates("model_id").rename(columns={"group": "task"})[["task", "seed", "model_id"]]
+    networks = known(facts.reset_index(drop=True).assign(final=True)).assign(group=lambda known: known.task)
+    table["network"] = table.model_id.map({model: i for i, model in networks.model_id.items()})
+    found = {row["unit"]: row for row in group_contrasts(table, networks)}
     a, b = (table[table.group == group].value for group in "ab")
     assert found["fold"]["p"] == pytest.approx(mannwhitneyu(a, b).pvalue)
     means = table.groupby(["group", "seed"]).value.mean()

@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlspatial.compare.conditions import settings_of
 from mlspatial.core.names import CFG, DATASET_ID, MODEL_ID, SPEC, TAG, file_name
-from mlspatial.core.parameters import free
 from mlspatial.registry import read
 from mlspatial.registry.store import ui_address
-from mlspatial.train.parameters import TRAIN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,10 +37,6 @@ UNITS = {"distance": 1, "translation": 2, "rotation": 6, "category": 117, "ident
 CLASSES = 1000  # of ImageNet
 CFGS, TAGS, METRICS = read.PARAMS + CFG, read.TAGS + TAG, read.METRICS
 FACT = "fact."  # tags mlspatial.fact.NAME of runs are columns fact/NAME of networks
-FREE = free(TRAIN)  # cannot change a network
-#: What may differ between networks of one condition, and what has columns of its own.
-NOT_CONDITION = {parameter.name for parameter in TRAIN if parameter.decides != "result"}
-NOT_CONDITION |= {"task", "arch", "dataset", "batches"}
 
 
 @dataclass(frozen=True)
@@ -68,31 +62,6 @@ def empty_frames() -> dict[str, pd.DataFrame]:
 
     columns = {"networks": NETWORKS, "scores": SCORES, "pairs": PAIRS, "decodings": DECODINGS}
     return {name: pd.DataFrame(columns=list(names)) for name, names in columns.items()}
-
-
-def published_values(scores: pd.DataFrame, formula: str = PUBLISHED) -> pd.Series:
-    """Scores by the formula of published tables; those of metrics that square nothing, or without it, as they are."""
-    squared = scores.formula.isin(["r^2/c", "(r/c)^2"]) if "formula" in scores else False
-    return scores[formula].astype(float).where(squared).fillna(scores.ceiled.astype(float))
-
-
-def alignment(evidence: Evidence, *, formula: str = PUBLISHED) -> pd.DataFrame:
-    """One row a network: its facts, a column for every region's score, neural_mean and score_runs (a tuple of run ids).
-
-    The score of a region is the mean over its benchmarks of the committed layer under each benchmark's own metric, by
-    `formula`, a column of scores (see published_values). neural_mean averages the regions of REGIONS that are there,
-    for the networks that have all of them; others get NaN.
-    """
-    import numpy as np
-
-    scores = evidence.scores
-    best = scores[scores.committed.astype(bool) & scores.primary.astype(bool)]
-    best = best.assign(value=published_values(best, formula))
-    values = best.groupby(["model_id", "region"]).value.mean().unstack("region")
-    neural = [region for region in REGIONS if region in values.columns]
-    values["neural_mean"] = values[neural].mean(axis=1, skipna=False) if neural else np.nan
-    values["score_runs"] = best.groupby("model_id").run_id.agg(lambda ids: tuple(dict.fromkeys(ids)))
-    return evidence.networks.merge(values.reset_index(), on="model_id", how="inner")
 
 
 def load(study: str = "") -> Evidence:
@@ -181,8 +150,7 @@ def _registered(checkpoints: pd.DataFrame, trained: pd.DataFrame, named: Collect
             "init": cfg.get("init", pd.Series("random", trained.index)).fillna("random"),
             "fraction": cfg.get("fraction", pd.Series(1.0, trained.index)).fillna(1.0).astype(float),
             "batch_size": cfg.get("batch_size", pd.Series(float("nan"), trained.index)).astype(float),
-            "settings": settings_of(trained, NOT_CONDITION | {"init", "fraction"}),
-            "all": settings_of(trained, FREE),
+            "settings": settings_of(trained),
         }
     )
     table = checkpoints.rename(columns={MODEL_ID: "model_id", DATASET_ID: "dataset_id"})
@@ -193,10 +161,6 @@ def _registered(checkpoints: pd.DataFrame, trained: pd.DataFrame, named: Collect
     table["named"] = table.model_id.isin(named)  # older, but what the scores are of
     table = table.sort_values(["named", "created"], ascending=False, kind="stable").drop_duplicates(["spec", "step"])
     table = table.sort_values("created", ascending=False, kind="stable", ignore_index=True)
-    # The same parameters, seed and images, and yet another spec: the procedure has changed between them.
-    same = ["all", "dataset_id", "seed", "step", "task", "arch", "dataset"]
-    changed = table.spec != table.groupby(same).spec.transform("first")
-    table.loc[changed, "settings"] += ", spec " + table.spec[changed].str[:8]
     table["task"] = table.task.where(table.batches > 0, "untrained")
     table["outputs"] = [
         _outputs(task, categories, identities)
@@ -277,7 +241,7 @@ def _from_tags(table: pd.DataFrame, wanted: Collection[str]) -> pd.DataFrame:
                 "model_id": tags["model_id"],
                 "uri": uri,
                 "run_id": "",
-                "name": re.sub(r"@random\d+$", "@random", uri) or said,
+                "name": tags["task"] if "group=" in uri else re.sub(r"@random\d+$", "@random", uri) or said,
                 **{name: tags.get(name, "") for name in ("task", "arch", "dataset", "translation", "settings")},
                 "dataset_id": "",
                 **{name: int(tags.get(name, -1)) for name in ("seed", "step")},

@@ -1,5 +1,7 @@
 """Networks scored on fMRI responses, one row each: which of them a contrast is of, their scores and their facts.
 
+Of checkpoints of a training the last one counts.
+
 Scores are rows with a benchmark `nsd:SUBJECT` (or `nsd`, a mean over subjects that was imported), region OTC and metric
 crsa, versa or voxel_r. Facts are the columns `fact/NAME` of networks, from tags mlspatial.fact.NAME of runs:
 
@@ -94,7 +96,12 @@ def scored(evidence: Evidence) -> Scored:
     published = bool(chosen.any())
     if not published:  # no recordings: simulated people or own voxels
         chosen = table.metric.isin([*METRICS, "voxel_r"])
+    networks = evidence.networks
+    networks = networks[
+        networks.final.astype(bool) | ~networks.run_id.isin(networks.run_id[networks.final.astype(bool)])
+    ]
     table = table[chosen & (table.region == REGION) & table.committed.astype(bool)]
+    table = table[table.model_id.isin(networks.model_id)]
     table = table.assign(
         score=table.raw.astype(float),
         ceiling=table.ceiling.astype(float),
@@ -115,7 +122,7 @@ def scored(evidence: Evidence) -> Scored:
     given = table[table.subject == ""].set_index(["model_id", "metric"]).score
     wide = means.combine_first(given).unstack("metric").reindex(columns=[*METRICS, "voxel_r"])
     runs = table.groupby("model_id").run_id.agg(run_ids).rename("runs")
-    networks = _facts(evidence.networks[evidence.networks.model_id.isin(wide.index)])
+    networks = _facts(networks[networks.model_id.isin(wide.index)])
     networks = networks.merge(wide.reset_index(), on="model_id").merge(runs.reset_index(), on="model_id")
     known = {str(name): float(value) for name, value in ceilings.items()}
     return Scored(networks, alone.reset_index(drop=True), known, published)

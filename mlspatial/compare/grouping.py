@@ -5,14 +5,24 @@ Networks of different settings are never averaged together: one setting is chose
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlspatial.compare.conditions import (
+    PUBLISHED_ARCH,
+    REFERENCES,
+    Condition,
+    fullness,
+    known,
+    nearest,
+    usual_step,
+)
 from mlspatial.compare.run_ids import run_text
-from mlspatial.compare.style import TASKS, canonical, task_order, task_style
+from mlspatial.compare.style import TASKS, task_order, task_style
 from mlspatial.compare.words import arch_label
 
 if TYPE_CHECKING:
@@ -21,17 +31,17 @@ if TYPE_CHECKING:
     from mlspatial.compare.evidence import Evidence
 
 FULL, REDUCED = "full", "reduced"
-REFERENCES = ("untrained", "imagenet")  # no training on the project's own images
-PUBLISHED_ARCH = "resnet18"  # Xie et al. 2025, B.1: figures 4, 5 and appendices D and E
 BLOCKS = tuple(f"layer{n}.0.relu" for n in (1, 2, 3, 4))  # Xie et al. 2025, table B.1
 PIXELS = "pixels"
 METRICS = {"cka": "Linear CKA", "cka_debiased": "Debiased linear CKA", "rsa": "RSA (Pearson r)",
            "rsa_spearman": "RSA (Spearman r)", "procrustes": "Procrustes similarity"}  # fmt: skip
 #: what is reduced -> tasks that aim at it, for which it is no non-target latent
 AIMS = {"translation": {"translation", "all"}, "category": {"category", "identity", "all"}}
-FAMILY = ("arch", "init", "fraction", "settings", "size")  # what full and reduced variability must share
-WORDS = {"arch": "", "dataset": "dataset ", "init": "init ", "fraction": "fraction ", "settings": "", "size": "images "}
-SPOKEN = {"arch": arch_label, "size": lambda size: f"about {float(size):,.0f}" if size else "without end"}
+#: what full and reduced variability may differ in; the rest of a condition they share
+MAY_DIFFER = dict.fromkeys(("task", "step", "dataset", "dataset_id", "n_categories", "translation"), "")
+#: how other networks than those shown are told apart, in words
+WORDS = {"arch": "{}", "dataset": "dataset {}", "init": "init {}", "fraction": "fraction {}", "settings": "{}",
+         "size": "images about {:,.0f}"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,15 +65,15 @@ class Chosen:
 
 
 def choose(evidence: Evidence, ids: Iterable[str], *, reduced: str = "") -> Chosen:
-    """The networks of one setting among those with ids, last checkpoints only, each task and seed once.
+    """The networks of one training among those with ids, last checkpoints only, each task and seed once.
 
     reduced: "" for full variability alone; "translation" or "category" to add the networks trained with less of it on
-    other targets, and then full variability after as many batches as its control. Taken is the setting (architecture,
-    init, fraction, other settings, number of images) with the most tasks, ResNet-18 before others as published.
+    other targets, and then full variability after as many batches as its control. Taken is the training with the most
+    tasks (of those with a reduced control), ResNet-18 before others as published, then the fullest.
     """
     import pandas as pd
 
-    table = facts(evidence.networks)
+    table = _kinds(known(evidence.networks))
     table = table[table.model_id.isin(set(ids)) & (table.task != "")]
     notes: list[str] = []
     trained = table[~table.task.isin(REFERENCES)]
@@ -74,104 +84,84 @@ def choose(evidence: Evidence, ids: Iterable[str], *, reduced: str = "") -> Chos
     aims = AIMS.get(reduced, set())
     aimed = np.array([bool(aims & set(task.split("+"))) for task in trained.task], bool)
     low = trained[(trained.kind == reduced) & trained.final & ~aimed]
-    parts = []
-    best = _setting(full, low)
-    if best is not None:
-        family, dataset_id = best
-        other, low = low, _one_dataset(low[low.family == family])
-        mine = full[(full.family == family) & (full.dataset_id == dataset_id)]
+    parts, best = [], None
+    if len(full[full.final]) or len(low):
+        best, mine, other = _training(full, low)
+        low = _one_dataset(other)
         parts = [_same_batches(mine, low, notes), low.assign(variability=REDUCED)]
-        shown = pd.concat([mine, low])
-        notes += _left_out(pd.concat([full[full.final], other]), shown)
+        notes += _left_out(pd.concat([full[full.final], other]), pd.concat([mine, low]))
     for task in REFERENCES:
         parts.append(_reference(table[table.task == task], best, notes))
     networks = pd.concat([part for part in parts if len(part)] or [table.head(0).assign(variability=FULL)])
     networks = networks.sort_values("final", ascending=False, kind="stable")
-    once = networks.drop_duplicates(["task", "variability", "seed"])
-    if len(once) < len(networks):
-        notes.append(f"Networks left out because another one has their task and seed: {len(networks) - len(once)}.")
-    rank = once.task.map(task_order)
-    once = once.assign(rank=rank).sort_values(["rank", "variability", "seed"], key=_sortable, kind="stable")
-    once["group"] = [
-        f"{task}, {variability}" if reduced else task
-        for task, variability in zip(once.task, once.variability, strict=True)
-    ]
+    shown = networks.drop_duplicates(["task", "variability", "replicate"])
+    if len(shown) < len(networks):
+        notes.append(f"Networks left out because another one has their task and seed: {len(networks) - len(shown)}.")
+    shown = shown.assign(seed=shown.replicate, rank=shown.task.map(task_order))
+    shown = shown.sort_values(["rank", "variability", "seed"], key=_sortable, kind="stable")
+    sides = zip(shown.task, shown.variability, strict=True)
+    shown["group"] = [f"{task}, {side}" if reduced else task for task, side in sides]
     columns = ["model_id", "run_id", "task", "seed", "step", "variability", "n_categories", "group"]
-    return Chosen(once[columns].reset_index(drop=True), tuple(notes))
+    return Chosen(shown[columns].reset_index(drop=True), tuple(notes))
 
 
-def facts(networks: pd.DataFrame) -> pd.DataFrame:
-    """networks with canonical tasks, family (what must be equal), and kind: FULL, or which variability is reduced.
-
-    Full category variability is the largest number of categories within the family. Networks that were trained
-    elsewhere have no seed of ours; each counts as a seed of its own.
-    """
-    table = networks.copy()
-    table["task"] = [canonical(str(task)) for task in table.task]
-    table["arch"] = [str(arch).rsplit(":", 1)[-1] for arch in table.arch]
-    live = table.dataset.astype(str).str.endswith("-live")  # rendered while training: as many images as were asked for
-    sizes = table.n_train.astype(float).where(~live.astype(bool))
-    table["size"] = [f"{n:.2g}" if n == n else "" for n in sizes]  # equal to two digits
+def _kinds(table: pd.DataFrame) -> pd.DataFrame:
+    """Networks with `family` (the condition but for MAY_DIFFER, and the number of images to two digits), `size` (that
+    number) and `kind`: FULL, or which variability is reduced. Full is the largest number of categories of a family."""
     table["final"] = table.final.astype(bool)
-    table["step"] = table.step.astype(float).fillna(0).astype(int)
-    for name in ("init", "settings", "dataset_id"):
-        table[name] = table[name].fillna("").astype(str)
-    table["fraction"] = table.fraction.astype(float).fillna(1.0)
-    table["family"] = [tuple(row) for row in table[list(FAMILY)].itertuples(index=False)]
-    seeds = table.seed.astype(float).fillna(-1).astype(int)
-    foreign = table.imported.astype(bool) | (seeds < 0) | ((table.run_id == "") & (table.task != "untrained"))
-    table["seed"] = seeds.astype(object).where(~foreign, table.model_id)
+    live = table.dataset.str.endswith("-live")
+    table["size"] = [f"{n:.2g}" if n == n else "" for n in table.n_train.astype(float).where(~live)]
+    kinds = {
+        (condition, size): replace(condition, **MAY_DIFFER, n_train=size)
+        for condition, size in set(zip(table.condition, table["size"], strict=True))
+    }
+    table["family"] = [kinds[key] for key in zip(table.condition, table["size"], strict=True)]
     table["n_categories"] = table.n_categories.astype(float)
     own = table.n_categories.where(~table.task.isin(REFERENCES))
-    most = own.groupby(table.family).transform("max") if len(table) else own
+    most = own.groupby(table.family, sort=False).transform("max") if len(table) else own
     few, centred = table.n_categories < most, table.translation == "none"
     table["kind"] = np.select([few & centred, few, centred], ["both", "category", "translation"], FULL)
     return table
 
 
-def _setting(full: pd.DataFrame, low: pd.DataFrame) -> tuple[Any, str] | None:
-    """Family and dataset of full variability with the most tasks (with a reduced control, if there are any)."""
-    import pandas as pd
-
-    merits = {}
+def _training(full: pd.DataFrame, low: pd.DataFrame) -> tuple[Condition, pd.DataFrame, pd.DataFrame]:
+    """(what they share, networks of full variability, those of its family with reduced variability)."""
     ends = full[full.final]
-    for family in dict.fromkeys(pd.concat([ends.family, low.family])):
-        controls = set(low[low.family == family].task)
-        mine = ends[ends.family == family]
-        for dataset_id, part in mine.groupby("dataset_id", sort=False) if len(mine) else [("", mine)]:
-            tasks = set(part.task)
-            size = float(family[FAMILY.index("size")] or 0)
-            published = family[0] == PUBLISHED_ARCH
-            merits[family, str(dataset_id)] = len(tasks & controls), len(tasks | controls), published, len(part), size
-    return max(merits, key=merits.__getitem__) if merits else None
+    pairs = [(part, low[low.family == part.family.iloc[0]]) for _, part in ends.groupby("training", sort=False)]
+    alone = low[~low.family.isin(ends.family)]
+    pairs += [(full.iloc[:0], part) for _, part in alone.groupby("family", sort=False)]
+
+    def merit(pair: tuple[pd.DataFrame, pd.DataFrame]) -> tuple[Any, ...]:
+        tasks, controls = set(pair[0].task), set(pair[1].task)
+        some = pair[0] if len(pair[0]) else pair[1]
+        return len(tasks & controls), len(tasks | controls), some.arch.iloc[0] == PUBLISHED_ARCH, *fullness(some)
+
+    mine, other = max(pairs, key=merit)
+    shared = (mine if len(mine) else other).training.iloc[0]
+    return shared, full[full.training == shared], other
 
 
 def _one_dataset(low: pd.DataFrame) -> pd.DataFrame:
     """Of several reduced datasets the one with the fewest categories, then the most tasks."""
-    if low.empty:
-        return low
-    merits = {
-        dataset_id: (-np.nan_to_num(part.n_categories.min()), part.task.nunique(), len(part))
-        for dataset_id, part in low.groupby("dataset_id", sort=False)
-    }
-    return low[low.dataset_id == max(merits, key=merits.__getitem__)]
+    parts = [part for _, part in low.groupby("training", sort=False)]
+    merit = lambda part: (-np.nan_to_num(part.n_categories.min()), part.task.nunique(), len(part))  # noqa: E731
+    return max(parts, key=merit, default=low)
 
 
 def _same_batches(full: pd.DataFrame, low: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     """Full variability: checkpoints after as many batches as the task's control; without one, as most of the rest."""
     import pandas as pd
 
-    anchors = low if len(low) else full[full.final]
-    usual = _usual(anchors.step, anchors.task)
+    usual = usual_step(low if len(low) else full[full.final])
     rows = []
     for task, part in full.groupby("task", sort=False):
         control = low[low.task == task]
-        wanted = _usual(control.step, control.task) if len(control) else usual
+        wanted = usual_step(control) if len(control) else usual
         ends = part[part.final]
         if (part.step == wanted).any() and (len(low) or (ends.step == wanted).any()):
             kept = part[part.step == wanted] if len(low) else ends[ends.step == wanted]
         else:
-            step = _usual(ends.step, ends.task) if len(ends) else part.step.max()
+            step = usual_step(ends) if len(ends) else part.step.max()
             kept = part[part.step == step]
             than = "its reduced control" if len(control) else "most others"
             notes.append(f"{task_style(task).label}: after {step} batches, {than} after {wanted}.")
@@ -179,30 +169,17 @@ def _same_batches(full: pd.DataFrame, low: pd.DataFrame, notes: list[str]) -> pd
     return pd.concat(rows).assign(variability=FULL) if rows else full.assign(variability=FULL)
 
 
-def _usual(steps: pd.Series, tasks: pd.Series) -> int:
-    """The number of batches that most tasks share, the larger of equals; 0 without any."""
-    counts = tasks.groupby(steps.astype(int)).nunique()
-    return int(max(counts.index, key=lambda step: (counts[step], step))) if len(counts) else 0
-
-
-def _reference(part: pd.DataFrame, best: tuple[Any, str] | None, notes: list[str]) -> pd.DataFrame:
-    """Untrained or ImageNet networks of the chosen architecture, of the setting nearest to the chosen one."""
+def _reference(part: pd.DataFrame, best: Condition | None, notes: list[str]) -> pd.DataFrame:
+    """Untrained or ImageNet networks of the chosen architecture, of the training nearest to the chosen one."""
     if part.empty:
         return part
     label = task_style(str(part.task.iloc[0])).label
     if best is not None:
-        others = part[part.arch != best[0][0]]
-        part = part[part.arch == best[0][0]]
+        others, part = part[part.arch != best.arch], part[part.arch == best.arch]
         if part.empty:
             names = ", ".join(arch_label(arch) for arch in dict.fromkeys(others.arch))
             notes.append(f"{label}: only networks of another architecture ({names}), left out.")
-            return part.assign(variability=FULL)
-    merits = {}
-    for (family, dataset_id), rows in part.groupby(["family", "dataset_id"], sort=False):
-        alike = sum(a == b for a, b in zip(family, best[0], strict=True)) + (dataset_id == best[1]) if best else 0
-        merits[family, dataset_id] = alike, family[0] == PUBLISHED_ARCH, len(rows)
-    family, dataset_id = max(merits, key=merits.__getitem__)
-    kept = part[(part.family == family) & (part.dataset_id == dataset_id)]
+    kept = nearest(part, best)
     if len(kept) < len(part):
         notes.append(f"{label} networks of other settings left out: {len(part) - len(kept)}.")
     return kept.assign(variability=FULL)
@@ -214,12 +191,14 @@ def _left_out(trained: pd.DataFrame, shown: pd.DataFrame) -> list[str]:
     if rest.empty:
         return []
     first = shown.iloc[0]
-    counts: dict[str, int] = {}
-    for _, row in rest.iterrows():
-        names = [name for name in WORDS if name in row and row[name] not in set(shown[name])]
-        text = ", ".join(WORDS[name] + SPOKEN.get(name, str)(row[name]) for name in names)
-        text = text or "another number of batches or version of the dataset"
-        counts[text] = counts.get(text, 0) + 1
+    texts = []
+    for row in rest.to_dict("records"):
+        names = [name for name in WORDS if row[name] not in set(shown[name])]
+        said = {"arch": arch_label(row["arch"]), "size": float(row["size"] or "nan")}
+        parts = ", ".join(WORDS[name].format(said.get(name, row[name])) for name in names)
+        words = parts.replace("images about nan", "images without end")
+        texts.append(words or "another number of batches or version of the dataset")
+    counts = Counter(texts)
     listed = [f"{text} ({n})" for text, n in list(counts.items())[:4]]
     more = [f"{len(counts) - 4} other settings"] if len(counts) > 4 else []
     return [

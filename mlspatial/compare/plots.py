@@ -23,7 +23,7 @@ FORMATS = tuple(METADATA)
 def looks(groups: Iterable[str]) -> dict[str, TaskStyle]:
     """group -> its look: that of a published task, in other groups by their order."""
     names = list(dict.fromkeys(groups))
-    spare = (TaskStyle(name, name, PALETTE[i % 8], MARKERS[i % 8]) for i, name in enumerate(names))
+    spare = (TaskStyle(name, name, PALETTE[i % 8], MARKERS[(i + i // 8) % 8]) for i, name in enumerate(names))
     return {name: TASKS.get(name, look) for name, look in zip(names, spare, strict=True)}
 
 
@@ -114,7 +114,7 @@ def layer_curves(table: Any, by: str) -> Any:
             mean = per_model.mean().reindex(layers)
             spread = per_model.std() if mine.model_id.nunique() > 1 else mine.groupby("layer").value.std()
             look = style[name]
-            where = np.arange(len(layers)) + 0.06 * (groups.index(name) - (len(groups) - 1) / 2)
+            where = np.arange(len(layers)) + min(0.06, 0.4 / len(groups)) * (groups.index(name) - (len(groups) - 1) / 2)
             axis.errorbar(
                 where, mean, spread.reindex(layers), color=look.colour, marker=look.marker, markersize=4, linewidth=1.2,
                 capsize=2, label=look.label,

@@ -29,23 +29,15 @@ LISTED = 60  # runs that are linked one by one under an item; the csv beside the
 
 
 @dataclass(frozen=True)
-class Condition:
-    """Networks that differ in nothing but their seed. counts: what there is of it, name -> number."""
-
-    label: str
-    counts: Mapping[str, int]
-
-
-@dataclass(frozen=True)
 class Report:
-    """facts: what was asked, name -> text; items: in the order of the page; links: run id -> address in the MLflow UI,
-    or ''; commands: missing condition -> the command that would make it; notes: what could not be read; sources: where
-    that was published which the items follow."""
+    """facts: what was asked, name -> text; conditions: name -> what there is of it -> how many networks; items: in the
+    order of the page; links: run id -> address in the MLflow UI, or ''; commands: missing condition -> the command that
+    would make it; notes: what could not be read; sources: where that was published which the items follow."""
 
     title: str
     facts: Mapping[str, str]
     checks: Sequence[Check]
-    conditions: Sequence[Condition]
+    conditions: Mapping[str, Mapping[str, int]]
     items: Sequence[Table | Drawing]
     links: Mapping[str, str]
     commands: Mapping[str, str]
@@ -63,7 +55,7 @@ def page(report: Report) -> str:
         tables=[item for item in drawn if isinstance(item, Table)],
         figures=[item for item in drawn if not isinstance(item, Table)],
         empty=empty,
-        counted=list(dict.fromkeys(name for condition in report.conditions for name in condition.counts)),
+        counted=list(dict.fromkeys(name for counts in report.conditions.values() for name in counts)),
         wanted=[name for name in lacking if name in report.commands],
     )
 

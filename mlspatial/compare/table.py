@@ -204,7 +204,7 @@ _UNITS |= {"fraction": "{:g} of the images", "translation": "translation {}", "i
 
 def _said(name: str, value: object) -> str:
     """A deciding fact in words; empty when it is unknown or says nothing."""
-    if value is None or value != value or value == "":
+    if value is None or value != value or value == "" or (name == "step" and not value):
         return ""
     if name in _FLAGS:
         return _FLAGS[name] if value else ""

@@ -21,7 +21,6 @@ from mlspatial.registry.store import tracking_uri
 if TYPE_CHECKING:
     from mlspatial.compare.drawing import Drawing
     from mlspatial.compare.evidence import Evidence
-    from mlspatial.compare.report import Condition
     from mlspatial.compare.table import Table
 
 VERSION = 2
@@ -212,32 +211,26 @@ def _save_table(table: Table, folder: Path, formats: Sequence[str]) -> list[Path
     return files
 
 
-def _conditions(evidence: Evidence) -> list[Condition]:
+def _conditions(evidence: Evidence) -> dict[str, dict[str, int]]:
     """What there is of every condition; the facts that all share are left out of the names."""
-    from mlspatial.compare.report import Condition
-    from mlspatial.compare.rows import CONDITION
+    from mlspatial.compare.conditions import known, names_of
     from mlspatial.compare.style import task_order, task_style
-    from mlspatial.compare.table import label, varying
 
-    networks = evidence.networks.drop_duplicates("model_id")
+    networks = known(evidence.networks)
     if networks.empty:
-        return []
-    names = [name for name in CONDITION if name in networks.columns]
-    differing = varying(networks, tuple(names))
-    scored, decoded = set(evidence.scores.model_id), set(evidence.decodings.model_id)
-    paired = set(evidence.pairs.model_a) | set(evidence.pairs.model_b)
+        return {}
+    measured = {
+        "scored": set(evidence.scores.model_id),
+        "compared": set(evidence.pairs.model_a) | set(evidence.pairs.model_b),
+        "decoded": set(evidence.decodings.model_id),
+    }
     found = []
-    for _, group in networks.groupby(names, dropna=False, sort=False):
-        first = group.iloc[0]
-        counts = {
-            "networks": len(group),
-            "scored": int(group.model_id.isin(scored).sum()),
-            "compared": int(group.model_id.isin(paired).sum()),
-            "decoded": int(group.model_id.isin(decoded).sum()),
-        }
-        name = label(first, differing).replace(str(first.task), task_style(str(first.task)).label, 1)
-        found.append((task_order(str(first.task)), int(first.step), Condition(name, counts)))
-    return [condition for *_, condition in sorted(found, key=lambda item: item[:2])]
+    for name, group in networks.assign(label=names_of(networks.condition)).groupby("label", sort=False):
+        task, step = str(group.task.iloc[0]), int(group.step.iloc[0])
+        counts = {"networks": group.replicate.nunique()}
+        counts |= {what: group.replicate[group.model_id.isin(ids)].nunique() for what, ids in measured.items()}
+        found.append((task_order(task), step, str(name).replace(task, task_style(task).label, 1), counts))
+    return {name: counts for *_, name, counts in sorted(found, key=lambda item: item[:2])}
 
 
 def _facts(used: list[runs.RunRecord], study: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlspatial.compare.conditions import comparable, last, of_records
 from mlspatial.compare.plots import FORMATS
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.latents import Latent
@@ -25,7 +26,6 @@ from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord, select
 from mlspatial.registry.read import table_file
 from mlspatial.steps.gather import NONE, Gathered, besides, gather, layers_of, shared_layers
-from mlspatial.steps.similarity import group_of
 from mlspatial.steps.stimuli import Images, load_images
 
 if TYPE_CHECKING:  # torch takes seconds to import, and help needs none of it
@@ -33,7 +33,8 @@ if TYPE_CHECKING:  # torch takes seconds to import, and help needs none of it
 
     from mlspatial.analysis.splits import Split
 
-VERSION = 1
+VERSION = 1  # of the numbers of one network
+COMPARED = 2  # version of the comparison: of conditions, one value a seed
 FACTS = ("task", "arch", "dataset", "seed", "step")
 AUTO = ("x", "y", "z", "rot_0", "rot_1", "rot_2", "category")  # Xie et al. 2025
 SPLITS = {"random": "5 random splits of 80 / 20, as published", "kfold": "every image is tested once"}
@@ -98,11 +99,16 @@ def decode(
         made.append(job.pixels())
     pairs = zip(records, chosen_layers, strict=True)
     own = [(record, modules) for record, names in pairs if (modules := [name for name in names if name != PIXELS])]
-    for number, (record, names) in enumerate(own, 1):
-        made.append(job.network(record, names, f"decode {number} of {len(own)}"))
+    networks = of_records([record for record, _ in own]) if own else pd.DataFrame()
+    for place, (record, names) in enumerate(own):
+        made.append(job.network(record, networks.task[place], names, f"decode {place + 1} of {len(own)}"))
     ids, tables = [run_id for run_id, _ in made], [table for _, table in made]
     if len(own) > 1:
-        ids.append(job.summary(pd.concat(tables, ignore_index=True), ids, models))
+        pixels, tables = tables[: -len(own)], tables[-len(own) :]
+        named = [
+            t.assign(group=group, network=i) for i, (t, group) in enumerate(zip(tables, networks.group, strict=True))
+        ]
+        ids.append(job.summary(pd.concat([*pixels, *named], ignore_index=True), networks, ids, models))
     return ids
 
 
@@ -139,8 +145,8 @@ class _Job:
         fitted = [*(["ridge"] if kinds - {"category"} else []), *(["svc"] if "category" in kinds else [])]
         return versions("decoding", "gram", "pls", "splits", "projection", *fitted)
 
-    def network(self, record: ModelRecord, layers: Sequence[str], title: str) -> tuple[str, pd.DataFrame]:
-        facts = {**{fact: getattr(record, fact) for fact in FACTS}, "group": group_of(record), "stated": record.stated}
+    def network(self, record: ModelRecord, group: str, layers: Sequence[str], title: str) -> tuple[str, pd.DataFrame]:
+        facts = {**{fact: getattr(record, fact) for fact in FACTS}, "group": group, "stated": record.stated}
 
         def features(run: runs.Run) -> dict[str, np.ndarray]:
             found = self._gather(record, layers, (self.kind,))
@@ -239,8 +245,8 @@ class _Job:
                 progress.update(1)
         return pd.DataFrame(rows)
 
-    def summary(self, table: pd.DataFrame, parents: list[str], models: str) -> str:
-        """A run with all networks' numbers, a picture by group, and tests between every two groups."""
+    def summary(self, table: pd.DataFrame, networks: pd.DataFrame, parents: list[str], models: str) -> str:
+        """A run with all networks' numbers, a picture by group, and tests between groups; see group_contrasts."""
         import pandas as pd
 
         from mlspatial.analysis.versions import versions
@@ -250,49 +256,54 @@ class _Job:
             "runs": sorted(parents),
             "versions": versions("contrasts"),
         }
-        spec = runs.Spec("decode", VERSION, inputs, {"models": models, **self.cfg}, ENTRY.free)
+        spec = runs.Spec("decode", COMPARED, inputs, {"models": models, **self.cfg}, ENTRY.free)
         name = f"decode {len(parents)} networks"
         lacks = runs.missing(TABLE, CONTRASTS, *_pictures("decoding_by_group"))
         with runs.open_run(spec, name=name, study=self.study, parents=parents, force=self.force, lacks=lacks) as run:
             if not run.answered:
                 shown = table[table.measure.isin(set(SHOWN.values()))]
-                run.log_text(table.to_json(orient="table", index=False), TABLE)
-                run.log_table(pd.DataFrame(group_contrasts(shown)), CONTRASTS)
+                run.log_text(table.drop(columns="network").to_json(orient="table", index=False), TABLE)
+                run.log_table(pd.DataFrame(group_contrasts(shown, networks)), CONTRASTS)
                 _picture(run, shown, "group", "decoding_by_group")
         return run.id
 
 
-def group_contrasts(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Mann-Whitney U for every two groups, latent and layer: over runs times seeds as published, and over seeds.
+def group_contrasts(table: pd.DataFrame, networks: pd.DataFrame) -> list[dict[str, Any]]:
+    """Mann-Whitney U for every two conditions that differ in their task alone, every latent and layer.
 
-    table: rows with group, latent, layer, fold, seed, value. unit "fold" pools splits and seeds (the published test;
-    splits of one seed are not independent), "seed" takes one mean a seed. All tests of a unit are one family for Holm.
+    table: rows with network (a row of networks), latent, layer, fold, value; networks: as from `of_records`, of which
+    last checkpoints count, one a seed. unit "fold" pools splits and seeds (the published test; splits of one seed are
+    not independent), "seed" takes one mean a seed. All tests of a unit are one family for Holm.
     """
     from mlspatial.analysis.contrasts import contrasts
 
-    names = [name for name in table.group.unique() if name != PIXELS]
+    counted = last(networks)
+    names = dict(zip(counted.condition, counted.group, strict=True))
+    table = table[table.network.isin(counted.index) & np.isfinite(table.value)]
+    table = table.assign(condition=table.network.map(counted.condition))
+    tested = list(comparable(list(names)))
     rows: list[dict[str, Any]] = []
     for unit in ("fold", "seed"):
         keys: list[dict[str, Any]] = []
         pairs: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         for (latent, layer), part in table.groupby(["latent", "layer"], sort=False):
-            by_group = {name: _values(part[part.group == name], unit) for name in names}
-            for i, first in enumerate(names):
-                for second in names[i + 1 :]:
-                    if min(len(by_group[first]), len(by_group[second])) >= 2:
-                        keys.append({"unit": unit, "latent": latent, "layer": layer, "first": first, "second": second})
-                        pairs[str(len(pairs))] = by_group[first], by_group[second]
+            values = (
+                part
+                if unit == "fold"
+                else part.groupby(["condition", "network"], sort=False).value.mean().reset_index()
+            )
+            sides = {condition: side.value.to_numpy() for condition, side in values.groupby("condition", sort=False)}
+            for first, second in tested:
+                if min(len(sides.get(side, ())) for side in (first, second)) >= 2:
+                    facts = {"unit": unit, "latent": latent, "layer": layer}
+                    keys.append({**facts, "first": names[first], "second": names[second]})
+                    pairs[str(len(pairs))] = sides[first], sides[second]
         found = contrasts(pairs) if pairs else []
         rows += [
             {**key, **{field: value for field, value in asdict(test).items() if field != "name"}}
             for key, test in zip(keys, found, strict=True)
         ]
     return rows
-
-
-def _values(part: pd.DataFrame, unit: str) -> np.ndarray:
-    part = part[np.isfinite(part.value)]
-    return (part.value if unit == "fold" else part.groupby("model_id").value.mean()).to_numpy()
 
 
 def _log(run: runs.Run, table: pd.DataFrame) -> None:

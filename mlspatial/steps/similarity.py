@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mlspatial.compare.conditions import of_records
 from mlspatial.compare.plots import FORMATS
 from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.core.names import file_name
@@ -20,7 +21,7 @@ from mlspatial.registry.models import ModelRecord, select
 from mlspatial.steps.gather import NONE, Gathered, besides, gather, layers_of, shared_layers
 from mlspatial.steps.stimuli import load_images
 
-VERSION = 1
+VERSION = 2  # groups are conditions
 #: metric -> the modules of analysis that compute it
 MODULES = {"cka": "cka", "cka_debiased": "cka", "rsa": "rsa", "rsa_spearman": "rsa", "procrustes": "shape"}
 KIND = {"cka": "gram", "cka_debiased": "gram", "procrustes": "gram", "rsa": "pattern", "rsa_spearman": "pattern"}
@@ -176,7 +177,8 @@ def log_matrices(
     from mlspatial.analysis import groups, mds
     from mlspatial.compare.plots import heat_maps, maps, save
 
-    conditions = [group_of(record) for record in records]
+    networks = of_records(records)
+    conditions = list(networks.group)
     labels = [label_of(record) for record in records]
     rows, points, stress = [], {}, {}
     for layer, matrix in matrices.items():
@@ -187,8 +189,8 @@ def log_matrices(
         table.reset_index().to_parquet(as_parquet)
         for file in (as_csv, as_parquet):
             run.log_file(file, "matrices")
-        seeds = [record.seed for record in records]
-        for pair in groups.group_statistics(matrix, conditions, np.random.default_rng([seed]), seeds=seeds):
+        draws = np.random.default_rng([seed])
+        for pair in groups.group_statistics(matrix, conditions, draws, seeds=list(networks.replicate)):
             rows.append({"metric": metric, "layer": layer, **pair.__dict__})
         off = matrix[~np.eye(len(matrix), dtype=bool)]
         run.log({f"{metric}/{layer}/mean": float(off.mean())})
@@ -217,18 +219,9 @@ def log_matrices(
     for file in files:
         run.log_file(file, "pictures")
     for layer, part in table.groupby("layer", sort=False):
-        inside, between = part[part["first"] == part["second"]]["mean"], part[part["first"] != part["second"]]["mean"]
-        means = {"within groups": inside.mean(), "between": between.mean()}
+        same = part["first"] == part["second"]
+        means = {"within groups": part["mean"][same].mean(), "between": part["mean"][~same].mean()}
         say(f"{title} at {layer}: {', '.join(f'{mean:.3f} {words}' for words, mean in means.items() if mean == mean)}")
-
-
-def group_of(record: ModelRecord) -> str:
-    """The condition that a network belongs to: its task, or untrained; with what else tells groups apart. Or the group
-    that its selector gives it."""
-    if record.group:
-        return record.group
-    task = record.task if record.step or not record.run_id else "untrained"
-    return f"{record.arch} {task}" if ":" in record.arch else task
 
 
 def label_of(record: ModelRecord) -> str:

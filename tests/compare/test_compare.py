@@ -149,7 +149,7 @@ def test_compare_writes_tables_and_a_page_that_name_their_runs(filled: dict[str,
 def test_names_are_escaped() -> None:
     cell = Cell(0.5, 0.1, ("r1", 'r2">'))
     table = Table("t", "A <b> title", "caption", ("a<b",), {"<script>x": {"a<b": cell}})
-    text = page(Report("x & y", {"study": "<i>"}, [], [], [table], {}, {}))
+    text = page(Report("x & y", {"study": "<i>"}, [], {}, [table], {}, {}))
     assert "<script>x" not in text and 'r2"' not in text
     for shown in ("&lt;script&gt;x", "a&lt;b", "x &amp; y", "r2&#34;&gt;"):
         assert shown in text

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlspatial.compare.evidence import DECODINGS, NETWORKS, PAIRS, SCORES, Evidence, alignment, empty_frames, load
+from mlspatial.compare.evidence import DECODINGS, NETWORKS, PAIRS, SCORES, Evidence, empty_frames, load
+from mlspatial.compare.scores import alignment
 from mlspatial.core.names import DATASET_ID, MODEL_ID, TAG
 from mlspatial.registry import runs
 from mlspatial.registry.store import client

@@ -12,7 +12,7 @@ from mlspatial.compare.checks import CHECKS, all_checks
 from mlspatial.compare.commands import commands
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence, empty_frames
-from mlspatial.compare.report import Condition, Report, page
+from mlspatial.compare.report import Report, page
 from mlspatial.compare.table import TABLES, Cell, Table
 from mlspatial.papers import known_items
 from tests.compare.synthetic import synthetic_evidence
@@ -61,7 +61,7 @@ def made(evidence: Evidence) -> Report:
     items += [FIGURES[name](evidence) for name in FIGURES]
     lacking = [label for item in items for label in getattr(item, "missing", ())]
     return Report(
-        "Study <s>", {"study": "s"}, all_checks(evidence), [Condition("Distance", {"networks": 2, "scored": 0})], items,
+        "Study <s>", {"study": "s"}, all_checks(evidence), {"Distance": {"networks": 2, "scored": 0}}, items,
         evidence.links, commands(lacking, evidence), ("one run could not be read",), ("A paper & its journal",),
     )  # fmt: skip
 
@@ -120,7 +120,7 @@ def test_what_is_long_waits_behind_a_line() -> None:
     cell = Cell(0.5, 0.1, tuple(f"run{i}" for i in range(70)), published=0.55)
     rows = {f"row {i}": {"V1": cell} for i in range(41)}
     table = Table("t", "A table", "Numbers.", ("V1", "V2"), rows, tuple(f"Note {i}." for i in range(14)))
-    text = page(Report("s", {}, [], [], [table], {"run0": "http://server/run0"}, {}))
+    text = page(Report("s", {}, [], {}, [table], {"run0": "http://server/run0"}, {}))
     reader = Checker()
     reader.feed(text)
     assert "2 more notes" in reader.text and "Note 13." in reader.text and '<div class="scroll long">' in text

@@ -17,7 +17,8 @@ from scipy.stats import mannwhitneyu, pearsonr
 
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
-from mlspatial.compare.selection import choose, is_public
+from mlspatial.compare.scores import is_public
+from mlspatial.compare.selection import choose
 from mlspatial.compare.style import save_drawing
 from mlspatial.papers import known_items
 from tests.compare.synthetic import PUBLIC, little_evidence, synthetic_evidence
@@ -126,7 +127,7 @@ def test_a_published_mean_over_seeds_is_not_taken_for_a_seed() -> None:
 
 def test_checkpoints_of_live_images_belong_together() -> None:
     evidence = full()
-    table = evidence.networks.assign(n_train=evidence.networks.step * 64.0)  # as of networks trained while rendering
+    table = evidence.networks.assign(n_train=evidence.networks.step * 64.0, dataset=evidence.networks.dataset + "-live")
     drawing = FIGURES["figure_3"](replace(evidence, networks=table))
     assert len(drawing.data.query("panel == 'Distance'")) == 9
 
@@ -307,5 +308,5 @@ def test_public_benchmarks_by_any_spelling(benchmark: str, public: bool) -> None
 
 def test_public_benchmarks_alone_make_up_the_score() -> None:
     chosen = choose(full(), "resnet18")
-    assert chosen is not None and all(len(names) == 1 for names in chosen.benchmarks.values())
+    assert all(len(names) == 1 for names in chosen.benchmarks.values())
     assert {names[0] for names in chosen.benchmarks.values()} == set(PUBLIC)

@@ -64,7 +64,7 @@ def test_full_variability_is_taken_after_as_many_batches_as_its_control() -> Non
 
 def test_a_seed_made_again_counts_once_and_foreign_networks_are_seeds_of_their_own() -> None:
     again = network("distance", 0) | {"model_id": "again", "run_id": "train-again"}
-    foreign = [network("imagenet", 0, run_id="", dataset=name) | {"dataset_id": "i"} for name in ("i", "j")]
+    foreign = [network("imagenet", 0, run_id="", uri=name) for name in ("i", "j")]
     evidence = study([network("distance", 0), again, network("distance", 1), *foreign])
     chosen = choose(evidence, evidence.networks.model_id)
     assert list(chosen.networks.task) == ["distance", "distance", "imagenet", "imagenet"]

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from mlspatial.compare.conditions import of_records
 from mlspatial.core.errors import BadValue
 from mlspatial.models.build import build
 from mlspatial.models.spec import ModelSpec, to_input
 from mlspatial.registry.models import load, save_folder, select, split_addresses
-from mlspatial.steps.similarity import group_of
 
 SMALL = "torchvision:shufflenet_v2_x0_5"
 
@@ -61,7 +61,7 @@ def test_models_of_registries_made_before_load(tmp_path: Path) -> None:
     assert mlflow.pyfunc.load_model(str(tmp_path / "model")).predict(images) == pytest.approx(expected, abs=1e-5)
 
 
-def test_seed_and_group_of_a_file(tmp_path: Path) -> None:
+def test_seed_and_group_of_a_file(registry: Path, tmp_path: Path) -> None:
     for seed in (0, 1):
         torch.save(build(ModelSpec(SMALL, 3, {}, (), 64), seed=seed).state_dict(), tmp_path / f"{seed}, mine.pt")
     options = f"?arch={SMALL}&input_size=64&mean=0,0,0&sd=1,1,1"
@@ -69,7 +69,11 @@ def test_seed_and_group_of_a_file(tmp_path: Path) -> None:
     first, second, third = select(", ".join([*files, f"{SMALL}@random3?input_size=64"]))
     assert [record.seed for record in (first, second, third)] == [7, 8, 3]
     assert first.group == first.task == first.name == "my networks" and third.group == "" and third.task == "untrained"
-    assert group_of(first) == group_of(second) == "my networks" and group_of(third) == f"{SMALL} untrained"
+    named = of_records([first, second, third])
+    assert list(named.group) == ["my networks", "my networks", "untrained"] and list(named.replicate) == [
+        *named.model_id[:2],
+        3,
+    ]
     assert first.stated == {"group": "my networks", "seed": 7} and third.stated == {}
     assert (first.spec.mean, first.spec.sd, first.spec.input_size) == ((0, 0, 0), (1, 1, 1), 64)
     assert first.model_id != second.model_id

@@ -128,7 +128,7 @@ def test_similarity_goes_by_what_it_computes(
     networks: list[ModelRecord], images: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = run_similarity(images, metric="cka")
-    assert runs.get(first).tags["mlspatial.version"] == "1"
+    assert runs.get(first).tags["mlspatial.version"] == "2"
     assert set(runs.get(first).parents) == {run.id for run in runs.find(entry="extract")}
     monkeypatch.setattr(rsa, "VERSION", "2")
     assert run_similarity(images, metric="cka") == first
@@ -165,7 +165,7 @@ def test_geometry_is_a_similarity_run_of_the_metrics_that_were_asked_for(
 ) -> None:
     *ids, together = run_score(benchmarks=VOXELS)
     record = runs.get(together)
-    assert record.entry == "similarity" and record.tags["mlspatial.version"] == "1" and len(ids) == 2
+    assert record.entry == "similarity" and record.tags["mlspatial.version"] == "2" and len(ids) == 2
     assert record.cfg["metric"] == "versa"  # so that compare looks for no other
     assert runs.there(together, similarity_step.artifacts("versa", ["committed"], 2)) and set(record.parents) == set(
         ids

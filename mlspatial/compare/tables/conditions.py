@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mlspatial.compare.conditions import known, names_of, once
 from mlspatial.compare.evidence import Evidence
-from mlspatial.compare.rows import CONDITION, committed, conditions, grouped
-from mlspatial.compare.table import TABLES, Cell, Table, label, varying
+from mlspatial.compare.scores import committed, grouped
+from mlspatial.compare.table import TABLES, Cell, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,15 +65,10 @@ def performance(evidence: Evidence) -> Table:
 
 def _rows(networks: pd.DataFrame, cells: Callable[[pd.DataFrame], dict[str, Cell]]) -> dict[str, dict[str, Cell]]:
     """One row a condition: those with other settings stand apart, the untrained ones last."""
-    marked = networks.assign(averaged=networks.seed.astype(float) < 0)
-    differing = varying(marked[marked.task != "untrained"], CONDITION)
-    groups = [(label(group.assign(**facts).iloc[0], differing), group) for facts, group in conditions(networks)]
+    table = once(known(networks))
+    groups = list(table.assign(label=names_of(table.condition)).groupby("label", sort=False))
     groups.sort(key=lambda item: (item[1].task.iloc[0] == "untrained", item[0]))
-    rows: dict[str, dict[str, Cell]] = {}
-    for name, group in groups:
-        same = sum(other == name or other.startswith(f"{name} #") for other in rows)
-        rows[f"{name} #{same + 1}" if same else name] = cells(group)  # what differs may be known of neither
-    return rows
+    return {str(name): cells(group) for name, group in groups}
 
 
 def _about(name: str, part: pd.DataFrame) -> str:

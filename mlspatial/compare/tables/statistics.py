@@ -17,9 +17,11 @@ from mlspatial.analysis.statistics import (
     mixed_model,
     partial_correlation,
 )
-from mlspatial.compare.evidence import PUBLISHED, REGIONS, Evidence
-from mlspatial.compare.rows import MEAN, Conditions, region_scores, sources
+from mlspatial.compare.conditions import known
+from mlspatial.compare.evidence import REGIONS, Evidence
 from mlspatial.compare.run_ids import run_ids
+from mlspatial.compare.scores import MEAN, region_scores, sources
+from mlspatial.compare.selection import Conditions
 from mlspatial.compare.style import TASKS, task_style
 from mlspatial.compare.table import NAN, TABLES, Cell, Table
 from mlspatial.compare.words import ARCH_LABELS
@@ -49,14 +51,15 @@ CAPTION = (
 @TABLES.register("statistics")
 def statistics(evidence: Evidence) -> Table:
     """Differences, equivalence, partial correlation and mixed model for every region and the neural mean."""
-    scored = region_scores(evidence, formula=PUBLISHED, public=True)
-    networks = evidence.networks[evidence.networks.model_id.isin(scored.model_id)]
+    networks = known(evidence.networks[evidence.networks.model_id.isin(evidence.scores.model_id)])
     archs = sorted(set(networks.arch))
     body: dict[str, dict[str, Cell]] = {}
-    notes: list[str] = list(sources(evidence))
+    notes: list[str] = []
     for arch in archs:
         prefix = f"{ARCH_LABELS.get(arch, arch)}, " if len(archs) > 1 else ""
         mine = networks[networks.arch == arch]
+        scored = region_scores(evidence, mine)
+        notes += sources(evidence, mine)
         last = _chosen(mine, (*SPATIAL, "category"))
         followed = _chosen(mine[mine.loss.astype(float).notna()], FOLLOWED, checkpoints=True)
         for column in (*REGIONS, MEAN, "behavior"):

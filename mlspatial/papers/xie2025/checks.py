@@ -8,9 +8,13 @@ from collections.abc import Sequence
 import pandas as pd
 
 from mlspatial.compare.checks import Verdict, check
-from mlspatial.compare.evidence import Evidence, alignment
-from mlspatial.compare.rows import choose
+from mlspatial.compare.conditions import REFERENCES, known
+from mlspatial.compare.evidence import Evidence
+from mlspatial.compare.grouping import FULL, REDUCED, choose
+from mlspatial.compare.latents import decoded, decoded_ids
 from mlspatial.compare.run_ids import run_ids
+from mlspatial.compare.scores import alignment
+from mlspatial.compare.selection import Conditions
 from mlspatial.compare.style import ordered, task_style
 from mlspatial.compare.words import Correlation, mean_text
 
@@ -18,7 +22,6 @@ SPATIAL = ("distance", "translation", "rotation")
 NEAR_IMAGENET = 0.95  # Xie et al. 2025: category-trained reach more than 95 % of ImageNet's alignment (.412 / .430)
 NEAR_ALL = 0.95  # distance alone reaches 97 % of all latents (.399 / .411); below .95 we call it not reached
 MARGIN = 0.02  # of ceiled score: "comparable to categories" means no further away than this
-SAME = ["arch", "dataset_id", "fraction", "init", "settings"]  # checkpoints of networks that may be taken together
 LATENTS_OF = {"distance": ("z",), "translation": ("x", "y"), "rotation": ("rot_0", "rot_1", "rot_2"),
               "category": ("category",), "identity": ("identity",)}  # fmt: skip
 
@@ -63,13 +66,14 @@ def spatial_comparable_to_category(evidence: Evidence) -> Verdict:
 @check("The better a network does its task, the more it is aligned (over checkpoints and seeds).")
 def alignment_follows_performance(evidence: Evidence) -> Verdict:
     """Over checkpoints and seeds of each task, alignment correlates with negative held-out loss."""
-    table = alignment(evidence)
-    found, used = {}, []
-    for task in ordered(table.task) if len(table) else ():
-        part = table[(table.task == task) & table.loss.notna()]
-        for _, group in part.groupby(SAME, dropna=False):
-            correlation = Correlation.of(-group.loss, group.neural_mean)
-            if group.step.nunique() > 2 and math.isfinite(correlation.r) and task not in found:
+    networks = _mine(evidence)
+    table = alignment(evidence, networks[networks.loss.notna()])
+    pool, found, used = Conditions(table, checkpoints=True), {}, []
+    for task in ordered(table.task):
+        group = pool.choose(task).networks
+        if group is not None and group.step.nunique() > 2:
+            correlation = Correlation.of(-group.loss.astype(float), group.neural_mean)
+            if math.isfinite(correlation.r):
                 found[task] = correlation
                 used.append(group.score_runs)
     if not found:
@@ -83,7 +87,7 @@ def cka_falls_late(evidence: Evidence) -> Verdict:
     """Mean CKA between networks of different trained tasks, first half of the layers against the last layer."""
     pairs = evidence.pairs[evidence.pairs.metric == "cka"]
     tasks = _final(evidence).set_index("model_id").task
-    trained = tasks[~tasks.isin(["untrained", "imagenet"])]
+    trained = tasks[~tasks.isin(REFERENCES)]
     pairs = pairs[pairs.model_a.isin(trained.index) & pairs.model_b.isin(trained.index)]
     between = pairs[pairs.model_a.map(trained) != pairs.model_b.map(trained)]
     curve = between.groupby("depth").value.mean().sort_index()
@@ -117,22 +121,17 @@ def training_helps_decoding(evidence: Evidence) -> Verdict:
 @check("Variability of a latent that is not the target makes it better decodable in middle layers.")
 def variability_helps_decoding(evidence: Evidence) -> Verdict:
     """Decoding of a latent that is no target, in the middle layers, full against reduced variability of it."""
-    networks = evidence.networks
-    alike = networks.final.astype(bool) & (networks.arch == _arch(evidence)) & (networks.fraction == 1)
-    alike &= networks.task != "imagenet"
-    table = _decoded(evidence, networks[alike])
-    most = table.n_categories.max() if len(table) else math.nan
-    kinds = {"translation": (table.translation == "none", ("x", "y")),
-             "category": (table.n_categories < most, ("category",))}  # fmt: skip
     rows, used = [], []
-    for name, (is_reduced, latents) in kinds.items():
-        fitting = table.latent.isin(latents) & ~table.task.str.contains(name) & ~table.task.isin(["untrained", "all"])
-        full = fitting & (table.translation != "none") & (table.n_categories == most)
-        for task in ordered(table[fitting & is_reduced].task):
-            parts = [_middle(table[(table.task == task) & chosen]) for chosen in (full, fitting & is_reduced)]
-            if all(len(part) for part in parts):
-                rows.append((f"{name} in {task_style(task).label} networks", *(p.value.mean() for p in parts)))
-                used += [part.run_id for part in parts]
+    for name, latents in {"translation": ("x", "y"), "category": ("category",)}.items():
+        sides: dict[tuple[str, str], list[pd.DataFrame]] = {}
+        for latent in latents:
+            networks = choose(evidence, decoded_ids(evidence, latent), reduced=name).networks
+            for (task, side), part in decoded(evidence, networks, latent).groupby(["task", "variability"]):
+                sides.setdefault((task, side), []).append(_middle(part))
+        for task in ordered(task for task, side in sides if side == REDUCED and (task, FULL) in sides):
+            full, reduced = (pd.concat(sides[task, side]) for side in (FULL, REDUCED))
+            rows.append((f"{name} in {task_style(task).label} networks", full.value.mean(), reduced.value.mean()))
+            used += [full.run_id, reduced.run_id]
     if not rows:
         return None, "needs decode runs of networks trained with full and with reduced variability", ()
     value = "; ".join(f"{what}: full {full:.3f}, reduced {reduced:.3f}" for what, full, reduced in rows)
@@ -154,26 +153,27 @@ def _lacking(table: pd.DataFrame, tasks: Sequence[str]) -> Verdict:
     return None, f"needs scored networks of: {', '.join(task for task in tasks if task not in there)}", ()
 
 
-def _arch(evidence: Evidence) -> str:
-    """The architecture of most networks that were trained here."""
-    networks = evidence.networks[evidence.networks.task != "imagenet"]
-    return "" if networks.empty else str(networks.arch.mode().iloc[0])
+def _mine(evidence: Evidence) -> pd.DataFrame:
+    """The networks of the architecture of most that were trained here."""
+    networks = known(evidence.networks)
+    archs = networks.arch[networks.task != "imagenet"].mode()
+    return networks[networks.arch == archs.iloc[0]] if len(archs) else networks
 
 
 def _final(evidence: Evidence) -> pd.DataFrame:
     """The networks that stand for each task, as in the tables: one condition a task, with their facts."""
-    mine = evidence.networks[evidence.networks.arch == _arch(evidence)]
+    mine = _mine(evidence)
     most = mine.n_categories[mine.task != "imagenet"].max()
-    mine = mine[mine.n_categories.isna() | (mine.n_categories >= most)]
-    chosen = [choose(mine, task).networks for task in ordered(mine.task)] if len(mine) else []
+    pool = Conditions(mine[mine.n_categories.isna() | (mine.n_categories >= most)])
+    chosen = [pool.choose(task).networks for task in ordered(mine.task)]
     kept = [part for part in chosen if part is not None]
-    return pd.concat(kept).drop_duplicates("model_id") if kept else evidence.networks.iloc[:0]
+    return pd.concat(kept).drop_duplicates("model_id") if kept else mine.iloc[:0]
 
 
 def _aligned(evidence: Evidence) -> pd.DataFrame:
     """Those of them that were scored, with their alignment."""
-    table = alignment(evidence)
-    return table[table.model_id.isin(_final(evidence).model_id) & table.neural_mean.notna()].drop_duplicates("model_id")
+    table = alignment(evidence, _mine(evidence))
+    return table[table.model_id.isin(_final(evidence).model_id) & table.neural_mean.notna()]
 
 
 def _of(table: pd.DataFrame, task: str) -> pd.DataFrame:
@@ -185,10 +185,9 @@ def _mean(part: pd.DataFrame) -> str:
 
 
 def _decoded(evidence: Evidence, networks: pd.DataFrame) -> pd.DataFrame:
-    """Decodings of these networks with their facts; of a latent with several measures the bounded one."""
+    """Decodings of these networks with their task; of a latent with several measures the bounded one."""
     table = evidence.decodings[evidence.decodings.measure.isin(["pearson_r", "accuracy"])]
-    facts = networks[["model_id", "task", "translation", "n_categories", "dataset"]].drop_duplicates("model_id")
-    return table.merge(facts, on="model_id")
+    return table.merge(networks[["model_id", "task"]].drop_duplicates("model_id"), on="model_id")
 
 
 def _best(table: pd.DataFrame) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlspatial.compare.evidence import REGIONS
 from mlspatial.compare.published import BENCHMARKS
-from mlspatial.compare.rows import MEAN
+from mlspatial.compare.scores import MEAN
 from mlspatial.compare.style import TASKS
 from mlspatial.papers.xie2025 import MEANS, PAPER
 

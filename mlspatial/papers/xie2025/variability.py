@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from mlspatial.compare import style
+from mlspatial.compare.conditions import REFERENCES
 from mlspatial.compare.curves import DASHES, curve, layer_axis
-from mlspatial.compare.grouping import FULL, REDUCED, REFERENCES, Chosen, layer_label
+from mlspatial.compare.grouping import FULL, REDUCED, Chosen, layer_label
 from mlspatial.compare.style import INK, task_style, tidy
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from mlspatial.compare.conditions import REFERENCES
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
-from mlspatial.compare.selection import CONTROLS, Chosen, absent, choose, runs_of, summary
+from mlspatial.compare.selection import Chosen, absent, choose, runs_of, summary
 from mlspatial.compare.style import TASKS, legend, level, sheet, task_style, tidy
 from mlspatial.compare.words import means_text
 
@@ -22,7 +23,7 @@ COLUMNS = ["series", "task", "label", "outputs", "mean", "sd", "n", "run_ids"]
 def figure_2(evidence: Evidence) -> Drawing:
     """Source: Xie et al. 2025, figure 2."""
     chosen = choose(evidence, ARCH)
-    if chosen is None or chosen.main.neural_mean.notna().sum() == 0:
+    if chosen.main.neural_mean.notna().sum() == 0:
         everything = (*absent(TASKS, ()), *(f"Object category, {n} categories" for n in CATEGORIES))
         caption = "No network trained on the project's images has a neural score."
         return Drawing.empty("figure_2", TITLE, caption, COLUMNS, everything)
@@ -61,7 +62,7 @@ def _draw(chosen: Chosen, data: pd.DataFrame) -> Any:
     axis = grid[0, 0]
     axis.set_xscale("log")
     tasks = data[data.series == "task"]
-    for row in tasks[tasks.task.isin(CONTROLS)].itertuples():
+    for row in tasks[tasks.task.isin(REFERENCES)].itertuples():
         level(axis, row.mean, row.sd, row.task, label=row.label, dashes=":" if row.task == "untrained" else "--")
     curve = data[(data.series == "categories") | ((data.series == "task") & (data.task == "category"))]
     curve = curve.sort_values("outputs")
@@ -72,7 +73,7 @@ def _draw(chosen: Chosen, data: pd.DataFrame) -> Any:
                   markerfacecolor="white", label=label, zorder=2)  # fmt: skip
         sd = curve.sd.fillna(0)
         axis.fill_between(curve.outputs, curve["mean"] - sd, curve["mean"] + sd, color=look.colour, alpha=0.2, lw=0)
-    for row in tasks[~tasks.task.isin(CONTROLS)].itertuples():
+    for row in tasks[~tasks.task.isin(REFERENCES)].itertuples():
         look = task_style(row.task)
         axis.errorbar(
             row.outputs, row.mean, row.sd, color=look.colour, marker=look.marker, markersize=5.5, capsize=2,
@@ -89,7 +90,7 @@ def _draw(chosen: Chosen, data: pd.DataFrame) -> Any:
 
 def _caption(chosen: Chosen, data: pd.DataFrame) -> str:
     tasks = data[data.series == "task"].set_index("task")
-    trained = tasks[~tasks.index.isin(CONTROLS)]
+    trained = tasks[~tasks.index.isin(REFERENCES)]
     text = (
         f"Alignment of {chosen.label} networks ({chosen.mean_words}) against the number of output units that were "
         f"supervised: {means_text(tasks)}. Bars and bands: one SD over seeds (n − 1). Horizontal lines: networks "

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from mlspatial.compare.conditions import once
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.selection import Chosen, absent, choose, run_texts, runs_of
@@ -23,11 +24,11 @@ COLUMNS = ["panel", "task", "seed", "step", "performance", "alignment", "r", "p"
 def figure_3(evidence: Evidence) -> Drawing:
     """Identity is drawn as well where it is there; no outlier is left out. Source: Xie et al. 2025, figure 3."""
     chosen = choose(evidence, ARCH)
-    rows = points(chosen, (*PUBLISHED, "identity")) if chosen else None
-    if chosen is None or rows is None or rows.neural_mean.notna().sum() == 0:
+    rows = points(chosen, (*PUBLISHED, "identity"))
+    rows = rows[rows.neural_mean.notna()]
+    if rows.empty:
         caption = "No checkpoint has both a held-out loss and a neural score."
         return Drawing.empty("figure_3", TITLE, caption, COLUMNS, absent(PUBLISHED, ()))
-    rows = rows[rows.neural_mean.notna()]
     tasks = [task for task in (*PUBLISHED, "identity") if task in set(rows.task)]
     shown = [(task_style(task).label, rows[rows.task == task], "neural_mean") for task in tasks]
     figure = scatters(shown, rows.step, chosen.mean_label)
@@ -45,7 +46,7 @@ def points(chosen: Chosen, tasks: Sequence[str]) -> pd.DataFrame:
     """Main networks of the tasks at every checkpoint with a held-out loss; performance is the negative loss."""
     rows = chosen.main[chosen.main.task.isin(tasks) & chosen.main.loss.notna() & (chosen.main.step > 0)]
     rows = rows.assign(performance=-rows.loss.astype(float))
-    return rows.drop_duplicates(["task", "replicate", "step"])
+    return once(rows)
 
 
 Panels = Sequence[tuple[str, pd.DataFrame, str]]  # title, networks, column of the score

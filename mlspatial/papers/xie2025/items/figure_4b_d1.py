@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from mlspatial.compare.conditions import REFERENCES
 from mlspatial.compare.curves import curve, layer_axis
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.grouping import (
-    REFERENCES,
     Similarities,
     choose,
     group_pairs,

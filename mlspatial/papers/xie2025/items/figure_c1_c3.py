@@ -32,8 +32,8 @@ def by_task(evidence: Evidence, name: str, arch: str) -> Drawing:
     """A panel for the neural mean, each region and behaviour: mean, SD and single seeds of every task."""
     title = f"Alignment of {arch_label(arch)} networks by task"
     chosen = choose(evidence, arch)
-    rows = chosen.finals() if chosen else None
-    if chosen is None or rows is None or rows.empty or not chosen.regions:
+    rows = chosen.finals()
+    if rows.empty or not chosen.regions:
         everything = (*absent(TASKS, ()), *(region_label(panel) for panel in PANELS[1:]))
         return Drawing.empty(name, title, "No network has a score.", COLUMNS, everything)
     title = f"Alignment of {chosen.label} networks by task"

@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from mlspatial.compare.conditions import REFERENCES, last
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
-from mlspatial.compare.selection import CONTROLS, Chosen, absent, choose, last, runs_of, summary
+from mlspatial.compare.selection import Chosen, absent, choose, runs_of, summary
 from mlspatial.compare.style import legend, ordered, sheet, task_style, tidy
 from mlspatial.compare.words import batches_text, mean_text
 
@@ -24,8 +25,8 @@ TRAINING = ["settings", "init", "imported", "averaged"]
 def figure_c2(evidence: Evidence) -> Drawing:
     """Source: Xie et al. 2025, figure C.2."""
     chosen = choose(evidence, ARCH)
-    rows, notes = _sizes(chosen) if chosen else (None, [])
-    if chosen is None or rows is None or rows.empty:
+    rows, notes = _sizes(chosen)
+    if rows.empty:
         caption = "No network with a neural score has a known number of training images."
         return Drawing.empty("figure_c2", TITLE, caption, COLUMNS, absent(PUBLISHED, ()))
     tasks = ordered(rows.task)
@@ -51,8 +52,8 @@ def _sizes(chosen: Chosen) -> tuple[pd.DataFrame, list[str]]:
     """Last checkpoints of one way of training, full variability; parts of one dataset where it has enough sizes, else
     of each size the dataset with the most networks."""
     table = chosen.table
-    most = table.n_categories[~table.task.isin(CONTROLS)].max()
-    rows = table[~table.task.isin(CONTROLS) & (table.translation != "none") & table.n_train.notna()]
+    most = table.n_categories[~table.task.isin(REFERENCES)].max()
+    rows = table[~table.task.isin(REFERENCES) & (table.translation != "none") & table.n_train.notna()]
     rows = last(rows[rows.neural_mean.notna() & ((rows.n_categories == most) | rows.n_categories.isna())])
     if rows.empty:
         return rows, []

@@ -9,8 +9,8 @@ import pandas as pd
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import BEHAVIOR, REGIONS, Evidence
 from mlspatial.compare.grouping import layer_label, layer_order
-from mlspatial.compare.rows import committed
 from mlspatial.compare.run_ids import run_ids, run_text
+from mlspatial.compare.scores import committed
 from mlspatial.compare.selection import Chosen, absent, choose, runs_of
 from mlspatial.compare.style import REGION_COLOURS, SMALL, letters, ordered, sheet, task_style, ticks, tidy
 from mlspatial.compare.words import mean_text, region_label
@@ -27,9 +27,9 @@ ROWS = (*REGIONS, BEHAVIOR)
 def figure_c4(evidence: Evidence) -> Drawing:
     """The published seven tasks; those that are there instead when none of the seven is. Source: Xie et al. 2025."""
     chosen = choose(evidence, ARCH)
-    finals = chosen.finals() if chosen else None
-    picked = _picked(evidence, chosen, finals) if chosen is not None and finals is not None else None
-    if chosen is None or finals is None or picked is None or picked.empty:
+    finals = chosen.finals()
+    picked = _picked(evidence, chosen, finals)
+    if picked.empty:
         caption = "No network has a best layer for a region."
         return Drawing.empty("figure_c4", TITLE, caption, COLUMNS, absent(PUBLISHED, ()))
     found = set(picked.task)
@@ -60,8 +60,8 @@ def _picked(evidence: Evidence, chosen: Chosen, finals: pd.DataFrame) -> pd.Data
         for layer, here in part.groupby("layer", sort=False):
             rows.append(
                 {"task": task, "label": task_style(str(task)).label, "kind": "best layer", "region": region,
-                 "layer": layer, "depth": here.depth.iloc[0], "n": len(here), "of": len(part),
-                 "run_ids": run_text(here.run_id)}
+                 "layer": layer, "depth": here.depth.iloc[0], "n": here.model_id.nunique(),
+                 "of": part.model_id.nunique(), "run_ids": run_text(here.run_id)}
             )  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import pandas as pd
 
+from mlspatial.compare import scores
 from mlspatial.compare.drawing import FIGURES, Drawing
-from mlspatial.compare.evidence import BEHAVIOR, REGIONS, Evidence, published_values
-from mlspatial.compare.rows import committed
+from mlspatial.compare.evidence import BEHAVIOR, REGIONS, Evidence
 from mlspatial.compare.run_ids import run_ids, run_text
-from mlspatial.compare.selection import Chosen, absent, choose, is_public
+from mlspatial.compare.scores import committed, is_public
+from mlspatial.compare.selection import Chosen, absent, choose
 from mlspatial.compare.style import SMALL, TASKS, legend, letters, ordered, sheet, spread, task_style, tidy
 from mlspatial.compare.words import arch_label, means_text, region_label
 
@@ -40,8 +41,8 @@ def other_benchmarks(evidence: Evidence, name: str, arch: str) -> Drawing:
     The public benchmarks are left out unless there are no others.
     """
     chosen = choose(evidence, arch)
-    points = _points(evidence, chosen) if chosen else pd.DataFrame(columns=COLUMNS)
-    if chosen is None or points.empty:
+    points = _points(evidence, chosen)
+    if points.empty:
         everything = (*absent(TASKS, ()), *(f"Other benchmarks of {region}" for region in REGIONS))
         title = f"Other benchmarks, {arch_label(arch)}"
         return Drawing.empty(name, title, "No network has a score.", COLUMNS, everything)
@@ -84,7 +85,7 @@ def _points(evidence: Evidence, chosen: Chosen) -> pd.DataFrame:
     best = (others if len(others) else best).drop_duplicates(["model_id", "benchmark"]).merge(facts, on="model_id")
     texts = [run_text(ids) for ids in zip(best.train, best.run_id, strict=True)]
     labels = [task_style(task).label for task in best.task]
-    best = best.assign(score=published_values(best), label=labels, run_ids=texts)
+    best = best.assign(score=scores.values(best), label=labels, run_ids=texts)
     return best.loc[best.score.notna(), [name for name in COLUMNS if name not in ("mean", "sd", "n")]]
 
 

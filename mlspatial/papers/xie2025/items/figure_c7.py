@@ -17,10 +17,10 @@ PUBLISHED = (*REGIONS, BEHAVIOR)
 def figure_c7(evidence: Evidence) -> Drawing:
     """Source: Xie et al. 2025, figure C.7."""
     chosen = choose(evidence, ARCH)
-    rows = points(chosen, ("distance",)) if chosen else None
-    regions = [r for r in chosen.regions if rows is not None and rows[r].notna().any()] if chosen else []
+    rows = points(chosen, ("distance",))
+    regions = [region for region in chosen.regions if rows[region].notna().any()]
     missing = tuple(f"Distance, {region_label(region)}" for region in PUBLISHED if region not in regions)
-    if chosen is None or rows is None or not regions:
+    if not regions:
         caption = "No checkpoint of a network trained to estimate distance has both a held-out loss and a score."
         return Drawing.empty("figure_c7", TITLE, caption, COLUMNS, missing)
     shown = [(region_label(region), rows[rows[region].notna()], region) for region in regions]

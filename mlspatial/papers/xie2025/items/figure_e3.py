@@ -7,14 +7,18 @@ from typing import Any
 import pandas as pd
 
 from mlspatial.analysis.contrasts import FEWEST, contrasts
+from mlspatial.compare import grouping
+from mlspatial.compare.conditions import REFERENCES
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
-from mlspatial.compare.selection import CONTROLS, Chosen, choose, last, run_texts, runs_of, summary
+from mlspatial.compare.run_ids import run_ids
+from mlspatial.compare.selection import Chosen, choose, run_texts, summary
 from mlspatial.compare.style import SMALL, legend, letters, ordered, sheet, spread, task_style, ticks, tidy
 from mlspatial.compare.words import mean_text, p_text, stars
 
 ARCH = "resnet18"  # Xie et al. 2025, figure E.3
 PUBLISHED = {"category": ("distance", "translation", "rotation"), "translation": ("rotation", "category")}  # a, b
+SIDES = (grouping.FULL, grouping.REDUCED)
 TITLE = "Alignment with full and reduced variability"
 COLUMNS = [
     "latent", "target", "label", "variability", "dataset", "step", "model_id", "seed", "score", "mean", "sd", "n", "p",
@@ -26,73 +30,54 @@ COLUMNS = [
 def figure_e3(evidence: Evidence) -> Drawing:
     """Source: Xie et al. 2025, figure E.3; the test is over networks, one value a seed."""
     chosen = choose(evidence, ARCH)
-    panels = {latent: _panel(chosen, latent) for latent in PUBLISHED} if chosen and len(chosen.main) else {}
-    panels = {latent: pairs for latent, pairs in panels.items() if pairs}
-    missing = [
-        f"{task_style(target).label}, reduced {latent} variability"
-        for latent, targets in PUBLISHED.items()
-        for target in targets
-        if target not in panels.get(latent, {})
-    ]
-    if chosen is None or not panels:
+    parts, texts, missing, notes = [], [], [], list(chosen.notes)
+    for latent, published in PUBLISHED.items():
+        part = _panel(evidence, chosen, latent, notes)
+        targets = list(dict.fromkeys(part.target))
+        missing += [f"{task_style(one).label}, reduced {latent} variability" for one in published if one not in targets]
+        if targets:
+            parts.append(part)
+            said = (_text(target, part[part.target == target]) for target in targets)
+            texts.append(f"{latent.capitalize()}: {'; '.join(said)}.")
+    if not parts:
         caption = "No networks were trained with both full and reduced variability of categories or of translation."
         return Drawing.empty("figure_e3", TITLE, caption, COLUMNS, missing)
-    parts, texts = [], []
-    for latent, pairs in panels.items():
-        tests = _tests(pairs)
-        part = pd.concat([_rows(latent, target, sides, tests.get(target)) for target, sides in pairs.items()])
-        parts.append(part)
-        texts.append(f"{latent.capitalize()}: {'; '.join(_text(t, part[part.target == t]) for t in pairs)}.")
     data = pd.concat(parts, ignore_index=True)
-    networks = pd.concat([side for pairs in panels.values() for sides in pairs.values() for side in sides])
     caption = (
         f"Alignment of {chosen.label} networks ({chosen.mean_words}) trained with full (filled) and reduced (open) "
         f"variability of a latent that is not their target. {' '.join(texts)} Points: networks; mean and one SD over "
         "seeds (n − 1); *: p < .05, Mann-Whitney U, two-sided, not corrected."
     )
-    figure = _draw(chosen, data, list(panels))
-    notes = (*dict.fromkeys(chosen.notes), *_step_notes(data))
-    return Drawing("figure_e3", TITLE, caption, figure, data, runs_of(networks), tuple(missing), notes)
+    figure = _draw(chosen, data, list(dict.fromkeys(data.latent)))
+    return Drawing(
+        "figure_e3", TITLE, caption, figure, data, run_ids(data.run_ids), missing, tuple(dict.fromkeys(notes))
+    )
 
 
-def _panel(chosen: Chosen, latent: str) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
-    """target -> networks with full variability, after as many batches where there are such, and with reduced."""
-    table, main = chosen.table, chosen.main
-    trained = table[~table.task.isin(CONTROLS) & table.neural_mean.notna()]
-    most = main.n_categories.iloc[0]
-    if latent == "category":
-        low = trained[(trained.translation != "none") & (trained.n_categories < most)]
-        low = low[(low.n_categories == low.n_categories.min()) & ~low.task.str.contains("category|identity|all")]
-    else:
-        low = trained[(trained.translation == "none") & ((trained.n_categories == most) | trained.n_categories.isna())]
-        low = low[~low.task.str.contains("translation|all")]
-    pairs = {}
-    for target in ordered(low.task):
-        reduced = chosen.others(low[low.task == target])
-        full = main[(main.task == target) & main.neural_mean.notna()]
-        if reduced.empty or full.empty:
-            continue
-        same = full[full.step == reduced.step.iloc[0]].drop_duplicates("replicate")
-        pairs[target] = (same if len(same) else last(full), reduced)
-    return {target: sides for target, sides in pairs.items() if len(sides[0])}
-
-
-def _tests(pairs: dict[str, tuple[pd.DataFrame, pd.DataFrame]]) -> dict[str, Any]:
-    sides = {target: (a.neural_mean.to_numpy(float), b.neural_mean.to_numpy(float)) for target, (a, b) in pairs.items()}
-    enough = {target: both for target, both in sides.items() if min(map(len, both)) >= FEWEST}
-    return {test.name: test for test in contrasts(enough)} if enough else {}
-
-
-def _rows(latent: str, target: str, sides: tuple[pd.DataFrame, pd.DataFrame], test: Any) -> pd.DataFrame:
+def _panel(evidence: Evidence, chosen: Chosen, latent: str, notes: list[str]) -> pd.DataFrame:
+    """One row a network: those of targets with both sides, full variability after as many batches as reduced."""
+    scored = chosen.table[chosen.table.neural_mean.notna()]
+    found = grouping.choose(evidence, scored.model_id, reduced=latent)
+    rows = scored.merge(found.networks[["model_id", "variability"]], on="model_id")
+    rows = rows[~rows.task.isin(REFERENCES)]
+    both = rows.groupby("task").variability.transform("nunique") == 2
+    notes += found.notes if both.any() else ()
+    pairs = dict(tuple(rows[both].groupby("task")))
+    enough = {
+        task: tuple(part.neural_mean[part.variability == side].to_numpy(float) for side in SIDES)
+        for task, part in pairs.items()
+        if part.variability.value_counts().min() >= FEWEST
+    }
+    tests = {test.name: test for test in contrasts(enough)} if enough else {}
     parts = []
-    for variability, side in zip(("full", "reduced"), sides, strict=True):
-        facts = summary(side, "neural_mean")
-        facts["run_ids"] = run_texts(side)
-        more = {"latent": latent, "target": target, "label": task_style(target).label, "variability": variability}
-        p, holm = (test.p, test.p_holm) if test else (float("nan"), float("nan"))
-        score = side.neural_mean.astype(float)
-        parts.append(side.assign(**more, score=score, p=p, p_holm=holm, **facts)[COLUMNS])
-    return pd.concat(parts, ignore_index=True)
+    for target in ordered(pairs):
+        test, label = tests.get(target), task_style(target).label
+        p = {"p": test.p, "p_holm": test.p_holm} if test else {"p": float("nan"), "p_holm": float("nan")}
+        for side in SIDES:
+            mine = pairs[target][pairs[target].variability == side]
+            facts = {"latent": latent, "target": target, "label": label, **p, **summary(mine, "neural_mean")}
+            parts.append(mine.assign(**facts | {"run_ids": run_texts(mine)}, score=mine.neural_mean)[COLUMNS])
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
 
 
 def _text(target: str, part: pd.DataFrame) -> str:
@@ -101,18 +86,6 @@ def _text(target: str, part: pd.DataFrame) -> str:
     p = p_text(part.p.iloc[0])
     counts = f"n = {sides.n['full']} and {sides.n['reduced']}"
     return f"{task_style(target).label} {full} against {low} ({f'{p}, ' if p else ''}{counts})"
-
-
-def _step_notes(data: pd.DataFrame) -> list[str]:
-    notes = []
-    for (latent, target), part in data.groupby(["latent", "target"], sort=False):
-        steps = part.groupby("variability").step.first()
-        if steps["full"] != steps["reduced"]:
-            notes.append(
-                f"{task_style(str(target)).label}, {latent}: full after {steps['full']} batches, reduced after "
-                f"{steps['reduced']}."
-            )
-    return notes
 
 
 def _draw(chosen: Chosen, data: pd.DataFrame, latents: list[str]) -> Any:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mlspatial.compare.evidence import PUBLISHED, REGIONS, Evidence
-from mlspatial.compare.rows import Conditions, committed, describe, region_scores, sources
+from mlspatial.compare.conditions import known
+from mlspatial.compare.evidence import REGIONS, Evidence
 from mlspatial.compare.run_ids import run_ids
+from mlspatial.compare.scores import committed, region_scores, sources
+from mlspatial.compare.selection import Conditions, describe
 from mlspatial.compare.table import NAN, TABLES, Cell, Table
 from mlspatial.compare.words import ARCH_LABELS
 from mlspatial.papers.xie2025 import MEANS, PAPER
@@ -29,18 +31,19 @@ def table_c2(evidence: Evidence) -> Table:
 
 def scores_table(evidence: Evidence, *, id: str, arch: str) -> Table:
     """Mean and SD over seeds of every published condition; see `Conditions` for which networks fill a row."""
-    networks = evidence.networks[evidence.networks.arch == arch]
-    scored = region_scores(evidence, formula=PUBLISHED, public=True)
+    networks = known(evidence.networks)
+    networks = networks[networks.arch == arch]
+    scored = region_scores(evidence, networks)
     networks = networks[networks.model_id.isin(scored.model_id)]
-    known = values(MEANS, arch)
+    printed = values(MEANS, arch)
     units = {row["task"]: float(row["outputs"]) for row in PAPER.rows(MEANS) if row["arch"] == arch}
     pool = Conditions(networks)
-    body, notes, missing = {}, list(sources(evidence)), []
+    body, notes, missing = {}, list(sources(evidence, networks)), []
     others: list[str] = []
     kinds: dict[str, list[str]] = {}
     for task, name in LABELS.items():
         choice = pool.choose(task)
-        body[name] = _row(choice.networks, scored, known.get(task, {}), units.get(task, NAN))
+        body[name] = _row(choice.networks, scored, printed.get(task, {}), units.get(task, NAN))
         if choice.networks is None:
             missing.append(name)
         else:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pandas as pd
 
 from mlspatial.analysis.statistics import FEWEST_POINTS, pearson
-from mlspatial.compare.evidence import PUBLISHED, Evidence
+from mlspatial.compare.conditions import known
+from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.published import CORRELATION
-from mlspatial.compare.rows import Conditions, describe, of_task, region_scores, sources
 from mlspatial.compare.run_ids import run_ids
+from mlspatial.compare.scores import committed, region_scores, sources
+from mlspatial.compare.selection import Conditions, describe
 from mlspatial.compare.table import NAN, TABLES, Cell, Table
 from mlspatial.compare.words import ARCH_LABELS
 from mlspatial.papers.xie2025 import CORRELATIONS
@@ -27,15 +29,16 @@ CAPTION = (
 @TABLES.register("table_c3")
 def table_c3(evidence: Evidence) -> Table:
     """Source of the published values: Xie et al. 2025, table C.3 (ResNet-50)."""
-    known = values(CORRELATIONS, ARCH)
-    scored = region_scores(evidence, formula=PUBLISHED, public=True)
-    arch, points = _points(evidence, set(scored.model_id))
+    printed = values(CORRELATIONS, ARCH)
+    networks = known(evidence.networks)
+    arch, points = _points(evidence, networks)
+    scored = region_scores(evidence, points)
     pool = Conditions(points, checkpoints=True)
-    body, notes, missing = {}, list(sources(evidence)), []
+    body, notes, missing = {}, list(sources(evidence, points)), []
     for task in TASKS:
         name = LABELS[task]
         choice = pool.choose(task)
-        body[name] = _own(choice.networks, scored, known[task])
+        body[name] = _own(choice.networks, scored, printed[task])
         if choice.networks is not None and any(cell.runs for cell in body[name].values()):
             group = choice.networks
             facts = describe(group.assign(step=NAN))
@@ -43,7 +46,7 @@ def table_c3(evidence: Evidence) -> Table:
                 f"{name}: {len(group)} checkpoints of {group.seed.nunique()} seeds{f', {facts}' * bool(facts)}."
             )
             notes += [f"{name}: not taken together with: {'; '.join(choice.others)}."] if choice.others else []
-        elif (given := _imported(evidence, arch, task, known[task])) is not None:
+        elif (given := _imported(evidence, networks[networks.arch == arch], task, printed[task])) is not None:
             body[name] = given
             notes.append(f"{name}: r as imported; no checkpoints of our own.")
         else:
@@ -55,17 +58,16 @@ def table_c3(evidence: Evidence) -> Table:
     return Table("table_c3", title, CAPTION, tuple(HEADERS.values()), body, tuple(notes), "model targets")
 
 
-def _points(evidence: Evidence, scored: set[str]) -> tuple[str, pd.DataFrame]:
+def _points(evidence: Evidence, networks: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     """The architecture shown, the published one where it has scored checkpoints, and its networks."""
-    networks = evidence.networks[evidence.networks.loss.astype(float).notna()]
-    networks = networks[networks.model_id.isin(scored)]
-    counts = of_task(networks, *TASKS).arch.value_counts()
+    networks = networks[networks.loss.astype(float).notna() & networks.model_id.isin(committed(evidence).model_id)]
+    counts = networks[networks.task.isin(TASKS)].arch.value_counts()
     arch = ARCH if ARCH in counts.index or counts.empty else str(counts.index[0])
     return arch, networks[networks.arch == arch]
 
 
-def _own(networks: pd.DataFrame | None, scored: pd.DataFrame, known: Values) -> dict[str, Cell]:
-    empty = {header: Cell(NAN, NAN, (), published=known[column]) for column, header in HEADERS.items()}
+def _own(networks: pd.DataFrame | None, scored: pd.DataFrame, printed: Values) -> dict[str, Cell]:
+    empty = {header: Cell(NAN, NAN, (), published=printed[column]) for column, header in HEADERS.items()}
     if networks is None:
         return empty
     joined = networks[["model_id", "loss"]].merge(scored, on="model_id").dropna(subset=["loss", "value"])
@@ -77,20 +79,19 @@ def _own(networks: pd.DataFrame | None, scored: pd.DataFrame, known: Values) -> 
             continue
         found = pearson(-part.loss.to_numpy(float), part.value.to_numpy(float))
         runs = run_ids(part.runs)
-        cells[header] = Cell(found.r, NAN, runs, len(part), found.low, found.high, known[column])
+        cells[header] = Cell(found.r, NAN, runs, len(part), found.low, found.high, printed[column])
     return cells
 
 
-def _imported(evidence: Evidence, arch: str, task: str, known: Values) -> dict[str, Cell] | None:
+def _imported(evidence: Evidence, networks: pd.DataFrame, task: str, printed: Values) -> dict[str, Cell] | None:
     scores = evidence.scores[evidence.scores.metric == CORRELATION]
-    facts = evidence.networks[evidence.networks.arch == arch][["model_id", "task"]].drop_duplicates("model_id")
-    mine = of_task(scores.merge(facts, on="model_id"), task)
+    mine = scores[scores.model_id.isin(networks.model_id[networks.task == task])]
     if mine.empty:
         return None
     first = mine.drop_duplicates("region").set_index("region")  # newest first
     return {
-        header: Cell(float(first.raw[column]), NAN, (first.run_id[column],), published=known[column])
+        header: Cell(float(first.raw[column]), NAN, (first.run_id[column],), published=printed[column])
         if column in first.index
-        else Cell(NAN, NAN, (), published=known[column])
+        else Cell(NAN, NAN, (), published=printed[column])
         for column, header in HEADERS.items()
     }

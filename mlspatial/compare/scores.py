@@ -1,0 +1,119 @@
+"""What a network's scores say: which benchmarks make up a region's, by which formula, and where they are from."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlspatial.compare.evidence import BEHAVIOR, PUBLISHED, REGIONS, Evidence
+from mlspatial.compare.run_ids import run_ids
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MEAN = "neural_mean"
+REGIONS_SHOWN = (*REGIONS, BEHAVIOR)
+#: the five public benchmarks of Xie et al. 2025, appendix C, however their names are spelled
+PUBLIC = re.compile(r"(freemanziemba2013public(v1|v2)|majajhong2015public(v4|it))pls|rajalingham2018public.*i2n")
+
+
+def is_public(benchmark: str) -> bool:
+    """Whether it is one of the five: both FreemanZiemba2013public.V1-pls and FreemanZiemba2013.V1.public-pls are.
+
+    The columns of an imported table have the names of regions and count as well.
+    """
+    if benchmark in (*REGIONS_SHOWN, MEAN):
+        return True
+    name = re.sub(r"[^a-z0-9]", "", benchmark.lower())
+    name = re.sub(r"(v1|v2|v4|it)public", r"public\1", name)
+    return bool(PUBLIC.fullmatch(name))
+
+
+def committed(evidence: Evidence) -> pd.DataFrame:
+    """Rows of scores at the layer that was chosen, under the benchmark's own metric."""
+    scores = evidence.scores
+    return scores[scores.committed.astype(bool) & scores.primary.astype(bool)]
+
+
+def values(scores: pd.DataFrame, formula: str = PUBLISHED) -> pd.Series:
+    """Scores by the formula of published tables; those of metrics that square nothing, of behavior (which has a formula
+    of its own), or without r and ceiling, as they are."""
+    squared = scores.formula.isin(["r^2/c", "(r/c)^2"]) & (scores.region != BEHAVIOR)
+    return scores[formula].astype(float).where(squared).fillna(scores.ceiled.astype(float))
+
+
+def benchmarks(best: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """region -> its public benchmark where it has one, else those that most networks were scored on."""
+    found = {}
+    for region, part in best.groupby("region"):
+        counts = part.groupby("benchmark").model_id.nunique()
+        public = [name for name in counts.index if is_public(str(name))]
+        found[str(region)] = tuple(public or counts.index[counts == counts.max()])
+    return found
+
+
+def region_scores(evidence: Evidence, networks: pd.DataFrame, formula: str = PUBLISHED) -> pd.DataFrame:
+    """One row a network and column (a region, or neural_mean): model_id, column, value, runs.
+
+    networks: those that are compared, rows with model_id. A region's value is the mean over its `benchmarks`, for the
+    networks that have all of those that are not public. neural_mean is what was imported where a mean was, else the
+    mean of V1, V2, V4 and IT, of networks that have all four.
+    """
+    import pandas as pd
+
+    best = committed(evidence)
+    best = best[best.model_id.isin(networks.model_id)]
+    names = benchmarks(best)
+    counted = (name in names[region] for name, region in zip(best.benchmark, best.region, strict=True))
+    best = best[np.fromiter(counted, bool, len(best))]
+    have = best.groupby(["model_id", "region"]).benchmark.transform("nunique")
+    public = {region for region, used in names.items() if all(map(is_public, used))}
+    best = best[(have == best.region.map({name: len(used) for name, used in names.items()})) | best.region.isin(public)]
+    best = best.assign(value=values(best, formula))
+    regions = grouped(best.rename(columns={"region": "column", "run_id": "runs"}), "column")
+    neural = regions[regions.column.isin(REGIONS)]
+    whole = neural.groupby("model_id").column.transform("size") == len(REGIONS)
+    given = neural.model_id.isin(regions.model_id[regions.column == MEAN])
+    means = grouped(neural[whole & ~given].assign(column=MEAN), "column")
+    return pd.concat([regions, means], ignore_index=True) if len(means) else regions
+
+
+def alignment(evidence: Evidence, networks: pd.DataFrame | None = None, *, formula: str = PUBLISHED) -> pd.DataFrame:
+    """One row a scored network: its facts, a column for every region's score, neural_mean and score_runs (run ids).
+
+    networks: those that are compared, all without them; regions as in `region_scores`. neural_mean averages the regions
+    of REGIONS that anybody has here, for the networks that have all of these; others get NaN.
+    """
+    networks = evidence.networks if networks is None else networks
+    scored = region_scores(evidence, networks, formula)
+    table = scored.pivot(index="model_id", columns="column", values="value")
+    neural = [region for region in REGIONS if region in table]
+    means = table[neural].mean(axis=1, skipna=False) if neural else np.nan
+    table[MEAN] = table[MEAN].fillna(means) if MEAN in table else means
+    table["score_runs"] = scored[scored.column != MEAN].groupby("model_id").runs.agg(run_ids)
+    return networks.merge(table.reset_index(), on="model_id", how="inner")
+
+
+def grouped(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """One row a network and value of the column `name`: mean of value (NaN when one is) and runs, each id once."""
+    import pandas as pd
+
+    by = ["model_id", name]
+    rows = table.explode("runs")
+    runs = rows.drop_duplicates([*by, "runs"]).groupby(by, sort=False).runs.agg(tuple)
+    unknown = table.value.isna().groupby([table[key] for key in by], sort=False).any()
+    means = table.groupby(by, sort=False).value.mean().mask(unknown)
+    return pd.DataFrame({"value": means, "runs": runs}).reset_index()
+
+
+def sources(evidence: Evidence, networks: pd.DataFrame) -> tuple[str, ...]:
+    """Notes on benchmarks that fill a column and are not the published ones."""
+    best = committed(evidence)
+    found = benchmarks(best[best.model_id.isin(networks.model_id)])
+    return tuple(
+        f"{region} is from {', '.join(found[region])}, not from the published benchmark."
+        for region in REGIONS_SHOWN
+        if region in found and not any(map(is_public, found[region]))
+    )
