@@ -9,7 +9,7 @@ import numpy as np
 from mlspatial.analysis.pls import pearson
 from mlspatial.core.errors import BadValue, UserError
 
-VERSION = "1"
+VERSION = "2"
 HALVINGS = 10  # Brain-Score, InternalConsistency
 HALVING_SEED = 1
 
@@ -102,12 +102,13 @@ def _pearson_over_shared(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def repeat_reliability(trials: np.ndarray) -> np.ndarray:
-    """Reliability of the mean over repeats from the variances within and between stimuli, (neuroids,).
+    """Reliability of the very means that are scored, (neuroids,): 1 - mean_i(s^2 / n_i) / var(means).
 
-    trials: (n stimuli, neuroids, repeats), NaN where missing; stimuli may have unequal numbers of them. 1 - 1/F of a
-    one-way analysis of variance, which with equal numbers is the intraclass correlation ICC(1, k): where Spearman-
-    Brown corrected split halves go without chance. NaN for neuroids without two trials of any stimulus.
-    Source: Shrout and Fleiss 1979.
+    trials: (n stimuli, neuroids, repeats), NaN where missing; stimuli may have unequal numbers n_i of them. s^2 is the
+    variance within stimuli, var(means) that between the means of stimuli, each counting once as it does in a
+    correlation. With equal numbers it is 1 - 1/F of a one-way analysis of variance, the intraclass correlation
+    ICC(1, k): where Spearman-Brown corrected split halves go without chance. NaN for neuroids without two trials of any
+    stimulus. Source: Shrout and Fleiss 1979; unequal numbers: the variance of a mean is s^2 / n_i.
     """
     trials = np.asarray(trials, np.float64)
     present = np.isfinite(trials)
@@ -115,20 +116,28 @@ def repeat_reliability(trials: np.ndarray) -> np.ndarray:
     values = np.where(present, trials, 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         means = values.sum(axis=2) / counts
-        grand = values.sum(axis=(0, 2)) / counts.sum(axis=0)
         within = (np.where(present, trials - means[..., None], 0.0) ** 2).sum(axis=(0, 2))
-        between = (counts * np.where(counts > 0, means - grand, 0.0) ** 2).sum(axis=0)
         shown = (counts > 0).sum(axis=0)
         noise = within / (counts.sum(axis=0) - shown)
-        return 1 - noise / (between / (shown - 1))
+        middle = np.where(counts > 0, means, 0.0).sum(axis=0) / shown
+        between = (np.where(counts > 0, means - middle, 0.0) ** 2).sum(axis=0) / (shown - 1)
+        share = np.where(counts > 0, 1.0 / counts, 0.0).sum(axis=0) / shown
+        return 1 - noise * share / between
 
 
 def split_half_shown(trials: np.ndarray) -> np.ndarray:
-    """`split_half_each` where neuroids that were not all shown the same repeats are halved without those they lack."""
-    shown = np.isfinite(trials).any(axis=0)  # (neuroids, repeats)
+    """`split_half_each` of recordings as they are, (halvings, neuroids).
+
+    A neuroid that was not shown all repeats is halved without those it lacks. One whose stimuli have unequal numbers of
+    trials has no halves that Spearman and Brown speak of: it gets `repeat_reliability`, in every halving.
+    """
+    present = np.isfinite(trials)
+    shown, counts = present.any(axis=0), present.sum(axis=2)  # (neuroids, repeats), (stimuli, neuroids)
+    equal = (counts == counts.max(axis=0)).all(axis=0)
     found = np.full((HALVINGS, len(shown)), np.nan)
-    for pattern in np.unique(shown, axis=0):
+    found[:, ~equal] = repeat_reliability(trials[:, ~equal])
+    for pattern in np.unique(shown[equal], axis=0):
         if pattern.sum() > 1:
-            neuroids = np.flatnonzero((shown == pattern).all(axis=1))
+            neuroids = np.flatnonzero(equal & (shown == pattern).all(axis=1))
             found[:, neuroids] = split_half_each(trials[:, neuroids][:, :, pattern])
     return found

@@ -46,7 +46,7 @@ ALPHAS = tuple(10.0**exponent for exponent in range(-5, 4))
 #: what a user may call a metric of this room -> its name; pls takes the components of the benchmark
 SHORT = {"pls": "pls{components}", "cka": "cka_debiased"}
 STEPS = ("yardsticks", "pls", "splits", "ceiling")  # modules of this room behind every metric, a user's own as well
-VERSION = "1"  # of the steps from correlations to a score, and of comparisons
+VERSION = "2"  # of the steps from correlations to a score, and of comparisons
 RIDGE_VERSION = "1"
 LEAST_STIMULI = 4  # of a comparison
 
@@ -192,16 +192,19 @@ class Comparison(Metric):
         return scores
 
     def ceilings(self, trials: np.ndarray | None, drawing: Drawing = "permutation") -> Ceilings:
-        """Raises UserError when halves share fewer than 4 stimuli that all neuroids have."""
+        """Neuroids that were never shown a stimulus twice have no say. Raises UserError when halves share fewer than
+        half of the stimuli (or 4) for which no other neuroid is missing: of means of unequal numbers of trials they
+        tell nothing."""
         if trials is None:
             return None
+        trials = trials[:, (np.isfinite(trials).sum(axis=2) > 1).any(axis=0)]
         corrected = []
         for first, second in half_means(trials, drawing=drawing):
             whole = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
-            if whole.sum() < LEAST_STIMULI:
+            if whole.sum() < max(LEAST_STIMULI, len(whole) / 2):
                 raise UserError(
                     f"{self.name}: halves of the trials share {whole.sum()} of {len(whole)} stimuli for which no "
-                    "neuroid is missing, too few for a ceiling; set ceiling: none"
+                    "neuroid is missing, too few for a ceiling; set ceiling: none or a number"
                 )
             layer = representation_of(first[whole], patterns=self.needs == "pattern")
             corrected.append(spearman_brown(self.compare(layer, second[whole], np.ones((whole.sum(), 1)), "cpu")))

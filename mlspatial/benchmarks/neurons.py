@@ -22,6 +22,7 @@ from mlspatial.analysis.yardsticks import Ceilings, Metric, Regression, Represen
 from mlspatial.benchmarks.base import Benchmark, Layer, Truth, Way, demand_responses, digests
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.core.hashing import content_id
+from mlspatial.core.progress import say
 from mlspatial.core.score import Score
 from mlspatial.models.stimuli import Stimuli
 
@@ -106,10 +107,32 @@ class Neurons(Benchmark):
         }
 
     def check(self, metric: str, way: Way) -> None:
-        self.ceilings_of(yardsticks.METRICS["ridge"] if metric == ONE_TO_ONE else yardsticks.find_metric(metric))
+        measure = yardsticks.METRICS["ridge"] if metric == ONE_TO_ONE else yardsticks.find_metric(metric)
+        self.ceilings_of(measure)
+        if isinstance(measure, Regression):
+            self._check_variation()
         if metric.startswith("pls"):
             for folds in [folds for _, folds in self.halves] if way.selection == "half" else [self.folds]:
                 pls.check(folds, int(metric.removeprefix("pls")))
+
+    def _check_variation(self) -> None:
+        """Raises UserError where no neuroid varies over the test stimuli of a split, so that nothing correlates there;
+        tells of those that do not vary in some split, and have no say in it."""
+        flat = np.array([np.ptp(self.responses[test], axis=0) == 0 for _, test in self.folds])
+        names = [*getattr(self, "neuroids", ())] or [*map(str, range(flat.shape[1]))]
+        listed = [names[place] for place in np.flatnonzero(flat.any(axis=0))]
+        if (empty := flat.all(axis=1)).any():
+            stimuli = [self.stimuli.ids[place] for place in self.folds[int(np.argmax(empty))][1][:3]]
+            raise UserError(
+                f"benchmark {self.identifier}: in {int(empty.sum())} of {len(flat)} splits no neuroid varies over the "
+                f"test stimuli ({', '.join(stimuli)}, ...), so that nothing correlates; leave out neuroids that hardly "
+                f"respond ({', '.join(listed[:5])}), or take fewer and larger splits (kfold:2)"
+            )
+        if listed:
+            say(
+                f"benchmark {self.identifier}: {len(listed)} of {len(names)} neuroids do not vary over the test "
+                f"stimuli of some splits, where they have no say ({', '.join(listed[:5])})"
+            )
 
     def scores(self, layer: Layer, metric: str, way: Way, *others: Neurons) -> list[Score]:
         regions = (self, *others)
@@ -249,7 +272,7 @@ class NeuralBenchmark(Neurons):
         made_of = [] if self.recipe else digests("<f8", self.responses, self.trials)
         settings = [self.metric, self.ceiling, self.components, self.splits]
         strata = None if self.strata is None else [str(label) for label in self.strata]
-        return content_id([self.stimuli.id, self.stimuli.degrees, *settings, strata, self.recipe, made_of])
+        return content_id([self.region, self.stimuli.id, self.stimuli.degrees, *settings, strata, self.recipe, made_of])
 
     def ceilings_of(self, measure: Metric) -> Ceilings:
         """What a yardstick takes as ceilings; None for ceiling "none".

@@ -112,7 +112,17 @@ class FmriBenchmark(Benchmark):
     @cached_property
     def version(self) -> str:
         """Hash of everything that decides a score but the network."""
-        return content_id([self._voxels, self.stimuli.degrees, self.metric, self.noise_ceiling, CEILING_VERSION])
+        return content_id(
+            [
+                self.subject,
+                self.region,
+                self._voxels,
+                self.stimuli.degrees,
+                self.metric,
+                self.noise_ceiling,
+                CEILING_VERSION,
+            ]
+        )
 
     @cached_property
     def _voxels(self) -> str:

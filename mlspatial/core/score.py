@@ -61,8 +61,10 @@ class Score:
 
     @property
     def ceiled(self) -> float:
-        """Not clipped; NaN where the ceiling is not above 0; a negative r is squared as Brain-Score does."""
-        return self._ceiled(self.formula)
+        """Not clipped; NaN where the ceiling is not above 0. A negative raw value stays negative: what predicts the
+        contrary must not win over what predicts nothing. Brain-Score's own number is r2_over_c."""
+        value = self._ceiled(self.formula)
+        return -abs(value) if self.raw < 0 and self.given is None else value
 
     @property
     def chosen_by(self) -> float:
@@ -71,7 +73,7 @@ class Score:
 
     @property
     def r2_over_c(self) -> float:
-        """raw squared over the ceiling, whatever `formula` says; NaN where the ceiling is not above 0."""
+        """raw squared over the ceiling, as Brain-Score has it, of a negative raw too; NaN without a ceiling above 0."""
         return self._ceiled("r^2/c")
 
     @property

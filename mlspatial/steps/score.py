@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlspatial.core.errors import UserError
 from mlspatial.core.names import TAG
 from mlspatial.core.parameters import DEVICE, FORCE, STUDY, Parameter, entry
 from mlspatial.core.progress import bar, say
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from mlspatial.benchmarks.base import Benchmark, Found, Truth
+    from mlspatial.benchmarks.base import Benchmark, Found, Layer, Truth, Way
     from mlspatial.core.score import Score
     from mlspatial.models.sinks import Product
 
@@ -108,6 +110,8 @@ def score(
                     else:
                         rows = _by_layers(record, plan, layers_here, matrices, device, study, parents, progress)
                     table = pd.DataFrame(rows).assign(engine=engine, model_id=record.model_id)
+                if table.raw.isna().all():
+                    raise UserError(f"{name}: nothing could be scored ({table.selection.iloc[0]})")
                 if matrices:
                     with tempfile.TemporaryDirectory() as folder:
                         np.savez_compressed(file := Path(folder) / MATRICES, **matrices)
@@ -192,7 +196,7 @@ def _by_layers(
         for name in gathered.layers:  # score layer by layer
             layer = gathered.layer(name)
             for (metric, _), (one, *others) in together.items():
-                for benchmark, score in zip((one, *others), one.scores(layer, metric, way, *others), strict=True):
+                for benchmark, score in zip((one, *others), _tried(one, others, name, layer, metric, way), strict=True):
                     scores.setdefault((benchmark.identifier, metric), []).append(score)
         for benchmark, metrics, _ in asked:  # commit
             for metric in metrics:
@@ -204,6 +208,26 @@ def _by_layers(
                 facts = {"benchmark": benchmark.identifier, "region": benchmark.region}
                 yield from _rows(facts | {"primary": metric == benchmark.own}, gathered.layers, found, place)
         progress.update(len(asked))
+
+
+def _tried(one: Benchmark, others: Sequence[Benchmark], name: str, layer: Layer, metric: str, way: Way) -> list[Score]:
+    """The scores of a layer; NaN, saying why, where a metric fails there, so that nothing else is lost."""
+    from numpy.linalg import LinAlgError
+    from torch.linalg import LinAlgError as TorchError
+
+    from mlspatial.core.score import Score
+
+    try:
+        found = one.scores(layer, metric, way, *others)
+        why = "the layer or the responses do not vary enough over the stimuli"
+    except (UserError, LinAlgError, TorchError, ArithmeticError) as error:
+        why = " ".join(str(error).split())
+        failed = Score(math.nan, math.nan, math.nan, 0, metric, "", "none", selection=f"failed: {why}")
+        found = [failed] * (1 + len(others))
+    for benchmark, score in zip((one, *others), found, strict=True):
+        if math.isnan(score.raw):
+            say(f"{benchmark.identifier}: {metric} of layer {name} is not a number: {why}")
+    return found
 
 
 def _by_reference(

@@ -13,12 +13,15 @@ from scipy.stats import f_oneway, pearsonr
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.model_selection import ShuffleSplit
 
-from mlspatial.analysis.ceiling import repeat_reliability, split_half
+from mlspatial.analysis.ceiling import repeat_reliability, split_half, split_half_shown
 from mlspatial.benchmarks import BENCHMARKS, find_benchmark
+from mlspatial.benchmarks.base import Way
+from mlspatial.benchmarks.neurons import NeuralBenchmark, Neurons
 from mlspatial.benchmarks.pictures import shapes_on_noise
 from mlspatial.benchmarks.recordings import load_benchmark
 from mlspatial.benchmarks.simulated import gabor_energy
 from mlspatial.core.errors import BadValue, StimulusMismatch, UnknownName, UserError
+from mlspatial.core.score import Score
 from mlspatial.models.stimuli import Stimuli
 from tests.conftest import recordings
 
@@ -172,20 +175,44 @@ def test_every_simulated_benchmark(name: str) -> None:
         assert first.version == again.version
 
 
-@pytest.mark.parametrize("ragged", [False, True])
-def test_reliability_is_that_of_an_analysis_of_variance(ragged: bool, rng: np.random.Generator) -> None:
+def test_reliability_is_that_of_an_analysis_of_variance(rng: np.random.Generator) -> None:
     """1 - 1/F of scipy's one-way analysis of variance; with 40 repeats as split halves say."""
     trials = rng.normal(size=(200, 3, 1)) + np.array([0.5, 1.0, 2.0])[:, None] * rng.normal(size=(200, 3, 40))
-    if ragged:
-        trials[rng.random(trials.shape) < 0.6] = np.nan
     found = repeat_reliability(trials)
     for neuroid in range(3):
-        groups = [row[np.isfinite(row)] for row in trials[:, neuroid]]
-        assert found[neuroid] == pytest.approx(1 - 1 / f_oneway(*groups).statistic)
+        assert found[neuroid] == pytest.approx(1 - 1 / f_oneway(*trials[:, neuroid]).statistic)
     assert found == pytest.approx(split_half(trials), abs=0.02)
     assert np.isnan(repeat_reliability(trials[:, :, :1])).all()
     single = (trials + 1000).astype(np.float32)  # as recordings are kept
     assert repeat_reliability(single) == pytest.approx(repeat_reliability(single.astype(np.float64)), abs=1e-12)
+
+
+def test_reliability_of_unequal_trials_is_the_share_that_can_be_explained(rng: np.random.Generator) -> None:
+    """The squared correlation of the means with what they are means of: many stimuli shown once, a few ten times."""
+    truth, noise = rng.normal(size=(20_000, 3)), np.array([0.5, 1.0, 2.0])
+    trials = truth[:, :, None] + noise[:, None] * rng.normal(size=(20_000, 3, 10))
+    trials[:16_000, :, 1:] = np.nan
+    means = np.nanmean(trials, axis=2)
+    explained = [np.corrcoef(a, b)[0, 1] ** 2 for a, b in zip(truth.T, means.T, strict=True)]
+    for found in (repeat_reliability(trials), *split_half_shown(trials)):
+        assert found == pytest.approx(np.array(explained), abs=0.02)
+    assert np.median(repeat_reliability(trials)) < 0.6 < 0.8 < np.median(split_half(trials))  # of the ten alone
+
+
+def test_what_predicts_the_contrary_does_not_win() -> None:
+    """Of r = -.3 and .2 the second; Brain-Score's number of the first is kept beside."""
+    bad, good = (Score(raw, 0.8, 0.0, 10, "pls25", "1") for raw in (-0.3, 0.2))
+    assert bad.ceiled == pytest.approx(-(0.3**2) / 0.8) and bad.r2_over_c == pytest.approx(0.3**2 / 0.8)
+    assert bad.r_over_c_squared == pytest.approx((0.3 / 0.8) ** 2)
+    assert Neurons.commit(object.__new__(NeuralBenchmark), [bad, good], Way()) == 1
+
+
+def test_the_region_is_part_of_what_a_benchmark_is(lab: Path) -> None:
+    first = load_benchmark(lab / "mine.yaml")
+    text = (lab / "mine.yaml").read_text()
+    assert f"region: {first.region}" in text
+    (lab / "mine.yaml").write_text(text.replace(f"region: {first.region}", "region: V1"))
+    assert load_benchmark(lab / "mine.yaml").version != first.version
 
 
 def test_scores_are_those_of_scikit_learn(lab: Path) -> None:

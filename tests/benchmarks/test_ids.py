@@ -14,6 +14,7 @@ import xarray as xr
 from PIL import Image
 from scipy.stats import pearsonr
 
+from mlspatial.benchmarks.base import Way
 from mlspatial.benchmarks.neurons import NeuralBenchmark
 from mlspatial.benchmarks.recordings import load_benchmark
 from mlspatial.benchmarks.response_files import read_responses
@@ -300,6 +301,23 @@ def test_small_recordings_that_cannot_be_known(tmp_path: Path) -> None:
         small("npy_unpadded", tmp_path)
     with pytest.raises(UserError, match="ceiling split_half needs neuroids with at least two repeats, there are none"):
         _ = small("single_trial", tmp_path).ceilings
+
+
+def test_small_recordings_with_few_trials(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Shown once and ten times: .546 of the variance of the means is that of the truth. A neuroid that was shown once
+    has no say in ceilings of matrices either; one that hardly ever responds correlates with nothing."""
+    unbalanced = small("unbalanced", tmp_path)
+    assert np.median(unbalanced.ceilings) == pytest.approx(0.546, abs=0.02)
+    for metric in ("rsa", "cka"):
+        with pytest.raises(UserError, match=r"share 40 of 240 stimuli .* too few for a ceiling; set ceiling: none or"):
+            unbalanced.check({"cka": "cka_debiased"}.get(metric, metric), Way())
+    some_missing = small("nan_some", tmp_path)
+    ceilings = [some_missing.score(np.random.default_rng(0).normal(size=(80, 40)), name).ceiling for name in
+                ("pls", "ridge", "rsa", "cka")]  # fmt: skip
+    assert np.isfinite(ceilings).all() and min(ceilings) > 0.85
+    sparse = small("sparse2", tmp_path)
+    with pytest.raises(UserError, match=r"in \d+ of 10 splits no neuroid varies over the test stimuli \(im\d+, .*0, 1"):
+        sparse.check("pls25", Way())
 
 
 def test_netcdf_whose_names_of_stimuli_cannot_be_told(tmp_path: Path) -> None:

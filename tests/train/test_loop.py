@@ -154,6 +154,8 @@ def test_colours_change_and_nothing_else(small_dataset: Path) -> None:
     assert not torch.equal(changed, AUGMENTATIONS["colour"](images, 3, 8))
     grey = torch.full((2, 4, 4, 3), 100, dtype=torch.uint8)
     assert (AUGMENTATIONS["colour"](grey, 0, 0).float().std((1, 2, 3)) == 0).all()  # grey stays grey and even
+    many = AUGMENTATIONS["colour"](torch.full((2000, 2, 2, 3), 100, dtype=torch.uint8), 0, 0)
+    assert 60 <= many.min() < 61 and 139 < many.max() <= 140  # brightness by factors from 0.6 to 1.4
     assert AUGMENTATIONS["none"](images, 3, 7) is images
 
 
