@@ -20,16 +20,13 @@ from mlspatial.analysis.gram import unpack
 from mlspatial.core.errors import UserError
 from mlspatial.core.plugins import Plugins, load_own
 from mlspatial.core.score import Score
+from mlspatial.models.lazy import LazyModel
 from mlspatial.models.stimuli import Stimuli
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from mlspatial.models.sinks import Product
-    from mlspatial.models.zoo import ModelSpec
 
 OWN = "own"  # the benchmark's own metric
-Network = tuple["nn.Module", "ModelSpec"]
 
 
 @dataclass(frozen=True)
@@ -148,11 +145,9 @@ class Benchmark(ABC):
         """Benchmarks that say the same here are scored in one call of `scores`."""
         return self.identifier
 
-    def layers(
-        self, asked: tuple[str, ...], structure: Callable[[], Network], load: Callable[[], Network]
-    ) -> tuple[str, ...]:
-        """The layers that it looks at. asked: by the user, () for all; structure: the network without its weights."""
-        return asked
+    def layers(self, asked: tuple[str, ...], model: LazyModel) -> tuple[str, ...]:
+        """The layers that it looks at. asked: by the user, () for every one."""
+        return asked or model.every_layer
 
     def needs(self, metric: str) -> dict[str, Product | None]:
         """What is to be gathered of every layer: kind -> what makes it of products, None where its name says that."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -10,9 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mlspatial.analysis import i2n
-from mlspatial.benchmarks.base import Benchmark, Layer, Network, Way
+from mlspatial.benchmarks.base import Benchmark, Layer, Way
 from mlspatial.core.errors import StimulusMismatch
 from mlspatial.core.score import BEHAVIOUR, Score
+from mlspatial.models.lazy import LazyModel
 from mlspatial.models.stimuli import Stimuli
 
 
@@ -56,13 +56,11 @@ class Behaviour(Benchmark):
     def ceiling(self) -> float:
         return float(self.ceilings.mean())
 
-    def layers(
-        self, asked: tuple[str, ...], structure: Callable[[], Network], load: Callable[[], Network]
-    ) -> tuple[str, ...]:
+    def layers(self, asked: tuple[str, ...], model: LazyModel) -> tuple[str, ...]:
         """The read-out layer, else the last of the candidates."""
-        from mlspatial.models.zoo import candidate_layers
+        from mlspatial.models.layers import candidate_layers
 
-        module, spec = structure()
+        module, spec = model.structure
         names = {name for name, _ in module.named_modules()}
         return (self.readout,) if self.readout in names else tuple(candidate_layers(spec, module)[-1:])
 

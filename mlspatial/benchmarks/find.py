@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mlspatial.benchmarks.base import BENCHMARKS, Benchmark, Found, Network
+from mlspatial.benchmarks.base import BENCHMARKS, Benchmark, Found
 from mlspatial.benchmarks.recordings import load_benchmark
 from mlspatial.core.errors import BadValue, UnknownName
+from mlspatial.models.lazy import Network
 
 HERE = Path(__file__).parent
 YAML = (".yaml", ".yml")

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 VERSION = "1"  # of ceilings of ours and of what a benchmark hands to a metric
 CEILINGS = ("split_half", "repeats", "none")
-METRICS = tuple(sorted({*yardsticks.SHORT, *yardsticks.METRICS} - {"pls25", "cka_debiased"}))
 ONE_TO_ONE = "one_to_one"  # no product between stimuli, so no yardstick: units are matched as they come
 ALL_STIMULI, OTHER_HALF = "all stimuli", "chosen on one half of the stimuli, reported on the other"
 HALVES_SEED = 20250101
@@ -39,7 +38,7 @@ HALVES_SEED = 20250101
 
 class Neurons(Benchmark):
     """responses: (n stimuli, neuroids); strata: (n,) labels whose shares both sides of a split keep, or None; folds:
-    (train, test) indices into the stimuli; metric: a name in METRICS, the benchmark's own; components: of pls."""
+    (train, test) indices into the stimuli; metric: a name in own_metrics(), the benchmark's own; components: of pls."""
 
     responses: np.ndarray
     strata: np.ndarray | None
@@ -89,7 +88,7 @@ class Neurons(Benchmark):
         return type(self), b"".join(sides)
 
     def measure(self, metric: str | None = None) -> Metric:
-        """The yardstick of a name in METRICS or of a registered one (pls25); without a name, the benchmark's own.
+        """The yardstick of a name in own_metrics() or of a registered one (pls25); without a name, the benchmark's own.
 
         Raises UnknownName.
         """
@@ -204,9 +203,9 @@ class Neurons(Benchmark):
 class NeuralBenchmark(Neurons):
     """responses: (n stimuli, neuroids), mean over repeats; trials: (n, neuroids, repeats) or None, NaN = missing.
 
-    region: V1, V2, V4, IT, ...; metric: a name in METRICS; components: of pls; ceiling: a name in CEILINGS or a number
-    above 0 and up to 1, in the unit that the metric's ceiling has; strata: (n,) labels whose shares both sides of a
-    split keep, or None; splits: "brainscore" (10 x 90 % and 10 %) or "kfold:K"; neuroids: names, default numbers;
+    region: V1, V2, V4, IT, ...; metric: one of own_metrics(); components: of pls; ceiling: a name in CEILINGS or a
+    number above 0 and up to 1, in the unit that the metric's ceiling has; strata: (n,) labels whose shares both sides
+    of a split keep, or None; splits: "brainscore" (10 x 90 % and 10 %) or "kfold:K"; neuroids: names, default numbers;
     recipe: of simulated responses, which then stands for them in `version`; truth: of simulated ones, where known.
     Raises UserError for responses that cannot be scored, BadValue for a setting that cannot be meant.
     """
@@ -227,8 +226,8 @@ class NeuralBenchmark(Neurons):
 
     def __post_init__(self) -> None:
         what = f"benchmark {self.identifier}"
-        if self.metric not in METRICS:
-            raise BadValue(f"{what}: metric", self.metric, f"must be one of {', '.join(METRICS)}")
+        if self.metric not in (metrics := own_metrics()):
+            raise BadValue(f"{what}: metric", self.metric, f"must be one of {', '.join(metrics)}")
         known = self.ceiling in CEILINGS if isinstance(self.ceiling, str) else 0 < self.ceiling <= 1
         if not known:
             expected = f"must be one of {', '.join(CEILINGS)} or a number above 0 and up to 1"
@@ -312,3 +311,8 @@ class NeuralBenchmark(Neurons):
         if not regression:
             return measure.ceilings(self.trials)
         return repeat_reliability(self.trials) if self.ceiling == "repeats" else split_half_shown(self.trials)
+
+
+def own_metrics() -> tuple[str, ...]:
+    """What the metric of a benchmark may be; asked when there is one, for a user's own files look at this one."""
+    return tuple(sorted({*yardsticks.SHORT, *yardsticks.METRICS} - {"pls25", "cka_debiased"}))

@@ -111,9 +111,8 @@ def _settings(path: Path) -> Mapping[str, Any]:
         if key not in settings:
             raise UserError(f"{path}: {key} is missing")
     metric = settings.get("metric", "pls")
-    if metric not in neurons.METRICS and metric not in voxels.METRICS:
-        known = ", ".join((*neurons.METRICS, *voxels.METRICS))
-        raise BadValue(f"{path}: metric", metric, f"must be one of {known}")
+    if metric not in (names := (*neurons.own_metrics(), *voxels.METRICS)):
+        raise BadValue(f"{path}: metric", metric, f"must be one of {', '.join(names)}")
     scans = metric in voxels.METRICS
     for key in NOT_FMRI if scans else ("subject",):
         if key in settings:

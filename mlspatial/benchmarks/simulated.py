@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlspatial.benchmarks.base import BENCHMARKS, Network, Truth
+from mlspatial.benchmarks.base import BENCHMARKS, Truth
 from mlspatial.benchmarks.neurons import NeuralBenchmark
 from mlspatial.benchmarks.pictures import Draw, objects_on_noise, shapes, textures
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.hashing import content_id
+from mlspatial.models.lazy import Network
 from mlspatial.models.stimuli import Stimuli
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ Layers are chosen on one half of the stimuli and reported on the other.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from scipy.spatial.distance import squareform
 from mlspatial.analysis import gsn, rsa, versa
 from mlspatial.analysis.projection import johnson_lindenstrauss_dimension
 from mlspatial.analysis.versions import versions
-from mlspatial.benchmarks.base import Benchmark, Layer, Network, Way, demand_responses, digests
+from mlspatial.benchmarks.base import Benchmark, Layer, Way, demand_responses, digests
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.core.files import whole
 from mlspatial.core.hashing import content_id
@@ -133,14 +133,6 @@ class FmriBenchmark(Benchmark):
     @cached_property
     def own(self) -> str:
         return self.metric
-
-    def layers(
-        self, asked: tuple[str, ...], structure: Callable[[], Network], load: Callable[[], Network]
-    ) -> tuple[str, ...]:
-        """All of them are every module but containers, as the study of fMRI looks at them."""
-        from mlspatial.models.extract import study2_layers
-
-        return asked or study2_layers(*load())
 
     def needs(self, metric: str) -> dict[str, Product | None]:
         return {self._projection if kind == "projection" else kind: None for kind in self.reads(metric)}

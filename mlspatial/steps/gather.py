@@ -15,6 +15,7 @@ import numpy as np
 from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.core.names import ACTIVATIONS, cache_folder
 from mlspatial.core.progress import bar, say
+from mlspatial.models.lazy import LazyModel
 from mlspatial.registry.activations import file_name, layer_arrays
 from mlspatial.registry.models import ModelRecord
 
@@ -77,7 +78,7 @@ def layers_of(records: Sequence[ModelRecord], choose: Choose) -> list[tuple[str,
         key = spec.arch, spec.units, spec.input_size
         if key not in known:
             try:
-                known[key] = tuple(choose(*structure(spec)))
+                known[key] = tuple(choose(*LazyModel(spec, record.load).structure))
             except UnknownName as error:
                 known[key] = error
         layers = known[key]
@@ -96,14 +97,6 @@ def layers_of(records: Sequence[ModelRecord], choose: Choose) -> list[tuple[str,
             "that all of them have, or ask for these networks apart"
         )
     return found
-
-
-def structure(spec: ModelSpec) -> tuple[Any, ModelSpec]:
-    """A network without its weights, and its spec."""
-    from mlspatial.models.zoo import build, no_initial_values
-
-    with no_initial_values():
-        return build(spec), spec
 
 
 def shared_layers(records: Sequence[ModelRecord], layers: Sequence[Sequence[str]]) -> tuple[list[str], str]:

@@ -6,7 +6,6 @@ import math
 import tempfile
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +13,11 @@ from mlspatial.core.errors import UserError
 from mlspatial.core.names import TAG
 from mlspatial.core.parameters import DEVICE, FORCE, STUDY, Parameter, entry
 from mlspatial.core.progress import bar, say
+from mlspatial.models.lazy import LazyModel
 from mlspatial.models.sources.zoo import facts
 from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord, select
-from mlspatial.steps.gather import gather, layers_of, structure
+from mlspatial.steps.gather import gather, layers_of
 from mlspatial.steps.scoring_plan import Plan, check_words
 
 if TYPE_CHECKING:
@@ -170,44 +170,40 @@ def _by_layers(
     from mlspatial.models.sinks import PRODUCTS
 
     way = replace(plan.way, device=choose_device(device))
-    load = cache(ModelRecord.load)
-    shown: dict[Hashable, list[tuple[Benchmark, tuple[str, ...], tuple[str, ...]]]] = {}
+    model = LazyModel(record.spec, record.load)
+    shown: dict[tuple[str, int, tuple[str, ...]], list[tuple[Benchmark, str]]] = {}
     for known in plan.chosen:  # who shows the same
         benchmark = known.load(record.spec.input_size, way)
-        metrics = known.full_names(benchmark.own)
-        for metric in metrics:
+        same = shown.setdefault((benchmark.stimuli.id, benchmark.joint, benchmark.layers(layers, model)), [])
+        for metric in known.full_names(benchmark.own):
             benchmark.check(metric, way)
-        seen = benchmark.layers(layers, partial(structure, record.spec), partial(load, record))
-        shown.setdefault((benchmark.stimuli.id, benchmark.joint, seen), []).append((benchmark, metrics, seen))
-    for asked in shown.values():  # gather what all of them need
-        first, _, seen = asked[0]
-        needs: dict[str, Product | None] = {}
+            same.append((benchmark, metric))
+    for (_, _, seen), asked in shown.items():
+        needs: dict[str, Product | None] = {}  # gather what all of them need
         together: dict[tuple[str, Hashable], list[Benchmark]] = {}
-        for benchmark, metrics, _ in asked:
-            for metric in metrics:
-                needs |= benchmark.needs(metric)
-                together.setdefault((metric, benchmark.together), []).append(benchmark)
-        more = {kind: product for kind, product in needs.items() if product}
+        for benchmark, metric in asked:
+            needs |= benchmark.needs(metric)
+            together.setdefault((metric, benchmark.together), []).append(benchmark)
         kinds = sorted(needs, key=lambda kind: kind not in PRODUCTS)  # the order is in what an extraction is found by
         (gathered,) = gather(
-            [record], first.shown, kinds, [seen], more=more, device=device, study=study, parents=parents, load=load
-        )
+            [record], asked[0][0].shown, kinds, [seen], device=device, study=study, parents=parents,
+            more={kind: product for kind, product in needs.items() if product}, load=lambda _record: model.loaded,
+        )  # fmt: skip
         scores: dict[tuple[str, str], list[Score]] = {}
         for name in gathered.layers:  # score layer by layer
             layer = gathered.layer(name)
             for (metric, _), (one, *others) in together.items():
                 for benchmark, score in zip((one, *others), _tried(one, others, name, layer, metric, way), strict=True):
                     scores.setdefault((benchmark.identifier, metric), []).append(score)
-        for benchmark, metrics, _ in asked:  # commit
-            for metric in metrics:
-                found = scores[benchmark.identifier, metric]
-                place = benchmark.commit(found, way)
-                matrix = benchmark.matrix(gathered.layer(gathered.layers[place]), metric, found[place])
-                if matrix is not None:
-                    matrices[f"{benchmark.identifier} {metric}"] = matrix
-                facts = {"benchmark": benchmark.identifier, "region": benchmark.region}
-                yield from _rows(facts | {"primary": metric == benchmark.own}, gathered.layers, found, place)
-        progress.update(len(asked))
+        for benchmark, metric in asked:  # commit
+            found = scores[benchmark.identifier, metric]
+            place = benchmark.commit(found, way)
+            matrix = benchmark.matrix(gathered.layer(gathered.layers[place]), metric, found[place])
+            if matrix is not None:
+                matrices[f"{benchmark.identifier} {metric}"] = matrix
+            facts = {"benchmark": benchmark.identifier, "region": benchmark.region, "primary": metric == benchmark.own}
+            yield from _rows(facts, gathered.layers, found, place)
+        progress.update(len({benchmark.identifier for benchmark, _ in asked}))
 
 
 def _tried(one: Benchmark, others: Sequence[Benchmark], name: str, layer: Layer, metric: str, way: Way) -> list[Score]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,6 +127,15 @@ def test_every_kind_keeps_the_contract() -> None:
         assert bool(kind.fixed) != ("selection" in kind.options) or kind.__name__ == "Judgements"
         if kind.commit is Benchmark.commit:
             assert kind.commit(object.__new__(kind), scores, way) == 1
+
+
+def test_it_is_there_whichever_room_is_looked_at_first() -> None:
+    """In a new process: its file wants names of the package that is being imported."""
+    root = Path(__file__).resolve().parents[2]
+    for line in ("from mlspatial.benchmarks import known_benchmarks; assert 'judged' in known_benchmarks()",
+                 "from mlspatial.steps.scoring_plan import metric_names; metric_names('own,tau,rsa')"):  # fmt: skip
+        done = subprocess.run([sys.executable, "-c", line], cwd=root, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
 
 def test_it_is_scored_by_its_metric_ceiling_and_choice_of_a_layer(capsys: pytest.CaptureFixture[str]) -> None:

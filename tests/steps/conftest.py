@@ -30,4 +30,4 @@ def still(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a network was run")
 
     monkeypatch.setattr("mlspatial.steps.gather._extract", run)
-    monkeypatch.setattr("mlspatial.steps.score.cache", lambda _load: run)
+    monkeypatch.setattr(ModelRecord, "load", run)
