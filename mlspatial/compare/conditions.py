@@ -234,13 +234,13 @@ def _said(trained: pd.DataFrame, leave_out: Collection[str]) -> list[str]:
 
 def of_records(records: Sequence[ModelRecord]) -> pd.DataFrame:
     """Networks as a step has selected them, a row each in their order, as `known` makes them, with `group`: the name of
-    their condition among these."""
+    their condition among these; final are the last ones of each training that were selected."""
     import pandas as pd
 
     trained = read.runs(entry="train", metrics=(), ids={record.run_id for record in records} - {""})
     facts = pd.DataFrame({"run_id": trained.run_id, "settings": settings_of(trained)})
     facts["dataset_id"] = trained.get(read.TAGS + DATASET_ID, "")
-    for name in ("init", "fraction", "batches"):
+    for name in ("init", "fraction"):
         facts[name] = trained.get(f"{read.PARAMS}{CFG}{name}", float("nan"))
     names = ("uri", "name", "model_id", "run_id", "arch", "dataset", "task", "seed", "step")
     rows = pd.DataFrame([{name: getattr(record, name) for name in names} for record in records])
@@ -248,7 +248,7 @@ def of_records(records: Sequence[ModelRecord]) -> pd.DataFrame:
     ours = rows.run_id != ""
     rows["task"] = rows.task.where(~ours | (rows.step > 0), "untrained")
     rows["fraction"] = pd.to_numeric(rows.fraction)
-    rows["final"] = ~ours | (rows.step == pd.to_numeric(rows.batches))
+    rows["final"] = ~ours | (rows.step == rows.groupby("run_id").step.transform("max"))
     table = known(rows)
     return table.assign(group=names_of(table.condition))
 

@@ -297,6 +297,12 @@ def group_pairs(pairs: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
     return found.loc[order.index].reset_index(drop=True)
 
 
+def toward(pairs: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """The rows of group_pairs that have a group on one side, with `group`: the other side, itself within the group."""
+    pairs = pairs[(pairs["first"] == reference) | (pairs["second"] == reference)]
+    return pairs.assign(group=pairs["first"].where(pairs["first"] != reference, pairs["second"]))
+
+
 def square(pairs: pd.DataFrame, ids: Sequence[str], layer: str = "") -> np.ndarray:
     """(networks, networks) similarities at a layer ("": all pairs are of one), 1 on the diagonal, NaN where a pair was
     not compared."""

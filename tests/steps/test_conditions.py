@@ -117,6 +117,15 @@ def test_untrained_networks_are_contrasted_with_all_of_their_architecture(images
     assert names == {frozenset(pair) for pair in combinations(("category", "distance", "untrained"), 2)}
 
 
+def test_a_checkpoint_that_was_asked_for_is_the_last_one(images: str) -> None:
+    for seed in (0, 1):
+        trained("distance", seed, batches=2)
+        trained("category", seed, batches=4)
+    *_, summary = run_decode(images, models="study=s,step=2", latents="x", layers="first.1")
+    tests = table(summary, "contrasts.json")
+    assert set(zip(tests["first"], tests["second"], strict=True)) == {("category", "distance")}
+
+
 def test_a_parameter_that_decides_nothing_or_a_draw_makes_no_condition(registry: Path) -> None:
     trained("distance", 0, workers=1, checkpoints="1", resume=True)
     trained("distance", 1, workers=2, checkpoints="1,2", resume=False)

@@ -17,6 +17,7 @@ from mlspatial.compare.grouping import (
     in_words,
     layer_label,
     similarities,
+    toward,
     within_missing,
 )
 from mlspatial.compare.run_ids import run_ids
@@ -41,10 +42,7 @@ def to_group(evidence: Evidence, id: str, title: str, reference: str, published:
     """reference: the group; published: those that the published figure shows beside it."""
     found = similarities(evidence)
     chosen = choose(evidence, found.ids)
-    pairs = group_pairs(found.pairs, chosen.networks)
-    pairs = pairs[(pairs["first"] == reference) | (pairs["second"] == reference)]
-    group = pairs["first"].where(pairs["first"] != reference, pairs["second"])
-    table = pairs.assign(group=group, reference=reference)
+    table = toward(group_pairs(found.pairs, chosen.networks), reference).assign(reference=reference)
     table = table[table.group.isin([reference, "untrained", *chosen.groups(trained=True)])]
     table = table[["layer", "group", "reference", "mean", "sd", "pairs", "run_ids"]].reset_index(drop=True)
     own = task_style(reference).label

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import BEHAVIOR, REGIONS, Evidence
-from mlspatial.compare.grouping import layer_label, layer_order
+from mlspatial.compare.grouping import group_pairs, layer_label, layer_order, similarities, toward
 from mlspatial.compare.run_ids import run_ids, run_text
 from mlspatial.compare.scores import committed
 from mlspatial.compare.selection import Chosen, absent, choose, runs_of
@@ -67,31 +68,21 @@ def _picked(evidence: Evidence, chosen: Chosen, finals: pd.DataFrame) -> pd.Data
 
 
 def _pairs(evidence: Evidence, finals: pd.DataFrame) -> pd.DataFrame:
-    pairs = evidence.pairs[(evidence.pairs.metric == METRIC) & (evidence.pairs.model_a != evidence.pairs.model_b)]
+    pairs = similarities(replace(evidence, pairs=evidence.pairs[evidence.pairs.metric == METRIC])).pairs
     return pairs[pairs.model_a.isin(finals.model_id) & pairs.model_b.isin(finals.model_id)]
 
 
 def _curves(evidence: Evidence, finals: pd.DataFrame, layers: list[str]) -> pd.DataFrame:
     """task, layer: mean and SD (n - 1) over pairs with category networks; those of category itself differ in seed."""
-    task, seed = (finals.set_index("model_id")[name] for name in ("task", "replicate"))
     pairs = _pairs(evidence, finals)
-    pairs = pairs[pairs.layer.isin(layers)]
-    pairs = pairs.assign(a=pairs.model_a.map(task), b=pairs.model_b.map(task))
-    pairs = pairs[(pairs.a == "category") | (pairs.b == "category")]
-    pairs = pairs[(pairs.a != pairs.b) | (pairs.model_a.map(seed) != pairs.model_b.map(seed))]
-    # two runs may have compared one pair, in either order
-    key = [" ".join(sorted(ends)) for ends in zip(pairs.model_a, pairs.model_b, strict=True)]
-    pairs = pairs.assign(key=key).drop_duplicates(["key", "layer"])
-    other = pairs.a.where(pairs.a != "category", pairs.b)
-    rows = []
-    for (name, layer), part in pairs.groupby([other.rename("task"), "layer"], sort=False):
-        values = part.value.astype(float)
-        rows.append(
-            {"task": name, "label": task_style(str(name)).label, "kind": "similarity", "region": "", "layer": layer,
-             "depth": layers.index(layer), "n": len(part), "of": len(part), "mean": values.mean(),
-             "sd": values.std(ddof=1), "run_ids": run_text(part.run_id.unique())}
-        )  # fmt: skip
-    return pd.DataFrame(rows, columns=COLUMNS).sort_values(["task", "depth"])
+    networks = finals.assign(group=finals.task, seed=finals.replicate)
+    table = toward(group_pairs(pairs[pairs.layer.isin(layers)], networks), "category")
+    labels = [task_style(task).label for task in table.group]
+    depths = [layers.index(layer) for layer in table.layer]
+    table = table.assign(
+        task=table.group, label=labels, kind="similarity", region="", depth=depths, n=table.pairs, of=table.pairs
+    )
+    return table[COLUMNS].sort_values(["task", "depth"])
 
 
 def _caption(chosen: Chosen, dots: pd.DataFrame, curves: pd.DataFrame, tasks: list[str]) -> str:

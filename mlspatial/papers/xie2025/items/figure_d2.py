@@ -14,6 +14,7 @@ from mlspatial.compare.grouping import (
     group_pairs,
     layer_label,
     similarities,
+    toward,
     within_missing,
 )
 from mlspatial.compare.run_ids import run_ids
@@ -47,9 +48,8 @@ def against_others(pairs: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
     every = group_pairs(pairs, networks)
     parts = []
     for name in dict.fromkeys(networks.group):
-        mine = every[(every["first"] == name) | (every["second"] == name)]
-        other = mine["first"].where(mine["first"] != name, mine["second"])
-        parts.append(mine.assign(group=name, against=other.where(other != name, WITHIN)))
+        mine = toward(every, name)
+        parts.append(mine.assign(group=name, against=mine.group.where(mine.group != name, WITHIN)))
         split = networks.assign(group=networks.group.where(networks.group == name, OTHERS))
         own = split.model_id[split.group == name]
         outward = pairs[pairs.model_a.isin(own) ^ pairs.model_b.isin(own)]

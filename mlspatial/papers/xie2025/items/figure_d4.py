@@ -8,7 +8,7 @@ import pandas as pd
 
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
-from mlspatial.compare.grouping import FULL, Chosen, Similarities, choose, group_pairs, in_words, similarities
+from mlspatial.compare.grouping import FULL, Chosen, Similarities, choose, group_pairs, in_words, similarities, toward
 from mlspatial.compare.run_ids import run_ids
 from mlspatial.compare.style import drop, sheet, task_style, tidy
 from mlspatial.papers.xie2025 import variability
@@ -45,11 +45,9 @@ def to_reference(found: Similarities, chosen: Chosen, kind: str, tasks: list[str
     """Similarity of full and reduced networks of the tasks to networks trained on `kind` with full variability."""
     reference = f"{kind}, {FULL}"
     own = chosen.networks[chosen.networks.task.isin([*tasks, kind])]
-    pairs = group_pairs(found.pairs, own)
-    pairs = pairs[(pairs["first"] == reference) ^ (pairs["second"] == reference)]
-    group = pairs["first"].where(pairs["first"] != reference, pairs["second"])
-    names = chosen.networks.drop_duplicates("group").set_index("group")
-    table = pairs.assign(reference=kind, task=group.map(names.task), variability=group.map(names.variability))
+    pairs = toward(group_pairs(found.pairs, own), reference)
+    names = own.drop_duplicates("group").set_index("group")[["task", "variability"]]
+    table = pairs[pairs.group != reference].join(names, on="group").assign(reference=kind)
     return table[table.task.isin(tasks)][COLUMNS]
 
 

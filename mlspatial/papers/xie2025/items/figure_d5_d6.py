@@ -32,9 +32,8 @@ def within_groups(evidence: Evidence, id: str, kind: str, published: Sequence[st
     found = similarities(evidence)
     chosen = choose(evidence, found.ids, reduced=kind)
     pairs = group_pairs(found.pairs, chosen.networks)
-    names = chosen.networks.drop_duplicates("group").set_index("group")
-    inside = pairs[pairs["first"] == pairs["second"]]
-    table = inside.assign(task=inside["first"].map(names.task), variability=inside["first"].map(names.variability))
+    names = chosen.networks.drop_duplicates("group").set_index("group")[["task", "variability"]]
+    table = pairs[pairs["first"] == pairs["second"]].join(names, on="first")
     tasks = [task for task in variability.shown_tasks(chosen, published) if (table.task == task).any()]
     table = variability.in_order(table[table.task.isin(tasks)][COLUMNS], found.layers, tasks)
     layers = [layer for layer in found.layers if layer in set(table.layer)]
