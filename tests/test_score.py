@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,51 @@ def test_yardsticks_share_one_pass_and_agree_with_the_features_themselves(networ
     assert record.metrics[f"{best.benchmark}/ceiled"] == pytest.approx(best.ceiled)
     assert record.tags[f"mlspatial.layer.{best.benchmark}"] == best.layer
     assert run_score(metrics="own,ridge,rsa,cka,one_to_one") == [run_id]  # answered
+
+
+def test_every_unit_and_split_is_kept(networks: list[str]) -> None:
+    """Its medians are the score; what features and splits give by hand; all layers on request."""
+    from mlspatial import registry
+
+    (run_id,) = run_score(metrics="own,rsa")
+    table, units = registry.scores("s"), registry.scores("s", units=True)
+    assert set(units.run_id) == set(table.run_id) == {run_id} and set(units.metric) == {"pls25"}
+    committed = table[table.committed & (table.metric == "pls25")].iloc[0]
+    assert set(units.layer) == {committed.layer} and len(units) == 10 * 12 and units.r.dtype == np.float32
+    assert units.groupby("split").r.median().mean() == pytest.approx(committed.raw, abs=1e-6)
+    assert units.groupby("unit").reliability.first().median() == pytest.approx(committed.ceiling, abs=0.02)
+    benchmark = find_benchmark(BENCHMARK)
+    sink = Features()
+    extract(*select("study=s,seed=0")[0].load(), benchmark.stimuli, (committed.layer,), sink)
+    features = sink.pop(committed.layer)["features"].astype(np.float64)
+    by_hand = cross_validated_pls(gram_matrix(features), benchmark.responses, benchmark.folds)
+    kept = units.pivot(index="split", columns="unit", values="r")[list(benchmark.neuroids)]
+    assert kept.to_numpy() == pytest.approx(by_hand, abs=1e-5)
+    assert run_score(metrics="own,rsa") == [run_id]
+    (more,) = run_score(metrics="own,rsa", units="all")
+    assert more != run_id and run_score(metrics="own,rsa", units="all") == run_score(metrics="own,rsa") == [more]
+    whole = pd.read_parquet(runs.local(more, "units-all.parquet"))
+    assert set(whole.layer) == set(LAYERS) and whole[whole.committed].r.tolist() == units.r.tolist()
+
+
+def test_a_metric_that_fails_loses_nothing_else(
+    networks: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mlspatial.analysis import yardsticks
+
+    def failing(*_: object, **__: object) -> None:
+        raise np.linalg.LinAlgError("the matrix is singular")
+
+    broken = replace(yardsticks.METRICS["ridge"], correlate=failing)  # type: ignore[call-arg]
+    monkeypatch.setitem(yardsticks.METRICS._items, "ridge", broken)
+    (run_id,) = run_score(metrics="own,ridge")
+    told, table = capsys.readouterr().err, table_of(run_id)
+    assert f"ridge of layer {LAYERS[0]} is not a number: the matrix is singular" in told
+    lost = table[table.metric == "ridge"]
+    assert lost.raw.isna().all() and lost.selection.eq("failed: the matrix is singular").all()
+    assert table[table.metric == "pls25"].raw.notna().all()
+    with pytest.raises(UserError, match="nothing could be scored"):
+        run_score(metrics="ridge")
 
 
 def test_the_layer_is_chosen_on_one_half_and_reported_on_the_other(networks: list[str]) -> None:

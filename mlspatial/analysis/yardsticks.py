@@ -223,13 +223,12 @@ def score_of_correlations(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a median of nothing is NaN
         per_split = np.nanmedian(correlations, axis=1)
-        values = np.nanmean(correlations, axis=0)
         halvings = np.ones(1) if ceilings is None else np.nanmedian(np.atleast_2d(ceilings), axis=1)
     raw, ceiling = float(per_split.mean()), float(np.mean(halvings))
     error, n = float(per_split.std() / np.sqrt(len(per_split))), len(per_split)
     of_ceiling = float(halvings.std() / np.sqrt(len(halvings))) if len(halvings) > 1 else np.nan
     formula = "none" if ceilings is None else formula
-    return Score(raw, ceiling, error, n, name, version, formula, ceiling_error=of_ceiling, values=values)
+    return Score(raw, ceiling, error, n, name, version, formula, ceiling_error=of_ceiling, values=correlations)
 
 
 def representation_of(features: np.ndarray, *, patterns: bool = True) -> Representation:

@@ -24,6 +24,8 @@ from mlspatial.models.lazy import LazyModel
 from mlspatial.models.stimuli import Stimuli
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mlspatial.models.sinks import Product
 
 OWN = "own"  # the benchmark's own metric
@@ -164,6 +166,11 @@ class Benchmark(ABC):
         """The place of the layer that counts: of the highest choice, the first of equals; the first without any."""
         values = np.array([score.chosen_by for score in scores], np.float64)
         return int(np.nanargmax(values)) if not np.isnan(values).all() else 0
+
+    def per_unit(self, score: Score) -> pd.DataFrame | None:
+        """What a score of a layer is made of: a row a unit and split with unit, split, r (float32) and reliability (of
+        the unit's mean response, NaN where it is not known); None for scores that are not of units."""
+        return None
 
     def matrix(self, layer: Layer, metric: str, score: Score) -> np.ndarray | None:
         """The network's condensed similarity matrix at the layer that counts, of a metric in `geometries`."""

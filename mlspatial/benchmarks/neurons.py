@@ -27,6 +27,8 @@ from mlspatial.core.score import Score
 from mlspatial.models.stimuli import Stimuli
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mlspatial.models.sinks import Product
 
 VERSION = "1"  # of ceilings of ours and of what a benchmark hands to a metric
@@ -155,6 +157,25 @@ class Neurons(Benchmark):
             other, selection = self.chooser(layer)
             chosen = found if other is None else scored(other, responses, self.folds)
         return [replace(score, choice=by.ceiled, selection=selection) for score, by in zip(found, chosen, strict=True)]
+
+    def per_unit(self, score: Score) -> pd.DataFrame | None:
+        import pandas as pd
+
+        if score.values is None:
+            return None
+        splits, units = score.values.shape
+        names = [*getattr(self, "neuroids", ())] or [*map(str, range(units))]
+        ceilings = self.ceilings_of(yardsticks.METRICS["ridge"])
+        found = np.full((1, units), np.nan) if ceilings is None else np.atleast_2d(np.asarray(ceilings, np.float64))
+        reliability = np.broadcast_to(found.mean(axis=0), (splits, units))
+        return pd.DataFrame(
+            {
+                "unit": np.tile(names, splits),
+                "split": np.repeat(np.arange(splits, dtype=np.int16), units),
+                "r": np.asarray(score.values, np.float32).ravel(),
+                "reliability": reliability.astype(np.float32).ravel(),
+            }
+        )
 
     def chooser(self, layer: Layer) -> tuple[Representation | None, str]:
         """(what of a layer stands for it in the choice, None for what is scored; in words)."""

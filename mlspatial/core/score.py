@@ -33,7 +33,7 @@ class Score:
     error: standard error of raw over splits (i2n: standard deviation of the ceiled value over its repeats);
     ceiling_error: of the ceiling over halvings or repeats, NaN where there is one; n: number of splits, repeats or
     pairs. metric, version: name and version of the procedure. direction: which way is better.
-    values: per unit, as the metric has them (neuroids: their r, mean over splits; voxels: predicted patterns), or None.
+    values: per unit, as the metric has them (neuroids: (splits, neuroids) r; voxels: predicted patterns), or None.
     choice: what layers are chosen by, by default ceiled; selection: in words, what they are chosen on. more: further
     columns of a table of scores.
     """

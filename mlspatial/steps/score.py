@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 VERSION = 2
 FACTS = ("task", "arch", "dataset", "seed", "step")
-SCORES, MATRICES, RECOVERY = "scores.json", "matrices.npz", "recovery.json"
+SCORES, UNITS, MATRICES, RECOVERY = "scores.json", "units.parquet", "matrices.npz", "recovery.json"
+ALL_UNITS = "units-all.parquet"
+KEPT = ("committed", "all")  # layers of which every unit is kept
 COMMITTED = "committed"  # the layer of matrices between networks whose layers differ
 VALUES = ("raw", "ceiling", "ceiled", "error", "r2_over_c", "r_over_c_squared")
 
@@ -46,6 +48,7 @@ PARAMETERS = (
     Parameter("engine", str, "fast, or reference: Brain-Score's own code, for its benchmarks.", "fast"),
     Parameter("selection", str, "Of the layer: auto (as Brain-Score), raw (raw features), half.", "auto"),
     Parameter("variant", str, "Of the fMRI study where text and code differ: paper, published_code.", "paper"),
+    Parameter("units", str, "Layers of which every unit and split is kept.", KEPT[0], decides="nothing", choices=KEPT),
     Parameter("download", bool, "Whether Brain-Score may download what is missing.", False, "nothing"),
     DEVICE,
     STUDY,
@@ -63,6 +66,7 @@ def score(
     engine: str = "fast",
     selection: str = "auto",
     variant: str = "paper",
+    units: str = KEPT[0],
     download: bool = False,
     study: str = "",
     force: bool = False,
@@ -73,8 +77,8 @@ def score(
     comma list of own, pls, ridge, rsa, cka, one_to_one, and crsa, versa for fMRI; a benchmark that does not take one is
     scored without it, saying so. variant: of the fMRI study, paper or published_code. engine: fast, or reference for
     Brain-Score's own code. selection of the layer: auto (as Brain-Score does for its benchmarks, else on all stimuli),
-    raw (on raw features), half (chosen on one half of the stimuli, reported on the other). download: whether
-    Brain-Score may fetch files.
+    raw (on raw features), half (chosen on one half of the stimuli, reported on the other). units: of which layers the
+    correlation of every unit in every split is kept. download: whether Brain-Score may fetch files.
     """
     import numpy as np
     import pandas as pd
@@ -86,7 +90,9 @@ def score(
     plan = Plan.of(benchmarks, metrics, layers, engine, selection, variant, download)
     specs = [_spec(record, plan, device, download) for record in records]
     layers_by_uri: dict[str, tuple[str, ...]] = {}
+    by_reference = engine == "reference"
     artifacts = [SCORES, *([MATRICES] if plan.geometries else [])]
+    artifacts += [] if by_reference else [UNITS, *([ALL_UNITS] if units == "all" else [])]
     ids = []
     for number, (record, spec) in enumerate(zip(records, specs, strict=True), 1):
         name = f"score {record.name} seed {record.seed} step {record.step}"
@@ -104,18 +110,23 @@ def score(
                 run.add_tags(tags_of(choose_device(device)))
                 run.set_tags({f"{TAG}fact.{name}": value for name, value in facts(record.uri).items()})
                 layers_here, matrices = layers_by_uri[record.uri], dict[str, np.ndarray]()
+                per_unit: list[pd.DataFrame] = []
                 with bar(f"score {number} of {len(records)}", len(plan.chosen), "benchmark") as progress:
-                    if engine == "reference":
+                    if by_reference:
                         rows = _by_reference(record, plan, layers_here, device, download, progress)
                     else:
-                        rows = _by_layers(record, plan, layers_here, matrices, device, study, parents, progress)
+                        rows = _by_layers(
+                            record, plan, layers_here, matrices, per_unit, device, study, parents, progress
+                        )
                     table = pd.DataFrame(rows).assign(engine=engine, model_id=record.model_id)
                 if table.raw.isna().all():
                     raise UserError(f"{name}: nothing could be scored ({table.selection.iloc[0]})")
-                if matrices:
-                    with tempfile.TemporaryDirectory() as folder:
+                with tempfile.TemporaryDirectory() as folder:
+                    if matrices:
                         np.savez_compressed(file := Path(folder) / MATRICES, **matrices)
                         run.log_file(file)
+                    if not by_reference:
+                        _log_units(run, per_unit, units, Path(folder))
                 log_scores(run, table)
                 best = table[table.committed & table.primary].itertuples()
                 say(f"{name}: " + ", ".join(f"{row.benchmark} {row.ceiled:.3f} ({row.layer})" for row in best))
@@ -150,18 +161,31 @@ def log_scores(run: runs.Run, table: pd.DataFrame) -> None:
     run.log_table(table, SCORES)
 
 
+def _log_units(run: runs.Run, found: Sequence[pd.DataFrame], kept: str, folder: Path) -> None:
+    """Tables of units: of the committed layers, and of all where that was asked for."""
+    import pandas as pd
+
+    columns = ["model_id", "benchmark", "region", "metric", "layer", "committed", "unit", "split", "r", "reliability"]
+    table = pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
+    for name, part in ((UNITS, table[table.committed.astype(bool)]), (ALL_UNITS, table)):
+        if name == UNITS or kept == "all":
+            part.to_parquet(folder / name, index=False)
+            run.log_file(folder / name)
+
+
 def _by_layers(
     record: ModelRecord,
     plan: Plan,
     layers: tuple[str, ...],
     matrices: dict[str, np.ndarray],
+    per_unit: list[pd.DataFrame],
     device: str,
     study: str,
     parents: Sequence[str],
     progress: Any,
 ) -> Iterator[dict[str, Any]]:
     """Rows of one network, a benchmark, metric and layer each; `matrices` gets those at the layers that count, by
-    "BENCHMARK METRIC".
+    "BENCHMARK METRIC", `per_unit` a table of each layer whose score is of units.
 
     What a benchmark cannot do is raised before the network is run. It then sees each set of stimuli once, for all
     benchmarks and metrics.
@@ -202,6 +226,15 @@ def _by_layers(
             if matrix is not None:
                 matrices[f"{benchmark.identifier} {metric}"] = matrix
             facts = {"benchmark": benchmark.identifier, "region": benchmark.region, "primary": metric == benchmark.own}
+            for depth, (name, score) in enumerate(zip(gathered.layers, found, strict=True)):
+                if (table := benchmark.per_unit(score)) is not None:
+                    said = facts | {
+                        "model_id": record.model_id,
+                        "metric": metric,
+                        "layer": name,
+                        "committed": depth == place,
+                    }
+                    per_unit.append(table.assign(**said))
             yield from _rows(facts, gathered.layers, found, place)
         progress.update(len({benchmark.identifier for benchmark, _ in asked}))
 

@@ -1,7 +1,8 @@
 """Runs of the tracking store as tidy tables, quickly, also when there are ten thousand of them: read once, then kept.
 
     chosen = runs(entry="score", study="quick")   one row a run, as `mlflow.search_runs` gives it
-    scores(chosen), tables(kind, chosen, parse)   what they hold in files, one below the other; table_file reads one
+    scores(chosen), units(chosen)                 what score runs hold in files, one below the other
+    tables(kind, chosen, parse), table_file       the same of other files; one file
     histories(ids, names), heldout_histories      everything that was logged of metrics
     versions()                                    one row a registered checkpoint
 
@@ -157,6 +158,16 @@ def scores(chosen: pd.DataFrame) -> pd.DataFrame:
         return table
 
     return tables("scores-1", chosen, parse)
+
+
+def units(chosen: pd.DataFrame) -> pd.DataFrame:
+    """units.parquet of score runs, one below the other, with run_id. chosen: rows of `runs`."""
+    import pandas as pd
+
+    def parse(row: dict[str, Any], file: Callable[..., Path]) -> pd.DataFrame:
+        return pd.read_parquet(file("units.parquet"))
+
+    return tables("units-1", chosen, parse)
 
 
 def table_file(path: Path) -> pd.DataFrame:
