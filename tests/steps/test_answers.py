@@ -170,6 +170,9 @@ def test_geometry_is_a_similarity_run_of_the_metrics_that_were_asked_for(
     assert runs.there(together, similarity_step.artifacts("versa", ["committed"], 2)) and set(record.parents) == set(
         ids
     )
+    inputs = {"runs": sorted(ids), "versions": versions("groups", "gsn", "mds", "ridge", "rsa", "versa")}
+    cfg = {"metric": "versa", "layers": "committed"}
+    assert record.spec == runs.Spec("similarity", 1, inputs, cfg, similarity_step.ENTRY.free).id
     monkeypatch.setattr(score_step, "VERSION", 3)
     monkeypatch.setattr(mds, "VERSION", "2")
     *others, again = run_score(benchmarks=VOXELS)
