@@ -176,7 +176,7 @@ def test_geometry_is_a_similarity_run_of_the_metrics_that_were_asked_for(
     monkeypatch.setattr(score_step, "VERSION", 3)
     monkeypatch.setattr(mds, "VERSION", "2")
     *others, again = run_score(benchmarks=VOXELS)
-    assert not {*ids, together} & {*others, again} and runs.get(again).tags["mlspatial.version"] == "1"
+    assert not {*ids, together} & {*others, again} and runs.get(again).tags["mlspatial.version"] == "2"
 
 
 @pytest.mark.parametrize(

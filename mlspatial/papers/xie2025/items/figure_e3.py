@@ -91,7 +91,10 @@ def _text(target: str, part: pd.DataFrame) -> str:
 def _draw(chosen: Chosen, data: pd.DataFrame, latents: list[str]) -> Any:
     figure, grid = sheet(1, len(latents), width=3.0, height=2.9, sharey=True)
     axes = list(grid.flat)
-    top, height = data.score.max(), max(float((data["mean"] + data.sd.fillna(0)).max() - data.score.min()), 1e-3)
+    sd = data.sd.fillna(0)
+    top = max(data.score.max(), (data["mean"] + sd).max())
+    low = min(data.score.min(), (data["mean"] - sd).min())
+    height = max(float(top - low), 1e-3)
     for axis, latent in zip(axes, latents, strict=True):
         part = data[data.latent == latent]
         targets = ordered(part.target)
@@ -117,7 +120,7 @@ def _draw(chosen: Chosen, data: pd.DataFrame, latents: list[str]) -> Any:
         ticks(axis, [task_style(target).label for target in targets], slant=0 if len(targets) < 4 else 40)
         tidy(axis, x="Target", title=f"Non-target: {latent}")
     for axis in axes:
-        axis.set_ylim(data.score.min() - 0.12 * height, top + 0.05 * height)
+        axis.set_ylim(low - 0.05 * height, top + 0.05 * height)
     tidy(axes[0], y=chosen.mean_label)
     letters(axes)
     legend(figure, columns=2)
