@@ -42,10 +42,11 @@ from threadpoolctl import threadpool_limits
 
 from mlspatial.analysis.cka import linear_cka
 from mlspatial.analysis.gram import Gram, unpack
+from mlspatial.analysis.kernel_ridge import ALPHAS, cross_validated_ridge
 from mlspatial.analysis.matching import OneToOne
 from mlspatial.analysis.pls import cross_validated_pls_many, pearson, splits
 from mlspatial.analysis.rsa import condensed, similarity_matrix
-from mlspatial.analysis.yardsticks import ALPHAS, METRICS, Representation, cross_validated_ridge
+from mlspatial.analysis.yardsticks import METRICS, Representation
 from mlspatial.models.build import build
 from mlspatial.models.extract import extract, widths
 from mlspatial.models.layers import CANDIDATE_LAYERS

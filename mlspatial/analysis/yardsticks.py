@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -31,23 +31,22 @@ from scipy.spatial.distance import squareform
 from mlspatial.analysis import cka, rsa
 from mlspatial.analysis.ceiling import Drawing, half_means, spearman_brown, split_half_each
 from mlspatial.analysis.gram import centred, square
-from mlspatial.analysis.pls import COMPONENTS, Split, cross_validated_pls_many, pearson
+from mlspatial.analysis.kernel_ridge import VERSION as RIDGE_VERSION
+from mlspatial.analysis.kernel_ridge import cross_validated_ridge
+from mlspatial.analysis.pls import COMPONENTS, Split, cross_validated_pls_many
 from mlspatial.analysis.pls import VERSION as PLS_VERSION
 from mlspatial.analysis.versions import versions
-from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
+from mlspatial.core.errors import StimulusMismatch, UserError
 from mlspatial.core.plugins import Plugins
 from mlspatial.core.score import Score
 
 Need = Literal["gram", "pattern"]
 Ceilings = np.ndarray | float | None
 
-#: ridge penalties as shares of trace(K) / n, the mean squared length of a centred pattern
-ALPHAS = tuple(10.0**exponent for exponent in range(-5, 4))
 #: what a user may call a metric of this room -> its name; pls takes the components of the benchmark
 SHORT = {"pls": "pls{components}", "cka": "cka_debiased"}
 STEPS = ("yardsticks", "pls", "splits", "ceiling")  # modules of this room behind every metric, a user's own as well
 VERSION = "2"  # of the steps from correlations to a score, and of comparisons
-RIDGE_VERSION = "1"
 LEAST_STIMULI = 4  # of a comparison
 
 
@@ -260,69 +259,6 @@ def find_metric(name: str) -> Metric:
     if name not in METRICS and (match := re.fullmatch(r"pls([1-9]\d*)", name)):
         return pls(int(match[1]))
     return METRICS[name]
-
-
-def cross_validated_ridge(
-    gram: np.ndarray,
-    responses: Sequence[np.ndarray],
-    folds: Iterable[Split],
-    device: str = "cpu",
-    *,
-    alphas: Sequence[float] = ALPHAS,
-) -> list[np.ndarray]:
-    """Pearson r of ridge regression's predictions on the test stimuli, (splits, neuroids) of each region.
-
-    gram: (n, n), any origin and scale; responses: (n, neuroids) each; alphas: candidates as shares of trace(K) / n over
-    all stimuli. Every neuroid of a split has its own, the one with the least squared leave-one-out error within the
-    training part, the first of equals. The intercept is not penalised.
-
-    No fold is decomposed: for one alpha, G is the inverse of K + alpha I on the complement of the constant vector, for
-    all stimuli. With o what a fold leaves out, the errors there are G_oo^-1 (G y)_o, and the inverse of the training
-    part is the Schur complement G - G_.o G_oo^-1 G_o., of which leave-one-out wants the diagonal.
-    Raises BadValue for alphas that are not above 0, UserError when test stimuli are trained on.
-    """
-    if not len(alphas) or not all(0 < alpha < np.inf for alpha in alphas):
-        raise BadValue("alphas", list(alphas), "must be positive numbers, at least one")
-    folds = list(folds)
-    n = len(gram)
-    if any(len(values) != n for values in responses):
-        raise StimulusMismatch(f"a Gram matrix of {n} stimuli and responses to {[len(values) for values in responses]}")
-    measured = np.concatenate([np.asarray(values, np.float64) for values in responses], axis=1)
-    if not np.isfinite(measured).all():
-        raise UserError("ridge: responses are not finite for all stimuli; leave those neuroids out")
-    kernel = torch.from_numpy(centred(square(gram))).to(device)
-    scale = float(kernel.diagonal().mean())
-    known = torch.from_numpy(measured - measured.mean(axis=0)).to(device)
-    sides = []
-    for train, test in folds:
-        out = np.setdiff1d(np.arange(n), train)
-        if not np.isin(test, out).all():
-            raise UserError("ridge: a fold tests stimuli that it trains on; hand over disjoint sides")
-        sides.append(tuple(torch.as_tensor(side, device=device) for side in (np.asarray(train), out)))
-    least = torch.full((len(folds), known.shape[1]), torch.inf, dtype=torch.float64, device=device)
-    predicted = [torch.zeros(len(out), known.shape[1], dtype=torch.float64, device=device) for _, out in sides]
-    for alpha in alphas if scale > 0 else ():
-        regular = kernel + scale / n  # the constant vector gets the eigenvalue `scale`, taken off again below
-        regular.diagonal().add_(alpha * scale)
-        inverse = torch.cholesky_inverse(torch.linalg.cholesky(regular)) - 1 / (n * scale * (1 + alpha))
-        dual = inverse @ known
-        for fold, (train, out) in enumerate(sides):
-            rows = inverse[out]
-            factor = torch.linalg.cholesky(rows[:, out])
-            errors = torch.cholesky_solve(dual[out], factor)
-            half = torch.linalg.solve_triangular(factor, rows[:, train], upper=False)
-            leverage = inverse.diagonal()[train] - half.square().sum(dim=0)
-            left_out = (dual[train] - rows[:, train].T @ errors) / leverage[:, None]
-            loss = left_out.square().mean(dim=0)
-            better = loss < least[fold]
-            least[fold] = torch.where(better, loss, least[fold])
-            predicted[fold] = torch.where(better, known[out] - errors, predicted[fold])
-    found = []
-    for (_, out), values, (_, test) in zip(sides, predicted, folds, strict=True):
-        places = np.searchsorted(out.cpu().numpy(), test)
-        found.append(pearson(values.cpu().numpy()[places], measured[test]))
-    ends = np.cumsum([values.shape[1] for values in responses])[:-1]
-    return np.split(np.stack(found), ends, axis=1)
 
 
 def _rsa(method: str) -> Compare:

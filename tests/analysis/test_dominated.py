@@ -12,7 +12,7 @@ from sklearn.linear_model import RidgeCV
 
 from mlspatial.analysis import pls
 from mlspatial.analysis.gram import Gram, unpack
-from mlspatial.analysis.yardsticks import ALPHAS, cross_validated_ridge
+from mlspatial.analysis.kernel_ridge import ALPHAS, cross_validated_ridge
 from mlspatial.benchmarks.picture_files import read_pictures
 from mlspatial.models.sinks import Products
 from tests.conftest import recordings

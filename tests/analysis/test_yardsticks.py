@@ -11,16 +11,15 @@ from sklearn.linear_model import RidgeCV
 
 from mlspatial.analysis.ceiling import split_half_each
 from mlspatial.analysis.cka import linear_cka
+from mlspatial.analysis.kernel_ridge import ALPHAS, cross_validated_ridge
 from mlspatial.analysis.pls import Split, splits
 from mlspatial.analysis.ridge import RidgeFold
 from mlspatial.analysis.yardsticks import (
-    ALPHAS,
     METRICS,
     Comparison,
     Metric,
     Regression,
     Representation,
-    cross_validated_ridge,
     find_metric,
     representation_of,
     score_of_correlations,
