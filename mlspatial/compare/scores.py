@@ -39,9 +39,10 @@ def committed(evidence: Evidence) -> pd.DataFrame:
 
 def values(scores: pd.DataFrame, formula: str = PUBLISHED) -> pd.Series:
     """Scores by the formula of published tables; those of metrics that square nothing, of behavior (which has a formula
-    of its own), or without r and ceiling, as they are."""
+    of its own), or without r and ceiling, as they are. Of a negative r the square is negative too."""
     squared = scores.formula.isin(["r^2/c", "(r/c)^2"]) & (scores.region != BEHAVIOR)
-    return scores[formula].astype(float).where(squared).fillna(scores.ceiled.astype(float))
+    found = scores[formula].astype(float).where(squared).fillna(scores.ceiled.astype(float))
+    return found.mask(squared & (scores.raw.astype(float) < 0), -found.abs())
 
 
 def benchmarks(best: pd.DataFrame) -> dict[str, tuple[str, ...]]:

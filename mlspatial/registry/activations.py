@@ -14,12 +14,14 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from mlspatial.core.context import Context
 from mlspatial.core.names import ACTIVATIONS, DATASET_ID, MODEL_ID, TAG
 from mlspatial.core.names import file_name as valid_file_name
 from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord
 
 ENTRY = "extract"
+NO_CONTEXT = Context()
 VERSION = 2  # of what a layer says: preprocessing, which call counts, the order of its features (models.extract)
 STIMULI, KIND, KIND_VERSIONS = TAG + "stimuli", TAG + "kind", TAG + "kind_versions"
 FIRST = "1"  # of every kind, in runs from before kinds had versions
@@ -43,10 +45,9 @@ def layer_arrays(
     kinds: Sequence[str],
     layers: Sequence[str],
     make: Make,
+    context: Context = NO_CONTEXT,
     *,
     dataset_id: str = "",
-    study: str = "",
-    parents: Sequence[str] = (),
     tags: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, dict[str, Path]], dict[Array, str]]:
     """(kind -> layer -> file, (kind, layer) -> id of the run that holds it). Activations are .arrow, all else .npy.
@@ -71,7 +72,9 @@ def layer_arrays(
         lacks = runs.missing(ARRAYS, *(_artifacts(array)[0] for array in missing))
         with (
             runs.project_run_reserved(),
-            runs.open_run(spec, name=title, study=study, parents=[*_parent(record), *parents], lacks=lacks) as run,
+            runs.open_run(
+                spec, name=title, study=context.study, parents=[*_parent(record), *context.parents], lacks=lacks
+            ) as run,
         ):
             if not run.answered:
                 run.set_tags({TAG + fact: getattr(record, fact) for fact in FACTS})

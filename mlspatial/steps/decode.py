@@ -15,6 +15,7 @@ import numpy as np
 
 from mlspatial.compare.conditions import comparable, last, of_records
 from mlspatial.compare.plots import FORMATS
+from mlspatial.core.context import Context
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.latents import Latent
 from mlspatial.core.names import TAG
@@ -90,7 +91,15 @@ def decode(
     cfg = {"layers": layers, "latents": ",".join(latent.name for latent in chosen), "stimuli": stimuli,
            "dataset": dataset, "folds": folds, "split": split, "classifier": classifier, "device": device,
            "seed": seed}  # fmt: skip
-    job = _Job(images, chosen, splits, classifier, choose_device(device), cfg, study, force, activations)
+    job = _Job(
+        images,
+        chosen,
+        splits,
+        classifier,
+        cfg,
+        Context(choose_device(device), study, tuple(images.runs), force),
+        activations,
+    )
     shared, others = shared_layers(records, chosen_layers)
     if others:
         say(f"decode: {others}; all networks are compared at {', '.join(shared) or 'no layer'}")
@@ -121,18 +130,15 @@ class _Job:
         latents: Sequence[Latent],
         splits: Sequence[Split],
         classifier: str,
-        device: str,
         cfg: dict[str, Any],
-        study: str,
-        force: bool,
+        context: Context,
         activations: str,
     ) -> None:
         from mlspatial.analysis.projection import johnson_lindenstrauss_dimension
         from mlspatial.models.sinks import Projections
 
         self.images, self.latents, self.splits = images, latents, splits
-        self.classifier, self.device, self.cfg, self.study, self.force = classifier, device, cfg, study, force
-        self.activations = activations
+        self.classifier, self.cfg, self.context, self.activations = classifier, cfg, context, activations
         self.dimension, self.seed = johnson_lindenstrauss_dimension(len(images.stimuli)), int(cfg["seed"])
         (self.kind,) = Projections(self.dimension, self.seed).kinds
 
@@ -180,11 +186,9 @@ class _Job:
             self.images.stimuli,
             kinds,
             [layers],
-            device=self.device,
+            self.context,
             dataset_id=self.images.manifest.dataset_id,
             activations=self.activations,
-            study=self.study,
-            parents=self.images.runs,
         )
         return found
 
@@ -212,13 +216,11 @@ class _Job:
         }
         spec = runs.Spec("decode", VERSION, inputs, {"models": uri, **self.cfg}, ENTRY.free)
         lacks = runs.missing(TABLE, *_pictures("decoding"))
-        with runs.open_run(
-            spec, name=name, study=self.study, parents=self.images.runs, force=self.force, lacks=lacks
-        ) as run:
+        with runs.open_run(spec, name=name, lacks=lacks, **self.context.run) as run:
             if not run.answered:
                 run.log_dataset(self.images.manifest, self.images.folder, "evaluation")
                 run.set_tags({TAG + fact: facts[fact] for fact in FACTS})
-                run.add_tags(tags_of(self.device))
+                run.add_tags(tags_of(self.context.device))
                 table = self._decode(features(run), title)
                 table = table.assign(model_id=model_id, **facts)
                 _log(run, table)
@@ -239,7 +241,7 @@ class _Job:
                     self.latents,
                     self.splits,
                     classifier=self.classifier,
-                    device=self.device,
+                    device=self.context.device,
                 )
                 rows += [{"layer": layer, **asdict(value)} for value in found]
                 progress.update(1)
@@ -259,7 +261,7 @@ class _Job:
         spec = runs.Spec("decode", COMPARED, inputs, {"models": models, **self.cfg}, ENTRY.free)
         name = f"decode {len(parents)} networks"
         lacks = runs.missing(TABLE, CONTRASTS, *_pictures("decoding_by_group"))
-        with runs.open_run(spec, name=name, study=self.study, parents=parents, force=self.force, lacks=lacks) as run:
+        with runs.open_run(spec, name=name, lacks=lacks, **self.context.on(parents).run) as run:
             if not run.answered:
                 shown = table[table.measure.isin(set(SHOWN.values()))]
                 run.log_text(table.drop(columns="network").to_json(orient="table", index=False), TABLE)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlspatial.core.context import Context
 from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.core.names import ACTIVATIONS, cache_folder
 from mlspatial.core.progress import bar, say
@@ -137,13 +138,11 @@ def gather(
     stimuli: Stimuli,
     kinds: Sequence[str],
     layers: Sequence[Sequence[str]],
+    context: Context,
     *,
-    device: str,
     more: Mapping[str, Product] | None = None,
     dataset_id: str = "",
     activations: str = NONE,
-    study: str = "",
-    parents: Sequence[str] = (),
     load: Load = ModelRecord.load,
 ) -> list[Gathered]:
     """Arrays of some kinds from every network, made where the registry does not hold them yet.
@@ -156,7 +155,7 @@ def gather(
     from mlspatial.analysis.device import choose_device, tags_of
 
     wanted = (*kinds, *besides(activations))
-    place = choose_device(device)
+    place = choose_device(context.device)
     stimuli_id = stimuli.id
     gathered: list[Gathered] = []
     with bar(f"{', '.join(wanted)} of {len(records)} networks", len(records) * len(stimuli), "img") as progress:
@@ -172,9 +171,8 @@ def gather(
                 wanted,
                 names,
                 make,
+                context,
                 dataset_id=dataset_id,
-                study=study,
-                parents=parents,
                 tags=tags_of(place),
             )
             holders = {run_id for (kind, _), run_id in ids.items() if kind in kinds}

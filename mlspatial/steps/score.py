@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlspatial.core.context import Context
 from mlspatial.core.errors import UserError
 from mlspatial.core.names import TAG
 from mlspatial.core.parameters import DEVICE, FORCE, STUDY, Parameter, entry
@@ -97,9 +98,8 @@ def score(
     for number, (record, spec) in enumerate(zip(records, specs, strict=True), 1):
         name = f"score {record.name} seed {record.seed} step {record.step}"
         parents = [record.run_id] if record.run_id else []
-        with runs.open_run(
-            spec, name=name, study=study, parents=parents, force=force, lacks=runs.missing(*artifacts)
-        ) as run:
+        context = Context(device, study, tuple(parents), force)
+        with runs.open_run(spec, name=name, lacks=runs.missing(*artifacts), **context.run) as run:
             if not run.answered:
                 if record.uri not in layers_by_uri:  # before anything is run: of all networks that are still to come
                     rest = list(zip(records, specs, strict=True))[number:]
@@ -113,11 +113,9 @@ def score(
                 per_unit: list[pd.DataFrame] = []
                 with bar(f"score {number} of {len(records)}", len(plan.chosen), "benchmark") as progress:
                     if by_reference:
-                        rows = _by_reference(record, plan, layers_here, device, download, progress)
+                        rows = _by_reference(record, plan, layers_here, context, download, progress)
                     else:
-                        rows = _by_layers(
-                            record, plan, layers_here, matrices, per_unit, device, study, parents, progress
-                        )
+                        rows = _by_layers(record, plan, layers_here, matrices, per_unit, context, progress)
                     table = pd.DataFrame(rows).assign(engine=engine, model_id=record.model_id)
                 if table.raw.isna().all():
                     raise UserError(f"{name}: nothing could be scored ({table.selection.iloc[0]})")
@@ -131,8 +129,9 @@ def score(
                 best = table[table.committed & table.primary].itertuples()
                 say(f"{name}: " + ", ".join(f"{row.benchmark} {row.ceiled:.3f} ({row.layer})" for row in best))
         ids.append(run.id)
-    made = _recovery(records, plan.chosen, ids, study, force)
-    return [*ids, *made, *_geometry(records, plan, ids, study, force)]
+    together = Context(device, study, tuple(ids), force)
+    made = _recovery(records, plan.chosen, ids, together)
+    return [*ids, *made, *_geometry(records, plan, ids, together)]
 
 
 def _spec(record: ModelRecord, plan: Plan, device: str, download: bool) -> runs.Spec:
@@ -179,9 +178,7 @@ def _by_layers(
     layers: tuple[str, ...],
     matrices: dict[str, np.ndarray],
     per_unit: list[pd.DataFrame],
-    device: str,
-    study: str,
-    parents: Sequence[str],
+    context: Context,
     progress: Any,
 ) -> Iterator[dict[str, Any]]:
     """Rows of one network, a benchmark, metric and layer each; `matrices` gets those at the layers that count, by
@@ -193,7 +190,7 @@ def _by_layers(
     from mlspatial.analysis.device import choose_device
     from mlspatial.models.sinks import PRODUCTS
 
-    way = replace(plan.way, device=choose_device(device))
+    way = replace(plan.way, device=choose_device(context.device))
     model = LazyModel(record.spec, record.load)
     shown: dict[tuple[str, int, tuple[str, ...]], list[tuple[Benchmark, str]]] = {}
     for known in plan.chosen:  # who shows the same
@@ -210,7 +207,7 @@ def _by_layers(
             together.setdefault((metric, benchmark.together), []).append(benchmark)
         kinds = sorted(needs, key=lambda kind: kind not in PRODUCTS)  # the order is in what an extraction is found by
         (gathered,) = gather(
-            [record], asked[0][0].shown, kinds, [seen], device=device, study=study, parents=parents,
+            [record], asked[0][0].shown, kinds, [seen], context,
             more={kind: product for kind, product in needs.items() if product}, load=lambda _record: model.loaded,
         )  # fmt: skip
         scores: dict[tuple[str, str], list[Score]] = {}
@@ -260,7 +257,7 @@ def _tried(one: Benchmark, others: Sequence[Benchmark], name: str, layer: Layer,
 
 
 def _by_reference(
-    record: ModelRecord, plan: Plan, layers: tuple[str, ...], device: str, download: bool, progress: Any
+    record: ModelRecord, plan: Plan, layers: tuple[str, ...], context: Context, download: bool, progress: Any
 ) -> Iterator[dict[str, Any]]:
     """The same by Brain-Score's own classes on its own data."""
     from mlspatial.analysis.device import choose_device
@@ -269,7 +266,7 @@ def _by_reference(
     module, spec = record.load()
     for known in plan.chosen:
         result = reference_score(
-            module, spec, record.model_id, known.name, layers, device=choose_device(device),
+            module, spec, record.model_id, known.name, layers, device=choose_device(context.device),
             select=plan.way.selection == "auto", download=download,
         )  # fmt: skip
         facts = {"benchmark": known.name, "region": result.region, "primary": True}
@@ -286,7 +283,7 @@ def _rows(
         yield {**facts, "layer": layer, "depth": depth, "committed": depth == place, **score.to_json()}
 
 
-def _geometry(records: Sequence[ModelRecord], plan: Plan, ids: Sequence[str], study: str, force: bool) -> list[str]:
+def _geometry(records: Sequence[ModelRecord], plan: Plan, ids: Sequence[str], context: Context) -> list[str]:
     """How alike the networks are under cRSA and veRSA: a `similarity` run over their fMRI matrices."""
     import numpy as np
 
@@ -306,7 +303,7 @@ def _geometry(records: Sequence[ModelRecord], plan: Plan, ids: Sequence[str], st
     spec = runs.Spec("similarity", similarity.VERSION, inputs, cfg, similarity.ENTRY.free)
     name = f"similarity of {len(records)} networks under {' and '.join(metrics)}"
     files = [file for metric in metrics for file in similarity.artifacts(metric, [COMMITTED], len(records))]
-    with runs.open_run(spec, name=name, study=study, parents=ids, force=force, lacks=runs.missing(*files)) as run:
+    with runs.open_run(spec, name=name, lacks=runs.missing(*files), **context.run) as run:
         if not run.answered:
             tables = []
             for run_id in ids:
@@ -319,7 +316,7 @@ def _geometry(records: Sequence[ModelRecord], plan: Plan, ids: Sequence[str], st
 
 
 def _recovery(
-    records: Sequence[ModelRecord], chosen: Sequence[Found], ids: Sequence[str], study: str, force: bool
+    records: Sequence[ModelRecord], chosen: Sequence[Found], ids: Sequence[str], context: Context
 ) -> list[str]:
     """Where the network that generated simulated responses is among those scored: a run with the rank of that network
     and its layer under each metric and number of trials, a population after another."""
@@ -340,7 +337,7 @@ def _recovery(
         spec = runs.Spec("recovery", VERSION, inputs, cfg)
         name = f"recovery of {truth.layer} of {truth.network} among {len(networks)} networks"
         lacks = runs.missing(RECOVERY)
-        with runs.open_run(spec, name=name, study=study, parents=ids, force=force, lacks=lacks) as run:
+        with runs.open_run(spec, name=name, lacks=lacks, **context.run) as run:
             if not run.answered:
                 table = pd.concat([table_file(runs.local(i, SCORES)) for i in ids])
                 table = table[table.benchmark.isin(trials)]

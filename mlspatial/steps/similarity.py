@@ -11,6 +11,7 @@ import numpy as np
 
 from mlspatial.compare.conditions import of_records
 from mlspatial.compare.plots import FORMATS
+from mlspatial.core.context import Context
 from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.core.names import file_name
 from mlspatial.core.parameters import DEVICE, FORCE, STUDY, Parameter, entry
@@ -82,7 +83,8 @@ def similarity(
     spec = runs.Spec("similarity", VERSION, inputs, cfg, ENTRY.free)
     title = f"similarity of {len(records)} networks"
     lacks = runs.missing(*(file for name in names for file in artifacts(name, common, len(records))))
-    with runs.open_run(spec, name=title, study=study, parents=images.runs, force=force, lacks=lacks) as run:
+    context = Context(device, study, tuple(images.runs), force)
+    with runs.open_run(spec, name=title, lacks=lacks, **context.run) as run:
         if run.answered and activations == NONE:
             return run.id
         gathered = gather(
@@ -90,11 +92,9 @@ def similarity(
             images.stimuli,
             () if run.answered else kinds,
             [common] * len(records),
-            device=device,
+            context,
             dataset_id=images.manifest.dataset_id,
             activations=activations,
-            study=study,
-            parents=images.runs,
         )
         if not run.answered:
             run.set_parents(sorted({run_id for g in gathered for run_id in g.runs} | set(images.runs)))

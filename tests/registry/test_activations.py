@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mlspatial.analysis.projection import johnson_lindenstrauss_dimension
+from mlspatial.core.context import Context
 from mlspatial.models import sinks
 from mlspatial.models.sinks import kind_version
 from mlspatial.models.sources import external_spec
@@ -45,7 +46,7 @@ def record(registry: Path) -> ModelRecord:
 def ask(record: ModelRecord, kinds: Sequence[str] = ("gram", "pattern"), stimuli: str = "s1") -> list[str]:
     """Which arrays were made when these were asked for."""
     make = Maker()
-    files, ids = layer_arrays(record, stimuli, kinds, LAYERS, make, parents=("rendered",))
+    files, ids = layer_arrays(record, stimuli, kinds, LAYERS, make, Context(parents=("rendered",)))
     assert all(file.is_file() for by_layer in files.values() for file in by_layer.values())
     assert all(runs.get(run_id).status == "FINISHED" for run_id in ids.values())
     return make.asked
