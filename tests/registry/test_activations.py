@@ -84,16 +84,19 @@ def test_another_version_of_a_kind_leaves_the_other_kinds_alone(
 ) -> None:
     ask(record, ["pattern"])
     ask(record)
-    monkeypatch.setitem(sinks.VERSIONS, "pattern", "2")
+    before = sinks.VERSIONS["pattern"]
+    monkeypatch.setitem(sinks.VERSIONS, "pattern", "new")
     assert ask(record, ["pattern"]) == ["pattern/first.1", "pattern/fc"]
     assert ask(record) == []
-    monkeypatch.setitem(sinks.VERSIONS, "pattern", "1")
+    monkeypatch.setitem(sinks.VERSIONS, "pattern", before)
     assert ask(record) == []
 
 
 def test_runs_from_before_kinds_had_versions_hold_version_1_of_each(
     record: ModelRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(sinks.VERSIONS, "gram", "1")  # as it was then
+    monkeypatch.setitem(sinks.VERSIONS, "pattern", "1")
     ask(record)
     (run,) = runs.find(entry="extract")
     client().delete_tag(run.id, KIND_VERSIONS)
@@ -118,9 +121,9 @@ def test_arrays_that_were_deleted_are_made_again_and_only_those(record: ModelRec
 
 def test_every_kind_that_is_gathered_has_its_version() -> None:
     kinds = ["gram", "pattern", "features", "activations-float16", "one_to_one-0123", "projection-5920-0"]
-    assert [kind_version(kind) for kind in kinds] == ["1"] * len(kinds)
+    assert [kind_version(kind) for kind in kinds] == ["2", "2", "1", "1", "1", "1"]
     assert sinks.Projections(johnson_lindenstrauss_dimension(60), 0).kinds[0].startswith("projection-")
-    assert versions(["gram", "projection-7-0"]) == {"extract": "2", "gram": "1", "projection-7-0": "1"}
+    assert versions(["gram", "projection-7-0"]) == {"extract": "2", "gram": "2", "projection-7-0": "1"}
     with pytest.raises(KeyError):
         kind_version("tea leaves")
 

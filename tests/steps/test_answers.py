@@ -109,14 +109,14 @@ def test_a_metrics_own_version_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
     before = plan().inputs()
-    monkeypatch.setitem(yardsticks.METRICS._items, "ridge", replace(yardsticks.METRICS["ridge"], version="2"))
+    monkeypatch.setitem(yardsticks.METRICS._items, "ridge", replace(yardsticks.METRICS["ridge"], version="new"))
     assert plan().inputs() != before
 
 
 def test_another_version_is_another_score_run(networks: list[ModelRecord], monkeypatch: pytest.MonkeyPatch) -> None:
     first = run_score()
     assert len(first) == 2 and run_score() == first and run_score(device="cpu") == first
-    monkeypatch.setattr(ceiling, "VERSION", "2")
+    monkeypatch.setattr(ceiling, "VERSION", "new")
     second = run_score()
     assert not set(first) & set(second) and len(runs.find(entry="extract")) == 2  # layers are as they were
     monkeypatch.setattr(activations, "VERSION", 3)
@@ -130,32 +130,32 @@ def test_similarity_goes_by_what_it_computes(
     first = run_similarity(images, metric="cka")
     assert runs.get(first).tags["mlspatial.version"] == "2"
     assert set(runs.get(first).parents) == {run.id for run in runs.find(entry="extract")}
-    monkeypatch.setattr(rsa, "VERSION", "2")
+    monkeypatch.setattr(rsa, "VERSION", "new")
     assert run_similarity(images, metric="cka") == first
     for module in (cka, groups, mds):
-        monkeypatch.setattr(module, "VERSION", "2")
+        monkeypatch.setattr(module, "VERSION", "new")
         second = run_similarity(images, metric="cka")
         assert second != first
         first = second
     assert len(runs.find(entry="extract")) == 2
-    monkeypatch.setitem(sinks.VERSIONS, "gram", "2")
+    monkeypatch.setitem(sinks.VERSIONS, "gram", "new")
     assert run_similarity(images, metric="cka") != first and len(runs.find(entry="extract")) == 4
 
 
 def test_decode_goes_by_what_it_fits(networks: list[ModelRecord], images: str, monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = run_decode(images, latents="x")
-    monkeypatch.setattr(svc, "VERSION", "2")
+    monkeypatch.setattr(svc, "VERSION", "new")
     assert run_decode(images, latents="x") == numbers
     classes = run_decode(images, latents="category")
-    monkeypatch.setattr(ridge, "VERSION", "2")
+    monkeypatch.setattr(ridge, "VERSION", "new")
     assert run_decode(images, latents="category") == classes
     assert not set(run_decode(images, latents="x")) & set(numbers)
     for module in (splits, decoding):
-        monkeypatch.setattr(module, "VERSION", "2")
+        monkeypatch.setattr(module, "VERSION", "new")
         again = run_decode(images, latents="category")
         assert not set(again) & set(classes)
         classes = again
-    monkeypatch.setattr(contrasts, "VERSION", "2")
+    monkeypatch.setattr(contrasts, "VERSION", "new")
     *same, summary = run_decode(images, latents="category")
     assert same == classes[:-1] and summary != classes[-1]
 
@@ -172,9 +172,9 @@ def test_geometry_is_a_similarity_run_of_the_metrics_that_were_asked_for(
     )
     inputs = {"runs": sorted(ids), "versions": versions("groups", "gsn", "mds", "ridge", "rsa", "versa")}
     cfg = {"metric": "versa", "layers": "committed"}
-    assert record.spec == runs.Spec("similarity", 1, inputs, cfg, similarity_step.ENTRY.free).id
+    assert record.spec == runs.Spec("similarity", 2, inputs, cfg, similarity_step.ENTRY.free).id
     monkeypatch.setattr(score_step, "VERSION", 3)
-    monkeypatch.setattr(mds, "VERSION", "2")
+    monkeypatch.setattr(mds, "VERSION", "new")
     *others, again = run_score(benchmarks=VOXELS)
     assert not {*ids, together} & {*others, again} and runs.get(again).tags["mlspatial.version"] == "2"
 
