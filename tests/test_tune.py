@@ -233,6 +233,9 @@ def test_a_killed_trial_goes_on(small_dataset: Path, registry: Path) -> None:
     assert second.params == first.params and second.user_attrs["run_id"] == trained.id
     assert trained.status == "FINISHED" and trained.tags[runs.RESUMED] == "1"
     assert set(second.intermediate_values) == {2, 4, 6, 8} and set(first.intermediate_values) == {2, 4}
+    assert (
+        min(*first.intermediate_values.values(), *second.intermediate_values.values()) > 0
+    )  # losses, the less the better
     assert runs.get(out.split()[-1]).parents == (trained.id,)
 
 
