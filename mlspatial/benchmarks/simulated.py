@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from mlspatial.models.zoo import ModelSpec
+    from mlspatial.models.spec import ModelSpec
 
 SIZE = 64  # pixels; 8 degrees
 N_STIMULI = 500
@@ -131,7 +131,8 @@ def layer_rates(
 
 def random_network(seed: int, size: int = SIZE) -> Network:
     """ResNet-18 with weights drawn from a seed, for pictures of `size` pixels; nothing is downloaded."""
-    from mlspatial.models.zoo import ModelSpec, build
+    from mlspatial.models.build import build
+    from mlspatial.models.spec import ModelSpec
 
     spec = ModelSpec("resnet18", 1000, {"category": (0, 1000)}, ("category",), size)
     module = build(spec, seed=seed)

@@ -24,7 +24,7 @@ from mlspatial.models.stimuli import Stimuli
 if TYPE_CHECKING:
     from torch import nn
 
-    from mlspatial.models.zoo import ModelSpec
+    from mlspatial.models.spec import ModelSpec
 
 IMAGES, VOXELS, TRIALS, SIZE = 400, 200, 3, 48
 LAYER = "layer3.0.relu"

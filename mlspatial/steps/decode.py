@@ -332,8 +332,7 @@ def _layers(text: str) -> Any:
     """A function that gives the layers of a network, pixels among them where they are asked for."""
 
     def choose(module: Any, spec: Any) -> Sequence[str]:
-        from mlspatial.models.layers import decoding_layers, resolve_layers
-        from mlspatial.models.zoo import candidate_layers
+        from mlspatial.models.layers import candidate_layers, decoding_layers, resolve_layers
 
         default = decoding_layers(module, candidate_layers(spec, module))
         return resolve_layers(text, module, default, extra=(PIXELS,))

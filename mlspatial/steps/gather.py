@@ -23,8 +23,8 @@ from mlspatial.registry.models import ModelRecord
 if TYPE_CHECKING:
     from mlspatial.benchmarks.base import Layer
     from mlspatial.models.sinks import Product
+    from mlspatial.models.spec import ModelSpec
     from mlspatial.models.stimuli import Stimuli
-    from mlspatial.models.zoo import ModelSpec
 
 Choose = Callable[[Any, Any], Sequence[str]]
 Load = Callable[[ModelRecord], tuple[Any, "ModelSpec"]]

@@ -50,8 +50,7 @@ class Plan:
 
     def choose(self, module: Any, spec: Any) -> Sequence[str]:
         """The layers of a network; none where all are, which takes its weights to know."""
-        from mlspatial.models.layers import resolve_layers
-        from mlspatial.models.zoo import candidate_layers
+        from mlspatial.models.layers import candidate_layers, resolve_layers
 
         if self.layers == ALL_LAYERS:
             return ()

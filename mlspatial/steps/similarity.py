@@ -108,8 +108,7 @@ def similarity(
 
 def _layers(text: str) -> Any:
     def choose(module: Any, spec: Any) -> Sequence[str]:
-        from mlspatial.models.layers import block_layers, resolve_layers
-        from mlspatial.models.zoo import candidate_layers
+        from mlspatial.models.layers import block_layers, candidate_layers, resolve_layers
 
         return resolve_layers(text, module, block_layers(module, candidate_layers(spec, module)))
 

@@ -54,7 +54,8 @@ SHAPE = assemblies.REAL if os.environ.get("MLSPATIAL_SLOW") else assemblies.SMAL
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    from mlspatial.models.zoo import ModelSpec, build
+    from mlspatial.models.build import build
+    from mlspatial.models.spec import ModelSpec
 
     def refuse(self: socket.socket, address: object) -> None:
         raise AssertionError(f"a connection to {address} was tried")
@@ -137,7 +138,7 @@ def test_regions_that_saw_the_same_images_share_them(bench: Bench) -> None:
 def test_the_network_sees_the_packages_pixels(bench: Bench, identifier: str, size: int) -> None:
     import torch
 
-    from mlspatial.models.zoo import to_input
+    from mlspatial.models.spec import to_input
 
     spec = replace(bench.spec, input_size=size)
     target = load(identifier, input_size=size)

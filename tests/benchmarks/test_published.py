@@ -20,8 +20,8 @@ from mlspatial.benchmarks.recordings import load_benchmark
 from mlspatial.benchmarks.simulated import gabor_energy, layer_rates
 from mlspatial.benchmarks.voxels import FmriBenchmark as Voxels
 from mlspatial.core.errors import BadValue, UserError
+from mlspatial.models.spec import ModelSpec
 from mlspatial.models.stimuli import Stimuli
-from mlspatial.models.zoo import ModelSpec
 from tests.benchmarks.test_simulated import small
 
 

@@ -19,8 +19,8 @@ from mlspatial.benchmarks.simulated import layer_rates, recovery, simulated_popu
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.models.extract import extract
 from mlspatial.models.sinks import Features
+from mlspatial.models.spec import ModelSpec
 from mlspatial.models.stimuli import Stimuli
-from mlspatial.models.zoo import ModelSpec
 
 SIZE = 32
 LAYERS = ("first", "second")

@@ -16,7 +16,8 @@ import pytest
 from mlspatial.compare.conditions import Condition, comparable, of_records
 from mlspatial.compare.evidence import load
 from mlspatial.compare.grouping import choose, group_pairs, similarities
-from mlspatial.models.zoo import ModelSpec, build
+from mlspatial.models.build import build
+from mlspatial.models.spec import ModelSpec
 from mlspatial.registry import runs
 from mlspatial.registry.models import log_model, select
 from tests import toys

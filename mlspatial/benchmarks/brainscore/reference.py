@@ -28,7 +28,7 @@ from mlspatial.core.score import BEHAVIOUR, Score
 if TYPE_CHECKING:
     from torch import nn
 
-    from mlspatial.models.zoo import ModelSpec
+    from mlspatial.models.spec import ModelSpec
 
 VERSION = "1"  # of how the package is asked
 PCA_SELECTION = f"PCA({IMAGENET_IMAGES}) of ImageNet"
