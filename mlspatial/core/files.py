@@ -12,6 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mlspatial.core.names import text_hash
+
+ROOM = 100  # bytes of a name, of the 255 that file systems take
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -50,13 +54,15 @@ def write_json(path: Path, value: Any) -> Path:
 def sweep(folder: Path, pids: Iterable[int]) -> None:
     """Remove what processes of this machine that have ended had begun to write below a folder."""
     for pid in pids:
-        for partial in folder.rglob(f".*.{socket.gethostname()}-{pid}-*"):
+        for partial in folder.rglob(f".*.{socket.gethostname()[:64]}-{pid}-*"):
             _remove(partial)
 
 
 def _beginning(path: Path) -> str:
-    """Of the names of partial files; a folder may be shared by machines, of which each knows its own processes only."""
-    return f".{path.stem}.{socket.gethostname()}-"
+    """Of the names of partial files; a folder may be shared by machines, of which each knows its own processes only.
+    Names that leave no room for that are cut, and told apart by a hash."""
+    stem = path.stem if len(path.stem.encode()) <= ROOM else f"{path.stem.encode()[:ROOM].decode(errors='ignore')}-"
+    return f".{stem}{text_hash(path.stem) if stem != path.stem else ''}.{socket.gethostname()[:64]}-"
 
 
 def _sweep(path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -59,7 +60,7 @@ def load(folder: Path, name: str = "own_item") -> ModuleType:
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of a user's: an item, a helper that it imports, a table that it reads, and a stranger."""
     folder = tmp_path / "plugins"
     folder.mkdir()
@@ -68,8 +69,9 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "theirs.csv").write_text("value\n1\n")
     (folder / "stranger.py").write_text("x = 1\n")
     monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.delitem(sys.modules, "helper", raising=False)
-    return folder
+    sys.modules.pop("helper", None)
+    yield folder
+    sys.modules.pop("helper", None)
 
 
 def test_an_item_is_followed_into_what_it_imports_of_ours() -> None:

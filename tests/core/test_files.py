@@ -31,6 +31,15 @@ def test_what_fails_leaves_the_former_file_and_nothing_else(tmp_path: Path) -> N
     assert target.read_text() == "former" and os.listdir(tmp_path) == ["report.html"]
 
 
+def test_names_as_long_as_a_file_system_takes(tmp_path: Path) -> None:
+    for name in ("x" * 251 + ".svg", "y" * 251 + ".svg", "ä" * 125 + ".csv"):
+        assert write_text(tmp_path / name, name).read_text() == name
+    with pytest.raises(RuntimeError), whole(tmp_path / ("x" * 251 + ".svg")) as partial:
+        assert "x" * 251 not in partial.name and partial.suffix == ".svg"
+        raise RuntimeError
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 def test_a_folder_appears_whole(tmp_path: Path) -> None:
     with whole(tmp_path / "pool") as partial:
         partial.mkdir()
