@@ -20,6 +20,11 @@ def content_id(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:ID_LENGTH]
 
 
+def seed_of(*numbers: int) -> int:
+    """A seed of 32 bits from several numbers. torch's generators on a CPU forget what of a seed is beyond these."""
+    return int(content_id(list(numbers))[:8], 16)
+
+
 def file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -30,7 +30,7 @@ VERSION = 3
 LARGEST_INPUT = 224  # pixels; Xie et al. 2025
 EVALUATION_BATCH = 256
 LIVE = "live:"  # before the name of a dataset: fresh images by its recipe
-SEEDS = 2**31  # torch's generators take 64 bits, of which the number of the batch has 32
+SEEDS = 2**31  # torch's generators keep 32 bits of a seed on a CPU
 OF_TRAINING = ("lr", "weight_decay", "precision", "augment", "compile", "deterministic")  # what Settings has from here
 
 Report = Callable[[int, Mapping[str, float]], None]
@@ -71,20 +71,24 @@ def train(
     """
     from mlspatial.analysis.device import choose_device
     from mlspatial.models.build import ARCHITECTURES
+    from mlspatial.train import augment
     from mlspatial.train.ranks import group_of
 
     _ = ARCHITECTURES[options["arch"]]
     tasks = list(dict.fromkeys(canonical_name(name) for name in task.split("|")))
     source = _source(dataset)
     options["input_size"] = options["input_size"] or min(int(source.manifest.recipe["size"]), LARGEST_INPUT)
-    cfgs = [
-        {"task": name, "dataset": source.label, "seed": number, "resume": resume, **options}
-        for name in tasks
-        for number in parse_seeds(seeds, seed)
-    ]
+    numbers = parse_seeds(seeds, seed)
+    if version := augment.VERSIONS.get(options["augment"]):
+        options["augment_version"] = version
     with group_of(choose_device(options["device"])) as group:
         if group.world > 1:
-            cfgs = [{**cfg, "ranks": group.world} for cfg in cfgs]
+            options["ranks"] = group.world
+        cfgs = [
+            {"task": name, "dataset": source.label, "seed": number, "resume": resume, **options}
+            for name in tasks
+            for number in numbers
+        ]
         for cfg in cfgs:
             said = check(cfg, source.live)
         for words in said if group.first else ():

@@ -21,6 +21,7 @@ from torch import nn
 from mlspatial.analysis.device import has_tf32, numerics
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.files import whole
+from mlspatial.core.hashing import seed_of
 from mlspatial.data.loader import Loader, Source
 from mlspatial.models.spec import ModelSpec, to_input
 from mlspatial.tasks import Task
@@ -151,7 +152,7 @@ class Network:
     def descend(self, images: torch.Tensor, columns: Mapping[str, torch.Tensor], precision: str) -> None:
         """One step of gradient descent on a normalised batch."""
         dtype = PRECISIONS[precision]
-        _seed((self.seed << 32) + self.step, images.device)
+        _seed(seed_of(self.seed, self.step), images.device)
         with torch.autocast(images.device.type, dtype=dtype, enabled=dtype is not None):
             outputs = self.forward(images)
         loss = self.task.loss(outputs.float(), columns)

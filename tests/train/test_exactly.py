@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from mlspatial.core.errors import BadValue
+from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.latents import spatial_schema
 from mlspatial.data.loader import Batch
 from mlspatial.models.spec import IMAGENET_MEAN, IMAGENET_SD, ModelSpec
@@ -21,7 +22,7 @@ from mlspatial.tasks import build_task
 from mlspatial.train import loop
 from mlspatial.train.augment import AUGMENTATIONS
 from mlspatial.train.loop import Network, Settings, look_interval, train
-from mlspatial.train.ranks import ALONE
+from mlspatial.train.ranks import ALONE, Group
 
 SIZE, IMAGES = 32, 12
 TASK = build_task("distance", spatial_schema(("a",), ("b",)), {"z": {"mean": 2.0, "sd": 0.5}})
@@ -110,6 +111,11 @@ class Run:
         return self
 
 
+def seed_of(seed: int, number: int) -> int:
+    """Of a batch's draws: 32 bits, as torch's generators on a CPU forget the upper half of 64."""
+    return int(hashlib.sha256(f"[{seed},{number}]".encode()).hexdigest()[:8], 16)
+
+
 def plain(settings: Settings, seed: int) -> tuple[nn.Module, list[float]]:
     """The same training, as a textbook writes it: the module and the losses of its batches."""
     made, source, losses = module().train(), Source(), []
@@ -119,7 +125,7 @@ def plain(settings: Settings, seed: int) -> tuple[nn.Module, list[float]]:
         pixels = torch.from_numpy(batch.images).float().permute(0, 3, 1, 2) / 255
         pixels = (pixels - torch.tensor(IMAGENET_MEAN).view(3, 1, 1)) / torch.tensor(IMAGENET_SD).view(3, 1, 1)
         with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed * 2**32 + number)
+            torch.default_generator.manual_seed(seed_of(seed, number))
             outputs = made(pixels)
         loss = ((outputs[:, 0] - (torch.as_tensor(batch.columns["z"]) - 2.0) / 0.5) ** 2).mean()
         optimizer.zero_grad()
@@ -149,7 +155,7 @@ def test_weights_are_those_of_a_plain_loop(tmp_path: Path, lr: float, weight_dec
 
 def test_a_module_draws_by_its_seed_and_the_number_of_the_batch(tmp_path: Path) -> None:
     def known(seed: int, step: int) -> float:
-        return float(torch.rand(1, generator=torch.Generator().manual_seed(seed * 2**32 + step)))
+        return float(torch.rand(1, generator=torch.Generator().manual_seed(seed_of(seed, step))))
 
     with pytest.raises(KeyboardInterrupt):
         Run(tmp_path).train(Settings(5, save_every=0.0), stop_at=2)
@@ -157,6 +163,7 @@ def test_a_module_draws_by_its_seed_and_the_number_of_the_batch(tmp_path: Path) 
     assert again.noisy.drawn == [known(3, step) for step in (1, 2, 3, 4)]  # one batch was saved, the second was not
     (tmp_path / "net.pt").unlink()
     assert Run(tmp_path, seed=-4).train(Settings(2)).noisy.drawn == [known(-4, 0), known(-4, 1)]
+    assert len({known(seed, step) for seed in range(5) for step in range(5)}) == 25
 
 
 def test_augmentation_is_told_its_seed_and_the_number_of_the_batch(tmp_path: Path) -> None:
@@ -286,3 +293,11 @@ def test_stops_lie_between_the_first_and_the_last_batch(name: str) -> None:
 def test_rates_that_cannot_be_meant(lr: float, weight_decay: float) -> None:
     with pytest.raises(BadValue, match=r"^(lr|weight_decay)="):
         Settings(5, lr=lr, weight_decay=weight_decay).check()
+
+
+def test_a_rank_that_does_not_see_rank_0s_state_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """on another machine, whose cache is another folder; starting anew instead would part the ranks."""
+    monkeypatch.setattr(Group, "lead", lambda self, work: True)
+    network = Run(tmp_path).network
+    with pytest.raises(UserError, match=r"rank 1 does not see .*net.pt.* MLSPATIAL_CACHE .* resume=false"):
+        network.start(Settings(2), Group(1, 2, "cpu"))

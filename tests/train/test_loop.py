@@ -152,6 +152,7 @@ def test_colours_change_and_nothing_else(small_dataset: Path) -> None:
     assert changed.shape == images.shape and changed.dtype == torch.uint8 and not torch.equal(changed, images)
     assert torch.equal(changed, AUGMENTATIONS["colour"](images, 3, 7))
     assert not torch.equal(changed, AUGMENTATIONS["colour"](images, 3, 8))
+    assert not torch.equal(changed, AUGMENTATIONS["colour"](images, 4, 7))
     grey = torch.full((2, 4, 4, 3), 100, dtype=torch.uint8)
     assert (AUGMENTATIONS["colour"](grey, 0, 0).float().std((1, 2, 3)) == 0).all()  # grey stays grey and even
     many = AUGMENTATIONS["colour"](torch.full((2000, 2, 2, 3), 100, dtype=torch.uint8), 0, 0)

@@ -66,6 +66,14 @@ def test_finished_runs_of_one_process_still_answer(asked: list[runs.Spec], monke
     assert [spec.id for spec in asked] == ["938b1b8cf5ebad22", "938b1b8cf5ebad22", "b83d89f1996f5fec"]
 
 
+def test_what_was_drawn_by_the_number_of_the_batch_alone_does_not_answer(asked: list[runs.Spec]) -> None:
+    """Until then, networks of all seeds were augmented alike; the id is that of augment=colour before."""
+    ask(augment="colour")
+    (spec,) = asked
+    before = {name: value for name, value in spec.cfg.items() if name != "augment_version"}
+    assert runs.Spec("train", 3, spec.inputs, before, spec.free).id == "85db892e6486d427" != spec.id
+
+
 def test_another_number_of_ranks_is_another_network(asked: list[runs.Spec], monkeypatch: pytest.MonkeyPatch) -> None:
     for world in (1, 2, 4):
 
