@@ -155,3 +155,11 @@ def test_features_that_are_not_finite(p: int, value: float) -> None:
     features[4, 1] = value
     with pytest.raises(UserError, match=r"1 of 20 stimuli are NaN or infinite \(first: row 4\)"):
         RidgeFold.from_features(features)
+
+
+@pytest.mark.parametrize("criterion", ["squared_error", "pearson"])
+def test_the_first_of_equally_good_alphas_wins(criterion: str, rng: np.random.Generator) -> None:
+    """Of targets that are 0 throughout, every penalty predicts the same."""
+    fold = RidgeFold.from_features(rng.normal(size=(20, 5)), rng.normal(size=(4, 5)))
+    found = fold.fit(np.zeros((20, 2)), [3.0, 1.0, 2.0], criterion=criterion)  # type: ignore[arg-type]
+    assert found.alpha.tolist() == [3.0, 3.0] and not found.predictions.any()
