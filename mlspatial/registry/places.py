@@ -35,6 +35,7 @@ PLACES = (
 )  # fmt: skip
 #: the same of datasets, which are named where they are and nowhere else
 DATASETS = ("tags", "value", f"key = '{FOLDER}'"), ("datasets", "dataset_source", "1")
+TABLES = {table for table, *_ in (*PLACES, *DATASETS)} | {"experiment_tags"}
 
 
 def local_path(place: str) -> Path | None:
@@ -72,6 +73,8 @@ def settle(database: Path) -> bool:
     """
     home = database.resolve().parent
     with closing(sqlite3.connect(database)) as connection:
+        if not _tables(connection) >= TABLES:
+            return False  # of another program, or of an MLflow that will say so
         known = _homes(connection)
         if known and known[0] != home and _same(known[0] / database.name, database):
             return False  # one folder by two names
@@ -105,8 +108,7 @@ def _look(connection: sqlite3.Connection, formers: Sequence[Path], home: Path) -
     moved = _Moved()
     if not formers:
         return moved
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    for table, column, sure in (place for place in PLACES if place[0] in tables):
+    for table, column, sure in PLACES:
         below = " OR ".join([f"instr({column}, ?) = 1"] * len(formers))
         statement = f"SELECT rowid, {column}, {sure} FROM {table} WHERE {column} LIKE 'file:%' OR {below}"
         for row, place, wanted in connection.execute(statement, list(map(str, formers))).fetchall():
@@ -128,7 +130,7 @@ def _look(connection: sqlite3.Connection, formers: Sequence[Path], home: Path) -
                     moved.left[former] = moved.left.get(former, 0) + 1
             if not stays and new != old:
                 moved.changes.append((table, column, _named(new, place), row))
-    for table, column, which in (place for place in DATASETS if place[0] in tables):
+    for table, column, which in DATASETS:
         for row, text in connection.execute(f"SELECT rowid, {column} FROM {table} WHERE {which}").fetchall():
             if (changed := _dataset(text, formers, home)) is not None:
                 moved.changes.append((table, column, changed, row))
@@ -171,6 +173,10 @@ def _above(path: Path | None, folders: Sequence[Path]) -> Path | None:
 def _named(path: Path, before: str) -> str:
     """A path as a place, in the form that it had; MLflow reads %, # and ? in a plain path as parts of an address."""
     return path.as_uri() if before.startswith("file:") or re.search(r"[%#?;]", str(path)) else str(path)
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
 def _homes(connection: sqlite3.Connection) -> list[Path]:

@@ -311,6 +311,16 @@ def test_nothing_is_changed_when_the_change_fails(project: Path, go: Go, monkeyp
     everything_is_there(moved)
 
 
+def test_the_database_of_another_program_is_named_at_once(tmp_path: Path, go: Go) -> None:
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database, database:
+        database.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        database.execute("INSERT INTO alembic_version VALUES ('of another')")
+    go(tmp_path)
+    with pytest.raises(UserError, match="cannot be used") as problem:
+        client()
+    assert problem.value.exit_code == 2 and "tried" not in str(problem.value)
+
+
 def test_a_moved_project_by_the_command_line(project: Path) -> None:
     moved = project.rename(project.with_name("moved"))
     shutil.rmtree(moved / "mlruns")

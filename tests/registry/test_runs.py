@@ -345,6 +345,20 @@ def test_a_run_of_another_machine_is_judged_by_its_heartbeat(registry: Path) -> 
     assert runs.mark_dead_runs() == [run.id]
 
 
+def test_what_has_ended_stays_as_it_ended(registry: Path) -> None:
+    with runs.open_run(spec(), name="good") as good:
+        pass
+    with pytest.raises(ZeroDivisionError), runs.open_run(spec(), name="bad", force=True) as bad:
+        raise ZeroDivisionError
+    for run in (good, bad):
+        run.set_tags({runs.PROCESS: "elsewhere 1 0", runs.HEARTBEAT: "0"})  # long ago
+    assert runs.mark_dead_runs() == []
+    assert [runs.get(run.id).status for run in (good, bad)] == ["FINISHED", "FAILED"]
+    found = runs.finished(spec())
+    assert found is not None and found.id == good.id  # not the newest, which failed
+    assert [record.id for record in runs.find(status="FAILED")] == [bad.id]
+
+
 def test_a_process_number_that_was_given_to_another_process_is_dead(registry: Path) -> None:
     with runs.open_run(spec(), name="old") as run:
         pass
