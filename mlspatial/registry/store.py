@@ -49,6 +49,7 @@ def client() -> Any:
 @cache
 def _client(uri: str) -> Any:
     import mlflow
+    from alembic.util import CommandError
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -65,7 +66,7 @@ def _client(uri: str) -> Any:
         if seen:
             raise
         raise _unusable(error.__cause__ or error) from error
-    except (MlflowException, SQLAlchemyError, OSError, sqlite3.Error, ImportError) as error:  # or a driver that lacks
+    except (MlflowException, SQLAlchemyError, CommandError, OSError, sqlite3.Error, ImportError) as error:
         raise _unusable(error) from error
     os.environ[SEEN] = uri
     return made
