@@ -91,6 +91,11 @@ def undisturbed() -> Iterator[None]:
                 _raise(number)
 
 
+def stop_waits() -> bool:
+    """Whether a signal waits for the end of what is undisturbed: what takes long in there had better end."""
+    return _asked.late is not None
+
+
 def _heard(number: int, frame: FrameType | None) -> None:
     if time.monotonic() - _asked.raised < SAME_SECONDS:
         return

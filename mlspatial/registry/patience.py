@@ -22,9 +22,10 @@ from typing import TypeVar
 
 from mlspatial.core.errors import BadValue, Unreachable
 from mlspatial.core.progress import say
+from mlspatial.core.stopping import stop_waits
 
 VARIABLE, DEFAULT = "MLSPATIAL_PATIENCE", 150.0  # seconds for which a store that was there is asked again
-PAUSE, LONGEST_PAUSE = 0.2, 2.0  # seconds between two tries, doubled each time
+PAUSE, LONGEST_PAUSE = 0.2, 1.0  # seconds between two tries, doubled each time
 WORD_SECONDS = 20.0  # between two words about it
 STATUS = (429, 502, 503, 504)
 CODES = ("TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED")  # MLflow's
@@ -107,7 +108,7 @@ def patiently(ask: Callable[[], Answer], found: Callable[[], Answer | None] = la
             ) from problem
         if again:
             _tell(reason, limit - waited)
-        if _abandoned.wait(min(pause, limit - waited)):
+        if _abandoned.wait(min(pause, limit - waited)) or stop_waits():
             raise Unreachable(f"{place()}: does not answer ({reason})") from problem
         pause, again = min(2 * pause, LONGEST_PAUSE), True
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import signal
 import socket
 import sqlite3
 import sys
@@ -22,6 +24,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from mlspatial.core.errors import BadValue, Unreachable, UserError
+from mlspatial.core.stopping import stoppable, undisturbed
 from mlspatial.registry import patience, runs, store
 from mlspatial.registry.patience import at_once, away, hurried, patiently, shown
 from mlspatial.registry.store import client
@@ -297,3 +300,19 @@ def _raise_or(error: BaseException | None) -> str:
     if error:
         raise error
     return "there"
+
+
+def test_a_stop_ends_a_wait_where_signals_do_not_raise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is begun or ended is not disturbed by signals; the wait for the store in it still ends at once."""
+    said = threading.Event()
+    monkeypatch.setattr(patience, "say", lambda _: said.set())
+    monkeypatch.setenv("MLSPATIAL_PATIENCE", "30")
+    sender = threading.Thread(target=lambda: (said.wait(60), os.kill(os.getpid(), signal.SIGINT)))
+    began = time.monotonic()
+    sender.start()
+    with pytest.raises(KeyboardInterrupt), stoppable(), undisturbed():
+        with pytest.raises(Unreachable):
+            patiently(lambda: _raise_or(ConnectionRefusedError()))
+        ended = time.monotonic()
+    sender.join()
+    assert ended - began < 25  # not the seconds of its patience
