@@ -7,6 +7,7 @@ packages with the entry point group `mlspatial.plugins`. They are run once in ev
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import os
 import pkgutil
 import sys
@@ -111,7 +112,7 @@ def load_own() -> None:
 def _load() -> None:
     own = own_modules()
     installed = {f"{point.name} = {point.value}": point for point in entry_points(group=GROUP)}
-    if own or installed:
+    if (own or installed) and multiprocessing.parent_process() is None:
         say(f"plugins: running {', '.join([*own, *installed])}")
     sys.path += [folder for folder in dict.fromkeys(str(Path(place).parent) for place in own) if folder not in sys.path]
     for place in (*own, *installed):

@@ -7,6 +7,7 @@ import re
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ WRAPPERS = re.compile(r"(?:(?<=\.)|^)(?:_orig_mod|_fsdp_wrapped_module|_checkpoi
 MEANT = ("state_dict", "model_state_dict", "model", "encoder_q", "base_encoder", "encoder", "visual")
 #: Heads of self-supervised trainers: SwAV, DeepCluster v2, BYOL, DINO.
 HEADS = re.compile(r"(projection|projection_head|projector|prototypes|predictor|heads?|fc)\b.*")
+ALIKE = 0.9  # of the parameters that the best part of a file gives: a part with so many may be meant as well
 COUNTER = "num_batches_tracked"  # of batch normalisation: absent before PyTorch 0.4.1, and nothing here reads it
 SHOWN = 3  # names in an error message
 UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, LookupError, EOFError, UnpicklingError, SafetensorError)
@@ -121,18 +123,24 @@ def _within(state: State, own: Mapping[str, Any], part: str, origin: str) -> Sta
     state = {WRAPPERS.sub("", name): value for name, value in state.items()}
     shared = _shared([name for name in own if not name.endswith(COUNTER)])
     ends = {WRAPPERS.sub("", name.removeprefix(shared)): name for name in own}
-    votes: Counter[str] = Counter()
-    for name in state:
-        starts = [0, *(found.end() for found in re.finditer(r"\.", name))]
-        votes.update(name[:start] for start in starts if name[start:] in ends)
-    if part and votes:
-        there, votes = votes, Counter({way: n for way, n in votes.items() if f".{part}." in f".{way}"})
-        if not votes:
-            most = [way.rstrip(".") for way, n in there.items() if way and 2 * n >= max(there.values())]
+    votes: Counter[str] = Counter()  # names that are found behind a prefix
+    fits: Counter[str] = Counter()  # with their shape
+    for name, value in state.items():
+        for start in (0, *(found.end() for found in re.finditer(r"\.", name))):
+            if (target := ends.get(name[start:], COUNTER)) and not target.endswith(COUNTER):
+                votes[name[:start]] += 1
+                fits[name[:start]] += value.shape == own[target].shape
+    counts = +fits or votes
+    alike = [way for way, count in counts.items() if count >= ALIKE * max(counts.values())]
+    if part and alike:
+        there, alike = alike, [way for way in counts if f".{part}." in f".{way}"]
+        alike = [way for way in alike if counts[way] == max(counts[one] for one in alike)]
+        if not alike:
+            most = [way.rstrip(".") for way in there if way]
             raise UserError(f"{origin} has no part {part} that fits; it has {_few(most) or 'no parts'}")
-    if not votes:
+    if not alike:
         return {}
-    prefix = _chosen([way for way, count in votes.items() if count == max(votes.values())], shared, origin)
+    prefix = _chosen(alike, shared, origin)
     inside = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     return {
         ends.get(end, end): value
@@ -164,8 +172,15 @@ def _chosen(prefixes: list[str], shared: str, origin: str) -> str:
     if len(best) > 1:
         raise UserError(f"{origin} holds {_few(names)}, which fit equally well; say which, as ?part={names[-1]}")
     if names:
-        say(f"{origin}: takes {'.'.join(called[best[0]]) or 'what has no prefix'}, not {_few(names)} (?part=NAME does)")
+        taken = ".".join(called[best[0]]) or "what has no prefix"
+        _note(f"{origin}: takes {taken}, not {_few(names)} (?part=NAME does)")
     return best[0]
+
+
+@cache
+def _note(text: str) -> None:
+    """Said once in a process, however often a file is read."""
+    say(text)
 
 
 def _few(names: Iterable[str]) -> str:

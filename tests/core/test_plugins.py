@@ -20,13 +20,14 @@ TOOLS.register("hammer")("built in")
 
 
 @pytest.fixture(autouse=True)
-def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a test imports is forgotten behind it, and what it registers."""
-    there, items = set(sys.modules), dict(TOOLS._items)
+def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test imports from its folder is forgotten behind it, and what it registers."""
+    items = dict(TOOLS._items)
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield
-    for name in set(sys.modules) - there:
-        del sys.modules[name]
+    for name, module in list(sys.modules.items()):
+        if str(tmp_path) in (getattr(module, "__file__", None) or ""):
+            del sys.modules[name]
     TOOLS._items = items
     code._read.cache_clear()
 

@@ -212,6 +212,15 @@ def test_several_networks_in_a_file(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert loads(path, second, "&part=state_dict_ema")
     named_by("encoder_k", "encoder_q")
     assert loads(path, second)
+    capsys.readouterr()
+    headless = {key: value for key, value in second.state_dict().items() if not key.startswith("fc.")}
+    torch.save({"student": first.state_dict(), "teacher": headless}, path)
+    with pytest.raises(UserError, match="holds student, teacher, which fit equally well"):
+        loads(path, first)
+    assert load_external(f"file:{path}?arch={SMALL}&part=teacher")[1].units == 0
+    narrow = {key: value[:1].clone() for key, value in second.state_dict().items() if value.ndim}
+    torch.save({"student": first.state_dict(), "teacher": narrow}, path)  # of another size: not meant
+    assert loads(path, first) and not capsys.readouterr().err
 
 
 def test_numbers_and_options_beside_the_weights(tmp_path: Path) -> None:
@@ -288,8 +297,8 @@ def test_names_that_do_not_fit_are_shown_from_both_sides(tmp_path: Path) -> None
 
 
 def test_a_network_inside_another_one_takes_the_names_of_either() -> None:
-    own = {"encoder.body.0.weight": 0, "encoder.body.0.bias": 0}
     one = torch.ones(1)
+    own = {"encoder.body.0.weight": one, "encoder.body.0.bias": one}
     for prefix in ("", "encoder.", "encoder.body.", "module.encoder.body."):
         state = {f"{prefix}0.weight": one, f"{prefix}0.bias": one, "epoch": one[0]}
         assert named(state, own).keys() == own.keys(), prefix

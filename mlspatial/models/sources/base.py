@@ -247,17 +247,17 @@ def record_facts(text: str) -> dict[str, Any]:
     """What a record of a network from outside says: name (the same for all seeds), model_id, arch, dataset, task, seed,
     group.
 
-    task: `untrained`, `imagenet`, what the spec says was trained, or `pretrained` when nobody says; a group that the
-    selector gives stands for it. group: "" unless given.
+    task: `untrained`, or the group that the selector gives, or `imagenet`, what the spec says was trained, `pretrained`
+    when nobody says. group: "" unless given.
     """
     asked, spec = parse_selector(text), external_spec(text)
-    task = "untrained" if asked.drawn is not None else "+".join(spec.supervised) or "pretrained"
+    trained_for = "+".join(spec.supervised) or "pretrained"
     return {
         "name": asked.title,
         "model_id": spec.model_id,
         "arch": spec.arch,
-        "dataset": "imagenet1k" if task == "imagenet" else "",
-        "task": asked.group or task,
+        "dataset": "imagenet1k" if asked.drawn is None and trained_for == "imagenet" else "",
+        "task": "untrained" if asked.drawn is not None else asked.group or trained_for,
         "seed": asked.seed if asked.drawn is None else asked.drawn,
         "group": asked.group,
     }

@@ -71,7 +71,10 @@ class Timm(Source):
         turn = getattr(sys.modules[type(module).__module__], "checkpoint_filter_fn", None)
         if turn is None or all(key in state and state[key].shape == own[key].shape for key in own):
             return state
-        return dict(turn(state, module))
+        try:
+            return dict(turn(state, module))
+        except Exception:  # not of a layout that it knows: what does not fit is told by name
+            return state
 
     def _size(self, spec: ModelSpec) -> dict[str, Any]:
         """What a network that is made for one size of images is told of it."""

@@ -62,7 +62,8 @@ class Torchvision(Source):
         if positions is not None and made is not None and positions.shape != made.shape:
             from torchvision.models.vision_transformer import interpolate_embeddings
 
-            return dict(interpolate_embeddings(spec.input_size, int(module.patch_size), today))
+            with sized(spec):
+                return dict(interpolate_embeddings(spec.input_size, int(module.patch_size), today))
         return today
 
     def about(self, asked: Selector) -> dict[str, str]:
