@@ -53,6 +53,7 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / link).exists(), link
 
 
+@pytest.mark.timeout(3600)
 def test_the_tutorial_runs(registry: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(ROOT / "studies", registry / "studies")
     blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "tutorial.md").read_text(), flags=re.S)

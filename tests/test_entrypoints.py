@@ -132,7 +132,7 @@ def start(folder: Path, entry: str, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, start_new_session=True)
 
 
-def wait_for(condition: object, process: subprocess.Popen[bytes], seconds: float = 90.0) -> None:
+def wait_for(condition: object, process: subprocess.Popen[bytes], seconds: float = 600.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline and process.poll() is None, "ended or hung before it could be killed"

@@ -96,6 +96,17 @@ def stop_waits() -> bool:
     return _asked.late is not None
 
 
+@contextmanager
+def helpers_stay() -> Iterator[None]:
+    """Processes that are started in the body never hear that a terminal was closed: multiprocessing's own trackers,
+    which clear up after the others and expect no end but theirs."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _heard(number: int, frame: FrameType | None) -> None:
     if time.monotonic() - _asked.raised < SAME_SECONDS:
         return

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
+
+from mlspatial.core.stopping import helpers_stay
 
 
 def end_with_parent() -> None:
@@ -27,23 +28,16 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def start_tracker() -> None:
-    """Start the process in which multiprocessing notes what is to be tidied up, deaf to the end of a terminal as it is
-    to Ctrl-C: another one, started after it had died of that, would complain of everything that it does not know."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])  # which it inherits
-    resource_tracker.ensure_running()
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 @contextmanager
 def worker_processes(n: int) -> Iterator[ProcessPoolExecutor]:
     """Fresh processes (forking one that runs threads is unsafe) that end with their parent, however it ends.
 
     An exception in the body ends them at once, whatever they are at.
     """
-    start_tracker()
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(n, mp_context=context, initializer=end_with_parent) as pool:
+    with helpers_stay():
+        made = ProcessPoolExecutor(n, mp_context=context, initializer=end_with_parent)
+    with made as pool:
         try:
             yield pool
         except BaseException:

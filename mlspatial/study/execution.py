@@ -232,17 +232,19 @@ class Execution:
         if outcome.state == workers.DONE:
             self._done(jobs, outcome)
             return
+        if outcome.busy:
+            for job in [job for job in jobs if _makes(job, outcome.busy)] or jobs:
+                job.held = outcome.busy
+                line.say(f"study {self.plan.name}: {job.title} is being made by {outcome.busy.maker}")
         for job in jobs:
             job.state = states.READY
             if outcome.busy:
-                if _is_part(outcome.busy, job, jobs):
-                    job.held = outcome.busy
-                    line.say(f"study {self.plan.name}: {job.title} is being made by {outcome.busy.maker}")
-            elif outcome.state in (workers.LOST, workers.STOPPED):
+                continue
+            if outcome.state in (workers.LOST, workers.STOPPED):
                 job.lost += 1
                 job.error = outcome.error or "its process was stopped"
             elif len(jobs) > 1:
-                job.error = outcome.error  # each is asked for again alone, which tells whose failure it is
+                job.error = outcome.error or "failed"  # each is asked for again alone, which tells whose failure it is
             if job.lost >= LOSSES or (outcome.state == workers.FAILED and len(jobs) == 1):
                 job.state, job.error = states.FAILED, outcome.error or job.error
                 line.say(f"failed: {job.title}: {job.error}")
@@ -284,14 +286,11 @@ def _verb(job: Job) -> str:
     return "failed" if job.state == states.FAILED else "was left out"
 
 
-def _is_part(busy: Busy, job: Job, jobs: list[Job]) -> bool:
-    """Whether what others are making is a job's, of jobs that one call is to make."""
-    if len(jobs) == 1:
-        return True
-    return (canonical_name(job.parameters["task"]), job.parameters["seed"]) == (
-        busy.cfg.get("task"),
-        busy.cfg.get("seed"),
-    )
+def _makes(job: Job, busy: Busy) -> bool:
+    """Whether a job, of several that one call trains, is the one that others are making."""
+    if job.entry != "train" or busy.entry != "train":
+        return False
+    return (canonical_name(job.parameters["task"]), job.parameters["seed"]) == (busy.cfg["task"], busy.cfg["seed"])
 
 
 def _like(job: Job) -> dict[str, Any]:

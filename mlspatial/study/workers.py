@@ -30,7 +30,7 @@ import psutil
 
 from mlspatial.core.errors import Busy, UserError
 from mlspatial.core.names import cache_folder
-from mlspatial.core.stopping import Terminated, stop_behind, stoppable
+from mlspatial.core.stopping import Terminated, helpers_stay, stop_behind, stoppable
 
 DONE, FAILED, BUSY, STOPPED, LOST = "done", "failed", "busy", "stopped", "lost"
 GROWTH = 2 << 30  # bytes by which a worker may grow between calls before loky begins a fresh one
@@ -166,7 +166,8 @@ class Worker:
         from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
         settings = (os.getpid(), folder or os.getcwd())
-        self._pool = ProcessPoolExecutor(1, timeout=idle, initializer=begin, initargs=settings, env=dict(variables))
+        with helpers_stay():
+            self._pool = ProcessPoolExecutor(1, timeout=idle, initializer=begin, initargs=settings, env=dict(variables))
         self.future: Future[Outcome] | None = None
 
     def submit(self, call: Call) -> Future[Outcome]:

@@ -70,7 +70,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_for_end(pids: list[int], seconds: float = 30.0) -> bool:
+def wait_for_end(pids: list[int], seconds: float = 120.0) -> bool:
     deadline = time.monotonic() + seconds
     while any(map(alive, pids)) and time.monotonic() < deadline:
         time.sleep(0.05)

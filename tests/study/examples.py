@@ -15,6 +15,7 @@ from tests import fake_steps
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKES = "tests.fake_steps"
+LINGER = 25.0  # seconds for which no process may outlive its command: less than workers are given to close their runs
 
 SMALL = """
 name: small

@@ -46,8 +46,46 @@ similarity: {models: study=options}
         file.with_options(jobs=0, scheduler="tcp://h:1")
     with pytest.raises(UserError, match="unknown backend 'dsk'; did you mean dask"):
         file.with_options(backend="dsk")
-    with pytest.raises(UserError, match="scheduler=tcp://h:1: is for backend=dask"):
-        file.with_options(backend="loky", scheduler="tcp://h:1")
+    for options, words in [
+        (
+            {"backend": "loky", "scheduler": "tcp://h:1"},
+            "scheduler=tcp://h:1: is for backend=dask; leave one of the two",
+        ),
+        (
+            {"jobs": 4, "scheduler": "tcp://h:1"},
+            "jobs=4: has no meaning with scheduler=tcp://h:1, whose workers are there",
+        ),
+        ({"jobs": -2}, "jobs=-2: must be 0 or more"),
+        ({"together": -3}, "together=-3: must be 0 or more"),
+    ]:
+        with pytest.raises(UserError, match=words):
+            file.with_options(**options)  # type: ignore[arg-type]
+    assert file.with_options(scheduler="tcp://h:1").jobs == 3  # the file's, which nobody asks for then
+
+
+def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
+    there = load(write(tmp_path, SMALL.replace("name: small", "name: small\nscheduler: tcp://h:1")))
+    assert (there.backend, there.scheduler) == ("dask", "tcp://h:1")
+    here = there.with_options(backend="loky", jobs=2)
+    assert (here.backend, here.scheduler, here.jobs) == ("loky", "", 2)
+    with pytest.raises(UserError, match="jobs=2: has no meaning with scheduler=tcp://h:1"):
+        there.with_options(jobs=2)
+    queue = load(write(tmp_path, SMALL.replace("name: small", "name: small\njobs: 4\ncluster: {kind: slurm}")))
+    assert (queue.backend, queue.jobs, queue.cluster) == ("dask", 4, {"kind": "slurm"})
+    assert queue.with_options(backend="loky").cluster == {}
+    running = queue.with_options(scheduler="tcp://h:1")
+    assert (running.backend, running.cluster) == ("dask", {})
+
+
+def test_numbers_and_yes_or_no_in_every_spelling(tmp_path: Path) -> None:
+    text = SMALL.replace("n_train: 40", "n_train: 4e1").replace(
+        "batches: 0", "batches: 20000.0, resume: 0, compile: True"
+    )
+    file = load(write(tmp_path, text.replace("name: small", "name: small\njobs: 2.0\ntogether: 1e0")))
+    assert (file.jobs, file.together, file.steps[0].parameters["n_train"]) == (2, 1, 40)
+    trained = file.steps[1].parameters
+    assert (trained["batches"], trained["resume"], trained["compile"]) == (20000, False, True)
+    assert type(trained["batches"]) is int
 
 
 @pytest.mark.parametrize(
@@ -70,6 +108,20 @@ similarity: {models: study=options}
         ("items: all", "items: {a: b}", "line 7: items must be a value or a list of values"),
         ("compare: {items: all}", "compare: 3", "line 7: compare needs `parameter: value` lines"),
         ("render: {", "render: {{", "is not YAML"),
+        ("batches: 0", "batches: 1.5", "line 5: train: Invalid value for '--batches': '1.5' is not a valid integer"),
+        ("name: small", "name: small\njobs: 1.5", "line 3: jobs: Invalid value: '1.5' is not a valid integer"),
+        (
+            "name: small",
+            "name: small\nbackend: loky\nscheduler: 'tcp://h:1'",
+            "line 4: scheduler is for `backend: dask`",
+        ),
+        ("name: small", "name: small\nbackend: loky\ncluster: {kind: slurm}", "line 4: cluster is for `backend: dask`"),
+        (
+            "name: small",
+            "name: small\nscheduler: a\ncluster: {kind: slurm}",
+            "line 4: a scheduler that runs already needs",
+        ),
+        ("name: small", "name: small\nscheduler: a\njobs: 3", "line 4: jobs has no meaning with a scheduler"),
     ],
 )
 def test_mistakes_name_line_and_key(tmp_path: Path, old: str, new: str, words: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -20,7 +19,7 @@ from mlspatial.registry.models import select
 from mlspatial.registry.store import client
 from mlspatial.study import Unfinished, study, workers
 from tests import fake_steps
-from tests.study.examples import FAKES, SMALL, calls, environment, outcome, start, wait_until, write
+from tests.study.examples import FAKES, LINGER, SMALL, calls, environment, outcome, start, wait_until, write
 
 
 def test_a_study_runs_once_and_is_answered_after(registry: Path) -> None:
@@ -52,12 +51,12 @@ def test_a_finished_study_is_answered_without_a_call_and_without_torch(fake: Pat
     (first,) = study(config=str(fake), package=FAKES)
     fake_steps.CALLS.unlink()
     code = (
-        "import sys, time, mlflow; started = time.process_time(); from mlspatial.study import study; "
-        f"print(study(config={str(fake)!r}, package={FAKES!r}), time.process_time() - started, 'torch' in sys.modules)"
+        "import sys; from mlspatial.study import study; "
+        f"print(study(config={str(fake)!r}, package={FAKES!r}), 'torch' in sys.modules)"
     )
     told = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
-    answer, seconds, torch = told.stdout.rsplit(maxsplit=2)
-    assert answer == str([first]) and torch == "False" and float(seconds) < 12
+    answer, torch = told.stdout.rsplit(maxsplit=1)
+    assert answer == str([first]) and torch == "False"
     assert not fake_steps.CALLS.exists()
     fake.write_text(fake.read_text().replace("seed: [0, 1]", "seed: [0, 1, 2]"))
     study(config=str(fake), package=FAKES)
@@ -83,21 +82,6 @@ def test_data_that_come_later_are_noticed(fake: Path, registry: Path) -> None:
     (registry / "recordings").touch()
     study(config=str(fake), package=FAKES)
     assert len(calls("score")) == 13 and len(runs.find(entry="score")) == 12
-
-
-def test_what_another_process_is_making_is_waited_for(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    study(config=str(fake), package=FAKES)
-    spec = runs.find(entry="train", where="params.`cfg.task` = 'rotation'")[0]
-    lock = Path(os.environ["MLSPATIAL_CACHE"]) / "locks" / f"{spec.spec}.lock"
-    code = "import sys, time; from filelock import FileLock; lock = FileLock(sys.argv[1]); lock.acquire(); "
-    code += "print('held', flush=True); time.sleep(2)"
-    holder = subprocess.Popen([sys.executable, "-c", code, str(lock)], stdout=subprocess.PIPE)
-    assert holder.stdout and holder.stdout.readline() == b"held\n"
-    fake.write_text(fake.read_text().replace("name: fake", "name: other"))
-    started = time.monotonic()
-    assert runs.get(study(config=str(fake), package=FAKES)[0]).status == "FINISHED"
-    assert time.monotonic() - started > 1 and len(calls("train")) > 4
-    holder.wait()
 
 
 FAILING = """
@@ -139,9 +123,7 @@ def test_failures_stop_nobody_else(fake: Path, capfd: pytest.CaptureFixture[str]
 
 def test_a_score_begins_when_its_network_is_there(fake: Path) -> None:
     text = (
-        fake.read_text()
-        .replace("{task: rotation, ", "{task: rotation, lr: 0.5, ")
-        .replace('"5,10", batches: 20', '"5,10", batches: 600')
+        fake.read_text().replace("{task: rotation, ", "{task: rotation, lr: 16, ")  # ends when a score has begun
     )
     fake.write_text(text)
     study(config=str(fake), package=FAKES, jobs=2)
@@ -165,7 +147,7 @@ def test_killed_at_any_moment_it_ends_as_if_undisturbed(fake: Path, registry: Pa
         children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         process.send_signal(how)
         process.wait()
-        _, alive = psutil.wait_procs(children, timeout=20)
+        _, alive = psutil.wait_procs(children, timeout=LINGER)
         assert not alive, f"kill {number} leaves {alive}"
     if process.returncode:
         assert runs.find(entry="study")[0].status in ("RUNNING", "KILLED")

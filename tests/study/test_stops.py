@@ -19,11 +19,10 @@ import pytest
 
 from mlspatial.registry import runs
 from mlspatial.study import study
-from tests.study.examples import FAKES, ROOT, wait_until
+from tests.study.examples import FAKES, LINGER, ROOT, wait_until
 
 MARK = "MLSPATIAL_STARTED_BY"  # a variable that all processes of a command inherit
 LIMIT = 1000.0  # seconds; only against hanging
-LINGER = 25.0  # seconds for which no process may outlive its command: less than workers are given to close their runs
 
 #: Calls that wait for the file `meet`.
 STUDY = """
