@@ -24,8 +24,9 @@ class Spool:
     """(n, features) numbers, as they are (float32) for a small layer, which is then `exact`, else in float16.
 
     Those are kept as differences from the first batch's means, each batch of a chunk of features with a power of two as
-    its scale, so that rounding is relative to what varies. All is done chunk by chunk, while it is in the processor's
-    own memory.
+    its scale, so that rounding is relative to what varies. (Those means may be off in their last digits, in whatever
+    order they were summed: the same numbers are added again.) All is done chunk by chunk, while it is in the
+    processor's own memory.
 
     A Gram matrix made from them gives linear CKA to 2e-7. The file has no name: it is gone when its process is,
     whatever ends it.
