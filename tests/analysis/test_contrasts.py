@@ -34,14 +34,6 @@ def test_the_exact_p_of_a_small_sample() -> None:
     assert (found.u, found.common_language, found.rank_biserial) == (9.0, 1.0, 1.0)
 
 
-def test_the_star_is_for_p_below_five_percent() -> None:
-    """All of four exceed all of four: 2 of 70 orders, p = .029; with one pair the other way round 4 of 70, .057."""
-    below, above = np.array([1.0, 2.0, 3.0, 4.0]), np.array([5.0, 6.0, 7.0, 8.0])
-    stars = {found.name: (found.p, found.star) for found in contrasts(
-        {"apart": (above, below), "mixed": (np.array([3.5, 6, 7, 8]), below)})}  # fmt: skip
-    assert stars["apart"] == (pytest.approx(2 / 70), True) and stars["mixed"] == (pytest.approx(4 / 70), False)
-
-
 def test_effect_sizes_count_pairs() -> None:
     for found in contrasts(groups()):
         first, second = groups()[found.name]

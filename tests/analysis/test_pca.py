@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
@@ -25,11 +23,6 @@ def test_scores_have_scikit_learns_inner_products(
     assert pca_gram(joint, n_fit, components=components) == pytest.approx(expected, abs=1e-9 * np.abs(expected).max())
     moved = x + 5.0
     assert pca_gram(moved @ moved.T, n_fit, components=components) == pytest.approx(expected, abs=1e-8)
-
-
-def test_a_thousand_components_unless_another_number_is_asked() -> None:
-    """Brain-Score's LayerPCA."""
-    assert inspect.signature(pca_gram).parameters["components"].default == 1000
 
 
 def test_components_beyond_the_rank_are_left_out(rng: np.random.Generator) -> None:

@@ -16,14 +16,14 @@ import pytest
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.exceptions import ConvergenceWarning
 
-from mlspatial.analysis import decoding, groups, gsn, pca, pls, regression, statistics, svc, versa, yardsticks
+from mlspatial.analysis import decoding, groups, gsn, kernel_ridge, pca, pls, regression, statistics, svc, versa
 from mlspatial.analysis.ceiling import halves
 from mlspatial.analysis.contrasts import contrasts
 from mlspatial.analysis.pca import pca_gram
 from mlspatial.analysis.pls import predict_pls
 from mlspatial.analysis.splits import k_folds, random_splits
 from mlspatial.analysis.versa import PAPER, PUBLISHED_CODE, HalfScores, Variant, choose_layer
-from mlspatial.benchmarks import fmri
+from mlspatial.benchmarks import voxels
 from mlspatial.compare.tables.statistics import MARGIN
 from mlspatial.core.errors import UserError
 
@@ -34,11 +34,11 @@ from mlspatial.core.errors import UserError
         (decoding.ALPHAS, (1e-4, 1e-3, 0.01, 0.05, 0.075, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 100, 1000)),
         (PAPER.alphas, (0.1, 1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7)),
         (PUBLISHED_CODE.alphas, (0.1, 1, 10, 100, 1e3, 1e4, 1e5)),
-        (yardsticks.ALPHAS, (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10, 100, 1e3)),  # of the project
+        (kernel_ridge.ALPHAS, (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10, 100, 1e3)),  # of the project
         (gsn.LEVELS, np.arange(51) / 50),
         (gsn.SCALES, np.arange(21) / 10),
         ((gsn.SIMULATIONS, gsn.CONDITIONS, gsn.SPLITS, gsn.HELD_OUT, gsn.SAME), (50, 50, 50, 5, 0.999)),
-        (fmri.RUNS, 5),  # of GSN, a subject
+        (voxels.RUNS, 5),  # of GSN, a subject
         (MARGIN, 0.02),  # category leads distance by .013 and .016
     ],
 )  # fmt: skip
