@@ -155,7 +155,7 @@ class Benchmark(ABC):
         """What is to be gathered of every layer: kind -> what makes it of products, None where its name says that."""
         return dict.fromkeys(self.reads(metric))
 
-    def check(self, metric: str, way: Way) -> None:  # noqa: B027
+    def check(self, metric: str, way: Way) -> None:  # noqa: B027 - most kinds have nothing to check
         """Raises UserError for what cannot be scored; asked before a network is run."""
 
     @abstractmethod

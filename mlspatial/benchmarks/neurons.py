@@ -6,6 +6,7 @@ simulated ones.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -96,9 +97,9 @@ class Neurons(Benchmark):
         """
         return yardsticks.find_metric(yardsticks.full_name(metric or self.metric, self.components))
 
+    @abstractmethod
     def ceilings_of(self, measure: Metric) -> Ceilings:
         """What a yardstick takes as ceilings; None for none. Raises UserError when trials do not allow it."""
-        raise NotImplementedError
 
     def needs(self, metric: str) -> dict[str, Product | None]:
         if metric != ONE_TO_ONE:

@@ -144,7 +144,10 @@ def _training(full: pd.DataFrame, low: pd.DataFrame) -> tuple[Condition, pd.Data
 def _one_dataset(low: pd.DataFrame) -> pd.DataFrame:
     """Of several reduced datasets the one with the fewest categories, then the most tasks."""
     parts = [part for _, part in low.groupby("training", sort=False)]
-    merit = lambda part: (-np.nan_to_num(part.n_categories.min()), part.task.nunique(), len(part))  # noqa: E731
+
+    def merit(part: pd.DataFrame) -> tuple[float, int, int]:
+        return -np.nan_to_num(part.n_categories.min()), part.task.nunique(), len(part)
+
     return max(parts, key=merit, default=low)
 
 

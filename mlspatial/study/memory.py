@@ -106,14 +106,12 @@ class Memory:
         key = self.key(job)
         if self.known.get(key) != job.runs:
             self.known[key] = job.runs
-            counts = {run: number for run in job.runs if (number := self._count(run))}
+            listed = ", ".join(map(repr, job.runs))
+            made = runs.find(where=f"attributes.run_id IN ({listed})", status="FINISHED") if job.runs else []
+            counts = {record.id: number for record in made if (number := count(record))}
             self.counts |= counts
             with self.file.open("a") as file:
                 file.write(json.dumps({key: job.runs, COUNTS: counts}) + "\n")
-
-    def _count(self, run: str) -> int | None:
-        record = self.finished.get(run) or runs.get(run)
-        return count(record)
 
     def text(self, jobs: list[Job]) -> str:
         """The journal of these jobs, for the study's run."""

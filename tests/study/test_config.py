@@ -108,8 +108,8 @@ def test_numbers_and_yes_or_no_in_every_spelling(tmp_path: Path) -> None:
         ("items: all", "items: {a: b}", "line 7: items must be a value or a list of values"),
         ("compare: {items: all}", "compare: 3", "line 7: compare needs `parameter: value` lines"),
         ("render: {", "render: {{", "is not YAML"),
-        ("batches: 0", "batches: 1.5", "line 5: train: Invalid value for '--batches': '1.5' is not a valid integer"),
-        ("name: small", "name: small\njobs: 1.5", "line 3: jobs: Invalid value: '1.5' is not a valid integer"),
+        ("batches: 0", "batches: 1.5", "line 5: train: batches=1.5: must be a whole number"),
+        ("name: small", "name: small\njobs: 1.5", "line 3: jobs=1.5: must be a whole number"),
         (
             "name: small",
             "name: small\nbackend: loky\nscheduler: 'tcp://h:1'",

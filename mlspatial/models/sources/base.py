@@ -90,7 +90,7 @@ class Source:
 
     def build(self, spec: ModelSpec) -> nn.Module:
         """An untrained network with spec.units (0: no head) for images of spec.input_size pixels."""
-        raise NotImplementedError
+        raise BadValue("arch", spec.arch, f"is {self.kind} and no architecture")
 
     def weights(self, asked: Selector) -> Path:
         """The file of the trained weights, downloaded if need be. Raises UserError when there is none."""
