@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH (Debian: apt-get install chromium)")
+needs_browser = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium on the PATH (Debian: apt-get install chromium)"
+)
 #: nothing but files: every host is unknown
 ALONE = ("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--disable-background-networking")
 
@@ -39,7 +41,12 @@ class Browser:
         """The result of a command of the protocol, sent to the tab once there is one."""
         self._number += 1
         alone = not self.session or method.startswith("Target.")
-        message = {"id": self._number, "method": method, "params": params, **({} if alone else {"sessionId": self.session})}
+        message = {
+            "id": self._number,
+            "method": method,
+            "params": params,
+            **({} if alone else {"sessionId": self.session}),
+        }
         os.write(self._to, json.dumps(message).encode() + b"\0")
         while True:
             answer = self._next(60)
@@ -118,7 +125,9 @@ class Browser:
         raise AssertionError("the page opened no tab")
 
     def picture(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(self("Page.captureScreenshot", format="png", captureBeyondViewport=True)["data"]))
+        path.write_bytes(
+            base64.b64decode(self("Page.captureScreenshot", format="png", captureBeyondViewport=True)["data"])
+        )
 
 
 @contextmanager
@@ -127,7 +136,15 @@ def browser(profile: Path) -> Iterator[Browser]:
     assert CHROMIUM
     read_commands, commands = os.pipe()
     answers, write_answers = os.pipe()
-    flags = ["--headless", "--no-sandbox", "--remote-debugging-pipe", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--disable-dev-shm-usage"]
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--remote-debugging-pipe",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        "--no-first-run",
+        "--disable-dev-shm-usage",
+    ]
     with (profile / "log.txt").open("wb") as log:
         process = subprocess.Popen(
             ["bash", "-c", f'exec "$0" "$@" 3<&{read_commands} 4>&{write_answers}', CHROMIUM, *flags, *ALONE,

@@ -59,7 +59,8 @@ class Drawing:
 
 
 def picture(figure: Any, kind: str, salt: str, *, dpi: int = DPI) -> bytes:
-    """A figure's file, svg or png (of dpi dots an inch). salt: the ids inside an svg follow from it, so that they are apart in one page."""
+    """A figure's file, svg or png (of dpi dots an inch). salt: the ids inside an svg follow from it, so that
+    they are apart in one page."""
     import matplotlib
 
     target = io.BytesIO()

@@ -66,7 +66,9 @@ def explore_page(title: str, evidence: Evidence, limit: int = LIMIT) -> str:
     tables = points(evidence, limit)
     for table in tables:
         if len(table.columns) < table.total:
-            say(f"compare: explore.html shows {len(table.columns)} of {table.total} {table.noun}, a sample by their ids")
+            say(
+                f"compare: explore.html shows {len(table.columns)} of {table.total} {table.noun}, a sample by their ids"
+            )
     known = next((link for link in evidence.links.values() if "/#/" in link), "")
     data = {
         "title": title,
@@ -218,8 +220,9 @@ def _layers(evidence: Evidence, facts: pd.DataFrame, limit: int) -> Points:
     raw = scores.assign(column=scores.column + ", not ceiled", value=scores.raw)
     taken = chosen[chosen.committed.astype(bool) & chosen.primary.astype(bool)].groupby(keys).benchmark.agg(", ".join)
     own["chosen for"] = taken.reindex(index).fillna("none").to_numpy()
+    ceiled = scores.assign(value=scores.ceiled)
     parts = {
-        SCORED: pd.concat([_wide(scores.assign(value=scores.ceiled), "column", by=keys), _wide(raw, "column", by=keys)], axis=1),
+        SCORED: pd.concat([_wide(table, "column", by=keys) for table in (ceiled, raw)], axis=1),
         DECODED: _wide(decoded, "column", by=keys),
         SIMILAR: _wide(similar, "column", by=keys),
     }  # fmt: skip
@@ -295,13 +298,19 @@ def _similar(evidence: Evidence, facts: pd.DataFrame) -> pd.DataFrame:
     swapped = pairs.rename(columns={"model_a": "model_b", "model_b": "model_a"})
     both = pd.concat([pairs, swapped])
     task = facts.task.reindex(both.model_b).to_numpy()
-    both = both.assign(model_id=both.model_a, column=both.metric + " to " + pd.Series(task, both.index).fillna("others"))
+    both = both.assign(
+        model_id=both.model_a, column=both.metric + " to " + pd.Series(task, both.index).fillna("others")
+    )
     keys = ["model_id", "layer", "metric", "column"]
-    found = both.groupby(keys, sort=False).agg(value=("value", "mean"), depth=("depth", "max"), run_id=("run_id", "first"))
+    found = both.groupby(keys, sort=False).agg(
+        value=("value", "mean"), depth=("depth", "max"), run_id=("run_id", "first")
+    )
     return found.reset_index()
 
 
-def _wide(table: pd.DataFrame, name: str, said: Callable[[str], str] = str, by: Sequence[str] = ("model_id",)) -> pd.DataFrame:
+def _wide(
+    table: pd.DataFrame, name: str, said: Callable[[str], str] = str, by: Sequence[str] = ("model_id",)
+) -> pd.DataFrame:
     """One row each of `by`, a column each value of the column `name`; where there are several values, the first."""
     keys = list(by)
     once = table.drop_duplicates([*keys, name]).assign(value=lambda t: t.value.astype(float))
@@ -355,5 +364,3 @@ def _ordered(name: str, words: Mapping[str, Any]) -> list[str]:
 
 def _words(tables: Sequence[Points], name: str) -> list[str]:
     return sorted({str(word) for table in tables if name in table.columns for word in table.columns[name].dropna()})
-
-

@@ -202,12 +202,19 @@ def _kind(name: str) -> str:
         return "held-out error (°)"
     if end.endswith("_m"):
         return "held-out error (m)"
-    return "held-out accuracy" if end.startswith("top") else "held-out R²" if re.fullmatch(r"(.*_)?r2", end) else "held-out " + end
+    return (
+        "held-out accuracy"
+        if end.startswith("top")
+        else "held-out R²"
+        if re.fullmatch(r"(.*_)?r2", end)
+        else "held-out " + end
+    )
 
 
 def _label(name: str) -> str:
     part, _, end = name.removeprefix("heldout/").partition("/")
-    return f"{PARTS.get(part, part)} {end.replace('_mae', '').replace('_deg', '').replace('_m', '').replace('_', ' ')}".strip()
+    said = re.sub(r"_mae|_deg|_m$", "", end).replace("_", " ")
+    return f"{PARTS.get(part, part)} {said}".strip()
 
 
 def _line(axis: Axes, points: Mapping[int, float], colour: str, label: str) -> None:
@@ -219,7 +226,9 @@ def _line(axis: Axes, points: Mapping[int, float], colour: str, label: str) -> N
 
 def _key(axis: Axes) -> None:
     if axis.get_legend_handles_labels()[0]:
-        axis.legend(fontsize=SMALL - 1, frameon=False, labelcolor=INK, handlelength=1.2, borderpad=0.2, labelspacing=0.2)
+        axis.legend(
+            fontsize=SMALL - 1, frameon=False, labelcolor=INK, handlelength=1.2, borderpad=0.2, labelspacing=0.2
+        )
 
 
 # ---- a score run ------------------------------------------------------------------------------------------------
@@ -273,7 +282,9 @@ def score_summary(table: pd.DataFrame, network: str) -> str:
     notes = []
     for (metric, formula), part in best.groupby(["metric", "formula"], sort=False):
         how = "as it is" if formula == "none" else str(formula)
-        notes.append(f"{', '.join(_text(name) for name in part.benchmark)}: raw is {_text(metric)}; ceiled is {_text(how)}.")
+        notes.append(
+            f"{', '.join(_text(name) for name in part.benchmark)}: raw is {_text(metric)}; ceiled is {_text(how)}."
+        )
     if "selection" in best:
         for words in dict.fromkeys(text for text in best.selection.dropna().astype(str) if text):
             notes.append(f"The layer: {_text(words)}.")

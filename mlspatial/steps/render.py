@@ -160,7 +160,11 @@ def _fill(folder: Path, run: runs.RunRecord, make: Callable[[], Manifest]) -> No
 def _pictures_gone(run: runs.RunRecord) -> list[str]:
     """Which artifacts a run has no more; the sheet may have its former name."""
     found = runs.there(run.id, [MANIFEST, SHEET, FORMER_SHEET, LATENTS])
-    return [name for name in (MANIFEST, SHEET, LATENTS) if name not in found and (name != SHEET or FORMER_SHEET not in found)]
+    return [
+        name
+        for name in (MANIFEST, SHEET, LATENTS)
+        if name not in found and (name != SHEET or FORMER_SHEET not in found)
+    ]
 
 
 def log_pictures(run: runs.Run, folder: Path, manifest: Manifest) -> None:

@@ -37,7 +37,6 @@ def train_pages(
     name: of the network, for warnings; predictions: what `Task.predictions` gives; folder, manifest: of the dataset;
     history: metric -> (batch, value).
     """
-    import pandas as pd
 
     def write(target: Path) -> None:
         from mlspatial.compare.run_pages import whole_table
@@ -111,7 +110,8 @@ def _leave(run: Run, what: str, make: Callable[[Path], None], place: str | None 
         try:
             make(Path(folder))
         except Exception as error:  # a picture is not worth a run
-            say(f"{what}: {place or 'a file'} for its page could not be made ({type(error).__name__}: {error}); nothing else is lost")
+            reason = f"{type(error).__name__}: {error}"
+            say(f"{what}: {place or 'a file'} for its page could not be made ({reason}); nothing else is lost")
             return
         for file in sorted(Path(folder).iterdir()):
             run.log_file(file, place)

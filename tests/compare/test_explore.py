@@ -1,4 +1,4 @@
-"""The page to explore with: its tables hold what the evidence says, and a real browser draws, brushes and follows it."""
+"""The page to explore with: its tables hold what the evidence says; a real browser draws, brushes and follows it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ def test_a_row_is_a_network_with_its_facts_scores_decodings_and_similarities(lit
     assert row["x (pearson r), best layer"] == pytest.approx(decoded.groupby("layer").value.mean().max())
     last = little.pairs[(little.pairs.layer == "layer4.0.relu") & (little.pairs.metric == "cka")]
     others = set(little.networks.model_id[little.networks.task == "category"])
-    mine = last[((last.model_a == model) & last.model_b.isin(others)) | ((last.model_b == model) & last.model_a.isin(others))]
+    mine = last[
+        ((last.model_a == model) & last.model_b.isin(others)) | ((last.model_b == model) & last.model_a.isin(others))
+    ]
     assert len(mine) == 2
     assert row["cka to category, layer4.0.relu"] == pytest.approx(mine.value.mean())
 
@@ -90,7 +92,10 @@ def test_large_tables_are_samples_of_whole_networks_and_say_so(capsys: pytest.Ca
     assert (kept == counts[kept.index]).all()
     found = data_of(explore_page("s", evidence, limit=300))
     assert [one["total"] for one in found["tables"]] == [one.total for one in points(evidence)]  # type: ignore[attr-defined, index]
-    assert f"explore.html shows {len(some.columns)} of {some.total} layers, a sample by their ids" in capsys.readouterr().err
+    assert (
+        f"explore.html shows {len(some.columns)} of {some.total} layers, a sample by their ids"
+        in capsys.readouterr().err
+    )
 
 
 def test_no_name_can_be_html(little: Evidence) -> None:
@@ -235,7 +240,9 @@ def test_names_stay_text_in_the_browser(tab: Browser, little: Evidence, tmp_path
     x, y = place(tab, 0, "one")
     tab.mouse("mouseMoved", x, y)
     tab.wait("document.getElementById('vg-tooltip-element')?.classList.contains('visible')")
-    assert tab.run("document.title").startswith(EVIL) and EVIL in tab.run("document.querySelector('#rows td').textContent")
+    assert tab.run("document.title").startswith(EVIL) and EVIL in tab.run(
+        "document.querySelector('#rows td').textContent"
+    )
     assert EVIL in tab.run("document.getElementById('vg-tooltip-element').textContent")
     assert tab.run("[window.hit, document.querySelectorAll('img').length]") == [None, 0] and not tab.errors
 

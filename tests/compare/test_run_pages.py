@@ -86,8 +86,8 @@ def test_the_sheet_shows_those_images(n: int) -> None:
 
 def test_curves_hold_what_was_logged() -> None:
     history = {
-        "train/loss": {10: 2.0, 20: 1.0}, "heldout/loss": {0: 3.0, 20: 1.5}, "heldout/translation/r2": {0: -0.1, 20: 0.6},
-        "heldout/category/top1": {0: 0.1, 20: 0.4}, "images_per_s": {10: 5.0},
+        "train/loss": {10: 2.0, 20: 1.0}, "heldout/loss": {0: 3.0, 20: 1.5}, "images_per_s": {10: 5.0},
+        "heldout/translation/r2": {0: -0.1, 20: 0.6}, "heldout/category/top1": {0: 0.1, 20: 0.4},
     }  # fmt: skip
     figure = pages.curves_figure(history)
     lines = {line.get_label(): line.get_xydata().tolist() for axis in figure.axes for line in axis.lines}
