@@ -100,8 +100,8 @@ class Network:
     metrics, checkpoint): called after every evaluation, checkpoint says whether to keep the module; state_file: what
     to go on from after a kill, written atomically; predicted(outputs, columns): called after the evaluation of the last
     step, with the head's outputs (n, units) and the targets of the whole held-out split, in order; failed: why it was
-    given up, if it was; metrics: of the last evaluation; seed: of what the module draws itself (dropout), with the number
-    of the step, so that neither a stop nor other networks change the draws.
+    given up, if it was; metrics: of the last evaluation; seed: of what the module draws itself (dropout), with the
+    number of the step, so that neither a stop nor other networks change the draws.
     """
 
     name: str
