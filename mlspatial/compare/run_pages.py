@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SHOWN = 2000  # points of a scatter; of more, evenly spread ones
 NAMED = 20  # classes whose names stand at a confusion matrix
 WORST = 24  # images at either end
-ACROSS, TILE, CAPTION, GAP, HEADING = 8, 112, 40, 4, 24  # images in a row; pixels
+ACROSS, TILE, LINE, GAP, HEADING = 8, 112, 12, 4, 24  # images in a row; pixels
 DOTS = 110  # an inch, of the pictures of a training: each run has three
 TRUE, PREDICTED = "_true", "_predicted"
 UNITS = {"x": "m", "y": "m", "z": "m", "rot_0": "°", "rot_1": "°", "rot_2": "°"}
@@ -76,7 +76,7 @@ def _panels(count: int) -> tuple[Any, list[Any]]:
     figure, axes = panels(count, columns, lettered=False, width=2.8, height=2.7)
     figure.set_layout_engine(None)
     wide, high = 2.8 * columns, 2.7 * rows
-    left, right, bottom, top, beside, between = 0.75, 0.15, 0.7, 0.4, 0.8, 1.05  # inches
+    left, right, bottom, top, beside, between = 0.75, 0.2, 0.7, 0.4, 0.8, 1.05  # inches
     inner = (
         (wide - left - right - beside * (columns - 1)) / columns,
         (high - bottom - top - between * (rows - 1)) / rows,
@@ -148,11 +148,11 @@ def images_sheet(table: pd.DataFrame, images: Mapping[int, bytes], worst: np.nda
     true. images: row -> encoded image."""
     from PIL import Image, ImageDraw, ImageFont
 
-    parts = [(f"The {len(rows)} {which} of {len(table)} held-out images, by their loss", rows)
+    parts = [(f"The {len(rows)} {which} of {len(table)} held-out images by their loss: predicted / true", rows)
              for which, rows in (("worst", worst), ("best", best)) if len(rows)]  # fmt: skip
     lines = sum(-(-len(rows) // ACROSS) for _, rows in parts)
     words = [_said(row, targets(table)) for row in table.to_dict("records")] if len(table) <= 2 * WORST else None
-    caption = CAPTION if len(targets(table)) <= 3 else 2 * CAPTION
+    caption = LINE * (1 + len(targets(table))) + 2 * GAP  # loss, and a line a target
     size = ACROSS * (TILE + GAP), lines * (TILE + caption) + HEADING * len(parts)
     sheet, top = Image.new("RGB", size, "white"), 0
     draw, font, large = ImageDraw.Draw(sheet), ImageFont.load_default(10), ImageFont.load_default(13)
@@ -230,7 +230,7 @@ def _kind(name: str) -> str:
 
 def _label(name: str) -> str:
     part, _, end = name.removeprefix("heldout/").partition("/")
-    said = re.sub(r"_mae|_deg|_m$", "", end).replace("_", " ")
+    said = re.sub(r"_mae|_deg|_m$|_?r2$", "", end).replace("_", " ")
     return f"{PARTS.get(part, part)} {said}".strip()
 
 

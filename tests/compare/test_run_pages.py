@@ -92,7 +92,7 @@ def test_curves_hold_what_was_logged() -> None:
     figure = pages.curves_figure(history)
     lines = {line.get_label(): line.get_xydata().tolist() for axis in figure.axes for line in axis.lines}
     assert lines["training images"] == [[10, 2.0], [20, 1.0]] and lines["held-out"] == [[0, 3.0], [20, 1.5]]
-    assert lines["Tra. r2"] == [[0, -0.1], [20, 0.6]] and len(figure.axes) == 3
+    assert lines["Tra."] == [[0, -0.1], [20, 0.6]] and len(figure.axes) == 3
     assert pages.curves_figure({"heldout/loss": {0: 3.0}}) is None  # untrained
     assert pages.curves_figure({}) is None
 
