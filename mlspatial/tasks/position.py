@@ -46,7 +46,8 @@ class Position(Part):
 
     def predictions(self, outputs: torch.Tensor, columns: Columns) -> dict[str, np.ndarray]:
         """Per coordinate NAME: NAME_true, NAME_predicted and NAME_error (predicted less true), in metres."""
-        kept, squares = {}, []
+        kept: dict[str, np.ndarray] = {}
+        squares = []
         for unit, name in enumerate(self.columns):
             sd, mean = self.statistics[name]["sd"], self.statistics[name]["mean"]
             truth = columns[name].double().cpu().numpy()
