@@ -58,13 +58,14 @@ class Drawing:
         return picture(self.figure, "png", self.id)
 
 
-def picture(figure: Any, kind: str, salt: str) -> bytes:
-    """A figure's file, svg or png. salt: the ids inside an svg follow from it, so that they are apart in one page."""
+def picture(figure: Any, kind: str, salt: str, *, dpi: int = DPI) -> bytes:
+    """A figure's file, svg or png (of dpi dots an inch). salt: the ids inside an svg follow from it, so that
+    they are apart in one page."""
     import matplotlib
 
     target = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": salt}):
-        figure.savefig(target, format=kind, dpi=DPI, metadata=METADATA[kind])
+        figure.savefig(target, format=kind, dpi=dpi, metadata=METADATA[kind])
     return target.getvalue()
 
 

@@ -43,6 +43,7 @@ class Report:
     commands: Mapping[str, str]
     notes: Sequence[str] = ()
     sources: Sequence[str] = ()
+    explore: str = ""  # the name of the page beside this one in which all numbers can be explored
 
 
 def page(report: Report) -> str:

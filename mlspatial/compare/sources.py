@@ -17,7 +17,7 @@ from mlspatial.core.hashing import content_id, file_sha256
 
 PACKAGE = Path(__file__).resolve().parents[1]
 ROOMS = ("papers", "compare", "analysis")  # whose code decides what is drawn; the others only hand it the runs
-DATA = (".csv", ".tsv", ".json", ".yaml", ".yml", ".html", ".css", ".j2", ".txt")
+DATA = (".csv", ".tsv", ".json", ".yaml", ".yml", ".html", ".css", ".js", ".j2", ".txt")
 LARGE = 1 << 20  # bytes; of larger data size and time of change stand for the content
 
 Thing = Callable[..., object] | Path

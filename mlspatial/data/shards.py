@@ -235,3 +235,20 @@ def _array(name: str, values: Sequence[Any], schema: LatentSchema) -> pa.Array:
     if isinstance(values[0], int):
         return pa.array(values, pa.int64())
     return pa.array(np.asarray(values, dtype=np.float32))
+
+
+def read_images(folder: Path, manifest: Manifest, split: str, rows: Sequence[int]) -> list[bytes]:
+    """The encoded images of some rows of a split, in the order in which they are asked for."""
+    found: dict[int, bytes] = {}
+    first = 0
+    for shard in manifest.shards(split):
+        own = sorted({row - first for row in rows if first <= row < first + shard.rows})
+        first += shard.rows
+        if not own:
+            continue
+        with pq.ParquetFile(folder / shard.file) as parquet:
+            for group in sorted({row // ROW_GROUP for row in own}):
+                column = parquet.read_row_group(group, columns=["image"]).column(0)
+                there = (row for row in own if row // ROW_GROUP == group)
+                found |= {first - shard.rows + row: column[row % ROW_GROUP].as_py() for row in there}
+    return [found[row] for row in rows]

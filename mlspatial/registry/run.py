@@ -86,6 +86,10 @@ class Run:
         for first in range(0, len(entries), MAX_PARAMS):
             client().log_batch(self.id, params=entries[first : first + MAX_PARAMS])
 
+    def logged(self) -> list[str]:
+        """Names of the metrics that were written, as the store has them."""
+        return sorted(client().get_run(self.id).data.metrics)
+
     def last_step(self, metric: str) -> int:
         """The highest step at which a metric was written; -1 before the first."""
         with self._lock:

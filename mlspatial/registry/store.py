@@ -22,6 +22,7 @@ from mlspatial.registry.patience import away, hurried, patience, patiently, plac
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 LOCAL_UI = "http://127.0.0.1:5000"
+UI = "MLSPATIAL_UI"  # the address at which people see the MLflow UI
 FIRST_SECONDS = 30.0  # of patience with an address that nobody has answered at yet: it may be wrong
 SEEN = "MLSPATIAL_SEEN"  # variable: the address of the store that this process or its parent has reached
 BUSY_SECONDS = 1  # for which SQLite itself waits for others, without hearing Ctrl-C; `patiently` goes on from there
@@ -182,9 +183,13 @@ def _is_initialised(path: Path) -> bool:
 
 
 def ui_address(experiment: str, run_id: str) -> str:
-    """Where the MLflow UI shows a run; for a database without a server, where `make ui` will show it."""
+    """Where the MLflow UI shows a run; for a database without a server, where `make ui` will show it.
+
+    MLSPATIAL_UI names another address, such as that of a proxy in front of it.
+    """
     uri = tracking_uri()
-    server = uri.rstrip("/") if uri.startswith("http") else LOCAL_UI
+    server = os.environ.get(UI) or (uri if uri.startswith("http") else LOCAL_UI)
+    server = server.rstrip("/")
     return f"{server}/#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"
 
 

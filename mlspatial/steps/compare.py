@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from functools import partial
@@ -10,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlspatial.core.errors import UnknownName, UserError
-from mlspatial.core.files import whole
+from mlspatial.core.files import whole, write_text
 from mlspatial.core.hashing import content_id, file_sha256
 from mlspatial.core.parameters import FORCE, STUDY, Parameter, changed, entry
 from mlspatial.core.progress import bar, say
 from mlspatial.registry import runs
 from mlspatial.registry.patience import shown
-from mlspatial.registry.store import tracking_uri
+from mlspatial.registry.store import UI, tracking_uri
 
 if TYPE_CHECKING:
     from mlspatial.compare.drawing import Drawing
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
     from mlspatial.compare.table import Table
 
 VERSION = 2
-REPORT, ITEMS = "report.html", "items"
+REPORT, EXPLORE, ITEMS = "report.html", "explore.html", "items"
+PAGES = (REPORT, EXPLORE)
 FILES = "files.json"  # artifact: name -> SHA-256 of every file that was asked for
 SOURCES = ("render", "train", "score", "similarity", "decode", "import")  # entries whose runs are drawn from
 TABLE_FORMATS = ("csv", "md", "tex")
@@ -57,6 +60,7 @@ def compare(*, items: str, out: str, format: str = "all", study: str = "", force
     folder = Path(out or f"reports/{study or 'all'}")
     cfg = {"items": ",".join(names), "format": ",".join(formats), "study": study, "out": str(folder)}
     inputs = {"runs": content_id(sorted(record.id for record in used)), "code": _code(names)}
+    inputs |= {"ui": os.environ[UI]} if os.environ.get(UI) else {}  # the pages link to it
     spec = runs.Spec("compare", VERSION, inputs, cfg, ENTRY.free)
     parents, lacks = [record.id for record in used], partial(_lacks, folder)
     with runs.open_run(
@@ -68,7 +72,7 @@ def compare(*, items: str, out: str, format: str = "all", study: str = "", force
                 files, texts = _draw(names, formats, study, used, folder)
                 say("\n\n".join(texts))
             for file in files:
-                run.log_file(file, ITEMS if file.name != REPORT else None)
+                run.log_file(file, None if file.name in PAGES else ITEMS)
             run.log_text(json.dumps({file.name: file_sha256(file) for file in files}, indent=0), FILES)
     say(f"report: {(folder / REPORT).resolve()}" if "html" in formats else f"files: {folder.resolve()}")
     return run.id
@@ -76,18 +80,19 @@ def compare(*, items: str, out: str, format: str = "all", study: str = "", force
 
 def _code(names: Sequence[str]) -> str:
     """Hash of what draws these items and the page around them."""
+    from mlspatial.compare import explore
     from mlspatial.compare.checks import CHECKS
     from mlspatial.compare.drawing import FIGURES
     from mlspatial.compare.sources import sources_id
     from mlspatial.compare.table import TABLES
 
     items = [TABLES[name] if name in TABLES else FIGURES[name] for name in names]
-    return sources_id([Path(__file__), *items, *(CHECKS[name] for name in CHECKS)])
+    return sources_id([Path(__file__), Path(inspect.getfile(explore)), *items, *(CHECKS[name] for name in CHECKS)])
 
 
 def _artifact(name: str) -> str:
     """Where a run keeps a file of the folder."""
-    return name if name == REPORT else f"{ITEMS}/{name}"
+    return name if name in PAGES else f"{ITEMS}/{name}"
 
 
 def _written(run: runs.RunRecord) -> dict[str, str]:
@@ -147,6 +152,7 @@ def _draw(
     from mlspatial.compare.commands import commands
     from mlspatial.compare.drawing import FIGURES
     from mlspatial.compare.evidence import load
+    from mlspatial.compare.explore import explore_page
     from mlspatial.compare.report import Report, page
     from mlspatial.compare.style import save_drawing
     from mlspatial.compare.table import TABLES, Table
@@ -182,11 +188,10 @@ def _draw(
             evidence.links,
             commands(lacking, evidence),
             sources=sources(item.id for item in made if item.runs),
+            explore=EXPLORE,
         )
-        target, partly = folder / REPORT, folder / f".{REPORT}"
-        partly.write_text(page(report))
-        partly.replace(target)
-        files.append(target)
+        files.append(write_text(folder / REPORT, page(report)))
+        files.append(write_text(folder / EXPLORE, explore_page(title, evidence)))
     return files, texts
 
 

@@ -21,7 +21,8 @@ from mlspatial.registry import runs
 from mlspatial.registry.datasets import COPIES, FOLDER, folders, is_known
 
 VERSION = 1
-PICTURES = ("pictures/contact_sheet.png", "pictures/latents.png")
+SHEET, LATENTS = "00_sheet.png", "pictures/latents.png"  # a name that stands first in the list of artifacts
+FORMER_SHEET = "pictures/contact_sheet.png"  # in registries of before
 
 PARAMETERS = (
     Parameter("dataset", str, "Name of the dataset.", "spatial117"),
@@ -110,7 +111,7 @@ def render(
 
     def lacks(run: runs.RunRecord) -> list[str]:
         here = any(is_whole(place, run.dataset_id) for place in folders(run))
-        return [*([] if here else [f"dataset {run.tags.get(FOLDER)}"]), *runs.missing(MANIFEST, *PICTURES)(run)]
+        return [*([] if here else [f"dataset {run.tags.get(FOLDER)}"]), *_pictures_gone(run)]
 
     drawn = 0
 
@@ -156,16 +157,26 @@ def _fill(folder: Path, run: runs.RunRecord, make: Callable[[], Manifest]) -> No
     say(f"render: {folder} holds the dataset of run {run.id} now, too")
 
 
+def _pictures_gone(run: runs.RunRecord) -> list[str]:
+    """Which artifacts a run has no more; the sheet may have its former name."""
+    found = runs.there(run.id, [MANIFEST, SHEET, FORMER_SHEET, LATENTS])
+    return [
+        name
+        for name in (MANIFEST, SHEET, LATENTS)
+        if name not in found and (name != SHEET or FORMER_SHEET not in found)
+    ]
+
+
 def log_pictures(run: runs.Run, folder: Path, manifest: Manifest) -> None:
     """Contact sheet of held-out images with their latents, and a histogram of every latent."""
     from mlspatial.render.pictures import contact_sheet, latent_histograms
 
     made = Path(tempfile.mkdtemp(prefix="mlspatial-"))
     try:
-        contact_sheet(folder, manifest).save(made / "contact_sheet.png")
-        latent_histograms(folder, manifest).savefig(made / "latents.png", dpi=110)
-        for name in PICTURES:
-            run.log_file(made / Path(name).name, "pictures")
+        contact_sheet(folder, manifest).save(made / SHEET)
+        latent_histograms(folder, manifest).savefig(made / Path(LATENTS).name, dpi=110)
+        run.log_file(made / SHEET)
+        run.log_file(made / Path(LATENTS).name, str(Path(LATENTS).parent))
     finally:
         shutil.rmtree(made)
 

@@ -19,6 +19,7 @@ from mlspatial.models.sources.zoo import facts
 from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord, select
 from mlspatial.steps.gather import gather, layers_of
+from mlspatial.steps.run_pages import score_pages
 from mlspatial.steps.scoring_plan import Plan, check_words
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ def score(
                     if not by_reference:
                         _log_units(run, per_unit, units, Path(folder))
                 log_scores(run, table)
+                score_pages(run, f"{record.name} seed {record.seed} step {record.step}", table)
                 best = table[table.committed & table.primary].itertuples()
                 say(f"{name}: " + ", ".join(f"{row.benchmark} {row.ceiled:.3f} ({row.layer})" for row in best))
         ids.append(run.id)

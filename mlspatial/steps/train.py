@@ -18,6 +18,7 @@ from mlspatial.core.progress import say, stages
 from mlspatial.registry import runs
 from mlspatial.registry.datasets import find_dataset
 from mlspatial.steps.render import rendered_first
+from mlspatial.steps.run_pages import logged_before, train_pages
 from mlspatial.tasks import TASKS, canonical_name, task_names
 from mlspatial.train.parameters import TRAIN
 
@@ -315,9 +316,12 @@ class _Job:
             statistics=manifest.statistics,
             classes={latent.name: latent.categories for latent in manifest.schema if latent.categories},
         )
+        history: dict[str, dict[int, float]] = {}
         logged_until = run.last_step("train/loss") if run and run.resumed else -1
 
         def log(metrics: Mapping[str, float], step: int) -> None:
+            for key, value in metrics.items():
+                history.setdefault(key, {})[step] = float(value)
             if run and step > logged_until:
                 run.log(metrics, step)
 
@@ -331,10 +335,19 @@ class _Job:
             if report:
                 report(step, metrics)
 
+        def predicted(outputs: Any, columns: Any) -> None:
+            if run:
+                keep = partial(task.predictions, outputs, columns)
+                train_pages(run, member.name, keep, self.source.folder, manifest, curves)
+
+        def curves() -> Mapping[str, Mapping[int, float]]:
+            before = logged_before(run) if run and run.resumed else {}
+            return {key: before.get(key, {}) | history.get(key, {}) for key in (history | before)}
+
         if run:
             run.log_dataset(manifest, self.source.folder, "training")
         module = build(spec, seed=cfg["seed"], init=cfg["init"])
-        return Network(member.name, module, spec, task, cfg["seed"], log, evaluated, member.state)
+        return Network(member.name, module, spec, task, cfg["seed"], log, evaluated, member.state, predicted)
 
 
 ENTRY = entry(

@@ -49,6 +49,16 @@ class Part(ABC):
     def metrics(self, outputs: torch.Tensor, columns: Columns) -> dict[str, float]:
         """Named metrics over a whole split in latent units. outputs: (n, units); columns: name -> (n,)."""
 
+    def predictions(self, outputs: torch.Tensor, columns: Columns) -> dict[str, np.ndarray]:
+        """What is kept of every image of a split: name -> (n,), `loss` among them. outputs, columns: as of `metrics`.
+
+        A target NAME is kept as NAME_true and NAME_predicted in its own unit. loss: of each image alone, so that its
+        mean is that of the split for every loss that is a mean over images.
+        """
+        alone = ({name: values[i : i + 1] for name, values in columns.items()} for i in range(len(outputs)))
+        losses = [float(self.loss(outputs[i : i + 1], one)) for i, one in enumerate(alone)]
+        return {"loss": np.array(losses, np.float32)}
+
     def constant(self, columns: Mapping[str, np.ndarray]) -> list[str]:
         """Names of target columns that do not vary, so that there is nothing to learn. columns: name -> (n,)."""
         return [name for name in self.columns if float(np.ptp(columns[name])) < 1e-4]
@@ -86,6 +96,17 @@ class Task:
             values[f"{name}/loss"] = float(part.loss(own, columns))
             values |= {f"{name}/{metric}": value for metric, value in part.metrics(own, columns).items()}
         return values
+
+    def predictions(self, outputs: torch.Tensor, columns: Columns) -> dict[str, np.ndarray]:
+        """Of every image of a split: `loss`, the mean of the parts' losses, and for each part what it keeps, its loss
+        as PART_loss; name -> (n,). outputs: (n, all units of the head)."""
+        kept: dict[str, np.ndarray] = {}
+        losses = []
+        for name, part in self.parts.items():
+            own = part.predictions(outputs[:, self.slices[name]], columns)
+            losses.append(own.pop("loss"))
+            kept |= {f"{name}_loss": losses[-1], **own}
+        return {"loss": np.mean(losses, axis=0, dtype=np.float64).astype(np.float32), **kept}
 
     def check(self, dataset: str, columns: Mapping[str, np.ndarray]) -> None:
         """Raise UserError when a target is the same in every image."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlspatial.tasks.base import TASKS, Columns, Part
 
 if TYPE_CHECKING:
@@ -27,6 +29,20 @@ class Classes(Part):
         truth = columns[self.columns[0]].to(outputs.device)[:, None]
         best = outputs.topk(min(5, outputs.shape[1]), dim=1).indices == truth
         return {"top1": float(best[:, 0].double().mean()), "top5": float(best.any(1).double().mean())}
+
+    def predictions(self, outputs: torch.Tensor, columns: Columns) -> dict[str, np.ndarray]:
+        """NAME_true and NAME_predicted (names), NAME_probability (softmax, of the true class)."""
+        (name,) = self.columns
+        names = np.array(self.schema[name].categories, dtype=object)
+        truth = columns[name].cpu()
+        likely = outputs.double().cpu().log_softmax(1)
+        own = likely.gather(1, truth[:, None])[:, 0].numpy()
+        return {
+            "loss": (-own).astype(np.float32),
+            f"{name}_true": names[truth.numpy()],
+            f"{name}_predicted": names[likely.argmax(1).numpy()],
+            f"{name}_probability": np.exp(own).astype(np.float32),
+        }
 
 
 @TASKS.register("category")

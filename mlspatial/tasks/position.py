@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlspatial.tasks.base import TASKS, Columns, Part
 
 if TYPE_CHECKING:
@@ -41,6 +43,19 @@ class Position(Part):
             values[f"{name}_mae_m"] = float(residual.abs().mean())
         values["r2"] = sum(values[f"{name}_r2"] for name in self.columns) / len(self.columns)
         return values
+
+    def predictions(self, outputs: torch.Tensor, columns: Columns) -> dict[str, np.ndarray]:
+        """Per coordinate NAME: NAME_true, NAME_predicted and NAME_error (predicted less true), in metres."""
+        kept: dict[str, np.ndarray] = {}
+        squares = []
+        for unit, name in enumerate(self.columns):
+            sd, mean = self.statistics[name]["sd"], self.statistics[name]["mean"]
+            truth = columns[name].double().cpu().numpy()
+            predicted = outputs[:, unit].double().cpu().numpy() * sd + mean
+            squares.append(((predicted - truth) / sd) ** 2)
+            kept |= {f"{name}_true": truth, f"{name}_predicted": predicted, f"{name}_error": predicted - truth}
+        kept = {"loss": np.mean(squares, axis=0), **kept}
+        return {name: values.astype(np.float32) for name, values in kept.items()}
 
 
 @TASKS.register("distance")

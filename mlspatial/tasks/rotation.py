@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlspatial.tasks.base import TASKS, Columns, Part
 
 if TYPE_CHECKING:
@@ -37,11 +39,37 @@ class Rotation(Part):
         truth = torch.stack([columns[name].double().to(predicted.device) for name in self.columns], dim=1)
         errors = ((predicted - truth + 180.0) % 360.0 - 180.0).abs().mean(dim=0)
         values = {f"{name}_mae_deg": float(error) for name, error in zip(self.columns, errors, strict=True)}
-        between = euler_matrix(predicted).transpose(1, 2) @ euler_matrix(truth)
-        cosine = ((between.diagonal(dim1=1, dim2=2).sum(1) - 1) / 2).clamp(-1, 1)
         values["mae_deg"] = float(errors.mean())
-        values["rotation_error_deg"] = float(torch.rad2deg(cosine.acos()).mean())
+        values["rotation_error_deg"] = float(between_degrees(predicted, truth).mean())
         return values
+
+    def predictions(self, outputs: torch.Tensor, columns: Columns) -> dict[str, np.ndarray]:
+        """Per angle NAME in degrees: NAME_true, NAME_predicted (-180 to 180), NAME_error (the short way round, signed);
+        rotation_error: the angle between both orientations."""
+        import torch
+
+        outputs = outputs.double().cpu()
+        pairs = outputs.unflatten(1, (3, 2))
+        predicted = torch.rad2deg(torch.atan2(pairs[..., 0], pairs[..., 1]))
+        truth = torch.stack([columns[name].double().cpu() for name in self.columns], dim=1)
+        angles = torch.deg2rad(truth)
+        targets = torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)
+        errors = (predicted - truth + 180.0) % 360.0 - 180.0
+        kept = {"loss": (outputs - targets).square().mean(1)}
+        for place, name in enumerate(self.columns):
+            own = {"true": truth, "predicted": predicted, "error": errors}
+            kept |= {f"{name}_{what}": values[:, place] for what, values in own.items()}
+        kept["rotation_error"] = between_degrees(predicted, truth)
+        return {name: values.numpy().astype(np.float32) for name, values in kept.items()}
+
+
+def between_degrees(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """(n, 3) and (n, 3) Euler angles in degrees -> (n,) the angle of the rotation that turns one into the other."""
+    import torch
+
+    between = euler_matrix(one).transpose(1, 2) @ euler_matrix(other)
+    cosine = ((between.diagonal(dim1=1, dim2=2).sum(1) - 1) / 2).clamp(-1, 1)
+    return torch.rad2deg(cosine.acos())
 
 
 def euler_matrix(degrees: torch.Tensor) -> torch.Tensor:

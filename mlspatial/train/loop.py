@@ -29,6 +29,7 @@ from mlspatial.train.augment import AUGMENTATIONS
 from mlspatial.train.ranks import ALONE, Group
 
 Log = Callable[[Mapping[str, float], int], None]
+Predicted = Callable[[torch.Tensor, Mapping[str, torch.Tensor]], None]
 Evaluated = Callable[[nn.Module, int, dict[str, float], bool], None]
 #: name -> what the forward pass is cast to. tf32: float32 numbers that a GPU multiplies with 10 bits of mantissa.
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "tf32": None, "float16": torch.float16}
@@ -97,9 +98,10 @@ class Network:
 
     log(metrics, step): training loss and speed as they come, held-out metrics as evaluated; evaluated(module, step,
     metrics, checkpoint): called after every evaluation, checkpoint says whether to keep the module; state_file: what
-    to go on from after a kill, written atomically; failed: why it was given up, if it was; metrics: of the last
-    evaluation; seed: of what the module draws itself (dropout), with the number of the step, so that neither a stop
-    nor other networks change the draws.
+    to go on from after a kill, written atomically; predicted(outputs, columns): called after the evaluation of the last
+    step, with the head's outputs (n, units) and the targets of the whole held-out split, in order; failed: why it was
+    given up, if it was; metrics: of the last evaluation; seed: of what the module draws itself (dropout), with the
+    number of the step, so that neither a stop nor other networks change the draws.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Network:
     log: Log
     evaluated: Evaluated
     state_file: Path
+    predicted: Predicted | None = None
     step: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     failed: Diverged | None = None
@@ -282,11 +285,13 @@ def _evaluate(networks: Sequence[Network], heldout: Loader, settings: Settings, 
     """Evaluate networks and hand them over; rank 0 does it and the others wait."""
 
     def work() -> None:
-        found = evaluate([(n.module, n.spec, n.task) for n in networks], heldout, group.device)
-        for network, metrics in zip(networks, found, strict=True):
-            network.metrics = metrics
+        found, columns = outputs_of([(n.module, n.spec) for n in networks], heldout, group.device)
+        for network, outputs in zip(networks, found, strict=True):
+            metrics = network.metrics = network.task.metrics(outputs, columns)
             network.log({f"heldout/{name}": value for name, value in metrics.items()}, network.step)
             network.evaluated(network.module, network.step, metrics, settings.keeps(network.step))
+            if network.predicted and network.step == settings.batches:
+                network.predicted(outputs, columns)
 
     if networks:
         group.lead(work)
@@ -294,27 +299,34 @@ def _evaluate(networks: Sequence[Network], heldout: Loader, settings: Settings, 
         network.module.train()
 
 
-@numerics()
-@torch.inference_mode()
 def evaluate(
     networks: Sequence[tuple[nn.Module, ModelSpec, Task]], heldout: Loader, device: str
 ) -> list[dict[str, float]]:
     """Each task's metrics over the whole split of a loader, read once, in float32. The modules are left in evaluation
     mode."""
+    outputs, columns = outputs_of([(module, spec) for module, spec, _ in networks], heldout, device)
+    return [task.metrics(own, columns) for (_, _, task), own in zip(networks, outputs, strict=True)]
+
+
+@numerics()
+@torch.inference_mode()
+def outputs_of(
+    networks: Sequence[tuple[nn.Module, ModelSpec]], heldout: Loader, device: str
+) -> tuple[list[torch.Tensor], dict[str, torch.Tensor]]:
+    """Each network's outputs (n, units) for the whole split of a loader, read once, in float32 and in order, and the
+    loader's columns (n,); all on the CPU. The modules are left in evaluation mode."""
     outputs: list[list[torch.Tensor]] = [[] for _ in networks]
     columns: dict[str, list[torch.Tensor]] = {}
-    for module, _, _ in networks:
+    for module, _ in networks:
         module.eval()
     for batch in heldout.once():
         images = to_input(torch.as_tensor(batch.images).to(device), networks[0][1])
-        for (module, _, _), collected in zip(networks, outputs, strict=True):
+        for (module, _), collected in zip(networks, outputs, strict=True):
             collected.append(module(images).float().cpu())
         for name, values in to_tensors(batch.columns, "cpu").items():
             columns.setdefault(name, []).append(values)
     whole = {name: torch.cat(values) for name, values in columns.items()}
-    return [
-        task.metrics(torch.cat(collected), whole) for (_, _, task), collected in zip(networks, outputs, strict=True)
-    ]
+    return [torch.cat(collected) for collected in outputs], whole
 
 
 def to_tensors(columns: Mapping[str, Any], device: str) -> dict[str, torch.Tensor]:

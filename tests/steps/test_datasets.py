@@ -16,7 +16,7 @@ from mlspatial.core.manifest import Manifest
 from mlspatial.data.shards import is_whole, verify
 from mlspatial.registry import runs
 from mlspatial.registry.datasets import FOLDER, find_dataset, folders
-from mlspatial.steps.render import PICTURES, render
+from mlspatial.steps.render import FORMER_SHEET, LATENTS, SHEET, render
 from tests.test_entrypoints import call
 
 OPTIONS: dict[str, Any] = {
@@ -165,7 +165,7 @@ def test_what_is_gone_is_drawn_in_a_new_run(first: tuple[str, Path], drawn: list
     assert ask("first") == again
 
 
-@pytest.mark.parametrize("artifact", [*PICTURES, "manifest.json"])
+@pytest.mark.parametrize("artifact", [SHEET, LATENTS, "manifest.json"])
 def test_artifacts_that_are_gone_are_made_again_without_drawing(
     first: tuple[str, Path], drawn: list[str], artifact: str
 ) -> None:
@@ -173,6 +173,15 @@ def test_artifacts_that_are_gone_are_made_again_without_drawing(
     again = ask("first")
     assert again != first[0] and runs.local(again, artifact).is_file() and not drawn
     assert "images_per_s" not in runs.get(again).metrics  # nothing that rates could be learned from
+
+
+def test_a_sheet_under_its_former_name_still_answers(first: tuple[str, Path], drawn: list[str]) -> None:
+    sheet = runs.local(first[0], SHEET)
+    former = sheet.with_name(FORMER_SHEET)
+    sheet.rename(former)
+    assert ask("first") == first[0] and not drawn
+    former.unlink()
+    assert ask("first") != first[0] and not drawn
 
 
 def test_force_draws(first: tuple[str, Path], drawn: list[str]) -> None:

@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.core.latents import LatentSchema, spatial_schema
 from mlspatial.tasks import TASKS, build_task, canonical_name, head_layout, task_names
+from mlspatial.tasks.base import Part
 from mlspatial.tasks.position import Position
 from mlspatial.tasks.rotation import euler_matrix
 
@@ -181,3 +182,43 @@ def test_an_own_task_gets_units_behind_the_published_ones(monkeypatch: pytest.Mo
     assert "height" not in head_layout(SCHEMA)  # networks of other tasks stay as they were
     task = build_task("height+distance", SCHEMA, STATISTICS)
     assert task.slices == {"distance": slice(0, 1), "height": slice(674, 675)} and task.columns == ("z", "y")
+
+
+@pytest.mark.parametrize("name", [*TASKS, "distance+translation", "rotation+category", "all"])
+def test_what_is_kept_of_every_image_has_the_metrics_as_its_means(name: str, columns: dict[str, torch.Tensor]) -> None:
+    task = build_task(name, SCHEMA, STATISTICS)
+    outputs = torch.randn(64, 674, generator=torch.Generator().manual_seed(1))
+    metrics, kept = task.metrics(outputs, columns), task.predictions(outputs, columns)
+    assert all(len(values) == 64 for values in kept.values())
+    assert kept["loss"].mean() == pytest.approx(metrics["loss"], rel=1e-5)
+    for part in task.parts:
+        assert kept[f"{part}_loss"].mean() == pytest.approx(metrics[f"{part}/loss"], rel=1e-5)
+    for latent in ("x", "y", "z"):
+        if f"{latent}_error" in kept:
+            part = "distance" if latent == "z" else "translation"
+            assert kept[f"{latent}_true"] == pytest.approx(columns[latent].numpy())
+            assert np.abs(kept[f"{latent}_error"]).mean() == pytest.approx(metrics[f"{part}/{latent}_mae_m"], rel=1e-5)
+    if "rotation_error" in kept:
+        true, predicted = (np.stack([kept[f"rot_{i}_{which}"] for i in range(3)], 1) for which in ("true", "predicted"))
+        orders = "YXZ", [1, 0, 2]  # Ry(rot_1) Rx(rot_0) Rz(rot_2)
+        one, other = (Rotation.from_euler(orders[0], of[:, orders[1]], degrees=True) for of in (true, predicted))
+        assert kept["rotation_error"] == pytest.approx(np.degrees((one.inv() * other).magnitude()), abs=0.05)
+        assert np.abs(kept["rot_1_error"]).max() <= 180
+        assert np.abs(kept["rot_1_error"]).mean() == pytest.approx(metrics["rotation/rot_1_mae_deg"], rel=1e-4)
+    for kind in ("category", "identity"):
+        if f"{kind}_true" in kept:
+            assert np.mean(kept[f"{kind}_true"] == kept[f"{kind}_predicted"]) == metrics[f"{kind}/top1"]
+            assert list(kept[f"{kind}_true"][:2]) == [kind[0] + str(int(columns[kind][i])) for i in (0, 1)]
+            assert -np.log(kept[f"{kind}_probability"]).mean() == pytest.approx(metrics[f"{kind}/loss"], rel=1e-4)
+
+
+def test_a_part_that_says_nothing_of_images_still_has_its_losses(columns: dict[str, torch.Tensor]) -> None:
+    class Plain(Position):
+        columns = ("x",)
+        predictions = Part.predictions
+
+    part = Plain(SCHEMA, STATISTICS)
+    outputs = torch.randn(64, 1, generator=torch.Generator().manual_seed(1))
+    kept = part.predictions(outputs, columns)
+    assert set(kept) == {"loss"}
+    assert kept["loss"] == pytest.approx(Position.predictions(part, outputs, columns)["loss"], rel=1e-5)
