@@ -187,7 +187,7 @@ def _draw(
             commands(lacking, evidence),
             sources=sources(item.id for item in made if item.runs),
             overview=overview(evidence, checks),
-            sheets=_sheets(used),
+            sheets=_sheets(used, evidence),
             key=key_items(item.id for item in made if item.runs),
         )
         target, partly = folder / REPORT, folder / f".{REPORT}"
@@ -240,9 +240,13 @@ def _conditions(evidence: Evidence) -> dict[str, dict[str, int]]:
     return {name: counts for *_, name, counts in sorted(found, key=lambda item: item[:2])}
 
 
-def _sheets(used: Sequence[runs.RunRecord]) -> dict[str, bytes]:
-    """What a dataset's pictures are of -> its contact sheet as a JPEG: of the one with most images that has a sheet."""
+def _sheets(used: Sequence[runs.RunRecord], evidence: Evidence) -> dict[str, bytes]:
+    """What a dataset's pictures are of -> its contact sheet as a JPEG: of the one with most images that has a sheet,
+    among those of the study and those that its networks were trained on."""
     rendered = [run for run in used if run.entry == "render"]
+    wanted = set(evidence.networks.dataset_id) - {run.dataset_id for run in rendered} - {""}
+    if wanted:
+        rendered += [run for run in runs.find(entry="render", status="FINISHED") if run.dataset_id in wanted]
     rendered.sort(key=lambda run: -int(run.cfg.get("n_train", 0)))  # of equally large ones the newest
     for run in rendered:
         name = next((name for name in SHEETS if not runs.missing(name)(run)), None)
