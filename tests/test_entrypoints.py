@@ -64,7 +64,8 @@ def test_the_chain(rendered: Path, registry: Path) -> None:
     ]  # fmt: skip
     inputs = client().get_run(records["train"].id).inputs.dataset_inputs
     assert [item.dataset.digest for item in inputs] == [manifest.dataset_id]
-    assert (registry / "reports" / "chain" / "report.html").is_file()
+    report = (registry / "reports" / "chain" / "report.html").read_text()
+    assert 'class="lead"' in report and report.count("data:image/jpeg;base64,") == 1  # the contact sheet
 
 
 def test_the_default_dataset_is_rendered_when_it_is_missing(registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:

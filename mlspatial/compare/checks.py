@@ -39,7 +39,8 @@ def check(claim: str) -> Callable[[Callable[[Evidence], Verdict]], Callable[[Evi
     def add(judge: Callable[[Evidence], Verdict]) -> Callable[[Evidence], Check]:
         @wraps(judge)
         def made(evidence: Evidence) -> Check:
-            return Check(judge.__name__, claim, *judge(evidence))
+            holds, value, runs = judge(evidence)
+            return Check(judge.__name__, claim, None if holds is None else bool(holds), value, runs)
 
         return CHECKS.register(judge.__name__)(made)
 

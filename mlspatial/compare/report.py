@@ -1,6 +1,7 @@
-"""One self-contained HTML file: findings, conditions, tables and figures, and under each the runs it came from.
+"""One self-contained HTML file: what was asked and found, images, the figures that carry it; then findings, conditions,
+tables and figures, and under each the runs it came from. What holds for several items is said once.
 
-What it says and how it looks is in templates/report.html.j2 and report.css.
+How it looks is in templates/report.html.j2 and report.css.
 """
 
 from __future__ import annotations
@@ -8,12 +9,12 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlspatial.compare.table import Table
+from mlspatial.compare.table import Cell, Table
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -25,14 +26,19 @@ if TYPE_CHECKING:
 LARGEST_SVG = 400_000  # characters; a picture with more (thousands of points) goes in as png
 LONG = 40  # rows of a table that a page shows at once
 NOTED = 12  # notes under an item that a page shows at once
+KEYS = 3  # figures on top
+WIDE = 7  # columns of a table that stand on an upright sheet of paper
 LISTED = 60  # runs that are linked one by one under an item; the csv beside the report names all of them
 
 
 @dataclass(frozen=True)
 class Report:
-    """facts: what was asked, name -> text; conditions: name -> what there is of it -> how many networks; items: in the
+    """facts: of the study, name -> text; conditions: name -> what there is of it -> how many networks; items: in the
     order of the page; links: run id -> address in the MLflow UI, or ''; commands: missing condition -> the command that
-    would make it; notes: what could not be read; sources: where that was published which the items follow."""
+    would make it; notes: what could not be read; sources: where that was published which the items follow; overview:
+    sentences on what was asked and found; sheets: what it shows -> a picture of images, JPEG; key: ids of the items
+    that carry the message, the first KEYS of those that are drawn are shown on top; beside: file next to the page ->
+    what it is."""
 
     title: str
     facts: Mapping[str, str]
@@ -43,21 +49,68 @@ class Report:
     commands: Mapping[str, str]
     notes: Sequence[str] = ()
     sources: Sequence[str] = ()
-    explore: str = ""  # the name of the page beside this one in which all numbers can be explored
+    overview: Sequence[str] = ()
+    sheets: Mapping[str, bytes] = field(default_factory=dict)
+    key: Sequence[str] = ()
+    beside: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The part of a table that a page shows, and beside it what was published for cells without a run: (row, column,
+    value)."""
+
+    columns: tuple[str, ...]
+    rows: dict[str, dict[str, Cell]]
+    published: tuple[tuple[str, str, float], ...]
+
+
+def shown(table: Table) -> Shown:
+    """A table less the rows and the columns in which nobody has a number."""
+
+    def there(cell: Cell | None) -> bool:
+        return cell is not None and bool(cell.runs or cell.style == "count")
+
+    columns = tuple(c for c in table.columns if any(there(cells.get(c)) for cells in table.rows.values()))
+    rows = {label: cells for label, cells in table.rows.items() if any(there(cells.get(c)) for c in columns)}
+    published = tuple(
+        (label, column, cell.published)
+        for label, cells in table.rows.items()
+        for column, cell in cells.items()
+        if cell.published is not None and not there(cell)
+    )
+    return Shown(columns, rows, published)
+
+
+def said_once(items: Sequence[Table | Drawing]) -> dict[str, list[Table | Drawing]]:
+    """Notes that stand under several items -> those, in the order of the page."""
+    under: dict[str, list[Table | Drawing]] = {}
+    for item in items:
+        for note in dict.fromkeys(item.notes):
+            under.setdefault(note, []).append(item)
+    return {note: where for note, where in under.items() if len(where) > 1}
 
 
 def page(report: Report) -> str:
     """The report as HTML; it needs nothing from elsewhere."""
     empty = [item for item in report.items if _empty(item)]
     drawn = [item for item in report.items if not _empty(item)]
-    lacking = dict.fromkeys(name for item in empty for name in getattr(item, "missing", ()))
+    lacking: dict[str, list[Table | Drawing]] = {}
+    for item in [*drawn, *empty]:
+        for name in getattr(item, "missing", ()):
+            lacking.setdefault(name, []).append(item)
+    figures = {item.id: item for item in drawn if not isinstance(item, Table)}
     return _template().render(
         report=report,
         tables=[item for item in drawn if isinstance(item, Table)],
-        figures=[item for item in drawn if not isinstance(item, Table)],
+        figures=list(figures.values()),
+        top=[figures[name] for name in report.key if name in figures][:KEYS],
         empty=empty,
         counted=list(dict.fromkeys(name for counts in report.conditions.values() for name in counts)),
-        wanted=[name for name in lacking if name in report.commands],
+        lacking=lacking,
+        once=said_once(drawn),
+        tested=[check for check in report.checks if check.holds is not None],
+        untested=[check for check in report.checks if check.holds is None],
     )
 
 
@@ -74,18 +127,33 @@ def _template() -> Template:
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.globals |= {"long": LONG, "listed": LISTED, "noted": NOTED, "headline": headline}
-    environment.globals |= {"inline_svg": inline_svg, "inline_png": inline_png}
+    environment.globals |= {"inline_svg": inline_svg, "base64": base64, "shown": shown, "wide": WIDE}
+    environment.globals |= {
+        "short_headline": short_headline,
+        "names": lambda items: ", ".join(map(short_headline, items)),
+    }
     return environment.get_template("report.html.j2")
 
 
 def headline(item: Table | Drawing) -> str:
     """The title, with the number of the published item in front where there is one: figure_c1 is Figure C.1."""
+    short = short_headline(item)
+    return item.title if short == item.title else f"{short}: {item.title}"
+
+
+def short_headline(item: Table | Drawing) -> str:
+    """The number of the published item, else the title."""
     kind, _, number = item.id.partition("_")
     found = re.fullmatch(r"([a-e]?)(\d+)([a-z]?)", number)
     if kind not in ("figure", "table") or not found:
         return item.title
     letter, digits, panel = found.groups()
-    return f"{kind.capitalize()} {letter.upper() + '.' if letter else ''}{digits}{panel}: {item.title}"
+    return f"{kind.capitalize()} {letter.upper() + '.' if letter else ''}{digits}{panel}"
+
+
+def names(items: Sequence[Table | Drawing]) -> str:
+    """Their short headlines, with commas between."""
+    return ", ".join(map(short_headline, items))
 
 
 def inline_svg(drawing: Drawing) -> Markup | None:
@@ -97,6 +165,6 @@ def inline_svg(drawing: Drawing) -> Markup | None:
     return Markup(element) if len(element) <= LARGEST_SVG else None
 
 
-def inline_png(drawing: Drawing) -> str:
-    """The picture for an address that begins with data:."""
-    return b64encode(drawing.png).decode()
+def base64(picture: bytes) -> str:
+    """A picture for an address that begins with data:."""
+    return b64encode(picture).decode()

@@ -11,7 +11,7 @@ from mlspatial.core.errors import UserError
 from mlspatial.core.plugins import import_all, load_own
 from mlspatial.papers.base import PAPERS, Paper, load_papers, register
 
-__all__ = ["PAPERS", "Paper", "known_items", "register", "sources"]
+__all__ = ["PAPERS", "Paper", "key_items", "known_items", "register", "sources"]
 
 import_all(sys.modules[__name__])
 
@@ -34,6 +34,12 @@ def sources(ids: Iterable[str]) -> list[str]:
     wanted = set(ids)
     papers = [PAPERS[name] for name in PAPERS]
     return [f"{paper.citation}. {paper.title}." for paper in papers if wanted & set(paper.items)]
+
+
+def key_items(ids: Iterable[str]) -> list[str]:
+    """Those of the ids that carry a message, the ranking of networks first, then those of every paper in turn."""
+    there = set(ids)
+    return [name for name in ("ranking", *(name for paper in PAPERS for name in PAPERS[paper].key)) if name in there]
 
 
 def _natural(name: str) -> list[Any]:

@@ -23,8 +23,8 @@ class Paper:
     """A package with `items/` (a file a table or figure), and where it has them `checks.py` and csv files of values.
 
     id: a short name; package: `__name__` of the package; published: names of its csv files, which begin with a comment
-    that tells their source; groupings: words -> networks in, those of them that the paper sets against each other out,
-    with a column `group`.
+    that tells their source; key: ids of the figures that carry its message, the first ones first; groupings: words ->
+    networks in, those of them that the paper sets against each other out, with a column `group`.
     """
 
     id: str
@@ -32,6 +32,7 @@ class Paper:
     title: str
     citation: str
     published: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
     groupings: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = field(default_factory=dict)
 
     def load(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import os
 import shutil
@@ -30,6 +31,7 @@ REPORT, EXPLORE, ITEMS = "report.html", "explore.html", "items"
 PAGES = (REPORT, EXPLORE)
 FILES = "files.json"  # artifact: name -> SHA-256 of every file that was asked for
 SOURCES = ("render", "train", "score", "similarity", "decode", "import")  # entries whose runs are drawn from
+SHEET_ROWS, SHEET_WIDTH = 1 / 2, 1200  # share of a sheet that the page shows; pixels
 TABLE_FORMATS = ("csv", "md", "tex")
 FORMATS = ("html", "csv", "md", "tex", "svg", "png")
 
@@ -153,10 +155,11 @@ def _draw(
     from mlspatial.compare.drawing import FIGURES
     from mlspatial.compare.evidence import load
     from mlspatial.compare.explore import explore_page
+    from mlspatial.compare.overview import overview
     from mlspatial.compare.report import Report, page
     from mlspatial.compare.style import save_drawing
     from mlspatial.compare.table import TABLES, Table
-    from mlspatial.papers import sources
+    from mlspatial.papers import key_items, sources
 
     evidence = load(study)
     folder.mkdir(parents=True, exist_ok=True)
@@ -178,17 +181,20 @@ def _draw(
             files += save_drawing(drawing, folder, formats)
     if "html" in formats:
         lacking = [label for item in made for label in getattr(item, "missing", ())]
-        title = f"Study {study}" if study else "All runs"
+        title, checks = f"Study {study}" if study else "All runs", all_checks(evidence)
         report = Report(
             title,
             _facts(used, study),
-            all_checks(evidence),
+            checks,
             _conditions(evidence),
             made,
             evidence.links,
             commands(lacking, evidence),
             sources=sources(item.id for item in made if item.runs),
-            explore=EXPLORE,
+            beside={EXPLORE: "Explore"},
+            overview=overview(evidence, checks),
+            sheets=_sheets(used, evidence),
+            key=key_items(item.id for item in made if item.runs),
         )
         files.append(write_text(folder / REPORT, page(report)))
         files.append(write_text(folder / EXPLORE, explore_page(title, evidence)))
@@ -236,6 +242,39 @@ def _conditions(evidence: Evidence) -> dict[str, dict[str, int]]:
         counts |= {what: group.replicate[group.model_id.isin(ids)].nunique() for what, ids in measured.items()}
         found.append((task_order(task), step, str(name).replace(task, task_style(task).label, 1), counts))
     return {name: counts for *_, name, counts in sorted(found, key=lambda item: item[:2])}
+
+
+def _sheets(used: Sequence[runs.RunRecord], evidence: Evidence) -> dict[str, bytes]:
+    """What a dataset's pictures are of -> its contact sheet as a JPEG: of the one with most images that has a sheet,
+    among those of the study and those that its networks were trained on."""
+    from mlspatial.steps.render import FORMER_SHEET, SHEET
+
+    rendered = [run for run in used if run.entry == "render"]
+    wanted = set(evidence.networks.dataset_id) - {run.dataset_id for run in rendered} - {""}
+    if wanted:
+        rendered += [run for run in runs.find(entry="render", status="FINISHED") if run.dataset_id in wanted]
+    rendered.sort(key=lambda run: -int(run.cfg.get("n_train", 0)))  # of equally large ones the newest
+    for run in rendered:
+        name = next((name for name in (SHEET, FORMER_SHEET) if not runs.missing(name)(run)), None)
+        if name is None:
+            continue
+        more = f"; {len(rendered) - 1} more datasets are in their runs" if len(rendered) > 1 else ""
+        words = f"Held-out images of dataset {run.cfg['dataset']}, the centre of the object marked{more}."
+        return {words: _smaller(runs.local(run.id, name))}
+    return {}
+
+
+def _smaller(picture: Path) -> bytes:
+    """The upper rows of a contact sheet as a JPEG that a page can carry."""
+    from PIL import Image
+
+    with Image.open(picture) as image:
+        small = image.convert("RGB")
+    small = small.crop((0, 0, small.width, round(small.height * SHEET_ROWS)))
+    small.thumbnail((SHEET_WIDTH, SHEET_WIDTH), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=82, optimize=True)
+    return buffer.getvalue()
 
 
 def _facts(used: list[runs.RunRecord], study: str) -> dict[str, str]:

@@ -7,14 +7,16 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from markupsafe import escape
 
 from mlspatial.compare.checks import CHECKS, all_checks
 from mlspatial.compare.commands import commands
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence, empty_frames
+from mlspatial.compare.overview import overview
 from mlspatial.compare.report import Report, page
 from mlspatial.compare.table import TABLES, Cell, Table
-from mlspatial.papers import known_items
+from mlspatial.papers import key_items, known_items
 from tests.compare.synthetic import synthetic_evidence
 
 known_items()
@@ -63,6 +65,8 @@ def made(evidence: Evidence) -> Report:
     return Report(
         "Study <s>", {"study": "s"}, all_checks(evidence), {"Distance": {"networks": 2, "scored": 0}}, items,
         evidence.links, commands(lacking, evidence), ("one run could not be read",), ("A paper & its journal",),
+        overview(evidence, all_checks(evidence)), {"Images <of> a dataset.": b"jpeg"},
+        key_items(item.id for item in items if item.runs), {"explore.html": "Explore"},
     )  # fmt: skip
 
 
@@ -127,3 +131,69 @@ def test_what_is_long_waits_behind_a_line() -> None:
     assert '<a href="http://server/run0" title="run0"><code>run0</code></a>' in text
     assert "run59" in reader.text and "run60" not in reader.text and "10 more, named in the csv" in reader.text
     assert "0.500 ± 0.100n = 70published 0.550, within 1 SD" in reader.text and "The 70 runs behind" in reader.text
+
+
+def test_what_nobody_measured_is_folded_away() -> None:
+    """Rows and columns without a number are not in the table; their published values wait behind one line."""
+    ours, theirs = Cell(0.5, 0.1, ("run1",), published=0.55), Cell(float("nan"), float("nan"), (), published=0.25)
+    rows = {"here": {"V1": ours, "V2": theirs}, "elsewhere": {"V1": theirs, "V2": theirs}, "names": {"V1": theirs}}
+    text = page(Report("s", {}, [], {}, [Table("t", "A table", "Numbers.", ("V1", "V2"), rows)], {}, {}))
+    table = text[text.index('<section id="t"') : text.index("<details>", text.index('<section id="t"'))]
+    assert "here" in table and "elsewhere" not in table and "V2" not in table and "published 0.550" in table
+    reader = Checker()
+    reader.feed(text)
+    assert "Published values without a run here: 4" in reader.text and "elsewhereV10.250" in reader.text.replace(
+        "\n", ""
+    )
+
+
+def test_what_holds_for_several_items_is_said_once(small: Evidence) -> None:
+    cell = {"row": {"V1": Cell(0.5, 0.1, ("run1",))}}
+    tables = [Table(name, f"Table {name}", "Numbers.", ("V1",), cell, ("Shared.", f"Of {name}.")) for name in "abc"]
+    text = page(Report("s", {}, [], {}, tables, {}, {}))
+    assert text.count("Shared.") == 1 and all(text.count(f"Of {name}.") == 1 for name in "abc")
+    around = text[text.index("Shared.") : text.index("</li>", text.index("Shared."))]
+    assert all(f'href="#{name}"' in around for name in "abc")
+    whole = page(made(small))
+    drawn = [item for item in made(small).items if item.runs]
+    for note in {note for item in drawn for note in item.notes}:
+        assert whole.split('<h2 id="left-out">', 1)[0].count(str(escape(note))) == 1, note
+
+
+def test_three_figures_carry_the_message_and_can_stand_beside_themselves(small: Evidence) -> None:
+    report = made(small)
+    text = page(report)
+    top = text[text.index('<div class="top">') : text.index('<h2 id="findings">')]
+    assert top.count("<figure>") == 3 and top.count("data:image/svg+xml;base64,") == 3
+    assert (
+        text.index('class="lead"')
+        < text.index('class="sheet"')
+        < text.index('class="top"')
+        < text.index('id="findings"')
+    )
+    assert "data:image/jpeg;base64,anBlZw==" in text and "Images &lt;of&gt; a dataset." in text
+    assert '<a href="explore.html">Explore</a>' in text
+
+
+def test_the_overview_says_what_the_frames_hold(small: Evidence) -> None:
+    """Counted and averaged here by hand, from the frames themselves."""
+    text = " ".join(overview(small, all_checks(small)))
+    networks = small.networks[small.networks.final.astype(bool)]
+    assert text.startswith(
+        f"{len(networks)} networks (ResNet-18), trained on distance, translation, rotation and object"
+    )
+    best = small.scores[small.scores.committed & small.scores.primary].merge(networks, on="model_id")
+    means = best[best.task != "imagenet"].groupby(["task", "dataset", "n_train", "translation"]).r_over_c_squared.mean()
+    trained = means.drop("untrained")
+    assert f"{trained.max():.3f}" in text and f"untrained {means['untrained'].iloc[0]:.3f}" in text
+    holds = [check.holds for check in all_checks(small)]
+    assert (
+        f"Of {len(holds) - holds.count(None)} published findings that these runs can test, {holds.count(True)} hold"
+        in text
+    )
+    assert overview(Evidence("", **empty_frames(), links={})) == ()
+
+
+def test_verdicts_are_plain_truth_values(small: Evidence) -> None:
+    """NumPy's own truth values are neither True nor False to whoever asks for those."""
+    assert {type(check.holds) for check in all_checks(small)} <= {bool, type(None)}

@@ -13,6 +13,7 @@ PAPER = register(
         citation="Conwell, Prince, Kay, Alvarez and Konkle, Nature Communications 15:9383, 2024, "
         "doi 10.1038/s41467-024-53147-y",
         published=(VALUES,),
+        key=("conwell_ranking_curve", "conwell_architecture", "conwell_task"),
         groupings={
             "Architecture": groupings.architectures,
             "Self-supervision": groupings.contrastive,
