@@ -40,7 +40,7 @@ from mlspatial.core.hashing import content_id, file_sha256
 from mlspatial.core.names import TAG
 from mlspatial.core.parameters import FORCE, STUDY, Parameter, entry
 from mlspatial.core.progress import say
-from mlspatial.core.score import FORMULAS
+from mlspatial.core.score import FORMULAS, ROUNDED, UNKNOWN
 from mlspatial.registry import runs
 from mlspatial.steps.imports_csv import lines as read
 from mlspatial.steps.imports_csv import number
@@ -58,7 +58,6 @@ LONG = {"scores": "score", "correlations": "correlation"}
 OF_SCORE = ("benchmark", "region", "raw", "ceiling", "error", "layer", "metric")
 NAN = math.nan
 MEAN = -1  # seed of a mean over seeds; step of a last checkpoint whose number is not known
-ROUNDED = 2e-3  # scores are printed with three decimals: how far a formula may be off to be the one meant
 TASK_PARTS = {"distance", "translation", "rotation", "category", "identity", "all", "untrained", "imagenet"}
 
 
@@ -284,12 +283,12 @@ def region_of(name: str) -> str:
 def _score(where: str, row: dict[str, str], benchmark: str, region: str, value: float) -> dict[str, Any]:
     """A row of scores.json. The formula is the one that makes the score of raw and ceiling, where both are known."""
     raw, ceiling, error = (number(where, name, row.get(name, "")) for name in ("raw", "ceiling", "error"))
-    formula = "none"
+    formula = "none" if abs(raw - value) <= ROUNDED else UNKNOWN
     if ceiling > 0 and not math.isnan(raw):
         near = {name: abs(make(raw, ceiling) - value) for name, make in FORMULAS.items()}
         best = min(near, key=lambda name: near[name])
-        formula = best if near[best] <= ROUNDED else "none"
-    both = formula != "none"  # raw is a correlation
+        formula = best if near[best] <= ROUNDED else UNKNOWN
+    both = formula not in ("none", UNKNOWN)  # raw is a correlation
     return {
         **_row(benchmark, region, row.get("metric", "") or "imported", raw, value),
         "layer": row.get("layer", ""),

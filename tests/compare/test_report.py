@@ -126,4 +126,4 @@ def test_what_is_long_waits_behind_a_line() -> None:
     assert "2 more notes" in reader.text and "Note 13." in reader.text and '<div class="scroll long">' in text
     assert '<a href="http://server/run0" title="run0"><code>run0</code></a>' in text
     assert "run59" in reader.text and "run60" not in reader.text and "10 more, named in the csv" in reader.text
-    assert "0.500 ± 0.100n = 70published 0.550, within 1 SD" in reader.text and "The 70 runs behind" in reader.text
+    assert "0.500 ± 0.100 (70)vs 0.550 published, within 1 SD" in reader.text and "The 70 runs behind" in reader.text
