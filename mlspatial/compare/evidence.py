@@ -38,6 +38,7 @@ PIXELS = "pixels"  # model_id of what was decoded from the images themselves
 UNITS = {"distance": 1, "translation": 2, "rotation": 6, "category": 117, "identity": 548}  # Xie et al. 2025: 674
 CLASSES = 1000  # of ImageNet
 CFGS, TAGS, METRICS = read.PARAMS + CFG, read.TAGS + TAG, read.METRICS
+ENTRIES_TOLD = ("train", "score")
 UNFINISHED = ("FAILED", "KILLED")  # statuses of runs that are told where what they would have made is missing
 FACT = "fact."  # tags mlspatial.fact.NAME of runs are columns fact/NAME of networks
 
@@ -103,7 +104,7 @@ def _failed(study: str) -> pd.DataFrame:
     import pandas as pd
 
     parts = [_no_rows(FAILED)]
-    for entry in ("train", "score"):
+    for entry in ENTRIES_TOLD:
         for status in UNFINISHED:
             table = read.runs(entry=entry, study=study, status=status, metrics=())
             nothing = pd.Series("", table.index, dtype=object)

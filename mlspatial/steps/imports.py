@@ -1,6 +1,7 @@
 """import: scores that were computed elsewhere become runs, so that tables show them beside our own.
 
-The file is a csv (utf-8; lines that begin with # are comments; a header; one field a column). Columns of kind=scores:
+The file is a csv (utf-8; lines that begin with # are comments; a header; one field a column; of semicolons or tabs too,
+then also with decimal commas). Columns of kind=scores:
 
 - always: `task` (as in train, or untrained, imagenet, or any other word), `arch`, `dataset`, `seed` (empty: a mean over
   seeds), `step` (batches; empty: the last checkpoint);
@@ -28,7 +29,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,7 @@ WORDS = ("translation", "settings", "source")
 LONG = {"scores": "score", "correlations": "correlation"}
 OF_SCORE = ("benchmark", "region", "raw", "ceiling", "error", "layer", "metric")
 NAN = math.nan
+LARGEST = 2.0  # of a ceiled score: noise may put one above 1, (r / ceiling)² of good networks up to 1.5
 MEAN = -1  # seed of a mean over seeds; step of a last checkpoint whose number is not known
 TASK_PARTS = {"distance", "translation", "rotation", "category", "identity", "all", "untrained", "imagenet"}
 
@@ -180,6 +182,7 @@ def _networks(
                 continue  # an empty field: not scored
             made = _correlation(where, region, value) if kind == "correlations" else {}
             made = made or _score(where, row if long in header else {}, benchmark, region, value)
+            _possible(where, column, made, network)
             key = (made["benchmark"], made["region"], made["layer"])
             if key in network.keys:
                 raise UserError(f"{where}: a second {' '.join(filter(None, key))} of {network.name}; keep one")
@@ -302,9 +305,22 @@ def _score(where: str, row: dict[str, str], benchmark: str, region: str, value: 
     }
 
 
+def _possible(where: str, column: str, made: Mapping[str, Any], network: Network) -> None:
+    """Raises UserError for a score that no fraction of a ceiling is, unless r and ceiling make it."""
+    correlated = made["formula"] not in ("none", UNKNOWN) and max(abs(made["raw"]), made["ceiling"]) <= 1
+    for name, value in {"ceiling": made["ceiling"], column: made["ceiled"]}.items():
+        if abs(value) > LARGEST and not correlated:
+            raise UserError(
+                f"{where}: {name} of {network.name} is {value:g}, and a score is a fraction, about 1 at the ceiling; "
+                f"are these per cent? write {value / 100:g} (divide the columns of scores by 100)"
+            )
+
+
 def _correlation(where: str, region: str, value: float) -> dict[str, Any]:
     if abs(value) > 1:
-        raise UserError(f"{where}: the correlation of {region} is {value:g}; it lies between -1 and 1")
+        raise UserError(
+            f"{where}: the correlation of {region} is {value:g}; it lies between -1 and 1 (not in per cent)"
+        )
     return _row(f"correlation/{region}", region, CORRELATION, value, NAN)
 
 

@@ -14,6 +14,7 @@ from mlspatial.core.errors import UserError
 from mlspatial.core.names import TAG
 from mlspatial.core.parameters import DEVICE, FORCE, STUDY, Parameter, entry
 from mlspatial.core.progress import bar, say
+from mlspatial.core.score import FORMULA_WORDS
 from mlspatial.models.lazy import LazyModel
 from mlspatial.models.sources.zoo import facts
 from mlspatial.registry import runs
@@ -127,11 +128,17 @@ def score(
                         _log_units(run, per_unit, units, Path(folder))
                 log_scores(run, table)
                 best = table[table.committed & table.primary].itertuples()
-                say(f"{name}: " + ", ".join(f"{row.benchmark} {row.ceiled:.3f} ({row.layer})" for row in best))
+                say(f"{name}: " + ", ".join(map(_line, best)))
         ids.append(run.id)
     together = Context(device, study, tuple(ids), force)
     made = _recovery(records, plan.chosen, ids, together)
     return [*ids, *made, *_geometry(records, plan, ids, together)]
+
+
+def _line(row: Any) -> str:
+    """A committed score for a terminal, with the formula that it is ceiled by."""
+    how = f" = {FORMULA_WORDS[row.formula]}" if row.formula in FORMULA_WORDS and row.formula != "none" else ""
+    return f"{row.benchmark} {row.ceiled:.3f}{how} ({row.layer})"
 
 
 def _spec(record: ModelRecord, plan: Plan, device: str, download: bool) -> runs.Spec:

@@ -80,7 +80,8 @@ def test_a_correlation_says_which_checkpoints_went_in(rng: np.random.Generator) 
 
 
 def test_a_report_has_one_formula_and_says_where_it_is_another() -> None:
-    networks = [network("c", "category", 0), network("m", "category", 0, imported=True, dataset="x")]
+    networks = [network("c", "category", 0, outputs=117.0)]
+    networks += [network("m", "category", 0, imported=True, dataset="x", outputs=117.0)]
     unknown = {"raw": np.nan, "ceiling": np.nan, "r2_over_c": np.nan, "r_over_c_squared": np.nan, "formula": "unknown"}
     scores = [score("c", region, 0.2) for region in ("V1", "V2", "V4", "IT")]
     scores += [score("m", "V1", 0.9, **unknown, benchmark="theirs", engine="imported")]
