@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlspatial.compare.conditions import settings_of
-from mlspatial.core.names import CFG, DATASET_ID, MODEL_ID, SPEC, TAG, file_name
+from mlspatial.core.names import BENCHMARKS_GIVEN, CFG, DATASET_ID, MODEL_ID, SPEC, TAG, file_name
 from mlspatial.core.score import ROUNDED, UNKNOWN
 from mlspatial.registry import read
 from mlspatial.registry.store import ui_address
@@ -51,7 +51,7 @@ class Evidence:
     benchmark, layer and metric (SCORES); pairs: one row an unordered pair of networks, layer and similarity metric
     (PAIRS); decodings: one row a network, layer, latent, measure and fold (DECODINGS); failed: one row a train or score
     run that came to no end (FAILED). Frames may be empty. networks may have a column `networks`: over how many an
-    imported mean is, NaN where nobody says.
+    imported mean is, NaN where nobody says. asked: entry -> run id -> what its command was given, newest first.
     """
 
     study: str
@@ -61,6 +61,7 @@ class Evidence:
     decodings: pd.DataFrame
     links: Mapping[str, str]
     failed: pd.DataFrame = field(default_factory=lambda: _no_rows(FAILED))
+    asked: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
 
 
 def _no_rows(columns: Sequence[str]) -> pd.DataFrame:
@@ -96,7 +97,23 @@ def load(study: str = "") -> Evidence:
         for table in (trained, scored, imported, similar, decoded)
         for row in table[["run_id", "experiment_id"]].itertuples()
     }
-    return Evidence(study, networks, scores, pairs, decodings, links, _failed(study))
+    tables = {"render": read.runs(entry="render", metrics=()), "train": trained, "score": scored, "decode": decoded}
+    asked = {entry: _parameters(table) for entry, table in (tables | {"similarity": similar}).items()}
+    return Evidence(study, networks, scores, pairs, decodings, links, _failed(study), asked)
+
+
+def _parameters(table: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """run id -> resolved parameters; table: rows of `read.runs`."""
+    names = {name: name.removeprefix(CFGS) for name in table if name.startswith(CFGS)}
+    given = {read.TAGS + BENCHMARKS_GIVEN: "benchmarks"} if read.TAGS + BENCHMARKS_GIVEN in table else {}
+    rows = table[list(names)].rename(columns=names)
+    for column, name in given.items():  # as the command named them: a file, or a name
+        rows[name] = table[column].where(table[column].notna(), rows.get(name))
+    rows = rows.to_dict("records")
+    return {
+        run: {name: value for name, value in row.items() if isinstance(value, str)}
+        for run, row in zip(table.run_id, rows, strict=True)
+    }
 
 
 def _failed(study: str) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlspatial.core.context import Context
 from mlspatial.core.errors import UserError
-from mlspatial.core.names import TAG
+from mlspatial.core.names import BENCHMARKS_GIVEN, TAG
 from mlspatial.core.parameters import DEVICE, FORCE, STUDY, Parameter, entry
 from mlspatial.core.progress import bar, say
 from mlspatial.core.score import FORMULA_WORDS
@@ -109,6 +109,7 @@ def score(
                     layers_by_uri |= dict(zip((other.uri for other in todo), found, strict=True))
                 run.set_tags({TAG + fact: getattr(record, fact) for fact in FACTS})
                 run.add_tags(tags_of(choose_device(device)))
+                run.set_tags({BENCHMARKS_GIVEN: benchmarks})
                 run.set_tags({f"{TAG}fact.{name}": value for name, value in facts(record.uri).items()})
                 layers_here, matrices = layers_by_uri[record.uri], dict[str, np.ndarray]()
                 per_unit: list[pd.DataFrame] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -111,9 +112,15 @@ def test_checks_follow_the_numbers(small: Evidence) -> None:
 
 
 def test_commands_name_the_task_that_lacks(small: Evidence) -> None:
-    found = commands(["Rotation", "Dis. + Tra.", "ImageNet-1K", "something else"], small)
+    asked = {"score": {"r": {"models": "x", "benchmarks": "simulated_v1", "layers": "auto"}}}
+    small = replace(small, asked=asked)
+    found = commands(["Rotation", "Dis. + Tra.", "ImageNet-1K", "something else", "Distance, V1"], small)
     assert "--task rotation" in found["Rotation"] and "--task distance+translation" in found["Dis. + Tra."]
-    assert "torchvision:resnet18" in found["ImageNet-1K"] and "something else" not in found
+    assert found["ImageNet-1K"] == (
+        "python -m entrypoints.score --models torchvision:resnet18 --benchmarks simulated_v1 --layers auto "
+        "--study synthetic"
+    )
+    assert "something else" not in found and "Distance, V1" not in found
 
 
 def test_what_is_long_waits_behind_a_line() -> None:
