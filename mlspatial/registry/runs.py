@@ -166,7 +166,7 @@ def _start(spec: Spec, name: str, study: str, listed: str, project_run: str | No
         **source.versions(),
     }
     if not project_run:
-        return Run(client().create_run(experiment_id(), tags=tags, run_name=name).info.run_id, new=True)
+        return Run(client().create_run(experiment_id(spec.entry), tags=tags, run_name=name).info.run_id, new=True)
     run = Run(project_run, new=True)
     run.set_tags(tags)
     return run
