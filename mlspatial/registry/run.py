@@ -52,6 +52,9 @@ class Run:
     def __init__(self, run_id: str, *, answered: bool = False, resumed: bool = False, new: bool = False) -> None:
         """new: nothing has been logged to it yet."""
         self.id, self.answered, self.resumed = run_id, answered, resumed
+        self.said: list[str] = []  # Markdown of its description, see `describe`
+        self.networks: list[str] = []  # MLflow's ids of the networks that it is about
+        self.parents: list[str] | None = None  # where they became known while it was open
         self._pending: list[Any] = []
         self._flushed = time.monotonic()
         self._lock = threading.RLock()
@@ -122,7 +125,7 @@ class Run:
 
     def set_parents(self, parents: Iterable[str]) -> None:
         """Name the runs that this one's inputs come from; a long list becomes a file."""
-        listed = list(parents)
+        self.parents = listed = list(parents)
         text = ",".join(listed)
         if len(text) > MAX_TAG:
             self.log_text("\n".join(listed), PARENTS_FILE)
@@ -151,11 +154,17 @@ class Run:
         """table: a pandas DataFrame, shown as a table by the MLflow UI (name ends in .json)."""
         self.log_text(table.to_json(orient="split", index=False), name)
 
+    def describe(self, text: str) -> None:
+        """Add Markdown to the description that the MLflow UI shows of this run, written when it has finished."""
+        self.said.append(text)
+
     def log_inputs(self, networks: Iterable[str], data: Iterable[Data] = ()) -> None:
         """Record networks (addresses) and data as inputs of this run, for their pages and its own."""
         from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput
 
-        models = [LoggedModelInput(one) for one in dict.fromkeys(map(logged_id, networks)) if one]
+        ids = [one for one in dict.fromkeys(map(logged_id, networks)) if one]
+        self.networks = list(dict.fromkeys([*self.networks, *ids]))
+        models = [LoggedModelInput(one) for one in ids]
         tag = [InputTag("mlflow.data.context", "evaluation")]
         sets = [
             DatasetInput(

@@ -71,6 +71,11 @@ def compare(*, items: str, out: str, format: str = "all", study: str = "", force
                 say("\n\n".join(texts))
             for file in files:
                 run.log_file(file, ITEMS if file.name != REPORT else None)
+            listed = ", ".join(file.name for file in files if file.name != REPORT)
+            page = f"The report is the artifact {REPORT}. " if any(file.name == REPORT for file in files) else ""
+            run.describe(
+                f"{page}{len(used)} finished runs of {f'study {study}' if study else 'all studies'}; {listed}."
+            )
             run.log_text(json.dumps({file.name: file_sha256(file) for file in files}, indent=0), FILES)
     say(f"report: {(folder / REPORT).resolve()}" if "html" in formats else f"files: {folder.resolve()}")
     return run.id

@@ -41,8 +41,8 @@ from mlspatial.core.hashing import content_id, file_sha256
 from mlspatial.core.names import TAG
 from mlspatial.core.parameters import FORCE, STUDY, Parameter, entry
 from mlspatial.core.progress import say
-from mlspatial.core.score import FORMULAS, ROUNDED, UNKNOWN
-from mlspatial.registry import runs
+from mlspatial.core.score import FORMULA_WORDS, FORMULAS, ROUNDED, UNKNOWN
+from mlspatial.registry import notes, runs
 from mlspatial.steps.imports_csv import lines as read
 from mlspatial.steps.imports_csv import number
 
@@ -153,6 +153,10 @@ def _log(run: runs.Run, network: Network, kind: str) -> None:
         run.log({"heldout/loss": network.loss}, step)
     table: pd.DataFrame = pd.DataFrame(network.values).assign(model_id=network.model_id)
     run.log_table(table, SCORES)
+    rows = [(row["benchmark"], row["region"], row["layer"], row["raw"], row["ceiling"], row["ceiled"],
+             FORMULA_WORDS[row["formula"]]) for row in network.values]  # fmt: skip
+    head = ("benchmark", "region", "layer", "r", "ceiling", "ceiled", "by")
+    run.describe(f"From {network.facts['source']}.\n\n{notes.table(head, rows)}")
 
 
 # ---- reading ----------------------------------------------------------------------------------------------------
