@@ -140,7 +140,12 @@ def render(
         run.log_dataset(manifest, folder, "output")
         run.log_file(folder / MANIFEST)
         log_pictures(run, folder, manifest)
-        said = {"training images": n_train, "held-out images": n_heldout, "pixels": size, "seed": seed}
+        said: dict[str, object] = {
+            "training images": n_train,
+            "held-out images": n_heldout,
+            "pixels": size,
+            "seed": seed,
+        }
         said |= {"categories": categories, "dataset": manifest.dataset_id, "folder": str(folder)}
         run.describe(
             notes.facts(said) + "\n\nLook at the artifacts pictures/contact_sheet.png and pictures/latents.png."

@@ -48,9 +48,10 @@ def test_searches_rank_networks_by_brain_score(networks: list[ModelRecord]) -> N
     models = [record.uri.removeprefix("models:/") for record in networks]
     expected = sorted(zip(models, best.ceiled, strict=True), key=lambda pair: -pair[1])
     assert ranked(f"{name}/ceiled") == [(model, pytest.approx(value)) for model, value in expected]
+    between = (expected[0][1] + expected[1][1]) / 2
     filtered = mlflow.search_logged_models(
         [experiment_id()],
-        f"metrics.`{name}/ceiled` >= {expected[0][1]}",
+        f"metrics.`{name}/ceiled` > {between}",
         [{"dataset_name": name}],
         output_format="list",
     )
@@ -90,9 +91,10 @@ def test_decodings_and_similarities_name_their_networks_and_images(networks: lis
         layers="first.1,fc", latents="x,category", folds=2, split="kfold", classifier="svc", seed=0, **given, **HOW
     )
     table = read.table_file(runs.local(ids[0], "decoding.json"))
-    means = table[table.measure == "accuracy"].groupby("layer").value.mean()
+    means = table[table.measure == "accuracy"].groupby("layer", sort=False).value.mean()
+    best = means.index[means == means.max()][0]
     assert dict(ranked("best/category/accuracy"))[inputs(ids[0])[0][0]] == pytest.approx(means.max())
-    assert f"| category | accuracy | {means.idxmax()} | {means.max():.3f} |" in note(ids[0])
+    assert f"| category | accuracy | {best} | {means.max():.3f} |" in note(ids[0])
     assert sorted(inputs(ids[-1])[0]) == sorted(models) and "set against each other" in note(ids[-1])
 
 
