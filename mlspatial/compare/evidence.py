@@ -106,13 +106,12 @@ def _parameters(table: pd.DataFrame) -> dict[str, dict[str, str]]:
     """run id -> resolved parameters; table: rows of `read.runs`."""
     names = {name: name.removeprefix(CFGS) for name in table if name.startswith(CFGS)}
     given = {read.TAGS + BENCHMARKS_GIVEN: "benchmarks"} if read.TAGS + BENCHMARKS_GIVEN in table else {}
-    rows = table[list(names)].rename(columns=names)
+    rows = table[["run_id", *names]].rename(columns=names)  # with a column where no parameter is known
     for column, name in given.items():  # as the command named them: a file, or a name
         rows[name] = table[column].where(table[column].notna(), rows.get(name))
-    rows = rows.to_dict("records")
     return {
-        run: {name: value for name, value in row.items() if isinstance(value, str)}
-        for run, row in zip(table.run_id, rows, strict=True)
+        row.pop("run_id"): {str(name): value for name, value in row.items() if isinstance(value, str)}
+        for row in rows.to_dict("records")
     }
 
 

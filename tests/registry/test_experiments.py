@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,11 @@ RECORD = ModelRecord("models:/m-1", "n", "1", "id-1", "", "toy", "d", "distance"
 def unnamed(registry: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
     monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
+    with closing(sqlite3.connect(registry / "mlflow.db")) as database:  # as in a project's own folder
+        database.execute(
+            "UPDATE experiments SET artifact_location = ? WHERE experiment_id = 0", (f"{registry}/mlruns/0",)
+        )
+        database.commit()
     return registry
 
 
@@ -42,7 +49,10 @@ def test_runs_go_to_a_named_experiment_and_extractions_to_one_beside_it(
     assert client().search_runs(["0"]) == []
     root = local_path(client().get_experiment("0").artifact_location)
     places = [local_path(client().get_experiment(experiment_id(entry)).artifact_location) for entry in ("", "extract")]
-    assert root and places == [root.with_name("mlspatial"), root.with_name("mlspatial-activations")]
+    assert root == unnamed / "mlruns" / "0" and places == [
+        root.with_name("mlspatial"),
+        root.with_name("mlspatial-activations"),
+    ]
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "0")  # as `mlflow run` hands on where nobody named one
     assert name_of(made("score", 1)) == "mlspatial"
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", client().create_experiment("mine"))
