@@ -145,7 +145,7 @@ class Table:
         """What the signs in the cells mean, as far as there are such cells."""
         cells = [cell for cells in self.rows.values() for cell in cells.values()]
         signs = [f"n, {self.counted}, in brackets"] if any(not math.isnan(cell.mean) for cell in cells) else []
-        unsaid = any(not cell.n and not math.isnan(cell.mean) for cell in cells)
+        unsaid = any(not cell.n and not math.isnan(cell.mean) and cell.style != "count" for cell in cells)
         signs += ["? where nobody says how many a mean is over"] if unsaid else []
         signs += ["behind vs the published value"] if any(cell.published is not None for cell in cells) else []
         blank = any(column not in cells for cells in self.rows.values() for column in self.columns)
@@ -188,7 +188,7 @@ class Table:
         lines = self.lines(published=published)
         widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
         rows = ("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in lines)
-        said = re.split(r"(?<=\.)\s(?=[A-Z])", self.caption, maxsplit=1)[0]
+        said = re.split(r"(?<=\.)\s(?=[A-Z(])", self.caption, maxsplit=1)[0]
         return "\n".join([self.title, *([said] if said else []), *(row.rstrip() for row in rows), *self.footnotes])
 
     def to_markdown(self, *, published: bool = True) -> str:
