@@ -185,8 +185,8 @@ def _described(table: pd.DataFrame) -> str:
          FORMULA_WORDS.get(row.formula, row.formula))
         for row in best
     ]  # fmt: skip
-    layers = f"Of {table.layer.nunique()} layers, the one that counts for each benchmark:"
-    return f"{layers}\n\n{notes.table(head, rows)}\n\nAll layers are in the artifact {SCORES}."
+    layers = f"The layer that counts for each benchmark; all {table.layer.nunique()} are in the artifact {SCORES}."
+    return f"{notes.table(head, rows)}\n\n{layers}"
 
 
 def _log_units(run: runs.Run, found: Sequence[pd.DataFrame], kept: str, folder: Path) -> None:
