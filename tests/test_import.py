@@ -62,7 +62,7 @@ def test_the_long_form_makes_a_run_of_every_network(registry: Path) -> None:
     known = table.iloc[0]
     assert known.formula == "r^2/c" and known.r2_over_c == pytest.approx(0.5)
     assert known.r_over_c_squared == pytest.approx((0.64 / 0.8192) ** 2)
-    assert table.r_over_c_squared[1:].isna().all() and set(table.formula[1:]) == {"none"}
+    assert table.r_over_c_squared[1:].isna().all() and set(table.formula[1:]) == {"unknown"}
     mean = runs.get(second)
     assert mean.tags[TAG + "task"] == "rotation+distance" and mean.tags[TAG + "seed"] == "-1"
     assert table_of(second).formula[0] == "(r/c)^2"
@@ -100,14 +100,16 @@ def test_a_published_table_that_was_imported_is_printed_digit_for_digit(registry
         table = TABLES[id](seen)
         rows = [row for row in PAPER.rows(MEANS) if row["arch"] == arch]
         assert [line[2:] for line in table.lines(published=False)[1:]] == [
-            [row[head] for head in published.BENCHMARKS.values()] for row in rows
+            [f"{row[head]} ({row['networks']})" for head in published.BENCHMARKS.values()] for row in rows
         ]
         assert "Every number here is the published one to three decimals." in table.notes
         assert any("mean over 5 networks, imported" in note for note in table.notes)
-        assert len(table.runs) == 12
+        assert len(table.runs) == 12 and table.caption.startswith(
+            "Score at the committed layer of the last checkpoint, ceiled: by an unknown formula; mean"
+        )
     table = TABLES["table_c3"](seen)
     assert [line[1:] for line in table.lines(published=False)[1:]] == [
-        [row[column] for column in published.BENCHMARKS] for row in PAPER.rows(CORRELATIONS)
+        [f"{row[column]} (?)" for column in published.BENCHMARKS] for row in PAPER.rows(CORRELATIONS)
     ]
     assert load("other").networks.empty
 
@@ -199,3 +201,63 @@ def test_a_mistake_exits_2_with_one_line(registry: Path) -> None:
 )  # fmt: skip
 def test_regions_by_name(name: str, region: str) -> None:
     assert region_of(name) == region
+
+
+def test_scores_in_per_cent_are_asked_about(registry: Path) -> None:
+    import importlib
+
+    main = importlib.import_module("entrypoints.import").main
+    wide = "task,arch,dataset,seed,step,V1,V4\ncategory,resnet18,d,0,20,0.3,0.2\ndistance,resnet18,d,0,20,45.3,1.4\n"
+    said = CliRunner().invoke(main, ["--file", write(wide)])
+    assert said.exit_code == 2 and said.stderr == (
+        "import: scores.csv, line 3: V1 of resnet18 distance seed 0 step 20 is 45.3, and a score is a fraction, about "
+        "1 at the ceiling; are these per cent? write 0.453 (divide the columns of scores by 100)\n"
+    )
+    assert runs.find(entry="import") == []
+    (_, second) = import_scores(file=write(wide.replace("45.3", "0.453")), kind="scores")  # the advice; 1.4 is possible
+    assert runs.get(second).metrics["V1/ceiled"] == 0.453
+    long = "task,arch,dataset,seed,step,region,score,raw,ceiling\na,b,c,0,0,V1,{},{},{}\n"
+    for values in (("50", "64", "81.92"), ("0.5", "0.64", "81.92"), ("50", "", "")):  # 64² / 81.92 is 50
+        with pytest.raises(UserError, match=r"line 2: (score|ceiling) of b a seed 0 step 0 is (50|81.92), and a score"):
+            import_scores(file=write(long.format(*values)), kind="scores")
+    (possible,) = import_scores(file=write(long.format("4", "0.6", "0.3")), kind="scores")  # (.6 / .3)²
+    assert table_of(possible).formula[0] == "(r/c)^2"
+
+
+@pytest.mark.parametrize("sign", [";", "\t"])
+def test_what_spreadsheets_write_where_numbers_have_commas(
+    registry: Path, sign: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = (("task", "arch", "dataset", "seed", "step", "V1", "loss", "source"),
+            ("category", "resnet18", "d, e", "0", "20", "0,25", "1,5e-2", "a poster, 2024"))  # fmt: skip
+    text = "".join(sign.join(row) + "\n" for row in rows)
+    (run_id,) = import_scores(file=write(text), kind="scores")
+    record = runs.get(run_id)
+    assert record.metrics == pytest.approx({"V1/ceiled": 0.25, "heldout/loss": 0.015})
+    assert record.tags[TAG + "dataset"] == "d, e" and record.tags[TAG + "source"] == "a poster, 2024"
+    assert "fields are taken as apart at" in capsys.readouterr().err
+    with pytest.raises(
+        UserError, match=rf"line 2: 7 fields, the header has 8; add {'tabs' if sign != ';' else 'semic'}"
+    ):
+        import_scores(file=write(text.replace(f"{sign}20", "")), kind="scores")
+    quoted = text.replace(sign, ",").replace("0,25", '"0,25"').replace("1,5e-2", "1").replace("d, e", "d")
+    with pytest.raises(
+        UserError, match=r"V1 is '0,25', with a decimal comma; put semicolons between fields, or points"
+    ):
+        import_scores(file=write(quoted.replace("a poster, 2024", "x")), kind="scores")
+
+
+def test_imported_scores_without_layers_are_named_in_c4(registry: Path) -> None:
+    from mlspatial.compare.drawing import FIGURES
+
+    known_items()
+    import_scores(file=str(PAPER.path(MEANS)), kind="scores", study="paper")
+    drawing = FIGURES["figure_c4"](load("paper"))
+    assert drawing.figure is None and drawing.caption.startswith("No best layer is known: the scores of Distance, ")
+    assert "imported without their layers" in drawing.caption
+    import_scores(
+        file=write(LONG.replace("ResNet-50", "resnet18").replace("resnet50", "resnet18")), kind="scores", study="l"
+    )
+    some = FIGURES["figure_c4"](load("l"))
+    assert some.figure is not None and set(some.data.layer) == {"layer3", "avgpool"}
+    assert set(some.data.label) == {"Distance"}

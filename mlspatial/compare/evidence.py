@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlspatial.compare.conditions import settings_of
-from mlspatial.core.names import CFG, DATASET_ID, MODEL_ID, SPEC, TAG, file_name
+from mlspatial.core.names import BENCHMARKS_GIVEN, CFG, DATASET_ID, MODEL_ID, SPEC, TAG, file_name
+from mlspatial.core.score import ROUNDED, UNKNOWN
 from mlspatial.registry import read
 from mlspatial.registry.store import ui_address
 
@@ -31,11 +32,14 @@ SCORES = (
 )  # fmt: skip
 PAIRS = ("run_id", "metric", "layer", "depth", "model_a", "model_b", "value")
 DECODINGS = ("run_id", "model_id", "layer", "depth", "latent", "fold", "measure", "value", "chance")
+FAILED = ("run_id", "entry", "status", "task", "arch", "model_id", "benchmarks", "reason")
 
 PIXELS = "pixels"  # model_id of what was decoded from the images themselves
 UNITS = {"distance": 1, "translation": 2, "rotation": 6, "category": 117, "identity": 548}  # Xie et al. 2025: 674
 CLASSES = 1000  # of ImageNet
 CFGS, TAGS, METRICS = read.PARAMS + CFG, read.TAGS + TAG, read.METRICS
+ENTRIES_TOLD = ("train", "score")
+UNFINISHED = ("FAILED", "KILLED")  # statuses of runs that are told where what they would have made is missing
 FACT = "fact."  # tags mlspatial.fact.NAME of runs are columns fact/NAME of networks
 
 
@@ -45,7 +49,9 @@ class Evidence:
 
     networks: one row a registered checkpoint (columns NETWORKS, heldout/... and fact/...); scores: one row a network,
     benchmark, layer and metric (SCORES); pairs: one row an unordered pair of networks, layer and similarity metric
-    (PAIRS); decodings: one row a network, layer, latent, measure and fold (DECODINGS). Frames may be empty.
+    (PAIRS); decodings: one row a network, layer, latent, measure and fold (DECODINGS); failed: one row a train or score
+    run that came to no end (FAILED). Frames may be empty. networks may have a column `networks`: over how many an
+    imported mean is, NaN where nobody says. asked: entry -> run id -> what its command was given, newest first.
     """
 
     study: str
@@ -54,14 +60,20 @@ class Evidence:
     pairs: pd.DataFrame
     decodings: pd.DataFrame
     links: Mapping[str, str]
+    failed: pd.DataFrame = field(default_factory=lambda: _no_rows(FAILED))
+    asked: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+
+
+def _no_rows(columns: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(columns=list(columns))
 
 
 def empty_frames() -> dict[str, pd.DataFrame]:
     """The four frames without a row."""
-    import pandas as pd
-
     columns = {"networks": NETWORKS, "scores": SCORES, "pairs": PAIRS, "decodings": DECODINGS}
-    return {name: pd.DataFrame(columns=list(names)) for name, names in columns.items()}
+    return {name: _no_rows(names) for name, names in columns.items()}
 
 
 def load(study: str = "") -> Evidence:
@@ -85,7 +97,41 @@ def load(study: str = "") -> Evidence:
         for table in (trained, scored, imported, similar, decoded)
         for row in table[["run_id", "experiment_id"]].itertuples()
     }
-    return Evidence(study, networks, scores, pairs, decodings, links)
+    tables = {"render": read.runs(entry="render", metrics=()), "train": trained, "score": scored, "decode": decoded}
+    asked = {entry: _parameters(table) for entry, table in (tables | {"similarity": similar}).items()}
+    return Evidence(study, networks, scores, pairs, decodings, links, _failed(study), asked)
+
+
+def _parameters(table: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """run id -> resolved parameters; table: rows of `read.runs`."""
+    names = {name: name.removeprefix(CFGS) for name in table if name.startswith(CFGS)}
+    given = {read.TAGS + BENCHMARKS_GIVEN: "benchmarks"} if read.TAGS + BENCHMARKS_GIVEN in table else {}
+    rows = table[["run_id", *names]].rename(columns=names)  # with a column where no parameter is known
+    for column, name in given.items():  # as the command named them: a file, or a name
+        rows[name] = table[column].where(table[column].notna(), rows.get(name))
+    return {
+        row.pop("run_id"): {str(name): value for name, value in row.items() if isinstance(value, str)}
+        for row in rows.to_dict("records")
+    }
+
+
+def _failed(study: str) -> pd.DataFrame:
+    """Train and score runs that came to no end, newest first."""
+    import pandas as pd
+
+    parts = [_no_rows(FAILED)]
+    for entry in ENTRIES_TOLD:
+        for status in UNFINISHED:
+            table = read.runs(entry=entry, study=study, status=status, metrics=())
+            nothing = pd.Series("", table.index, dtype=object)
+            facts = (
+                {"task": CFGS + "task", "arch": CFGS + "arch"} if entry == "train" else dict.fromkeys(("task", "arch"))
+            )
+            facts = {name: key or TAGS + name for name, key in facts.items()}
+            facts |= {"model_id": read.TAGS + MODEL_ID, "benchmarks": CFGS + "benchmarks", "reason": TAGS + "ended"}
+            said = {name: table.get(key, nothing).fillna("") for name, key in facts.items()}
+            parts.append(pd.DataFrame({"run_id": table.run_id, "entry": entry, "status": status, **said}))
+    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)[list(FAILED)]
 
 
 def _networks(study: str, named: Collection[str], others: list[pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -114,7 +160,8 @@ def _networks(study: str, named: Collection[str], others: list[pd.DataFrame]) ->
     table = pd.concat(parts, ignore_index=True).drop_duplicates("model_id", ignore_index=True)
     heldout = sorted(name for name in table if name.startswith("heldout/"))
     table["loss"] = table["heldout/loss"] if "heldout/loss" in table else float("nan")
-    return _with_facts(table[[*NETWORKS, *heldout]], trained, others), trained
+    means = [name for name in ("networks",) if name in table]
+    return _with_facts(table[[*NETWORKS, *means, *heldout]], trained, others), trained
 
 
 def _with_facts(networks: pd.DataFrame, trained: pd.DataFrame, others: list[pd.DataFrame]) -> pd.DataFrame:
@@ -250,6 +297,7 @@ def _from_tags(table: pd.DataFrame, wanted: Collection[str]) -> pd.DataFrame:
                 **{name: float(tags.get(name, "nan")) for name in ("fraction", "n_train", "n_categories")},
                 "outputs": float(tags.get("outputs", _outputs(tags.get("task", "")))),
                 "imported": tags.get("imported") == "true",
+                "networks": float(tags.get("networks", "nan")) if tags.get("seed") == "-1" else 1.0,
                 **{key.removeprefix(METRICS): value for key, value in row.items() if key.startswith(METRICS)},
             }
         )
@@ -270,6 +318,7 @@ def _scores(scored: pd.DataFrame, imported: pd.DataFrame) -> pd.DataFrame:
         "depth": place.where(~elsewhere, -1),
         "primary": True,
         "engine": elsewhere.map({True: "imported", False: "fast"}),
+        "formula": "",
         "selection": "",
         "r2_over_c": (ratio * table.raw).where(~elsewhere),  # their raw values may be of any kind
         "r_over_c_squared": (ratio**2).where(~elsewhere),
@@ -277,6 +326,10 @@ def _scores(scored: pd.DataFrame, imported: pd.DataFrame) -> pd.DataFrame:
     for name, value in defaults.items():
         there = table[name] if name in table else pd.Series(None, table.index, dtype=object)
         table[name] = there.where(there.notna(), value)
+    same = (table.ceiled - table.raw).abs() <= ROUNDED
+    table["formula"] = table.formula.mask(
+        elsewhere & table.formula.isin(["none", ""]) & table.ceiled.notna() & ~same, UNKNOWN
+    )
     table = table.drop_duplicates(["model_id", "benchmark", "layer", "metric", "version"], ignore_index=True)
     types = {"depth": int, "primary": bool, "committed": bool, "r2_over_c": float, "r_over_c_squared": float}
     return table.astype(types)[list(SCORES)]

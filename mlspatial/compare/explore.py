@@ -89,7 +89,7 @@ def vega() -> str:
     if not kept.is_file():
         import vl_convert
 
-        write_text(kept, vl_convert.javascript_bundle())
+        write_text(kept, vl_convert.javascript_bundle())  # type: ignore[call-arg]  # its stub is wrong
     return kept.read_text(encoding="utf-8")
 
 
@@ -130,16 +130,16 @@ def _facts(evidence: Evidence) -> pd.DataFrame:
         table[said] = networks[name]
     heldout = [name for name in networks if name.startswith(HELDOUT)]
     others = [name for name in networks if name.startswith(FACT)]
-    said = {name: HELD + " " + name.removeprefix(HELDOUT).replace("/", " ").replace("_", " ") for name in heldout}
-    table = pd.concat([table, networks[[*heldout, *others]].rename(columns=said)], axis=1)
+    renamed = {name: HELD + " " + name.removeprefix(HELDOUT).replace("/", " ").replace("_", " ") for name in heldout}
+    table = pd.concat([table, networks[[*heldout, *others]].rename(columns=renamed)], axis=1)
     table["seed"] = networks.seed.where(networks.seed.astype(float) >= 0)
     scored = evidence.scores.drop_duplicates("model_id").set_index("model_id").run_id.reindex(table.index)
     table["run"] = networks.run_id.where(networks.run_id != "", scored).fillna("")
-    said = [
+    labels = [
         " ".join(filter(None, (str(name), f"seed {seed}" if seed >= 0 else "", f"batch {step}" if step >= 0 else "")))
         for name, seed, step in zip(networks.name, networks.seed, networks.step, strict=True)
     ]
-    table["label"] = pd.Series(said, table.index, dtype=object)
+    table["label"] = pd.Series(labels, table.index, dtype=object)
     return table
 
 

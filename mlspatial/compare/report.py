@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,31 +55,25 @@ class Report:
     beside: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Shown:
-    """The part of a table that a page shows, and beside it what was published for cells without a run: (row, column,
-    value)."""
-
-    columns: tuple[str, ...]
-    rows: dict[str, dict[str, Cell]]
-    published: tuple[tuple[str, str, float], ...]
-
-
-def shown(table: Table) -> Shown:
-    """A table less the rows and the columns in which nobody has a number."""
+def shown(table: Table) -> tuple[Table, list[tuple[str, str, Cell]]]:
+    """(the table less the rows and the columns in which nobody has a number, the cells that are only in those)."""
 
     def there(cell: Cell | None) -> bool:
         return cell is not None and bool(cell.runs or cell.style == "count")
 
     columns = tuple(c for c in table.columns if any(there(cells.get(c)) for cells in table.rows.values()))
-    rows = {label: cells for label, cells in table.rows.items() if any(there(cells.get(c)) for c in columns)}
-    published = tuple(
-        (label, column, cell.published)
+    rows = {
+        label: {column: cell for column, cell in cells.items() if column in columns}
+        for label, cells in table.rows.items()
+        if any(there(cells.get(c)) for c in columns)
+    }
+    absent = [
+        (label, column, cell)
         for label, cells in table.rows.items()
         for column, cell in cells.items()
-        if cell.published is not None and not there(cell)
-    )
-    return Shown(columns, rows, published)
+        if not there(cell) and (cell.published is not None or cell.why)
+    ]
+    return replace(table, columns=columns, rows=rows), absent
 
 
 def said_once(items: Sequence[Table | Drawing]) -> dict[str, list[Table | Drawing]]:

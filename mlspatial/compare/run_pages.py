@@ -106,7 +106,7 @@ def _scatter(axis: Axes, name: str, true: np.ndarray, predicted: np.ndarray) -> 
 
 
 def _angles(axis: Axes, errors: np.ndarray) -> None:
-    axis.hist(errors, bins=np.linspace(0, 180, 37), color=task_style("rotation").colour, linewidth=0)
+    axis.hist(errors, bins=list(range(0, 181, 5)), color=task_style("rotation").colour, linewidth=0)
     axis.axvline(float(np.median(errors)), color=INK, linewidth=0.9, linestyle="--")
     tidy(axis, x="angle between true and predicted (°)", y="images")
     axis.set_xticks(range(0, 181, 45))

@@ -9,11 +9,14 @@ import numpy as np
 
 from mlspatial.compare.evidence import BEHAVIOR, PUBLISHED, REGIONS, Evidence
 from mlspatial.compare.run_ids import run_ids
+from mlspatial.core.score import FORMULA_WORDS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MEAN = "neural_mean"
+SQUARES = {"r_over_c_squared": "(r/c)^2", "r2_over_c": "r^2/c"}  # column of scores -> its formula
+CEILED = FORMULA_WORDS[SQUARES[PUBLISHED]]  # how reports ceil: one formula everywhere
 REGIONS_SHOWN = (*REGIONS, BEHAVIOR)
 #: the five public benchmarks of Xie et al. 2025, appendix C, however their names are spelled
 PUBLIC = re.compile(r"(freemanziemba2013public(v1|v2)|majajhong2015public(v4|it))pls|rajalingham2018public.*i2n")
@@ -43,6 +46,35 @@ def values(scores: pd.DataFrame, formula: str = PUBLISHED) -> pd.Series:
     squared = scores.formula.isin(["r^2/c", "(r/c)^2"]) & (scores.region != BEHAVIOR)
     found = scores[formula].astype(float).where(squared).fillna(scores.ceiled.astype(float))
     return found.mask(squared & (scores.raw.astype(float) < 0), -found.abs())
+
+
+def formulas(scores: pd.DataFrame, formula: str = PUBLISHED) -> str:
+    """By which formulas `values` are ceiled, as a sentence: the one that reports use, then who has another one."""
+    return f"Ceiled: {ceiled_by(scores, formula)}."
+
+
+def ceiled_by(scores: pd.DataFrame, formula: str = PUBLISHED) -> str:
+    """The same within a sentence."""
+    used = _used(scores, formula)
+    if used.empty:
+        return CEILED
+    usual = FORMULA_WORDS[SQUARES[formula]] if (used == SQUARES[formula]).any() else _words(used.mode().iloc[0])
+    others: dict[str, list[str]] = {}
+    for name, part in used.groupby(scores.benchmark):
+        for word in sorted({_words(one) for one in part} - {usual}):
+            others.setdefault(word, []).append(str(name))
+    rest = "".join(f"; {', '.join(names)}: {word}" for word, names in others.items())
+    return f"{usual}{rest}"
+
+
+def _used(scores: pd.DataFrame, formula: str) -> pd.Series:
+    """The formula of each of `values`."""
+    squared = scores.formula.isin(["r^2/c", "(r/c)^2"]) & (scores.region != BEHAVIOR) & scores[formula].notna()
+    return scores.formula.astype(str).mask(squared, SQUARES[formula])
+
+
+def _words(formula: str) -> str:
+    return FORMULA_WORDS.get(formula, formula)
 
 
 def benchmarks(best: pd.DataFrame) -> dict[str, tuple[str, ...]]:

@@ -10,7 +10,7 @@ import pandas as pd
 from mlspatial.compare.conditions import FIELDS, REFERENCES, Condition, fullness, known, last, nearest, once
 from mlspatial.compare.evidence import BEHAVIOR, REGIONS, Evidence
 from mlspatial.compare.run_ids import run_ids, run_text
-from mlspatial.compare.scores import alignment, benchmarks, committed, is_public
+from mlspatial.compare.scores import CEILED, alignment, benchmarks, ceiled_by, committed, is_public
 from mlspatial.compare.style import canonical, ordered, task_style
 from mlspatial.compare.table import label
 from mlspatial.compare.words import arch_label, region_label
@@ -87,7 +87,8 @@ def describe(networks: pd.DataFrame) -> str:
 @dataclass(frozen=True)
 class Chosen:
     """table: the scored networks of one architecture, a row each, as `alignment` gives them; main: those of the fullest
-    training, every checkpoint; regions: those with scores; benchmarks: region -> the benchmarks behind its score.
+    training, every checkpoint; regions: those with scores; benchmarks: region -> the benchmarks behind its score;
+    ceiled_by: the formula by which the neural ones are ceiled, and which have another one.
     """
 
     arch: str
@@ -95,6 +96,7 @@ class Chosen:
     main: pd.DataFrame
     regions: tuple[str, ...]
     benchmarks: dict[str, tuple[str, ...]]
+    ceiled_by: str = CEILED
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -102,17 +104,22 @@ class Chosen:
         return tuple(region for region in REGIONS if region in self.regions)
 
     @property
+    def ceiled(self) -> str:
+        """How the neural scores are ceiled, for an axis; which by what formula is in the caption where they differ."""
+        return "ceiled" if ";" in self.ceiled_by else self.ceiled_by
+
+    @property
     def mean_label(self) -> str:
         """Of the neural mean, for an axis."""
-        one = len(self.neural) == 1
-        return f"{self.neural[0]} alignment, (r / ceiling)²" if one else "Neural alignment, (r / ceiling)²"
+        return f"{self.neural[0] if len(self.neural) == 1 else 'Neural'} alignment, {self.ceiled}"
 
     @property
     def mean_words(self) -> str:
         """Of the neural mean, for a caption."""
+        how = f"ceiled: {self.ceiled_by}" if self.ceiled == "ceiled" else self.ceiled
         if len(self.neural) == 1:
-            return f"the {self.neural[0]} score (r / ceiling)², the only region here"
-        return f"the mean of the {', '.join(self.neural)} scores (r / ceiling)²"
+            return f"the {self.neural[0]} score, {how}, the only region here"
+        return f"the mean of the {', '.join(self.neural)} scores, {how}"
 
     @property
     def label(self) -> str:
@@ -172,7 +179,13 @@ def choose(evidence: Evidence, arch: str) -> Chosen:
     partial = int(main.neural_mean.isna().sum()) if any(region in regions for region in REGIONS) else 0
     if partial:
         notes.append(f"{partial} of {len(main)} networks lack a region and have no neural mean.")
-    return Chosen(drawn, table, main, regions, used, notes)
+    return Chosen(drawn, table, main, regions, used, _ceiled_by(best, used), notes)
+
+
+def _ceiled_by(best: pd.DataFrame, used: dict[str, tuple[str, ...]]) -> str:
+    """Of the neural scores, which make up the mean."""
+    names = {name for region, benchmarks in used.items() for name in benchmarks if region in REGIONS}
+    return ceiled_by(best[best.benchmark.isin(names)])
 
 
 def _main(trained: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

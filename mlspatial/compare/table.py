@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from mlspatial.compare.evidence import Evidence
 
 MISSING = "missing"  # a cell that has a place in the table and no runs behind it
-FRAME = ("condition", "column", "mean", "sd", "n", "low", "high", "published", "difference", "within_spread", "run_ids")
+BLANK = "–"  # a cell that has no place in it
+FRAME = (
+    "condition", "column", "mean", "sd", "n", "low", "high", "published", "difference", "within_spread", "missing",
+    "run_ids",
+)  # fmt: skip
 NAN = float("nan")
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", "±": r"$\pm$", "−": "$-$", "–": "--",
+    "|": r"\textbar{}", "±": r"$\pm$", "−": "$-$", "–": "--", "²": "$^{2}$",
 }  # fmt: skip
 
 
@@ -31,9 +35,9 @@ class Cell:
     """A number and where it is from.
 
     mean: over networks, or an estimate; sd: over seeds with n - 1, NaN for one; runs: behind it; count: of networks,
-    None where there is one a run; low, high: an interval of mean, NaN where there is none; published: the value that
-    was published for this cell; style: how it is printed (value: three decimals, p: a probability, count: a whole
-    number).
+    None where there is one a run, 0 where nobody says; low, high: an interval of mean, NaN where there is none;
+    published: the value that was published for this cell; style: how it is printed (value: three decimals, p: a
+    probability, count: a whole number); why: the reason that there is no mean. Behind a number stands n in brackets.
     """
 
     mean: float
@@ -44,6 +48,7 @@ class Cell:
     high: float = NAN
     published: float | None = None
     style: Literal["value", "p", "count"] = "value"
+    why: str = ""
 
     @property
     def n(self) -> int:
@@ -64,14 +69,37 @@ class Cell:
         return abs(self.difference) <= self.sd
 
     @classmethod
-    def of(cls, values: pd.Series, runs: pd.Series, published: float | None = None) -> Cell:
-        """values: one a network; runs: of each a run id, or a tuple of them."""
+    def of(
+        cls,
+        values: pd.Series,
+        runs: pd.Series,
+        published: float | None = None,
+        *,
+        counts: pd.Series | None = None,
+        why: str = "",
+    ) -> Cell:
+        """values: one a network; runs: of each a run id, or a tuple of them; counts: how many networks each value is
+        a mean over, NaN where nobody says (1 each without)."""
         kept = values.notna()
-        return cls(float(values.mean()), float(values.std()), run_ids(runs[kept]), int(kept.sum()), published=published)
+        total = kept.sum() if counts is None else counts[kept].astype(float).sum(skipna=False)
+        number = int(total) if total == total else 0
+        mean, ids = float(values.mean()), run_ids(runs[kept])
+        return cls(mean, float(values.std()), ids, number, published=published, why=why if math.isnan(mean) else "")
+
+    @classmethod
+    def missing(cls, why: str, published: float | None = None) -> Cell:
+        """A cell without a number, and the reason."""
+        return cls(NAN, NAN, (), 0, published=published, why=why)
 
     def __str__(self) -> str:
         if math.isnan(self.mean):
             return MISSING if self.style != "count" else "NA"
+        if self.style == "count" and not self.runs:
+            return self.number()  # a fact of the row, whether or not there are networks
+        return f"{self.number()} ({self.n or '?'})"
+
+    def number(self) -> str:
+        """Without n."""
         if self.style == "count":
             return f"{self.mean:.0f}"
         if self.style == "p":
@@ -79,14 +107,14 @@ class Cell:
         text = f"{self.mean:.3f}" if math.isnan(self.sd) else f"{self.mean:.3f} ± {self.sd:.3f}"
         return text if math.isnan(self.low) else f"{text} [{self.low:.3f}, {self.high:.3f}]"
 
-    def beside(self) -> str:
-        """The cell with the published value in round brackets behind it, where there is one."""
-        return str(self) if self.published is None else f"{self} ({self.published:.3f})"
-
 
 @dataclass(frozen=True)
 class Table:
-    """id: of the item; rows: label -> column -> cell; notes: what a reader must know; stub: what the labels are."""
+    """id: of the item; rows: label -> column -> cell; notes: what a reader must know; stub: what the labels are.
+
+    counted: what n counts; blank: why a cell has no place in the table. `footnotes` say these, and why what is missing
+    is missing: each reason has a letter, which stands behind the cells.
+    """
 
     id: str
     title: str
@@ -95,6 +123,35 @@ class Table:
     rows: dict[str, dict[str, Cell]]
     notes: tuple[str, ...] = field(default=())
     stub: str = "condition"
+    counted: str = "networks"
+    blank: str = "does not apply"
+
+    def text(self, cell: Cell | None, *, published: bool = True) -> str:
+        """A cell as every form of the table prints it; published: with the published value behind it."""
+        if cell is None:
+            return BLANK
+        text = f"{cell} ({self._letters[cell.why]})" if cell.why and math.isnan(cell.mean) else str(cell)
+        return f"{text} vs {cell.published:.3f}" if published and cell.published is not None else text
+
+    @property
+    def _letters(self) -> dict[str, str]:
+        """reason -> letter, in the order in which they come."""
+        cells = [cell for cells in self.rows.values() for cell in cells.values()]
+        reasons = dict.fromkeys(cell.why for cell in cells if cell.why and math.isnan(cell.mean))
+        return {reason: _letter(place) for place, reason in enumerate(reasons)}
+
+    @property
+    def footnotes(self) -> tuple[str, ...]:
+        """What the signs in the cells mean, as far as there are such cells."""
+        cells = [cell for cells in self.rows.values() for cell in cells.values()]
+        signs = [f"n, {self.counted}, in brackets"] if any(not math.isnan(cell.mean) for cell in cells) else []
+        unsaid = any(not cell.n and not math.isnan(cell.mean) and cell.style != "count" for cell in cells)
+        signs += ["? where nobody says how many a mean is over"] if unsaid else []
+        signs += ["behind vs the published value"] if any(cell.published is not None for cell in cells) else []
+        blank = any(column not in cells for cells in self.rows.values() for column in self.columns)
+        signs += [f"{BLANK} {self.blank}"] if blank else []
+        said = [f"In the cells: {'; '.join(signs)}."] if signs else []
+        return *said, *(f"({letter}) {reason}." for reason, letter in self._letters.items())
 
     @property
     def runs(self) -> tuple[str, ...]:
@@ -106,8 +163,8 @@ class Table:
 
         rows = [
             (
-                label, column, cell.mean, cell.sd, cell.n, cell.low, cell.high, cell.published, cell.difference,
-                cell.within_spread, " ".join(cell.runs),
+                label, column, cell.mean, cell.sd, (cell.n or None) if cell.mean == cell.mean else 0, cell.low,
+                cell.high, cell.published, cell.difference, cell.within_spread, cell.why, " ".join(cell.runs),
             )
             for label, cells in self.rows.items()
             for column, cell in cells.items()
@@ -119,34 +176,34 @@ class Table:
         return str(self.to_frame().to_csv(index=False, lineterminator="\n"))
 
     def lines(self, *, published: bool = True) -> list[list[str]]:
-        """Header and rows as printed; published: with the published values in brackets."""
-        show = Cell.beside if published else str
+        """Header and rows as printed; published: with the published values beside them."""
         body = [
-            [name, *(show(cells[column]) if column in cells else "" for column in self.columns)]
+            [name, *(self.text(cells.get(column), published=published) for column in self.columns)]
             for name, cells in self.rows.items()
         ]
         return [[self.stub, *self.columns], *body]
 
     def to_text(self, *, published: bool = True) -> str:
-        """For a terminal."""
+        """For a terminal: the table, above it the first sentence of its caption, below it what its cells say."""
         lines = self.lines(published=published)
         widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
         rows = ("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in lines)
-        return "\n".join([self.title, *(row.rstrip() for row in rows)])
+        said = re.split(r"(?<=\.)\s(?=[A-Z(])", self.caption, maxsplit=1)[0]
+        return "\n".join([self.title, *([said] if said else []), *(row.rstrip() for row in rows), *self.footnotes])
 
     def to_markdown(self, *, published: bool = True) -> str:
         """A pipe table with title, caption and notes."""
         header, *body = ([_markdown(text) for text in line] for line in self.lines(published=published))
         rule = ["---", *("---:" for _ in self.columns)]
         rows = "\n".join(f"| {' | '.join(line)} |" for line in [header, rule, *body])
-        notes = "\n".join(f"- {_markdown(note)}" for note in self.notes)
+        notes = "\n".join(f"- {_markdown(note)}" for note in (*self.footnotes, *self.notes))
         parts = [f"### {_markdown(self.title)}", _markdown(self.caption), rows, notes]
         return "\n\n".join(part for part in parts if part) + "\n"
 
     def to_latex(self, *, published: bool = True) -> str:
         """A table environment for a paper; it needs \\usepackage{booktabs}. Names are escaped."""
         header, *body = (" & ".join(map(latex, line)) + r" \\" for line in self.lines(published=published))
-        caption = " ".join([self.caption, *self.notes])
+        caption = " ".join([self.caption, *self.footnotes, *self.notes])
         return "\n".join(
             [
                 r"\begin{table}",
@@ -168,6 +225,12 @@ class Table:
 
 #: id -> function from the evidence to a table
 TABLES: Plugins[Callable[[Evidence], Table]] = Plugins("table")
+
+
+def _letter(place: int) -> str:
+    """a, b, ... z, aa, ab, ..."""
+    first, last = divmod(place, 26)
+    return (_letter(first - 1) if first else "") + chr(ord("a") + last)
 
 
 def latex(text: str) -> str:

@@ -18,6 +18,13 @@ FORMULAS = {
 }
 #: Of behaviour (i2n), the mean over repeats of their ratios, so it comes with the score; it never was another one.
 BEHAVIOUR = "r/sqrt(c)"
+UNKNOWN = "unknown"  # of a score from elsewhere that came without r and ceiling, or is none of FORMULAS of them
+ROUNDED = 2e-3  # scores are printed with three decimals: how far a formula may be off to be the one meant
+#: The same in words, wherever people read a ceiled score. r: the raw value.
+FORMULA_WORDS = {
+    "r/c": "r / ceiling", "r^2/c": "r² / ceiling", "(r/c)^2": "(r / ceiling)²", BEHAVIOUR: "r / square root of ceiling",
+    "none": "r as it is", UNKNOWN: "by an unknown formula",
+}  # fmt: skip
 COLUMNS = (
     *("raw", "ceiling", "ceiled", "r2_over_c", "r_over_c_squared", "error", "n"),
     *("metric", "version", "formula", "direction", "selection"),

@@ -17,7 +17,7 @@ from pathlib import Path
 from mlspatial.core.context import Context
 from mlspatial.core.names import ACTIVATIONS, DATASET_ID, MODEL_ID, TAG
 from mlspatial.core.names import file_name as valid_file_name
-from mlspatial.registry import runs
+from mlspatial.registry import notes, runs
 from mlspatial.registry.models import ModelRecord
 
 ENTRY = "extract"
@@ -81,6 +81,8 @@ def layer_arrays(
                 run.set_tags({STIMULI: stimuli_id, KIND: ",".join(made), DATASET_ID: dataset_id})
                 run.set_tags({KIND_VERSIONS: json.dumps(of_kinds)})
                 run.add_tags(tags or {})
+                run.log_inputs([record.uri])
+                run.describe(notes.facts({"kinds": ", ".join(made), "layers": len({layer for _, layer in missing})}))
                 with tempfile.TemporaryDirectory() as folder:
                     make(missing, Path(folder))
                     for kind, layer in missing:

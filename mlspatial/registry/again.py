@@ -60,6 +60,12 @@ def train_again(run_id: str, *, force: bool = True) -> str:
     )
 
 
+def dataset_of(run_id: str) -> str:
+    """What `dataset` must be today for the images that a train run saw."""
+    run = client().get_run(run_id)
+    return _dataset(run, record_of(run))
+
+
 def _dataset(run: Any, record: RunRecord) -> str:
     """What `dataset` must be today so that the same images are found: a name, an id, or the folder of then."""
     label = record.cfg.get("dataset", "")

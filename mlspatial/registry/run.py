@@ -7,6 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,27 @@ from mlspatial.registry.store import client
 
 FLUSH_METRICS, FLUSH_SECONDS = 500, 10.0
 MAX_PARAMS, MAX_METRICS, MAX_VALUE = 100, 1000, 6000  # MLflow's limits for one call and one value
+MAX_INPUTS = 100  # models or datasets in one call
+LOGGED = "models:/"  # before the id of a logged model
 MAX_TAG = 5000  # characters; longer lists of parents become the artifact PARENTS_FILE
 PARENTS_FILE = "parents.txt"
 NAMES_FILE = "metric_names.json"  # artifact: name -> what was meant by it, of metrics whose names MLflow does not take
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a network was measured on, as MLflow shows it. kind, source: from where it is; facts: its sizes."""
+
+    name: str
+    digest: str
+    kind: str = "benchmark"
+    source: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def logged_id(address: str) -> str:
+    """MLflow's id of a registered network (m-...), by its address; "" of one from elsewhere."""
+    return address.removeprefix(LOGGED) if address.startswith(f"{LOGGED}m-") else ""
 
 
 class Run:
@@ -33,23 +52,29 @@ class Run:
     def __init__(self, run_id: str, *, answered: bool = False, resumed: bool = False, new: bool = False) -> None:
         """new: nothing has been logged to it yet."""
         self.id, self.answered, self.resumed = run_id, answered, resumed
+        self.said: list[str] = []  # Markdown of its description, see `describe`
+        self.networks: list[str] = []  # MLflow's ids of the networks that it is about
+        self.parents: list[str] | None = None  # where they became known while it was open
         self._pending: list[Any] = []
         self._flushed = time.monotonic()
         self._lock = threading.RLock()
         self._names = {"params": Names(), "tags": Names()} | ({"metrics": Names()} if new else {})
         self._told: dict[str, str] = {}  # what NAMES_FILE holds
 
-    def log(self, metrics: Mapping[str, Any], step: int = 0) -> None:
+    def log(self, metrics: Mapping[str, Any], step: int = 0, *, of: str = "", on: tuple[str, str] = ("", "")) -> None:
         """Queue metrics (numbers of any kind); they are written a few hundred at a time and at the end.
 
-        What could not be written is written the next time, in its order.
+        What could not be written is written the next time, in its order. of: address of the network that they are of
+        (models:/m-...), so that its page shows them and searches rank it by them; one from elsewhere has no page. on:
+        name and digest of the data.
         """
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
         with self._lock:
             values = {self._metric(name): float(value) for name, value in metrics.items()}
-            self._pending += [Metric(name, value, now, int(step)) for name, value in values.items()]
+            whose = (logged_id(of), *(text or None for text in on), self.id) if logged_id(of) else ()
+            self._pending += [Metric(name, value, now, int(step), *whose) for name, value in values.items()]
             due = len(self._pending) >= FLUSH_METRICS or time.monotonic() - self._flushed > FLUSH_SECONDS
         if due:
             self.flush()
@@ -104,7 +129,7 @@ class Run:
 
     def set_parents(self, parents: Iterable[str]) -> None:
         """Name the runs that this one's inputs come from; a long list becomes a file."""
-        listed = list(parents)
+        self.parents = listed = list(parents)
         text = ",".join(listed)
         if len(text) > MAX_TAG:
             self.log_text("\n".join(listed), PARENTS_FILE)
@@ -132,6 +157,28 @@ class Run:
     def log_table(self, table: Any, name: str) -> None:
         """table: a pandas DataFrame, shown as a table by the MLflow UI (name ends in .json)."""
         self.log_text(table.to_json(orient="split", index=False), name)
+
+    def describe(self, text: str) -> None:
+        """Add Markdown to the description that the MLflow UI shows of this run, written when it has finished."""
+        self.said.append(text)
+
+    def log_inputs(self, networks: Iterable[str], data: Iterable[Data] = ()) -> None:
+        """Record networks (addresses) and data as inputs of this run, for their pages and its own."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput
+
+        ids = [one for one in dict.fromkeys(map(logged_id, networks)) if one]
+        self.networks = list(dict.fromkeys([*self.networks, *ids]))
+        models = [LoggedModelInput(one) for one in ids]
+        tag = [InputTag("mlflow.data.context", "evaluation")]
+        sets = [
+            DatasetInput(
+                Dataset(one.name, one.digest, one.kind, json.dumps(one.source), profile=json.dumps(one.facts)), tag
+            )
+            for one in data
+        ]
+        for first in range(0, max(len(models), len(sets)), MAX_INPUTS):
+            part = slice(first, first + MAX_INPUTS)
+            client().log_inputs(self.id, datasets=sets[part], models=models[part])
 
     def log_dataset(self, manifest: Manifest, folder: Path, context: str) -> None:
         """Record a dataset as an input of this run; context: training, evaluation, output, ..."""

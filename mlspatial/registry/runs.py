@@ -25,7 +25,7 @@ from mlspatial.core.errors import Busy, Unreachable
 from mlspatial.core.names import CFG, DATASET_ID, ENTRY, MODEL_ID, PARENTS, SPEC, STUDY, TAG, cache_folder
 from mlspatial.core.stopping import Terminated as Terminated
 from mlspatial.core.stopping import stop_behind, stoppable, undisturbed
-from mlspatial.registry import patience, source
+from mlspatial.registry import notes, patience, source
 from mlspatial.registry.artifacts import Lacks, whole
 from mlspatial.registry.artifacts import download as download
 from mlspatial.registry.artifacts import local as local
@@ -98,8 +98,17 @@ def open_run(
             if len(known) < len(spec.cfg):  # of one that was killed at once, the rest
                 _describe(run, {key: value for key, value in spec.cfg.items() if key not in known}, listed)
             yield run
+            _note(run, spec, listed)
     finally:
         lock.release()
+
+
+def _note(run: Run, spec: Spec, listed: str) -> None:
+    """Describe a run that has finished, with links to the first of its inputs."""
+    parents = [one for one in (run.parents if run.parents is not None else listed.split(",")) if one]
+    shown = parents[: notes.LINKED]
+    found = find(where=f"attributes.run_id IN ({', '.join(map(repr, shown))})") if shown else []
+    notes.write(run, spec, sorted(found, key=lambda one: shown.index(one.id)), len(parents) - len(shown))
 
 
 def maker(entry: str, spec: str) -> str | None:
@@ -166,7 +175,7 @@ def _start(spec: Spec, name: str, study: str, listed: str, project_run: str | No
         **source.versions(),
     }
     if not project_run:
-        return Run(client().create_run(experiment_id(), tags=tags, run_name=name).info.run_id, new=True)
+        return Run(client().create_run(experiment_id(spec.entry), tags=tags, run_name=name).info.run_id, new=True)
     run = Run(project_run, new=True)
     run.set_tags(tags)
     return run

@@ -21,6 +21,9 @@ from mlspatial.registry import places
 from mlspatial.registry.patience import away, hurried, patience, patiently, place, shown
 
 DEFAULT_URI = "sqlite:///mlflow.db"
+EXPERIMENT = "mlspatial"  # that runs go to when nobody names one
+UNNAMED = "0"  # MLflow's Default: `mlflow run` hands it on where no experiment was named
+ASIDE = {"extract": "activations"}  # entry -> end of the name of an experiment of its own
 LOCAL_UI = "http://127.0.0.1:5000"
 UI = "MLSPATIAL_UI"  # the address at which people see the MLflow UI
 FIRST_SECONDS = 30.0  # of patience with an address that nobody has answered at yet: it may be wrong
@@ -193,22 +196,54 @@ def ui_address(experiment: str, run_id: str) -> str:
     return f"{server}/#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"
 
 
-def experiment_id() -> str:
-    """The experiment that new runs go to: MLFLOW_EXPERIMENT_ID, MLFLOW_EXPERIMENT_NAME, or the default one."""
-    if by_id := os.environ.get("MLFLOW_EXPERIMENT_ID"):
-        return by_id
+def experiment_id(entry: str = "") -> str:
+    """The experiment that new runs of an entry go to.
+
+    It is that of MLFLOW_EXPERIMENT_ID or MLFLOW_EXPERIMENT_NAME, else EXPERIMENT; runs of entries in ASIDE, which would
+    bury the others, have one beside it (EXPERIMENT-activations). Both are made where they are not there. What is in
+    other experiments, such as MLflow's Default, is found all the same (`all_experiments`).
+    """
+    by_id = os.environ.get("MLFLOW_EXPERIMENT_ID", "")
+    if by_id == UNNAMED or not by_id:
+        main = _experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT, UNNAMED, "")
+    else:
+        main = by_id
+    return _experiment("", main, f"-{ASIDE[entry]}") if entry in ASIDE else main
+
+
+def _experiment(name: str, beside: str, suffix: str) -> str:
+    """Id of an experiment by its name, or of the one whose name is that of `beside` with a suffix; made where it is not
+    there, its artifacts then beside those of `beside` (a server says itself where)."""
     from mlflow.exceptions import MlflowException
 
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "Default")
+    neighbour = None
+    if not name:
+        neighbour = client().get_experiment(beside)
+        name = neighbour.name + suffix
     found = client().get_experiment_by_name(name)
-    if found is not None:
-        return found.experiment_id
-    try:
-        return client().create_experiment(name)
-    except MlflowException:  # another process was faster
-        if (found := client().get_experiment_by_name(name)) is None:
-            raise
-        return found.experiment_id
+    if found is None:
+        place = None
+        if name == EXPERIMENT or neighbour is not None:
+            place = _place(neighbour or client().get_experiment(beside), suffix or name)
+        try:
+            return str(client().create_experiment(name, artifact_location=place))
+        except MlflowException:  # another process was faster
+            if (found := client().get_experiment_by_name(name)) is None:
+                raise
+    if found.lifecycle_stage != "active":
+        raise UserError(
+            f"experiment {name!r} is deleted; restore it (mlflow experiments restore -x {found.experiment_id}), or "
+            "name another in MLFLOW_EXPERIMENT_NAME"
+        )
+    return str(found.experiment_id)
+
+
+def _place(neighbour: Any, name: str) -> str | None:
+    """A folder of artifacts beside another experiment's; None where the store says itself where they go."""
+    if tracking_uri().startswith("http"):
+        return None
+    place = str(neighbour.artifact_location).rstrip("/")
+    return place + name if name.startswith("-") else f"{place.rpartition('/')[0]}/{name}"
 
 
 def all_experiments() -> list[str]:

@@ -63,6 +63,8 @@ def compare(*, items: str, out: str, format: str = "all", study: str = "", force
     cfg = {"items": ",".join(names), "format": ",".join(formats), "study": study, "out": str(folder)}
     inputs = {"runs": content_id(sorted(record.id for record in used)), "code": _code(names)}
     inputs |= {"ui": os.environ[UI]} if os.environ.get(UI) else {}  # the pages link to it
+    if failed := _failed(study):  # a report says what came to no end
+        inputs["failed"] = content_id(failed)
     spec = runs.Spec("compare", VERSION, inputs, cfg, ENTRY.free)
     parents, lacks = [record.id for record in used], partial(_lacks, folder)
     with runs.open_run(
@@ -75,9 +77,21 @@ def compare(*, items: str, out: str, format: str = "all", study: str = "", force
                 say("\n\n".join(texts))
             for file in files:
                 run.log_file(file, None if file.name in PAGES else ITEMS)
+            listed = ", ".join(file.name for file in files if file.name not in PAGES)
+            page = f"The report is the artifact {REPORT}. " if any(file.name == REPORT for file in files) else ""
+            run.describe(
+                f"{page}{len(used)} finished runs of {f'study {study}' if study else 'all studies'}; {listed}."
+            )
             run.log_text(json.dumps({file.name: file_sha256(file) for file in files}, indent=0), FILES)
     say(f"report: {(folder / REPORT).resolve()}" if "html" in formats else f"files: {folder.resolve()}")
     return run.id
+
+
+def _failed(study: str) -> list[str]:
+    from mlspatial.compare.evidence import ENTRIES_TOLD, UNFINISHED
+
+    found = (run for entry in ENTRIES_TOLD for end in UNFINISHED for run in runs.find(entry=entry, status=end))
+    return sorted(run.id for run in found if not study or study in run.studies)
 
 
 def _code(names: Sequence[str]) -> str:

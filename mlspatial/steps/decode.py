@@ -23,7 +23,7 @@ from mlspatial.core.parameters import DEVICE, FORCE, STUDY, Parameter, entry
 from mlspatial.core.progress import bar, say
 from mlspatial.models.layers import PIXELS
 from mlspatial.registry import activations as kept
-from mlspatial.registry import runs
+from mlspatial.registry import notes, runs
 from mlspatial.registry.models import ModelRecord, select
 from mlspatial.registry.read import table_file
 from mlspatial.steps.gather import NONE, Gathered, besides, gather, layers_of, shared_layers
@@ -223,7 +223,7 @@ class _Job:
                 run.add_tags(tags_of(self.context.device))
                 table = self._decode(features(run), title)
                 table = table.assign(model_id=model_id, **facts)
-                _log(run, table)
+                _log(run, table, uri, (self.images.manifest.name, self.images.manifest.dataset_id))
         table = table_file(runs.local(run.id, TABLE)) if run.answered else table
         return run.id, table
 
@@ -266,6 +266,11 @@ class _Job:
                 shown = table[table.measure.isin(set(SHOWN.values()))]
                 run.log_text(table.drop(columns="network").to_json(orient="table", index=False), TABLE)
                 run.log_table(pd.DataFrame(group_contrasts(shown, networks)), CONTRASTS)
+                run.log_inputs(networks.uri)
+                run.describe(
+                    f"{len(networks)} networks in {networks.condition.nunique()} conditions, set against each other; "
+                    f"tests are in the artifact {CONTRASTS}, the picture is pictures/decoding_by_group.png."
+                )
                 _picture(run, shown, "group", "decoding_by_group")
         return run.id
 
@@ -308,12 +313,23 @@ def group_contrasts(table: pd.DataFrame, networks: pd.DataFrame) -> list[dict[st
     return rows
 
 
-def _log(run: runs.Run, table: pd.DataFrame) -> None:
-    """The table, a mean over folds for every layer, latent and measure, and a picture."""
+def _log(run: runs.Run, table: pd.DataFrame, network: str, on: tuple[str, str]) -> None:
+    """The table, a mean over folds for every layer, latent and measure, and a picture. Of each latent the best layer is
+    `best/LATENT/MEASURE`, a metric of the network, too. on: name and id of the dataset."""
     run.log_text(table.to_json(orient="table", index=False), TABLE)
     means = table.groupby(["layer", "latent", "measure"], sort=False).value.mean()
     run.log({f"{layer}/{latent}/{measure}": value for (layer, latent, measure), value in means.items()})
-    _picture(run, table[table.measure.isin(set(SHOWN.values()))], "task", "decoding")
+    shown = table[table.measure.isin(set(SHOWN.values()))]
+    means = shown.groupby(["latent", "measure", "layer"], sort=False).agg(value=("value", "mean"), sd=("value", "std"))
+    means["chance"] = shown.groupby(["latent", "measure", "layer"], sort=False).chance.mean()
+    best = means[means.value.notna()].reset_index().sort_values("value", ascending=False, kind="stable")
+    best = best.drop_duplicates(["latent", "measure"]).sort_index()
+    run.log_inputs([network])
+    run.log({f"best/{row.latent}/{row.measure}": row.value for row in best.itertuples()}, of=network, on=on)
+    rows = [(row.latent, row.measure, row.layer, row.value, row.sd, row.chance) for row in best.itertuples()]
+    head = ("latent", "measure", "best layer", "mean", "SD over folds", "chance")
+    run.describe(notes.table(head, rows) + f"\n\nAll layers are in the artifact {TABLE}.")
+    _picture(run, shown, "task", "decoding")
 
 
 def _picture(run: runs.Run, table: pd.DataFrame, by: str, name: str) -> None:

@@ -1,6 +1,7 @@
 """import: scores that were computed elsewhere become runs, so that tables show them beside our own.
 
-The file is a csv (utf-8; lines that begin with # are comments; a header; one field a column). Columns of kind=scores:
+The file is a csv (utf-8; lines that begin with # are comments; a header; one field a column; of semicolons or tabs too,
+then also with decimal commas). Columns of kind=scores:
 
 - always: `task` (as in train, or untrained, imagenet, or any other word), `arch`, `dataset`, `seed` (empty: a mean over
   seeds), `step` (batches; empty: the last checkpoint);
@@ -28,7 +29,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,8 +41,8 @@ from mlspatial.core.hashing import content_id, file_sha256
 from mlspatial.core.names import TAG
 from mlspatial.core.parameters import FORCE, STUDY, Parameter, entry
 from mlspatial.core.progress import say
-from mlspatial.core.score import FORMULAS
-from mlspatial.registry import runs
+from mlspatial.core.score import FORMULA_WORDS, FORMULAS, ROUNDED, UNKNOWN
+from mlspatial.registry import notes, runs
 from mlspatial.steps.imports_csv import lines as read
 from mlspatial.steps.imports_csv import number
 
@@ -57,8 +58,8 @@ WORDS = ("translation", "settings", "source")
 LONG = {"scores": "score", "correlations": "correlation"}
 OF_SCORE = ("benchmark", "region", "raw", "ceiling", "error", "layer", "metric")
 NAN = math.nan
+LARGEST = 2.0  # of a ceiled score: noise may put one above 1, (r / ceiling)² of good networks up to 1.5
 MEAN = -1  # seed of a mean over seeds; step of a last checkpoint whose number is not known
-ROUNDED = 2e-3  # scores are printed with three decimals: how far a formula may be off to be the one meant
 TASK_PARTS = {"distance", "translation", "rotation", "category", "identity", "all", "untrained", "imagenet"}
 
 
@@ -152,6 +153,10 @@ def _log(run: runs.Run, network: Network, kind: str) -> None:
         run.log({"heldout/loss": network.loss}, step)
     table: pd.DataFrame = pd.DataFrame(network.values).assign(model_id=network.model_id)
     run.log_table(table, SCORES)
+    rows = [(row["benchmark"], row["region"], row["layer"], row["raw"], row["ceiling"], row["ceiled"],
+             FORMULA_WORDS[row["formula"]]) for row in network.values]  # fmt: skip
+    head = ("benchmark", "region", "layer", "r", "ceiling", "ceiled", "by")
+    run.describe(f"From {network.facts['source']}.\n\n{notes.table(head, rows)}")
 
 
 # ---- reading ----------------------------------------------------------------------------------------------------
@@ -181,6 +186,7 @@ def _networks(
                 continue  # an empty field: not scored
             made = _correlation(where, region, value) if kind == "correlations" else {}
             made = made or _score(where, row if long in header else {}, benchmark, region, value)
+            _possible(where, column, made, network)
             key = (made["benchmark"], made["region"], made["layer"])
             if key in network.keys:
                 raise UserError(f"{where}: a second {' '.join(filter(None, key))} of {network.name}; keep one")
@@ -284,12 +290,12 @@ def region_of(name: str) -> str:
 def _score(where: str, row: dict[str, str], benchmark: str, region: str, value: float) -> dict[str, Any]:
     """A row of scores.json. The formula is the one that makes the score of raw and ceiling, where both are known."""
     raw, ceiling, error = (number(where, name, row.get(name, "")) for name in ("raw", "ceiling", "error"))
-    formula = "none"
+    formula = "none" if abs(raw - value) <= ROUNDED else UNKNOWN
     if ceiling > 0 and not math.isnan(raw):
         near = {name: abs(make(raw, ceiling) - value) for name, make in FORMULAS.items()}
         best = min(near, key=lambda name: near[name])
-        formula = best if near[best] <= ROUNDED else "none"
-    both = formula != "none"  # raw is a correlation
+        formula = best if near[best] <= ROUNDED else UNKNOWN
+    both = formula not in ("none", UNKNOWN)  # raw is a correlation
     return {
         **_row(benchmark, region, row.get("metric", "") or "imported", raw, value),
         "layer": row.get("layer", ""),
@@ -303,9 +309,22 @@ def _score(where: str, row: dict[str, str], benchmark: str, region: str, value: 
     }
 
 
+def _possible(where: str, column: str, made: Mapping[str, Any], network: Network) -> None:
+    """Raises UserError for a score that no fraction of a ceiling is, unless r and ceiling make it."""
+    correlated = made["formula"] not in ("none", UNKNOWN) and max(abs(made["raw"]), made["ceiling"]) <= 1
+    for name, value in {"ceiling": made["ceiling"], column: made["ceiled"]}.items():
+        if abs(value) > LARGEST and not correlated:
+            raise UserError(
+                f"{where}: {name} of {network.name} is {value:g}, and a score is a fraction, about 1 at the ceiling; "
+                f"are these per cent? write {value / 100:g} (divide the columns of scores by 100)"
+            )
+
+
 def _correlation(where: str, region: str, value: float) -> dict[str, Any]:
     if abs(value) > 1:
-        raise UserError(f"{where}: the correlation of {region} is {value:g}; it lies between -1 and 1")
+        raise UserError(
+            f"{where}: the correlation of {region} is {value:g}; it lies between -1 and 1 (not in per cent)"
+        )
     return _row(f"correlation/{region}", region, CORRELATION, value, NAN)
 
 

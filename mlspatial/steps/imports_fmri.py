@@ -45,7 +45,7 @@ from mlspatial.core.names import TAG
 from mlspatial.core.parameters import ENTRIES
 from mlspatial.core.progress import bar, say
 from mlspatial.core.score import FORMULAS
-from mlspatial.registry import runs
+from mlspatial.registry import notes, runs
 from mlspatial.steps.imports_csv import Lines, lines, number
 
 VERSION = 1
@@ -149,6 +149,7 @@ def _log(run: runs.Run, network: Network, rows: list[dict[str, Any]], model_id: 
     run.set_tags({TAG + name: value for name, value in tags.items()})
     run.log({f"{BENCHMARK}/{metric}": value for metric, value in _means(network).items()})
     run.log_table(pd.DataFrame(rows).assign(model_id=model_id), SCORES)
+    run.describe(f"From {source}.\n\n{notes.table(('metric', 'r, mean over subjects'), _means(network).items())}")
 
 
 def _means(network: Network) -> dict[str, float]:

@@ -17,7 +17,7 @@ from mlspatial.core.names import DATASET_ID, DEVICE, PRECISION
 from mlspatial.core.parameters import FORCE, STUDY, Parameter, entry
 from mlspatial.core.progress import say, stages
 from mlspatial.data.shards import is_whole
-from mlspatial.registry import runs
+from mlspatial.registry import notes, runs
 from mlspatial.registry.datasets import COPIES, FOLDER, folders, is_known
 
 VERSION = 1
@@ -141,6 +141,16 @@ def render(
         run.log_dataset(manifest, folder, "output")
         run.log_file(folder / MANIFEST)
         log_pictures(run, folder, manifest)
+        said: dict[str, object] = {
+            "training images": n_train,
+            "held-out images": n_heldout,
+            "pixels": size,
+            "seed": seed,
+        }
+        said |= {"categories": categories, "dataset": manifest.dataset_id, "folder": str(folder)}
+        run.describe(
+            notes.facts(said) + "\n\nLook at the artifacts pictures/contact_sheet.png and pictures/latents.png."
+        )
     return run.id
 
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlspatial.core.context import Context
 from mlspatial.core.errors import UserError
-from mlspatial.core.names import TAG
+from mlspatial.core.names import BENCHMARKS_GIVEN, TAG, text_hash
 from mlspatial.core.parameters import DEVICE, FORCE, STUDY, Parameter, entry
 from mlspatial.core.progress import bar, say
+from mlspatial.core.score import FORMULA_WORDS
 from mlspatial.models.lazy import LazyModel
 from mlspatial.models.sources.zoo import facts
-from mlspatial.registry import runs
+from mlspatial.registry import notes, runs
 from mlspatial.registry.models import ModelRecord, select
+from mlspatial.registry.run import Data
 from mlspatial.steps.gather import gather, layers_of
 from mlspatial.steps.run_pages import score_pages
 from mlspatial.steps.scoring_plan import Plan, check_words
@@ -109,6 +111,7 @@ def score(
                     layers_by_uri |= dict(zip((other.uri for other in todo), found, strict=True))
                 run.set_tags({TAG + fact: getattr(record, fact) for fact in FACTS})
                 run.add_tags(tags_of(choose_device(device)))
+                run.set_tags({BENCHMARKS_GIVEN: benchmarks})
                 run.set_tags({f"{TAG}fact.{name}": value for name, value in facts(record.uri).items()})
                 layers_here, matrices = layers_by_uri[record.uri], dict[str, np.ndarray]()
                 per_unit: list[pd.DataFrame] = []
@@ -126,14 +129,20 @@ def score(
                         run.log_file(file)
                     if not by_reference:
                         _log_units(run, per_unit, units, Path(folder))
-                log_scores(run, table)
+                log_scores(run, table, record.uri, {found.name: found.version for found in plan.chosen})
                 score_pages(run, f"{record.name} seed {record.seed} step {record.step}", table)
                 best = table[table.committed & table.primary].itertuples()
-                say(f"{name}: " + ", ".join(f"{row.benchmark} {row.ceiled:.3f} ({row.layer})" for row in best))
+                say(f"{name}: " + ", ".join(map(_line, best)))
         ids.append(run.id)
     together = Context(device, study, tuple(ids), force)
     made = _recovery(records, plan.chosen, ids, together)
     return [*ids, *made, *_geometry(records, plan, ids, together)]
+
+
+def _line(row: Any) -> str:
+    """A committed score for a terminal, with the formula that it is ceiled by."""
+    how = f" = {FORMULA_WORDS[row.formula]}" if row.formula in FORMULA_WORDS and row.formula != "none" else ""
+    return f"{row.benchmark} {row.ceiled:.3f}{how} ({row.layer})"
 
 
 def _spec(record: ModelRecord, plan: Plan, device: str, download: bool) -> runs.Spec:
@@ -144,22 +153,42 @@ def _spec(record: ModelRecord, plan: Plan, device: str, download: bool) -> runs.
     return runs.Spec("score", VERSION, inputs, cfg, ENTRY.free)
 
 
-def log_scores(run: runs.Run, table: pd.DataFrame) -> None:
+def log_scores(run: runs.Run, table: pd.DataFrame, network: str = "", data: Mapping[str, str] | None = None) -> None:
     """The whole table as scores.json; of every benchmark and metric the committed layer's values as metrics.
 
     BENCHMARK/raw, /ceiling, ... are the benchmark's own metric, BENCHMARK/METRIC/raw another one; every layer has
-    BENCHMARK/LAYER/ceiled. The layer and region of a benchmark are tags.
+    BENCHMARK/LAYER/ceiled. The layer and region of a benchmark are tags. network: its address; the committed layer's
+    values are metrics of it, too. data: benchmark -> version of what it was scored on, the inputs of the run.
     """
+    data = data or {}
+    digests = {name: text_hash(version) for name, version in data.items()}
+    run.log_inputs([network], [Data(name, digests[name], source={"version": data[name]}) for name in digests])
     for row in table[table.committed].itertuples():
         own = bool(getattr(row, "primary", True))
         prefix = row.benchmark if own else f"{row.benchmark}/{row.metric}"
-        run.log({f"{prefix}/{value}": getattr(row, value) for value in VALUES if hasattr(row, value)})
+        of = network if own else ""  # few: what a network's page shows and is ranked by
+        on = (row.benchmark, digests.get(row.benchmark, "")) if row.benchmark in digests else ("", "")
+        run.log({f"{prefix}/{value}": getattr(row, value) for value in VALUES if hasattr(row, value)}, of=of, on=on)
         if own:
             run.set_tags({f"{TAG}layer.{row.benchmark}": row.layer, f"{TAG}region.{row.benchmark}": row.region})
     for row in table.itertuples():
         if getattr(row, "primary", True):
             run.log({f"{row.benchmark}/{row.layer}/ceiled": row.ceiled})
     run.log_table(table, SCORES)
+    run.describe(_described(table))
+
+
+def _described(table: pd.DataFrame) -> str:
+    """The committed layers in Markdown."""
+    head = ("benchmark", "region", "metric", "layer", "r", "ceiling", "error of r", "ceiled", "by")
+    best = table[table.committed].itertuples()
+    rows = [
+        (row.benchmark, row.region, row.metric, row.layer, row.raw, row.ceiling, row.error, row.ceiled,
+         FORMULA_WORDS.get(row.formula, row.formula))
+        for row in best
+    ]  # fmt: skip
+    layers = f"The layer that counts for each benchmark; all {table.layer.nunique()} are in the artifact {SCORES}."
+    return f"{notes.table(head, rows)}\n\n{layers}"
 
 
 def _log_units(run: runs.Run, found: Sequence[pd.DataFrame], kept: str, folder: Path) -> None:
@@ -346,6 +375,8 @@ def _recovery(
                 table = table.assign(network=table.model_id, trials=table.benchmark.map(trials))
                 found = recovery(table, network=truth.network, layer=truth.layer)
                 run.log_table(found, RECOVERY)
+                run.log_inputs(record.uri for record in records)
+                run.describe(notes.table(tuple(found.columns), found.itertuples(index=False)))
                 for row in found.itertuples():
                     prefix = f"recovery/{row.metric}/{row.trials}_trials"
                     run.log({f"{prefix}/network_rank": row.network_rank, f"{prefix}/layer_rank": row.layer_rank})

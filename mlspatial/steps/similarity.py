@@ -17,7 +17,7 @@ from mlspatial.core.names import file_name
 from mlspatial.core.parameters import DEVICE, FORCE, STUDY, Parameter, entry
 from mlspatial.core.progress import say
 from mlspatial.registry import activations as kept
-from mlspatial.registry import runs
+from mlspatial.registry import notes, runs
 from mlspatial.registry.models import ModelRecord, select
 from mlspatial.steps.gather import NONE, Gathered, besides, gather, layers_of, shared_layers
 from mlspatial.steps.stimuli import load_images
@@ -177,6 +177,7 @@ def log_matrices(
     from mlspatial.compare.plots import heat_maps, maps, save
 
     networks = of_records(records)
+    run.log_inputs(record.uri for record in records)
     conditions = list(networks.group)
     labels = [label_of(record) for record in records]
     rows, points, stress = [], {}, {}
@@ -198,6 +199,12 @@ def log_matrices(
             points[layer], stress[layer] = embedding.coordinates, embedding.stress
     table = pd.DataFrame(rows)
     run.log_table(table, f"groups_{metric}.json")
+    means = table.assign(same=table["first"] == table["second"]).groupby(["layer", "same"], sort=False)["mean"].mean()
+    said = [(layer, *(float(means.get((layer, same), np.nan)) for same in (True, False))) for layer in matrices]
+    run.describe(
+        f"{metric} of {len(records)} networks in {len(set(conditions))} conditions, means over pairs:\n\n"
+        + notes.table(("layer", "within a condition", "between conditions"), said)
+    )
     models = [
         {"model": label, "group": group, "uri": r.uri, "model_id": r.model_id, "run_id": r.run_id, "seed": r.seed}
         for label, group, r in zip(labels, conditions, records, strict=True)

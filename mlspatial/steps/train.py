@@ -15,8 +15,9 @@ from mlspatial.core.manifest import Manifest
 from mlspatial.core.names import MODEL_ID, cache_folder
 from mlspatial.core.parameters import entry
 from mlspatial.core.progress import say, stages
-from mlspatial.registry import runs
+from mlspatial.registry import notes, runs
 from mlspatial.registry.datasets import find_dataset
+from mlspatial.registry.run import logged_id
 from mlspatial.steps.render import rendered_first
 from mlspatial.steps.run_pages import logged_before, train_pages
 from mlspatial.tasks import TASKS, canonical_name, task_names
@@ -332,6 +333,8 @@ class _Job:
                 dataset_id = manifest.dataset_id
                 record = log_model(run, module, spec, dataset_id=dataset_id, step=step, metrics=metrics, **facts)
                 run.set_tags({MODEL_ID: record.model_id})
+                run.said = [f"After {step} batches, held out:\n\n" + notes.facts(dict(sorted(metrics.items())))]
+                run.networks = list(dict.fromkeys([*run.networks, logged_id(record.uri)]))
             if report:
                 report(step, metrics)
 

@@ -23,7 +23,7 @@ from mlspatial.core.errors import BadValue, Busy, Unreachable, UserError
 from mlspatial.core.names import STUDY, cache_folder
 from mlspatial.core.parameters import entry
 from mlspatial.core.progress import bar, say
-from mlspatial.registry import runs
+from mlspatial.registry import notes, runs
 from mlspatial.registry.datasets import find_dataset
 from mlspatial.registry.patience import shown as _hide
 from mlspatial.registry.store import tracking_uri
@@ -328,6 +328,7 @@ class _Search:
         run.log({f"trials.{key}": self._count(*states) for key, states in counts.items()})
         run.log({"best.loss": trial.value} | {f"best.{key}": values[key] for key in values if key != "augment"})
         run.log_text(json.dumps(best, indent=1), "best.json")
+        run.describe(notes.facts({"trials": len(table), "best held-out loss": trial.value, **values}))
         run.log_text(table.to_csv(index=False), "trials.csv")
         run.log_table(table, "trials.json")
         self._plot(run)

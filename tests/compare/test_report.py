@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -115,9 +116,15 @@ def test_checks_follow_the_numbers(small: Evidence) -> None:
 
 
 def test_commands_name_the_task_that_lacks(small: Evidence) -> None:
-    found = commands(["Rotation", "Dis. + Tra.", "ImageNet-1K", "something else"], small)
+    asked = {"score": {"r": {"models": "x", "benchmarks": "simulated_v1", "layers": "auto"}}}
+    small = replace(small, asked=asked)
+    found = commands(["Rotation", "Dis. + Tra.", "ImageNet-1K", "something else", "Distance, V1"], small)
     assert "--task rotation" in found["Rotation"] and "--task distance+translation" in found["Dis. + Tra."]
-    assert "torchvision:resnet18" in found["ImageNet-1K"] and "something else" not in found
+    assert found["ImageNet-1K"] == (
+        "python -m entrypoints.score --models torchvision:resnet18 --benchmarks simulated_v1 --layers auto "
+        "--study synthetic"
+    )
+    assert "something else" not in found and "Distance, V1" not in found
 
 
 def test_what_is_long_waits_behind_a_line() -> None:
@@ -130,21 +137,20 @@ def test_what_is_long_waits_behind_a_line() -> None:
     assert "2 more notes" in reader.text and "Note 13." in reader.text and '<div class="scroll long">' in text
     assert '<a href="http://server/run0" title="run0"><code>run0</code></a>' in text
     assert "run59" in reader.text and "run60" not in reader.text and "10 more, named in the csv" in reader.text
-    assert "0.500 ± 0.100n = 70published 0.550, within 1 SD" in reader.text and "The 70 runs behind" in reader.text
+    assert "0.500 ± 0.100 (70)vs 0.550 published, within 1 SD" in reader.text and "The 70 runs behind" in reader.text
 
 
 def test_what_nobody_measured_is_folded_away() -> None:
     """Rows and columns without a number are not in the table; their published values wait behind one line."""
-    ours, theirs = Cell(0.5, 0.1, ("run1",), published=0.55), Cell(float("nan"), float("nan"), (), published=0.25)
+    ours, theirs = Cell(0.5, 0.1, ("run1",), published=0.55), Cell.missing("nobody trained it", 0.25)
     rows = {"here": {"V1": ours, "V2": theirs}, "elsewhere": {"V1": theirs, "V2": theirs}, "names": {"V1": theirs}}
     text = page(Report("s", {}, [], {}, [Table("t", "A table", "Numbers.", ("V1", "V2"), rows)], {}, {}))
     table = text[text.index('<section id="t"') : text.index("<details>", text.index('<section id="t"'))]
-    assert "here" in table and "elsewhere" not in table and "V2" not in table and "published 0.550" in table
+    assert "here" in table and "elsewhere" not in table and "V2" not in table and "vs 0.550 published" in table
     reader = Checker()
     reader.feed(text)
-    assert "Published values without a run here: 4" in reader.text and "elsewhereV10.250" in reader.text.replace(
-        "\n", ""
-    )
+    words = reader.text.replace("\n", "")
+    assert "Cells without a run here: 4" in words and "elsewhereV10.250nobody trained it" in words
 
 
 def test_what_holds_for_several_items_is_said_once(small: Evidence) -> None:

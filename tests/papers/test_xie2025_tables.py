@@ -36,8 +36,8 @@ def imported(rows: Mapping[str, Mapping[str, float]], arch: str) -> Evidence:
 
 
 def printed(table: Table) -> list[list[str]]:
-    """The table as printed, without heads and labels."""
-    return [line[1:] for line in table.lines(published=False)[1:]]
+    """The table as printed, without heads, labels and n."""
+    return [[text.rpartition(" (")[0] or text for text in line[1:]] for line in table.lines(published=False)[1:]]
 
 
 def reference(name: str) -> list[list[str]]:
@@ -125,9 +125,9 @@ def test_cells_are_means_over_seeds_by_the_older_formula_and_know_the_published_
     assert mean.published == 0.399 and mean.difference == pytest.approx(neural.mean() - 0.399)
     assert mean.within_spread == (abs(neural.mean() - 0.399) <= neural.std(ddof=1))
     assert str(table.rows["Rotation"]["IT"]) == "missing" and table.rows["Rotation"]["IT"].n == 0
-    assert any(note.startswith("Missing, no runs of ResNet-50: Translation") for note in table.notes)
-    assert "(r / ceiling)^2" in table.caption and "MajajHong2015public.IT-pls 0.820" in table.caption
-    assert str(table.rows["Distance"][TARGETS]) == "1" and str(table.rows["Untrained models"][TARGETS]) == "NA"
+    assert any(note.startswith("Missing, no scores of ResNet-50: Translation") for note in table.notes)
+    assert "ceiled: (r / ceiling)²; " in table.caption and "MajajHong2015public.IT-pls 0.820" in table.caption
+    assert str(table.rows["Distance"][TARGETS]) == "1 (4)" and str(table.rows["Untrained models"][TARGETS]) == "NA"
 
 
 def test_the_fullest_condition_fills_a_row_and_the_others_are_told() -> None:
@@ -186,8 +186,10 @@ def test_the_published_benchmark_goes_before_others_of_its_region() -> None:
     assert "V1 is from simulated_v1, not from the published benchmark." in table.notes
     generic = TABLES["alignment"](evidence(networks, scores))
     assert generic.columns == (public, "cowley2023_v4", "simulated_v1")
-    assert generic.rows["category"]["cowley2023_v4"].mean == pytest.approx(0.2)
-    assert any("cowley2023_v4: region V4, ceiling 0.890, metric pls25, formula r^2/c" in note for note in generic.notes)
+    assert generic.rows["category"]["cowley2023_v4"].mean == pytest.approx(0.2 / 0.89)
+    assert any(
+        "cowley2023_v4: region V4, ceiling 0.890, metric pls25, ceiled (r / ceiling)²" in note for note in generic.notes
+    )
 
 
 def test_table_c3_is_pearsons_r_over_checkpoints_and_seeds(rng: np.random.Generator) -> None:

@@ -5,40 +5,48 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mlspatial.compare.absence import means_over, unscored
 from mlspatial.compare.conditions import known, names_of, once
 from mlspatial.compare.evidence import Evidence
-from mlspatial.compare.scores import committed, grouped
+from mlspatial.compare.scores import ceiled_by, committed, grouped, values
 from mlspatial.compare.table import TABLES, Cell, Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
+SEEDS = "networks, one a seed"
 HEADLINES = ("/r2", "_mae_m", "/rotation_error_deg", "/top1")  # the other metrics stay in the runs
 
 
 @TABLES.register("alignment")
 def alignment(evidence: Evidence) -> Table:
     """Alignment of every condition on every benchmark."""
-    caption = (
-        "Ceiled score at the committed layer under each benchmark's own metric, last checkpoints; mean ± SD over "
-        "seeds. Which formula joins r and ceiling, and how the layer was chosen, is said for each benchmark."
-    )
     best = committed(evidence)
+    caption = (
+        "Score at the committed layer under each benchmark's own metric, last checkpoints, "
+        f"ceiled: {ceiled_by(best)}; mean ± SD over seeds. How the layer was chosen is said for each benchmark."
+    )
     networks = evidence.networks[evidence.networks.final.astype(bool)]
     networks = networks[networks.model_id.isin(best.model_id)]
+    columns = tuple(sorted(best[best.model_id.isin(networks.model_id)].benchmark.unique()))
     if networks.empty:
         return Table("alignment", "Alignment", caption, (), {}, ("No score runs yet.",))
 
-    each = grouped(best.assign(value=best.ceiled.astype(float)).rename(columns={"run_id": "runs"}), "benchmark")
+    each = grouped(best.assign(value=values(best)).rename(columns={"run_id": "runs"}), "benchmark")
 
     def cells(group: pd.DataFrame) -> dict[str, Cell]:
         mine = each[each.model_id.isin(group.model_id)]
-        return {name: Cell.of(part.value, part.runs) for name, part in mine.groupby("benchmark")}
+        found = {}
+        for name in columns:
+            part = mine[mine.benchmark == name]
+            absent = unscored(evidence, group, f"on {name}", name, not_a_number=len(part) > 0)
+            found[name] = Cell.of(part.value, part.runs, counts=means_over(group, part), why=absent)
+        return found
 
     rows = _rows(networks, cells)
     shown = best[best.model_id.isin(networks.model_id)]
     notes = tuple(_about(name, part) for name, part in shown.groupby("benchmark"))
-    return Table("alignment", "Alignment", caption, tuple(sorted(shown.benchmark.unique())), rows, notes)
+    return Table("alignment", "Alignment", caption, columns, rows, notes, counted=SEEDS)
 
 
 @TABLES.register("performance")
@@ -60,7 +68,9 @@ def performance(evidence: Evidence) -> Table:
         return {name.removeprefix("heldout/"): Cell.of(group[name].astype(float), group.run_id) for name in shown}
 
     columns = tuple(name.removeprefix("heldout/") for name in names)
-    return Table("performance", "Held-out performance", caption, columns, _rows(learned, cells))
+    blank = "not measured: no target of the task"
+    rows = _rows(learned, cells)
+    return Table("performance", "Held-out performance", caption, columns, rows, counted=SEEDS, blank=blank)
 
 
 def _rows(networks: pd.DataFrame, cells: Callable[[pd.DataFrame], dict[str, Cell]]) -> dict[str, dict[str, Cell]]:
@@ -75,7 +85,8 @@ def _about(name: str, part: pd.DataFrame) -> str:
     """Region, ceiling and metric of a benchmark, in words."""
     facts = [f"region {part.region.iloc[0]}"]
     facts += [f"ceiling {part.ceiling.astype(float).mean():.3f}"] if part.ceiling.notna().any() else []
-    for column in ("metric", "formula", "engine", "selection"):
-        values = sorted({str(value) for value in part[column] if value == value and value not in (None, "")})
-        facts += [f"{column} {' and '.join(values)}"] if values else []
+    said = part.assign(ceiled=[ceiled_by(part)] * len(part))
+    for column in ("metric", "ceiled", "engine", "selection"):
+        words = sorted({str(value) for value in said[column] if value == value and value not in (None, "")})
+        facts += [f"{column} {' and '.join(words)}"] if words else []
     return f"{name}: {', '.join(facts)}."

@@ -20,7 +20,7 @@ from mlspatial.analysis.statistics import (
 from mlspatial.compare.conditions import known
 from mlspatial.compare.evidence import REGIONS, Evidence
 from mlspatial.compare.run_ids import run_ids
-from mlspatial.compare.scores import MEAN, region_scores, sources
+from mlspatial.compare.scores import MEAN, committed, formulas, region_scores, sources
 from mlspatial.compare.selection import Conditions
 from mlspatial.compare.style import TASKS, task_style
 from mlspatial.compare.table import NAN, TABLES, Cell, Table
@@ -44,7 +44,7 @@ CAPTION = (
     "Fisher's z, p as if checkpoints were independent. Slope: score per SD of performance in the mixed model "
     "score ~ performance + task + (1 | training) by REML, Student's t with Satterthwaite's degrees of freedom; it "
     "allows for checkpoints that share a training. "
-    "Neural scores are (r / ceiling)^2 where r and ceiling are known; the neural mean needs V1, V2, V4 and IT."
+    "The neural mean needs V1, V2, V4 and IT. "
 )
 
 
@@ -71,7 +71,10 @@ def statistics(evidence: Evidence) -> Table:
     _correct(body)
     notes = list(dict.fromkeys(notes)) if body else ["Too few scored networks for any test."]
     columns = (ESTIMATE, P, P_HOLM, TOST)
-    return Table("statistics", "Statistics of alignment", CAPTION, columns, body, tuple(notes), "comparison")
+    best = committed(evidence)
+    caption = CAPTION + formulas(best[best.model_id.isin(networks.model_id)])
+    title, counted = "Statistics of alignment", "networks of both sides (differences) or checkpoints"
+    return Table("statistics", title, caption, columns, body, tuple(notes), "comparison", counted)
 
 
 def _chosen(networks: pd.DataFrame, tasks: tuple[str, ...], *, checkpoints: bool = False) -> dict[str, pd.DataFrame]:

@@ -50,7 +50,7 @@ def conwell_published(evidence: Evidence) -> Table:
     notes += [f"Not reproduced: {_label(s)}{f': {s.reason}' if s.reason else ''}." for s in wrong]
     lacking = [s for s in made if s.reproduced is None]
     notes += [f"Not to be had: {_label(s)}{f': {s.reason}' if s.reason else ''}." for s in lacking]
-    return Table("conwell_published", title, CAPTION, COLUMNS, body, tuple(notes), "statistic")
+    return Table("conwell_published", title, CAPTION, COLUMNS, body, tuple(notes), "statistic", "runs")
 
 
 def _label(statement: Statement) -> str:
@@ -70,7 +70,8 @@ def _cells(statement: Statement) -> dict[str, Cell]:
     apart = [ours - value for ours, value in zip(statement.ours, printed, strict=True)]
     largest = max(apart, key=abs)
     below = statement.printed[0].startswith("<")
-    cells[OURS] = _said(digits[0] if len(digits) == 1 else f"[{', '.join(digits)}]", list(statement.ours), runs)
+    ours = digits[0] if len(digits) == 1 else f"[{', '.join(digits)}]"
+    cells[OURS] = _said(f"{ours} ({len(runs)})", list(statement.ours), runs)
     cells[DIFFERENCE] = _said("" if below else f"{largest:.2g}", [NAN if below else largest], runs)
     kind = " (resampled)" if statement.resampled and statement.reproduced else ""
     verdict = f"yes{kind}" if statement.reproduced else "no"

@@ -45,7 +45,7 @@ def by_task(evidence: Evidence, name: str, arch: str) -> Drawing:
     first = data[data.panel == shown[0]].drop_duplicates("task")
     caption = (
         f"Ceiled scores of {chosen.label} networks, by training task. Points: networks; bars: mean and one SD over "
-        f"seeds (n − 1). {region_label(shown[0])}: {means_text(first)}."
+        f"seeds (n − 1). Ceiled: {chosen.ceiled_by}. {region_label(shown[0])}: {means_text(first)}."
     )
     return Drawing(name, title, caption, _draw(data, shown), data, runs_of(rows), missing, chosen.notes)
 

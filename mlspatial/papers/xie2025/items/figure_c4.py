@@ -29,18 +29,24 @@ def figure_c4(evidence: Evidence) -> Drawing:
     """The published seven tasks; those that are there instead when none of the seven is. Source: Xie et al. 2025."""
     chosen = choose(evidence, ARCH)
     finals = chosen.finals()
-    picked = _picked(evidence, chosen, finals)
+    picked, nameless = _picked(evidence, chosen, finals)
     if picked.empty:
         caption = "No network has a best layer for a region."
+        if nameless:
+            caption = f"No best layer is known: the scores of {', '.join(nameless)} were imported without their layers."
+            return Drawing.empty("figure_c4", TITLE, caption, COLUMNS, [f"Layers of {task}" for task in nameless])
         return Drawing.empty("figure_c4", TITLE, caption, COLUMNS, absent(PUBLISHED, ()))
     found = set(picked.task)
     tasks = [task for task in PUBLISHED if task in found] or ordered(found)
     finals = finals[finals.task.isin(tasks)]
-    layers = list(layer_order(evidence.scores[evidence.scores.model_id.isin(finals.model_id)]))
+    named = evidence.scores[evidence.scores.layer.fillna("") != ""]
+    layers = list(layer_order(named[named.model_id.isin(finals.model_id)]))
     curves = _curves(evidence, finals, layers)
     dots = picked[picked.task.isin(tasks)]
     data = pd.concat([part for part in (dots, curves) if len(part)], ignore_index=True)[COLUMNS]
     missing, notes = absent(PUBLISHED, tasks), list(chosen.notes)
+    if nameless:
+        notes.append(f"Not drawn are scores of {', '.join(nameless)} that were imported without their layers.")
     lacking = [task for task in tasks if task not in set(curves.task)]
     missing += [f"{task_style(task).label}, similarity to category-trained networks" for task in lacking]
     if unplaced := sorted(set(_pairs(evidence, finals).layer) - set(layers)):
@@ -50,12 +56,16 @@ def figure_c4(evidence: Evidence) -> Drawing:
     return Drawing("figure_c4", TITLE, caption, figure, data, runs, missing, notes)
 
 
-def _picked(evidence: Evidence, chosen: Chosen, finals: pd.DataFrame) -> pd.DataFrame:
-    """task, region, layer: how many networks (n) of how many (of) have their best layer there."""
+def _picked(evidence: Evidence, chosen: Chosen, finals: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """task, region, layer: how many networks (n) of how many (of) have their best layer there; and the labels of the
+    tasks that have scores whose layer nobody says."""
     used = [name for region in chosen.regions for name in chosen.benchmarks[region]]
     best = committed(evidence)
     best = best[best.benchmark.isin(used) & best.region.isin(ROWS)].drop_duplicates(["model_id", "benchmark"])
     best = best.merge(finals[["model_id", "task"]], on="model_id")
+    unsaid = best.layer.fillna("") == ""
+    nameless = [task_style(task).label for task in ordered(set(best.task[unsaid]))]
+    best = best[~unsaid]
     rows = []
     for (task, region), part in best.groupby(["task", "region"], sort=False):
         for layer, here in part.groupby("layer", sort=False):
@@ -64,7 +74,7 @@ def _picked(evidence: Evidence, chosen: Chosen, finals: pd.DataFrame) -> pd.Data
                  "layer": layer, "depth": here.depth.iloc[0], "n": here.model_id.nunique(),
                  "of": part.model_id.nunique(), "run_ids": run_text(here.run_id)}
             )  # fmt: skip
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=COLUMNS), nameless
 
 
 def _pairs(evidence: Evidence, finals: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from mlspatial.compare import scores
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import BEHAVIOR, REGIONS, Evidence
 from mlspatial.compare.run_ids import run_ids, run_text
-from mlspatial.compare.scores import committed, is_public
+from mlspatial.compare.scores import committed, formulas, is_public
 from mlspatial.compare.selection import Chosen, absent, choose
 from mlspatial.compare.style import SMALL, TASKS, legend, letters, ordered, sheet, spread, task_style, tidy
 from mlspatial.compare.words import arch_label, means_text, region_label
@@ -59,9 +59,11 @@ def other_benchmarks(evidence: Evidence, name: str, arch: str) -> Drawing:
     top = top[top.benchmark == top.benchmark.iloc[0]].drop_duplicates("task")
     of = "the regions" if shown[-1] == OVER_REGIONS else f"{region_label(shown[-1])} ({top.benchmark.iloc[0]})"
     which = "the public benchmarks, as there are no others" if public else "benchmarks other than the public five"
+    best = committed(evidence)
+    formula = formulas(best[best.benchmark.isin(points.benchmark)])
     caption = (
         f"Ceiled scores of {chosen.label} networks on {which}. Each point is a network, black bars are means over "
-        f"seeds; rows named mean are over the region's benchmarks. {listed}. Mean of {of}: {means_text(top)}."
+        f"seeds; rows named mean are over the region's benchmarks. {formula} {listed}. Mean of {of}: {means_text(top)}."
     )
     # which benchmarks make up the public scores is nothing that holds here
     notes = [note for note in chosen.notes if not note.startswith(("Not the five", "No scores of"))]

@@ -29,6 +29,6 @@ def figure_c7(evidence: Evidence) -> Drawing:
     caption = (
         f"Ceiled score of {chosen.label} networks trained to estimate distance against their performance (negative "
         f"held-out loss), region by region: {len(rows)} checkpoints of {seeds} {'seeds' if seeds > 1 else 'seed'}, "
-        f"coloured by the number of training batches. {correlations(shown)}"
+        f"coloured by the number of training batches. Ceiled: {chosen.ceiled_by}. {correlations(shown)}"
     )
     return Drawing("figure_c7", TITLE, caption, figure, tidy_points(shown), runs_of(rows), missing, chosen.notes)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pandas as pd
 
 from mlspatial.analysis.statistics import FEWEST_POINTS, pearson
+from mlspatial.compare.absence import why
 from mlspatial.compare.conditions import known
 from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.published import CORRELATION
 from mlspatial.compare.run_ids import run_ids
-from mlspatial.compare.scores import committed, region_scores, sources
+from mlspatial.compare.scores import committed, formulas, region_scores, sources
 from mlspatial.compare.selection import Conditions, describe
 from mlspatial.compare.table import NAN, TABLES, Cell, Table
 from mlspatial.compare.words import ARCH_LABELS
@@ -20,9 +24,9 @@ ARCH = "resnet50"  # of the published table
 TASKS = ("distance", "translation", "rotation", "category", "identity")
 CAPTION = (
     "Pearson r of performance (negative held-out loss) with each score over checkpoints and seeds, 95 % interval "
-    "(Fisher's z, as if checkpoints were independent, which those of one training are not), published r in brackets. "
+    "(Fisher's z, as if checkpoints were independent, which those of one training are not). "
     "No checkpoint is left out as an outlier (the published figure 3 leaves out one of rotation; whether the published "
-    "table does is not said). Neural scores are (r / ceiling)^2; r^2 / ceiling of one benchmark gives the same r."
+    "table does is not said). r² / ceiling of one benchmark gives the same r. "
 )
 
 
@@ -38,13 +42,12 @@ def table_c3(evidence: Evidence) -> Table:
     for task in TASKS:
         name = LABELS[task]
         choice = pool.choose(task)
-        body[name] = _own(choice.networks, scored, printed[task])
+        body[name] = _own(
+            choice.networks, scored, printed[task], partial(why, evidence, task, arch, known(networks), choice.networks)
+        )
         if choice.networks is not None and any(cell.runs for cell in body[name].values()):
             group = choice.networks
-            facts = describe(group.assign(step=NAN))
-            notes.append(
-                f"{name}: {len(group)} checkpoints of {group.seed.nunique()} seeds{f', {facts}' * bool(facts)}."
-            )
+            notes.append(f"{name}: {_went_in(group, scored)}.")
             notes += [f"{name}: not taken together with: {'; '.join(choice.others)}."] if choice.others else []
         elif (given := _imported(evidence, networks[networks.arch == arch], task, printed[task])) is not None:
             body[name] = given
@@ -55,7 +58,10 @@ def table_c3(evidence: Evidence) -> Table:
     if arch != ARCH:
         notes.append(f"The published values are of ResNet-50, these of {ARCH_LABELS.get(arch, arch)}.")
     title = f"Performance and alignment of {ARCH_LABELS.get(arch, arch)} networks"
-    return Table("table_c3", title, CAPTION, tuple(HEADERS.values()), body, tuple(notes), "model targets")
+    best = committed(evidence)
+    caption = CAPTION + formulas(best[best.model_id.isin(points.model_id)])
+    heads = tuple(HEADERS.values())
+    return Table("table_c3", title, caption, heads, body, tuple(notes), "model targets", "checkpoints of all seeds")
 
 
 def _points(evidence: Evidence, networks: pd.DataFrame) -> tuple[str, pd.DataFrame]:
@@ -66,8 +72,25 @@ def _points(evidence: Evidence, networks: pd.DataFrame) -> tuple[str, pd.DataFra
     return arch, networks[networks.arch == arch]
 
 
-def _own(networks: pd.DataFrame | None, scored: pd.DataFrame, printed: Values) -> dict[str, Cell]:
-    empty = {header: Cell(NAN, NAN, (), published=printed[column]) for column, header in HEADERS.items()}
+def _went_in(group: pd.DataFrame, scored: pd.DataFrame) -> str:
+    """Which checkpoints are behind r, column by column where they differ."""
+    parts: dict[str, list[str]] = {}
+    for column, header in HEADERS.items():
+        mine = group[group.model_id.isin(scored.model_id[(scored.column == column) & scored.value.notna()])]
+        seeds = mine.seed.nunique()
+        said = f"{len(mine)} checkpoints of {seeds} {'seed' if seeds == 1 else 'seeds'}"
+        parts.setdefault(said if len(mine) else "none", []).append(header)
+    facts = describe(group.assign(step=NAN))
+    there = f" ({len(group)} are trained and have a loss)" if len(parts) > 1 else ""
+    text = "; ".join(said if len(parts) == 1 else f"{', '.join(heads)}: {said}" for said, heads in parts.items())
+    return f"{text}{there}{f'; {facts}' * bool(facts)}"
+
+
+def _own(
+    networks: pd.DataFrame | None, scored: pd.DataFrame, printed: Values, absent: Callable[[str], str]
+) -> dict[str, Cell]:
+    """absent: column -> why nothing is there."""
+    empty = {header: Cell.missing(absent(column), printed[column]) for column, header in HEADERS.items()}
     if networks is None:
         return empty
     joined = networks[["model_id", "loss"]].merge(scored, on="model_id").dropna(subset=["loss", "value"])
@@ -75,7 +98,10 @@ def _own(networks: pd.DataFrame | None, scored: pd.DataFrame, printed: Values) -
     for column, header in HEADERS.items():
         part = joined[joined.column == column]
         if len(part) < FEWEST_POINTS or part.value.nunique() < 2 or part.loss.nunique() < 2:
-            cells[header] = empty[header]
+            few = f"{len(part)} scored checkpoints with a loss, fewer than {FEWEST_POINTS}"
+            same = "all checkpoints have the same score or loss"
+            reason = (few if len(part) < FEWEST_POINTS else same) if len(part) else absent(column)
+            cells[header] = Cell.missing(reason, printed[column])
             continue
         found = pearson(-part.loss.to_numpy(float), part.value.to_numpy(float))
         runs = run_ids(part.runs)
@@ -90,8 +116,8 @@ def _imported(evidence: Evidence, networks: pd.DataFrame, task: str, printed: Va
         return None
     first = mine.drop_duplicates("region").set_index("region")  # newest first
     return {
-        header: Cell(float(first.raw[column]), NAN, (first.run_id[column],), published=printed[column])
+        header: Cell(float(first.raw[column]), NAN, (first.run_id[column],), 0, published=printed[column])
         if column in first.index
-        else Cell(NAN, NAN, (), published=printed[column])
+        else Cell.missing("not in the imported table", printed[column])
         for column, header in HEADERS.items()
     }
