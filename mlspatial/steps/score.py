@@ -13,6 +13,7 @@ from mlspatial.core.context import Context
 from mlspatial.core.errors import UserError
 from mlspatial.core.names import TAG
 from mlspatial.core.parameters import DEVICE, FORCE, STUDY, Parameter, entry
+from mlspatial.core.predictions import PREDICTIONS, STIMULI, Predictions, write
 from mlspatial.core.progress import bar, say
 from mlspatial.models.lazy import LazyModel
 from mlspatial.models.sources.zoo import facts
@@ -93,7 +94,7 @@ def score(
     layers_by_uri: dict[str, tuple[str, ...]] = {}
     by_reference = engine == "reference"
     artifacts = [SCORES, *([MATRICES] if plan.geometries else [])]
-    artifacts += [] if by_reference else [UNITS, *([ALL_UNITS] if units == "all" else [])]
+    artifacts += [] if by_reference else [UNITS, PREDICTIONS, STIMULI, *([ALL_UNITS] if units == "all" else [])]
     ids = []
     for number, (record, spec) in enumerate(zip(records, specs, strict=True), 1):
         name = f"score {record.name} seed {record.seed} step {record.step}"
@@ -110,12 +111,12 @@ def score(
                 run.add_tags(tags_of(choose_device(device)))
                 run.set_tags({f"{TAG}fact.{name}": value for name, value in facts(record.uri).items()})
                 layers_here, matrices = layers_by_uri[record.uri], dict[str, np.ndarray]()
-                per_unit: list[pd.DataFrame] = []
+                per_unit, predicted = list[pd.DataFrame](), list[Predictions]()
                 with bar(f"score {number} of {len(records)}", len(plan.chosen), "benchmark") as progress:
                     if by_reference:
                         rows = _by_reference(record, plan, layers_here, context, download, progress)
                     else:
-                        rows = _by_layers(record, plan, layers_here, matrices, per_unit, context, progress)
+                        rows = _by_layers(record, plan, layers_here, matrices, per_unit, predicted, context, progress)
                     table = pd.DataFrame(rows).assign(engine=engine, model_id=record.model_id)
                 if table.raw.isna().all():
                     raise UserError(f"{name}: nothing could be scored ({table.selection.iloc[0]})")
@@ -125,6 +126,8 @@ def score(
                         run.log_file(file)
                     if not by_reference:
                         _log_units(run, per_unit, units, Path(folder))
+                        for file in write(predicted, Path(folder)):
+                            run.log_file(file)
                 log_scores(run, table)
                 best = table[table.committed & table.primary].itertuples()
                 say(f"{name}: " + ", ".join(f"{row.benchmark} {row.ceiled:.3f} ({row.layer})" for row in best))
@@ -178,11 +181,13 @@ def _by_layers(
     layers: tuple[str, ...],
     matrices: dict[str, np.ndarray],
     per_unit: list[pd.DataFrame],
+    predicted: list[Predictions],
     context: Context,
     progress: Any,
 ) -> Iterator[dict[str, Any]]:
     """Rows of one network, a benchmark, metric and layer each; `matrices` gets those at the layers that count, by
-    "BENCHMARK METRIC", `per_unit` a table of each layer whose score is of units.
+    "BENCHMARK METRIC", `per_unit` a table of each layer whose score is of units, `predicted` the predictions at the
+    layers that count.
 
     What a benchmark cannot do is raised before the network is run. It then sees each set of stimuli once, for all
     benchmarks and metrics.
@@ -220,6 +225,8 @@ def _by_layers(
             found = scores[benchmark.identifier, metric]
             place = benchmark.commit(found, way)
             matrix = benchmark.matrix(gathered.layer(gathered.layers[place]), metric, found[place])
+            if (kept := _predicted(benchmark, gathered.layer(gathered.layers[place]), gathered.layers[place], metric, way)):
+                predicted.append(kept)
             if matrix is not None:
                 matrices[f"{benchmark.identifier} {metric}"] = matrix
             facts = {"benchmark": benchmark.identifier, "region": benchmark.region, "primary": metric == benchmark.own}
@@ -254,6 +261,19 @@ def _tried(one: Benchmark, others: Sequence[Benchmark], name: str, layer: Layer,
         if math.isnan(score.raw):
             say(f"{benchmark.identifier}: {metric} of layer {name} is not a number: {why}")
     return found
+
+
+def _predicted(benchmark: Benchmark, layer: Layer, name: str, metric: str, way: Way) -> Predictions | None:
+    """What is kept of the layer that counts; nothing, saying why, where a metric fails there."""
+    from numpy.linalg import LinAlgError
+    from torch.linalg import LinAlgError as TorchError
+
+    try:
+        return benchmark.predictions(layer, name, metric, way)
+    except (UserError, LinAlgError, TorchError, ArithmeticError) as error:
+        why = " ".join(str(error).split())
+        say(f"{benchmark.identifier}: no predictions by {metric} of layer {name} are kept: {why}")
+        return None
 
 
 def _by_reference(
