@@ -1,6 +1,6 @@
 """Whether the ranking of models errs as often as it says: simulated recordings of which the truth is known.
 
-    python -m speed.calibration [--quick]
+    python -m speed.calibration [--quick] [--case fixed|seeds|fitted]
 
 Units weigh eight latents, a model sees each latent with an error of its own that all units share, so that models differ
 for images and for units. Two models are as good as each other over all images and units, though not over those that were
@@ -36,13 +36,17 @@ STATISTICS = ("mean", "median")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
-    for n, units in SIZES[:2] if quick else SIZES:
-        often = 1000 if n * units <= 40_000 else 400 if n * units < 1_000_000 else 200
+    parser.add_argument("--case", choices=("all", "fixed", "seeds", "fitted"), default="all")
+    options = parser.parse_args()
+    quick, case = options.quick, options.case
+    for n, units in (SIZES[:2] if quick else SIZES) if case in ("all", "fixed") else ():
+        often = 600 if n * units <= 40_000 else 300 if n * units < 1_000_000 else 100
         measure(n, units, 50 if quick else often)
     for n, units in [(90, 20)] if quick else [(90, 20), (400, 100)]:
-        measure(n, units, 50 if quick else 500, seeds=3)
-        measure(n, units, 50 if quick else 500, fitted=True)
+        if case in ("all", "seeds"):
+            measure(n, units, 50 if quick else 400, seeds=3)
+        if case in ("all", "fitted"):
+            measure(n, units, 50 if quick else 400, fitted=True)
 
 
 def measure(n: int, units: int, replications: int, seeds: int = 1, fitted: bool = False) -> list[dict]:

@@ -199,7 +199,9 @@ def reliabilities(responses: np.ndarray, noise: np.ndarray, draws: Draws) -> np.
     """(resamples + 1, units) reliability of the mean responses in every draw of stimuli, of the data itself last.
 
     responses: (n, units) means over trials; noise: (n, units) variance of each of these means, s^2 / n_i. It is
-    1 - mean(noise) / var(responses), as in analysis.ceiling.repeat_reliability.
+    1 - (n - 3) / (n - 1) mean(noise) / var(responses): analysis.ceiling.repeat_reliability but for the factor, without
+    which it is too low for few stimuli, as the mean of 1 / var is above 1 over the mean of var (that of F; McGraw and
+    Wong 1996). Means over units would not be rid of that by having many of them.
     """
     counts = torch.from_numpy(np.vstack([draws.counts, np.ones((1, draws.counts.shape[1]), np.float32)]))
     n = counts.shape[1]
@@ -209,7 +211,7 @@ def reliabilities(responses: np.ndarray, noise: np.ndarray, draws: Draws) -> np.
     scale[scale == 0] = 1.0
     _, spread = _moments(torch.from_numpy((values / scale).astype(np.float32)), counts)
     share = counts @ torch.from_numpy((np.asarray(noise, np.float64) / scale**2).astype(np.float32)) / n
-    found = 1 - share / (spread * n / (n - 1))
+    found = 1 - (n - 3) / (n - 1) * share / (spread * n / (n - 1))
     return torch.where(spread > 0, found, torch.nan).numpy()
 
 

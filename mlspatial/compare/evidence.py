@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlspatial.compare.conditions import settings_of
 from mlspatial.core.names import CFG, DATASET_ID, MODEL_ID, SPEC, TAG, file_name
+from mlspatial.core.predictions import Predictions
 from mlspatial.registry import read
 from mlspatial.registry.store import ui_address
 
@@ -46,6 +47,7 @@ class Evidence:
     networks: one row a registered checkpoint (columns NETWORKS, heldout/... and fact/...); scores: one row a network,
     benchmark, layer and metric (SCORES); pairs: one row an unordered pair of networks, layer and similarity metric
     (PAIRS); decodings: one row a network, layer, latent, measure and fold (DECODINGS). Frames may be empty.
+    predictions: (run id, {(benchmark, metric)}) -> what a score run has kept of them.
     """
 
     study: str
@@ -54,6 +56,7 @@ class Evidence:
     pairs: pd.DataFrame
     decodings: pd.DataFrame
     links: Mapping[str, str]
+    predictions: Callable[[str, Collection[tuple[str, str]]], Iterable[Predictions]] = lambda _run, _keys: ()
 
 
 def empty_frames() -> dict[str, pd.DataFrame]:
@@ -85,7 +88,7 @@ def load(study: str = "") -> Evidence:
         for table in (trained, scored, imported, similar, decoded)
         for row in table[["run_id", "experiment_id"]].itertuples()
     }
-    return Evidence(study, networks, scores, pairs, decodings, links)
+    return Evidence(study, networks, scores, pairs, decodings, links, read.predictions(scored))
 
 
 def _networks(study: str, named: Collection[str], others: list[pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
