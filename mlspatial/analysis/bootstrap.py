@@ -26,6 +26,7 @@ from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 VERSION = "1"
 RESAMPLES = 1000
 FEWEST = 5  # units, or stimuli: of fewer there is little to draw from
+CONSTANT = 1e-7  # of a root mean square: kept as float32, what varies less is rounding
 BLOCK = 1024  # units of which all draws are held at a time
 Statistic = Literal["median", "mean"]
 
@@ -144,7 +145,7 @@ class Recorded:
         self.folds, self.draws = folds, draws
         self.n, self.units = shape
         self._counts = torch.from_numpy(np.vstack([draws.counts, np.ones((1, self.n), np.float32)]))  # the data last
-        self._values = _scaled(within_folds(responses, folds))
+        self._values = _scaled(responses, folds)
         self._sums = [_moments(self._values[:, part], self._counts) for part in self._blocks()]
 
     def _blocks(self) -> list[slice]:
@@ -158,7 +159,7 @@ class Recorded:
             raise StimulusMismatch(
                 f"predictions of shape {predicted.shape} and responses of {(self.n, self.units)} do not fit"
             )
-        values = _scaled(within_folds(predicted, self.folds))
+        values = _scaled(predicted, self.folds)
         found = np.empty((len(self._counts), self.units), np.float32)
         for part, (mean, spread) in zip(self._blocks(), self._sums, strict=True):
             x, y = values[:, part], self._values[:, part]
@@ -233,11 +234,12 @@ def noise_of_means(trials: np.ndarray) -> np.ndarray:
         return np.where(equal, own, pooled) / counts
 
 
-def _scaled(values: np.ndarray) -> torch.Tensor:
-    """Columns of mean square 1 as float32; constant ones are zero."""
-    size = np.sqrt(np.square(values).mean(axis=0))
-    small = size <= 1e-7 * max(float(size.max(initial=0.0)), np.finfo(np.float64).tiny)
-    return torch.from_numpy(np.where(small, 0.0, values / np.where(small, 1.0, size)).astype(np.float32))
+def _scaled(values: np.ndarray, folds: np.ndarray | None) -> torch.Tensor:
+    """Columns within folds, of mean square 1, as float32; those that are constant but for rounding are zero."""
+    centred = within_folds(values, folds)
+    size = np.sqrt(np.square(centred).mean(axis=0))
+    small = size <= CONSTANT * np.sqrt(np.square(np.asarray(values, np.float64)).mean(axis=0))
+    return torch.from_numpy(np.where(small, 0.0, centred / np.where(small, 1.0, size)).astype(np.float32))
 
 
 def _moments(values: torch.Tensor, counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
