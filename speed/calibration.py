@@ -3,13 +3,14 @@
     python -m speed.calibration [--quick] [--case fixed|seeds|fitted]
 
 Units weigh eight latents, a model sees each latent with an error of its own that all units share, so that models differ
-for images and for units. Two models are as good as each other over all images and units, though not over those that were
-drawn: every difference that is found is a false one. Printed, a JSON line a size and statistic: how often a difference
-was found at 5 % (all of images and neurons drawn anew; images alone; neurons alone), how often a model that knows
-nothing was found above zero (one-sided), how often the 95 % intervals of a score, and of a score less the lower bound of
-the noise ceiling, held the true value. `seeds`: three networks a model, whose errors differ, and new networks count.
-`fitted`: predictions are those of cross-validated ridge regression, fitted anew in every replication, so that what
-resampling of predictions leaves out shows. --quick: few replications, a minute.
+for images and for units. Two models are as good as each other over all images and units, though not over those that
+were drawn: every difference that is found is a false one. Printed, a line of JSON each size and statistic:
+false_difference (how often one was found at 5 %, all of images and neurons drawn anew), by_images_alone,
+by_neurons_alone (drawing one of them), false_above_zero (how often a model that knows nothing was found above zero,
+one-sided), covers_score, covers_less_ceiling (how often the 95 % intervals of a score, and of a score less the lower
+bound of the noise ceiling, held the true value). `seeds`: three networks a model, whose errors differ; new networks
+count. `fitted`: predictions are those of cross-validated ridge regression, fitted anew in every replication, so that
+what resampling of predictions leaves out shows. --quick: few replications, a minute.
 """
 
 from __future__ import annotations

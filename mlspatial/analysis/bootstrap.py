@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 
 VERSION = "1"
 RESAMPLES = 1000
+CEILING_RESAMPLES = 500
 FEWEST = 5  # units, or stimuli: of fewer there is little to draw from
 CONSTANT = 1e-7  # of a root mean square: kept as float32, what varies less is rounding
 BLOCK = 1024  # units of which all draws are held at a time
@@ -52,14 +53,15 @@ class Replicates:
     n_units: int
 
     def __sub__(self, other: Replicates) -> Replicates:
-        parts = (mine - theirs for mine, theirs in zip(self._parts, other._parts, strict=True))
-        return Replicates(self.value - other.value, *parts, self.n_stimuli, self.n_units)
+        stimuli, units, both = (mine - theirs for mine, theirs in zip(self._parts, other._parts, strict=True))
+        return Replicates(self.value - other.value, stimuli, units, both, self.n_stimuli, self.n_units)
 
     @classmethod
     def mean(cls, of: list[Replicates]) -> Replicates:
         """Of several networks on the same draws."""
-        parts = (np.mean(part, axis=0) for part in zip(*(one._parts for one in of), strict=True))
-        return cls(float(np.mean([one.value for one in of])), *parts, of[0].n_stimuli, of[0].n_units)
+        stimuli, units, both = (np.mean(part, axis=0) for part in zip(*(one._parts for one in of), strict=True))
+        value = float(np.mean([one.value for one in of]))
+        return cls(value, stimuli, units, both, of[0].n_stimuli, of[0].n_units)
 
     @property
     def _parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -68,8 +70,8 @@ class Replicates:
     @property
     def variance(self) -> float:
         """Over new stimuli and units together, by the dual bootstrap."""
-        found = (_variance(part) for part in (self.both, self.units, self.stimuli))
-        return float(dual_variance(*found, self.n_units, self.n_stimuli))
+        both, units, stimuli = (_variance(part) for part in (self.both, self.units, self.stimuli))
+        return dual_variance(both, units, stimuli, self.n_units, self.n_stimuli)
 
     @property
     def variance_units(self) -> float:
@@ -95,8 +97,8 @@ def _variance(values: np.ndarray) -> float:
 def dual_variance(both: float, units: float, stimuli: float, n_units: int, n_stimuli: int) -> float:
     """The variance over new units and new stimuli from the three bootstraps' variances.
 
-    With many of both it is 2 (units + stimuli) - both; the factors n / (n - 1) are those of few. Not below either single
-    one, not above `both`. Source: Schuett et al. 2023; rsatoolbox 0.3.2, util.inference_util._dual_bootstrap.
+    With many of both it is 2 (units + stimuli) - both; the factors n / (n - 1) are those of few. Not below either
+    single one, not above `both`. Source: Schuett et al. 2023; rsatoolbox 0.3.2, util.inference_util._dual_bootstrap.
     """
     few_units, few_stimuli = n_units / (n_units - 1), n_stimuli / (n_stimuli - 1)
     one, other = few_units * units, few_stimuli * stimuli
@@ -180,7 +182,7 @@ def replicates(values: np.ndarray, draws: Draws, statistic: Statistic = "median"
     if statistic not in get_args(Statistic):
         raise BadValue("statistic", statistic, f"must be one of {', '.join(get_args(Statistic))}")
     whole = bool(np.isfinite(values).all())
-    function = {("median", True): np.median, ("mean", True): np.mean, ("median", False): np.nanmedian,
+    function: Any = {("median", True): np.median, ("mean", True): np.mean, ("median", False): np.nanmedian,
                 ("mean", False): np.nanmean}[statistic, whole]  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of nothing but NaN
@@ -192,8 +194,8 @@ def replicates(values: np.ndarray, draws: Draws, statistic: Statistic = "median"
         else:
             stimuli = function(values[:-1], axis=1)
             both = function(np.take_along_axis(values[:-1], draws.units, axis=1), axis=1)
-    parts = (np.asarray(part, np.float64) for part in (stimuli, units, both))
-    return Replicates(value, *parts, draws.counts.shape[1], draws.units.shape[1])
+    stimuli, units, both = (np.asarray(part, np.float64) for part in (stimuli, units, both))
+    return Replicates(value, stimuli, units, both, draws.counts.shape[1], draws.units.shape[1])
 
 
 def reliabilities(responses: np.ndarray, noise: np.ndarray, draws: Draws) -> np.ndarray:
@@ -214,6 +216,22 @@ def reliabilities(responses: np.ndarray, noise: np.ndarray, draws: Draws) -> np.
     share = counts @ torch.from_numpy((np.asarray(noise, np.float64) / scale**2).astype(np.float32)) / n
     found = 1 - (n - 3) / (n - 1) * share / (spread * n / (n - 1))
     return torch.where(spread > 0, found, torch.nan).numpy()
+
+
+def reliability_error(reliability: np.ndarray, responses: np.ndarray, noise: np.ndarray | None) -> float:
+    """Standard error of the median reliability over units and stimuli drawn anew together; NaN for too few of either,
+    or where units have no reliability of their own.
+
+    reliability: (units,); responses: (n, units); noise: of these, see `noise_of_means`; None draws units alone.
+    """
+    n, units = responses.shape
+    known = np.isfinite(reliability)
+    if min(known.sum(), n) < FEWEST or np.ptp(reliability[known]) == 0:
+        return float("nan")
+    draws = draw(n, units, np.random.default_rng([n, units]), CEILING_RESAMPLES)
+    if noise is None:
+        return float(np.sqrt(replicates(reliability, draws).variance_units))
+    return float(np.sqrt(replicates(reliabilities(responses, noise, draws), draws).variance))
 
 
 def noise_of_means(trials: np.ndarray) -> np.ndarray:

@@ -39,7 +39,9 @@ def cross_validated_ridge(
     folds = list(folds)
     predicted = predicted_ridge(gram, responses, folds, device, alphas=alphas)
     return [
-        np.stack([pearson(part, np.asarray(values, np.float64)[test]) for part, (_, test) in zip(of, folds, strict=True)])
+        np.stack(
+            [pearson(part, np.asarray(values, np.float64)[test]) for part, (_, test) in zip(of, folds, strict=True)]
+        )
         for of, values in zip(predicted, responses, strict=True)
     ]
 

@@ -107,7 +107,9 @@ def cross_validated_pls_many(
     folds = list(folds)
     predicted = predicted_pls_many(gram, responses, folds, components=components, device=device)
     return [
-        np.stack([pearson(part, np.asarray(values, np.float64)[test]) for part, (_, test) in zip(of, folds, strict=True)])
+        np.stack(
+            [pearson(part, np.asarray(values, np.float64)[test]) for part, (_, test) in zip(of, folds, strict=True)]
+        )
         for of, values in zip(predicted, responses, strict=True)
     ]
 

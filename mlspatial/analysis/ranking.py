@@ -58,8 +58,8 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Standing:
-    """Of one model. scores: one a network; p_zero: one-sided, of no correlation; ceiling: the score less the lower bound
-    of the noise ceiling, None without one, p_ceiling: two-sided, of no difference there; both after Holm over the
+    """Of one model. scores: one a network; p_zero: one-sided, of no correlation; ceiling: the score less the lower
+    bound of the noise ceiling, None without one, p_ceiling: two-sided, of no difference there; both after Holm over the
     models; letters: models that share one cannot be told apart."""
 
     name: str
@@ -86,7 +86,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Ranking:
-    """models: the best first; pairs: of every two, in that order; lower, upper: bounds of the noise ceiling, NaN without.
+    """models: the best first; pairs: of every two, in that order; lower, upper: of the noise ceiling, NaN without.
 
     lower is the reliability, which is the correlation of the recorded means with those of another recording of the
     same; upper its root, what a model without error would reach. stimuli, units, recordings: how many there are;
@@ -247,20 +247,16 @@ def _ranked(
     from scipy.stats import false_discovery_control
 
     names = sorted(found, key=lambda name: -found[name].value)
-    place = {name: number for number, name in enumerate(names)}
     p_zero = dict(zip(names, holm(np.array([found[name].beyond() for name in names])), strict=True))
     told = [name for name in names if name in bounded]
     p_ceiling = dict(zip(told, holm(np.array([bounded[name].apart() for name in told])), strict=True)) if told else {}
-    ordered = sorted(
-        (tuple(sorted(pair, key=place.__getitem__)) + (pair,) for pair in pairs),
-        key=lambda item: (place[item[0]], place[item[1]]),
-    )
-    estimates = [pairs[pair] if pair == (a, b) else _turned(pairs[pair]) for a, b, pair in ordered]
+    ordered = list(itertools.combinations(names, 2))
+    estimates = [pairs[pair] if pair in pairs else _turned(pairs[pair[::-1]]) for pair in ordered]
     p = np.array([estimate.apart() for estimate in estimates])
     p_holm, p_fdr = (holm(p), false_discovery_control(p)) if len(p) else (p, p)
     made = tuple(
         Pair(a, b, estimate, *map(float, values))
-        for (a, b, _), estimate, *values in zip(ordered, estimates, p, p_holm, p_fdr, strict=True)
+        for (a, b), estimate, *values in zip(ordered, estimates, p, p_holm, p_fdr, strict=True)
     )
     together = {(pair.first, pair.second) for pair in made if not pair.p_holm < alpha}
     letters = groups(names, together)

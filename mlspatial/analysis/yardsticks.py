@@ -340,9 +340,7 @@ def _total(matrix: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
 
 
 METRICS.register(f"pls{COMPONENTS}")(pls())
-METRICS.register("ridge")(
-    Regression("ridge", RIDGE_VERSION, "gram", "r^2/c", cross_validated_ridge, predicted_ridge)
-)
+METRICS.register("ridge")(Regression("ridge", RIDGE_VERSION, "gram", "r^2/c", cross_validated_ridge, predicted_ridge))
 for _name, _method in (("rsa", "pearson"), ("rsa_spearman", "spearman")):
     METRICS.register(_name)(Comparison(_name, rsa.VERSION, "pattern", "r/c", _rsa(_method), modules=("rsa",)))
 METRICS.register("cka_debiased")(

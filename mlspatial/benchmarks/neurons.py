@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from mlspatial.analysis import matching, pls, rsa, yardsticks
-from mlspatial.analysis.bootstrap import noise_of_means
+from mlspatial.analysis.bootstrap import noise_of_means, reliability_error
 from mlspatial.analysis.ceiling import repeat_reliability, split_half_shown
 from mlspatial.analysis.gram import centred
-from mlspatial.analysis.splits import Split, k_folds
+from mlspatial.analysis.splits import Split, k_folds, partition
 from mlspatial.analysis.versions import versions
 from mlspatial.analysis.yardsticks import Ceilings, Metric, Regression, Representation, score_of_correlations
 from mlspatial.benchmarks.base import Benchmark, Layer, Truth, Way, demand_responses, digests
@@ -39,7 +39,6 @@ CEILINGS = ("split_half", "repeats", "none")
 ONE_TO_ONE = "one_to_one"  # no product between stimuli, so no yardstick: units are matched as they come
 ALL_STIMULI, OTHER_HALF = "all stimuli", "chosen on one half of the stimuli, reported on the other"
 HALVES_SEED = 20250101
-PARTS = 10  # folds of kept predictions where a benchmark's splits are drawn anew: each trains on nine tenths, as they do
 
 
 class Neurons(Benchmark):
@@ -159,7 +158,8 @@ class Neurons(Benchmark):
             found = scored(whole, responses, self.folds)
             other, selection = self.chooser(layer)
             chosen = found if other is None else scored(other, responses, self.folds)
-        return [replace(score, choice=by.ceiled, selection=selection) for score, by in zip(found, chosen, strict=True)]
+        pairs = zip(regions, found, chosen, strict=True)
+        return [replace(region._told(score), choice=by.ceiled, selection=selection) for region, score, by in pairs]
 
     def _seen(self, layer: Layer) -> Representation:
         """What of a layer is scored."""
@@ -182,6 +182,19 @@ class Neurons(Benchmark):
     def noise(self) -> np.ndarray | None:
         """(n, neuroids) variance of each mean response; None where trials do not tell the ceiling."""
         return None
+
+    @cached_property
+    def ceiling_spread(self) -> float:
+        """Standard error of the ceiling, a median over neuroids, over units and stimuli drawn anew together; over units
+        alone where trials are not there; NaN where neuroids have no ceilings of their own."""
+        return reliability_error(self.reliability, self.responses, self.noise)
+
+    def _told(self, score: Score) -> Score:
+        """With the error of the ceiling of regressions: that of ceiling_spread and that over halvings."""
+        if score.values is None:
+            return score
+        halvings = score.ceiling_error if np.isfinite(score.ceiling_error) else 0.0
+        return replace(score, ceiling_error=float(np.hypot(self.ceiling_spread, halvings)))
 
     def per_unit(self, score: Score) -> pd.DataFrame | None:
         import pandas as pd
@@ -206,7 +219,8 @@ class Neurons(Benchmark):
             return None
         rows = self.halves[1][0] if way.selection == "half" else np.arange(len(self.stimuli))
         whole, responses = self._seen(layer), self.responses[rows]
-        folds = self._partition(rows)
+        mine = self.folds if len(rows) == len(self.stimuli) else ()
+        folds = partition(mine, len(rows), None if self.strata is None else np.asarray(self.strata)[rows])
         if len(rows) < len(self.stimuli):
             whole = whole.part(rows)
         (parts,) = measure.predict(whole.gram, [responses], folds, way.device)
@@ -219,19 +233,6 @@ class Neurons(Benchmark):
             self.identifier, self.region, metric, name, ids, place, tuple(self.names), predicted,
             responses.astype(np.float32), noise, self.reliability,
         )  # fmt: skip
-
-    def _partition(self, rows: np.ndarray) -> Sequence[Split]:
-        """(train, test) indices into rows that test each once."""
-        if len(rows) == len(self.stimuli):
-            tested = np.bincount(np.concatenate([test for _, test in self.folds]), minlength=len(rows))
-            if (tested == 1).all():
-                return self.folds
-        count = min(PARTS, len(rows))
-        try:
-            strata = None if self.strata is None else np.asarray(self.strata)[rows]
-            return k_folds(len(rows), seed=pls.SPLIT_SEED, folds=count, stratify=strata)
-        except UserError:  # a stratum with fewer stimuli than folds
-            return k_folds(len(rows), seed=pls.SPLIT_SEED, folds=count)
 
     def chooser(self, layer: Layer) -> tuple[Representation | None, str]:
         """(what of a layer stands for it in the choice, None for what is scored; in words)."""
@@ -273,7 +274,7 @@ class Neurons(Benchmark):
         found = score_of_correlations(
             np.asarray(layer.arrays[self._matched]), ceilings, name=ONE_TO_ONE, version=matching.VERSION
         )
-        return replace(found, selection=ALL_STIMULI)
+        return replace(self._told(found), selection=ALL_STIMULI)
 
 
 @dataclass(frozen=True)
@@ -375,7 +376,7 @@ class NeuralBenchmark(Neurons):
         return {}
 
     @cached_property
-    def noise(self) -> np.ndarray | None:  # type: ignore[override]
+    def noise(self) -> np.ndarray | None:
         return noise_of_means(self.trials) if self.ceiling in CEILINGS[:2] and self.trials is not None else None
 
     def _ceilings_of(self, measure: Metric) -> Ceilings:

@@ -19,8 +19,8 @@ def ranking(
     """Which networks of a study explain each benchmark's responses best, and how sure that is, in one tidy table.
 
     One row a benchmark and model (networks that differ in their seed alone) with its score, interval, the standard
-    errors over images, neurons and networks, the tests against zero and the ceiling, and its group; with pairs one row a
-    pair of models with their difference, p, and p after Holm and after Benjamini and Hochberg. statistic: over units.
+    errors over images, neurons and networks, the tests against zero and the ceiling, and its group; with pairs one row
+    a pair of models with their difference, p, and p after Holm and after Benjamini and Hochberg. statistic: over units.
     seed: of the draws.
     """
     from mlspatial.compare.evidence import load

@@ -29,6 +29,7 @@ NETWORKS = (
 SCORES = (
     "run_id", "model_id", "benchmark", "region", "layer", "depth", "committed", "metric", "primary", "raw", "ceiling",
     "ceiled", "error", "n", "formula", "version", "engine", "selection", "r2_over_c", "r_over_c_squared",
+    "ceiling_error", "ceiled_error",
 )  # fmt: skip
 PAIRS = ("run_id", "metric", "layer", "depth", "model_a", "model_b", "value")
 DECODINGS = ("run_id", "model_id", "layer", "depth", "latent", "fold", "measure", "value", "chance")
@@ -276,12 +277,15 @@ def _scores(scored: pd.DataFrame, imported: pd.DataFrame) -> pd.DataFrame:
         "selection": "",
         "r2_over_c": (ratio * table.raw).where(~elsewhere),  # their raw values may be of any kind
         "r_over_c_squared": (ratio**2).where(~elsewhere),
+        "ceiling_error": float("nan"),  # runs before these were computed
+        "ceiled_error": float("nan"),
     }
     for name, value in defaults.items():
         there = table[name] if name in table else pd.Series(None, table.index, dtype=object)
         table[name] = there.where(there.notna(), value)
     table = table.drop_duplicates(["model_id", "benchmark", "layer", "metric", "version"], ignore_index=True)
     types = {"depth": int, "primary": bool, "committed": bool, "r2_over_c": float, "r_over_c_squared": float}
+    types |= {"ceiling_error": float, "ceiled_error": float}
     return table.astype(types)[list(SCORES)]
 
 

@@ -109,8 +109,8 @@ def _benchmark(name: str, rows: pd.DataFrame, evidence: Evidence, options: dict[
         found.append(f"{name}: the ceiling is not drawn anew with the images, trials are not kept with it.")
     if len(first.units) < FEW_UNITS or len(first.stimuli) < FEW_STIMULI:
         found.append(
-            f"{name}: {len(first.units)} units and {len(first.stimuli)} images; how often tests err is not shown for "
-            f"fewer than {FEW_UNITS} and {FEW_STIMULI}."
+            f"{name}: {len(first.units)} units and {len(first.stimuli)} images, with fewer than {FEW_UNITS} and "
+            f"{FEW_STIMULI} it was not simulated how often these tests err (docs/analysis.md)."
         )
     tasks = {str(row.label): str(row.task) for row in rows.itertuples()}
     runs = {str(label): run_ids(part.run_id) for label, part in rows.groupby("label")}

@@ -52,7 +52,10 @@ def write(found: Sequence[Predictions], folder: Path) -> tuple[Path, Path]:
     schema = schema.append(pa.field("noise", values))
     shown = pa.schema([*((name, pa.string()) for name in (*KEY, "stimulus_id")), ("fold", pa.int16())])
     files = folder / PREDICTIONS, folder / STIMULI
-    with pq.ParquetWriter(files[0], schema) as units, pq.ParquetWriter(files[1], shown) as stimuli:
+    with (
+        pq.ParquetWriter(files[0], schema, use_dictionary=[*WORDS]) as units,
+        pq.ParquetWriter(files[1], shown) as stimuli,
+    ):
         for one in found:
             units.write_table(_units(one, schema))
             said = {name: [getattr(one, name)] * len(one.stimuli) for name in KEY}
@@ -74,8 +77,9 @@ def read(file: Callable[[str], Path], benchmarks: Collection[tuple[str, str]] | 
         table, facts = units.read_row_group(group), first[0]
         mine = shown.filter(pc.and_(*(pc.equal(shown[name], facts[name]) for name in KEY)))
         noise = None if table["noise"].null_count else _matrix(table["noise"])
+        benchmark, region, metric, layer = (facts[name] for name in WORDS[:-1])
         yield Predictions(
-            *(facts[name] for name in WORDS[:-1]), tuple(mine["stimulus_id"].to_pylist()), mine["fold"].to_numpy(),
+            benchmark, region, metric, layer, tuple(mine["stimulus_id"].to_pylist()), mine["fold"].to_numpy(),
             tuple(table["unit"].to_pylist()), _matrix(table["prediction"]), _matrix(table["response"]), noise,
             table["reliability"].to_numpy(),
         )  # fmt: skip

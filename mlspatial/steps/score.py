@@ -36,7 +36,7 @@ SCORES, UNITS, MATRICES, RECOVERY = "scores.json", "units.parquet", "matrices.np
 ALL_UNITS = "units-all.parquet"
 KEPT = ("committed", "all")  # layers of which every unit is kept
 COMMITTED = "committed"  # the layer of matrices between networks whose layers differ
-VALUES = ("raw", "ceiling", "ceiled", "error", "r2_over_c", "r_over_c_squared")
+VALUES = ("raw", "ceiling", "ceiled", "error", "ceiling_error", "ceiled_error", "r2_over_c", "r_over_c_squared")
 
 PARAMETERS = (
     Parameter(
@@ -225,7 +225,9 @@ def _by_layers(
             found = scores[benchmark.identifier, metric]
             place = benchmark.commit(found, way)
             matrix = benchmark.matrix(gathered.layer(gathered.layers[place]), metric, found[place])
-            if (kept := _predicted(benchmark, gathered.layer(gathered.layers[place]), gathered.layers[place], metric, way)):
+            if kept := _predicted(
+                benchmark, gathered.layer(gathered.layers[place]), gathered.layers[place], metric, way
+            ):
                 predicted.append(kept)
             if matrix is not None:
                 matrices[f"{benchmark.identifier} {metric}"] = matrix

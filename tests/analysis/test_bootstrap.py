@@ -13,8 +13,8 @@ from scipy.stats import norm
 from mlspatial.analysis.bootstrap import (
     Draws,
     Recorded,
-    dual_variance,
     draw,
+    dual_variance,
     noise_of_means,
     reliabilities,
     replicates,

@@ -116,9 +116,7 @@ def test_what_networks_share_with_images_is_counted_once() -> None:
     each = rng.standard_normal((3, n))  # a number an image and network, score its mean
     counts = rng.multinomial(n, np.full(n, 1 / n), size=3000)
     units = np.zeros(3000)
-    found = [
-        Replicates(float(x.mean()), counts @ x / n, units + x.mean(), counts @ x / n, n, 10**6) for x in each
-    ]
+    found = [Replicates(float(x.mean()), counts @ x / n, units + x.mean(), counts @ x / n, n, 10**6) for x in each]
     estimate = of_networks([(1.0, found)])
     of_mean, between = each.mean(axis=0).var(ddof=1) / n, each.mean(axis=1).var(ddof=1) / 3
     special = (each - each.mean(axis=0)).var(axis=1, ddof=1).mean() / n / 2  # to a network and an image, over three

@@ -40,7 +40,7 @@ def main() -> None:
     from rsatoolbox.util.inference_util import _dual_bootstrap
 
     subjects, models = dissimilarities()
-    np.random.seed(1)
+    np.random.seed(1)  # noqa: NPY002 - the generator that rsatoolbox draws by
     candidates = [ModelFixed(str(number), RDMs(model[None])) for number, model in enumerate(models)]
     found = eval_dual_bootstrap(candidates, RDMs(subjects), method="corr", N=RESAMPLES, k_pattern=1, k_rdm=1)
     rng = np.random.default_rng(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlspatial.compare.conditions import known, names_of, once
@@ -21,7 +22,8 @@ def alignment(evidence: Evidence) -> Table:
     """Alignment of every condition on every benchmark."""
     caption = (
         "Ceiled score at the committed layer under each benchmark's own metric, last checkpoints; mean ± SD over "
-        "seeds. Which formula joins r and ceiling, and how the layer was chosen, is said for each benchmark."
+        "seeds, of one network its 95 % interval from the errors of raw score and ceiling, where they are known. Which "
+        "formula joins r and ceiling, and how the layer was chosen, is said for each benchmark."
     )
     best = committed(evidence)
     networks = evidence.networks[evidence.networks.final.astype(bool)]
@@ -29,11 +31,18 @@ def alignment(evidence: Evidence) -> Table:
     if networks.empty:
         return Table("alignment", "Alignment", caption, (), {}, ("No score runs yet.",))
 
+    errors = dict(zip(zip(best.model_id, best.benchmark, strict=True), best.ceiled_error.astype(float), strict=True))
     each = grouped(best.assign(value=best.ceiled.astype(float)).rename(columns={"run_id": "runs"}), "benchmark")
 
     def cells(group: pd.DataFrame) -> dict[str, Cell]:
         mine = each[each.model_id.isin(group.model_id)]
-        return {name: Cell.of(part.value, part.runs) for name, part in mine.groupby("benchmark")}
+        return {name: alone(Cell.of(part.value, part.runs), name, part) for name, part in mine.groupby("benchmark")}
+
+    def alone(cell: Cell, benchmark: str, part: pd.DataFrame) -> Cell:
+        """Of one network the interval of its own score."""
+        error = errors.get((part.model_id.iloc[0], benchmark), float("nan")) if len(part) == 1 else float("nan")
+        half = 1.96 * error
+        return replace(cell, low=cell.mean - half, high=cell.mean + half) if half == half else cell
 
     rows = _rows(networks, cells)
     shown = best[best.model_id.isin(networks.model_id)]
@@ -74,7 +83,9 @@ def _rows(networks: pd.DataFrame, cells: Callable[[pd.DataFrame], dict[str, Cell
 def _about(name: str, part: pd.DataFrame) -> str:
     """Region, ceiling and metric of a benchmark, in words."""
     facts = [f"region {part.region.iloc[0]}"]
-    facts += [f"ceiling {part.ceiling.astype(float).mean():.3f}"] if part.ceiling.notna().any() else []
+    of_ceiling = part.ceiling_error.astype(float).mean()
+    spread = f" ± {of_ceiling:.3f} (SE)" if of_ceiling == of_ceiling else ""
+    facts += [f"ceiling {part.ceiling.astype(float).mean():.3f}{spread}"] if part.ceiling.notna().any() else []
     for column in ("metric", "formula", "engine", "selection"):
         values = sorted({str(value) for value in part[column] if value == value and value not in (None, "")})
         facts += [f"{column} {' and '.join(values)}"] if values else []

@@ -22,21 +22,22 @@ P_ZERO, P_CEILING = "p (r > 0)", "p (ceiling)"
 TITLE = "Ranking of models"
 NONE = "No score run has kept predictions of two conditions on one benchmark; score them again."
 CAPTION = (
-    "r: correlation of cross-validated predictions of the layer that counts with the responses, within folds, mean over "
-    f"units; interval: 95 % over images and neurons, and networks where there are several, by {RESAMPLES} draws of the "
-    f"dual bootstrap (Schuett et al. 2023, seed {SEED}) and Student's t. Behind ±, half of the 95 % interval of what "
-    "would be new: other images for the same neurons and networks, other neurons of the same kind for the same images "
-    "and networks, other seeds for the same images and neurons (empty for one network). p: of no correlation "
-    "(one-sided), and of no difference from the lower bound of the noise ceiling, each after Holm over the models. "
-    f"Letters behind a name: models that share one differ in no pair at {ALPHA:g} after Holm over all pairs."
+    "r: correlation of cross-validated predictions of the layer that counts with the responses, within folds, mean "
+    "over units; interval: 95 % over images and neurons, and networks where there are several, by "
+    f"{RESAMPLES} draws of the dual bootstrap (Schuett et al. 2023, seed {SEED}) and Student's t. Behind ±, half of "
+    "the 95 % interval of what would be new: other images for the same neurons and networks, other neurons of the "
+    "same kind for the same images and networks, other seeds for the same images and neurons (empty for one network). "
+    "p: of no correlation (one-sided), and of no difference from the lower bound of the noise ceiling, each after Holm "
+    "over the models. Letters behind a name: models that share one differ in no pair at "
+    f"{ALPHA:g} after Holm over all pairs."
 )
 NOTES = (
     "Predictions are drawn anew, no regression is fitted anew: how much other training images would change the "
     "predictions is in no interval, which is a little too narrow for that.",
     "Lower bound of the ceiling: the reliability, which is the correlation of the recorded means with those of another "
     "recording of the same neurons and images; upper bound: its root, what a model without error would reach.",
-    "r here is over all images at once and a mean over units, so that it is not to the digit the raw score, a mean over "
-    "splits of medians over units.",
+    "r here is over all images at once and a mean over units, so that it is not to the digit the raw score, which is a "
+    "mean over splits of medians over units.",
 )
 BARS = 12  # groups that are drawn as bars; of more there are the letters
 

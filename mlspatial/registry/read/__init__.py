@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 DATABASES = ("sqlite", "postgresql")
 THREADS = 8  # artifacts that are fetched at a time
 SCORE_NUMBERS = {"raw", "ceiling", "ceiled", "error", "n", "r2_over_c", "r_over_c_squared", "depth"}
+SCORE_NUMBERS |= {"ceiling_error", "ceiled_error"}
 TAGS, PARAMS, METRICS = (PREFIXES[kind] for kind in ("tags", "params", "metrics"))
 
 Parse = Callable[[dict[str, Any], Callable[..., Path]], "pd.DataFrame"]
