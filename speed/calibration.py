@@ -151,7 +151,7 @@ def truth(statistic: str, seeds: int) -> tuple[float, float]:
     over = {"mean": np.mean, "median": np.median}[statistic]
     own = squares.sum(axis=1)
     noisy = own + NOISE**2 * LATENTS
-    networks = np.exp(SPREAD * rng.standard_normal((200, LATENTS))) if seeds > 1 else np.ones((1, LATENTS))
+    networks = np.exp(SPREAD * rng.standard_normal((2000, LATENTS))) if seeds > 1 else np.ones((1, LATENTS))
     some = slice(0, 20_000) if seeds > 1 else slice(None)
     scores = [over(own[some] / np.sqrt(noisy[some] * (own[some] + squares[some] @ (ERRORS * g)))) for g in networks]
     return float(np.mean(scores)), float(over(own / noisy))

@@ -127,9 +127,9 @@ def within_folds(values: np.ndarray, folds: np.ndarray | None) -> np.ndarray:
     if folds is None:
         return values - values.mean(axis=0)
     _, place = np.unique(np.asarray(folds), return_inverse=True)
-    sums = np.zeros((place.max() + 1, values.shape[1]))
-    np.add.at(sums, place, values)
-    return np.asarray(values - (sums / np.bincount(place)[:, None])[place])
+    members = np.equal.outer(np.arange(place.max() + 1), place).astype(np.float64)  # (folds, n)
+    means = members @ values / members.sum(axis=1, keepdims=True)
+    return np.asarray(values - means[place])
 
 
 class Recorded:
