@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -129,9 +130,10 @@ def _same(rows: pd.DataFrame, kept: dict[str, Predictions]) -> tuple[pd.DataFram
 
 
 def _mark(one: Predictions) -> str:
+    """The same for the same responses, whatever the order of the stimuli."""
     order = np.argsort(np.array(one.stimuli))
-    return content_id([sorted(one.stimuli), list(one.units), one.folds[order].tolist(),
-                       content_id(np.ascontiguousarray(one.responses[order]).tobytes().hex())])  # fmt: skip
+    responses = hashlib.sha256(np.ascontiguousarray(one.responses[order]).tobytes()).hexdigest()
+    return content_id([sorted(one.stimuli), list(one.units), one.folds[order].tolist(), responses])
 
 
 def _order(one: Predictions, as_in: Predictions) -> np.ndarray | slice:
