@@ -8,7 +8,7 @@ from mlspatial.analysis.bootstrap import RESAMPLES
 from mlspatial.analysis.ranking import ALPHA, half_width
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
-from mlspatial.compare.ranks import SEED, Ranked, interval, models_frame, pairs_frame, rankings
+from mlspatial.compare.ranks import MODELS, PAIRS, SEED, Ranked, interval, models_frame, pairs_frame, rankings
 from mlspatial.compare.run_ids import run_ids
 from mlspatial.compare.style import FAINT, INK, SMALL, panels, task_style, tidy
 from mlspatial.compare.table import NAN, TABLES, Cell, Table
@@ -39,6 +39,7 @@ NOTES = (
     "r here is over all images at once and a mean over units, so that it is not to the digit the raw score, which is a "
     "mean over splits of medians over units.",
 )
+DATA = ["kind", *(name for name in dict.fromkeys((*MODELS, *PAIRS)) if name != "run_ids"), "run_ids"]
 BARS = 12  # groups that are drawn as bars; of more there are the letters
 
 
@@ -91,9 +92,8 @@ def figure_ranking(evidence: Evidence) -> Drawing:
     Source of the manner: rsatoolbox, vis.model_plot.
     """
     made, left_out = rankings(evidence)
-    columns = ["kind", *models_frame([]).columns]
     if not made:
-        return Drawing.empty("figure_ranking", TITLE, NONE, columns)
+        return Drawing.empty("figure_ranking", TITLE, NONE, DATA)
     most = max(len(one.ranking.models) for one in made)
     figure, axes = panels(len(made), 2, width=4.4, height=0.75 + 0.19 * max(most, 3))
     for axis, one in zip(axes, made, strict=True):
@@ -105,8 +105,7 @@ def figure_ranking(evidence: Evidence) -> Drawing:
     import pandas as pd
 
     models, pairs = models_frame(made).assign(kind="model"), pairs_frame(made).assign(kind="pair")
-    data = pd.concat([models, pairs], ignore_index=True)
-    data = data[["kind", *(name for name in data if name not in ("kind", "run_ids")), "run_ids"]]
+    data = pd.concat([models, pairs], ignore_index=True)[DATA]
     runs = run_ids(ids for one in made for ids in one.runs.values())
     notes = (*(note for one in made for note in one.notes), *left_out, *NOTES)
     return Drawing("figure_ranking", TITLE, caption, figure, data, runs, notes=notes)
