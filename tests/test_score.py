@@ -96,6 +96,45 @@ def test_every_unit_and_split_is_kept(networks: list[str]) -> None:
     assert set(whole.layer) == set(LAYERS) and whole[whole.committed].r.tolist() == units.r.tolist()
 
 
+def test_predictions_are_kept_and_ranked(networks: list[str]) -> None:
+    """Each stimulus predicted once, by scikit-learn's PLS on the same folds; one line ranks the networks."""
+    from sklearn.cross_decomposition import PLSRegression
+
+    from mlspatial import compare, registry
+    from mlspatial.core.predictions import read as read_predictions
+
+    first, *_ = run_score(models="study=s,seed=0|1", metrics="own,ridge,rsa")
+    kept = {one.metric: one for one in read_predictions(lambda name: runs.local(first, name))}
+    assert set(kept) == {"pls25", "ridge"}
+    table = registry.scores("s")
+    mine = table[(table.run_id == first) & table.committed & (table.metric == "pls25")].iloc[0]
+    one, benchmark = kept["pls25"], find_benchmark(BENCHMARK)
+    assert (one.benchmark, one.region, one.layer) == (mine.benchmark, "IT", mine.layer)
+    assert one.stimuli == tuple(benchmark.stimuli.ids) and one.units == benchmark.neuroids
+    assert one.responses == pytest.approx(benchmark.responses, abs=1e-5)
+    assert one.noise == pytest.approx(benchmark.trials.var(axis=2, ddof=1) / 30, abs=1e-5)
+    sink = Features()
+    extract(*select("study=s,seed=0")[0].load(), benchmark.stimuli, (one.layer,), sink)
+    features = sink.pop(one.layer)["features"].astype(np.float64)
+    assert np.bincount(one.folds).tolist() == [12] * 10
+    for fold in (0, 7):
+        train = one.folds != fold
+        model = PLSRegression(25, scale=False).fit(features[train], benchmark.responses[train])
+        assert one.predicted[~train] == pytest.approx(model.predict(features[~train]), abs=1e-2)
+    assert mine.ceiling_error > 0 and mine.ceiled_error > 0
+    slopes = 2 * mine.raw / mine.ceiling * mine.error, mine.r2_over_c / mine.ceiling * mine.ceiling_error
+    assert mine.ceiled_error == pytest.approx(np.hypot(*slopes))
+
+    run_score(models="study=s,seed=0", device="cpu")  # of seeds one condition is made, another takes another task
+    ranked = compare.ranking("s")
+    assert ranked.empty  # one condition: there is nothing to rank
+    run_score(models="torchvision:resnet18@random", layers="layer1.0.relu,avgpool")
+    ranked, pairs = compare.ranking("s", resamples=200), compare.ranking("s", pairs=True, resamples=200)
+    assert len(ranked) == 2 and len(pairs) == 1 and sorted(ranked.networks) == [1, 2]
+    assert set(ranked.benchmark) == {mine.benchmark} and (ranked.low < ranked.score).all()
+    assert pairs.difference.iloc[0] == pytest.approx(ranked.score.iloc[0] - ranked.score.iloc[1])
+
+
 def test_a_metric_that_fails_loses_nothing_else(
     networks: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

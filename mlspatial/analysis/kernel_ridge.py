@@ -36,6 +36,25 @@ def cross_validated_ridge(
     part is the Schur complement G - G_.o G_oo^-1 G_o., of which leave-one-out wants the diagonal.
     Raises BadValue for alphas that are not above 0, UserError when test stimuli are trained on.
     """
+    folds = list(folds)
+    predicted = predicted_ridge(gram, responses, folds, device, alphas=alphas)
+    return [
+        np.stack(
+            [pearson(part, np.asarray(values, np.float64)[test]) for part, (_, test) in zip(of, folds, strict=True)]
+        )
+        for of, values in zip(predicted, responses, strict=True)
+    ]
+
+
+def predicted_ridge(
+    gram: np.ndarray,
+    responses: Sequence[np.ndarray],
+    folds: Iterable[Split],
+    device: str = "cpu",
+    *,
+    alphas: Sequence[float] = ALPHAS,
+) -> list[list[np.ndarray]]:
+    """The predictions themselves: (n test, neuroids) of every fold of each region, less the neuroid's mean response."""
     if not len(alphas) or not all(0 < alpha < np.inf for alpha in alphas):
         raise BadValue("alphas", list(alphas), "must be positive numbers, at least one")
     folds = list(folds)
@@ -72,9 +91,10 @@ def cross_validated_ridge(
             better = loss < least[fold]
             least[fold] = torch.where(better, loss, least[fold])
             predicted[fold] = torch.where(better, known[out] - errors, predicted[fold])
-    found = []
+    ends = np.cumsum([values.shape[1] for values in responses])[:-1]
+    found: list[list[np.ndarray]] = [[] for _ in responses]
     for (_, out), values, (_, test) in zip(sides, predicted, folds, strict=True):
         places = np.searchsorted(out.cpu().numpy(), test)
-        found.append(pearson(values.cpu().numpy()[places], measured[test]))
-    ends = np.cumsum([values.shape[1] for values in responses])[:-1]
-    return np.split(np.stack(found), ends, axis=1)
+        for region, part in enumerate(np.split(values.cpu().numpy()[places], ends, axis=1)):
+            found[region].append(part)
+    return found

@@ -105,6 +105,25 @@ def cross_validated_pls_many(
     Raises UserError for too few training stimuli and for values that are not finite, StimulusMismatch for other shapes.
     """
     folds = list(folds)
+    predicted = predicted_pls_many(gram, responses, folds, components=components, device=device)
+    return [
+        np.stack(
+            [pearson(part, np.asarray(values, np.float64)[test]) for part, (_, test) in zip(of, folds, strict=True)]
+        )
+        for of, values in zip(predicted, responses, strict=True)
+    ]
+
+
+def predicted_pls_many(
+    gram: np.ndarray,
+    responses: Sequence[np.ndarray],
+    folds: Iterable[Split],
+    *,
+    components: int = COMPONENTS,
+    device: str = "cpu",
+) -> list[list[np.ndarray]]:
+    """The predictions that `cross_validated_pls_many` correlates: (n test, neuroids) of every fold of each region."""
+    folds = list(folds)
     product = torch.as_tensor(gram).to(device, torch.float64)
     n = len(product)
     for values in responses:
@@ -116,8 +135,8 @@ def cross_validated_pls_many(
     found = [[np.empty(0)] * len(folds) for _ in responses]
     measured = [np.asarray(values, np.float64) for values in responses]
     for region, split, predicted in _predictions(product, measured, folds, components):
-        found[region][split] = pearson(predicted, measured[region][folds[split][1]])
-    return [np.stack(rows) for rows in found]
+        found[region][split] = predicted
+    return found
 
 
 def predict_pls(

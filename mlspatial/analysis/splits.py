@@ -16,6 +16,7 @@ Split = tuple[np.ndarray, np.ndarray]
 
 VERSION = "1"
 RUNS = 5  # Xie et al. 2025: 5 cross-validation runs for each model, layer and latent
+PARTS = 10
 TEST_SHARE = 0.2  # Xie et al. 2025, the authors' decoder
 
 
@@ -71,6 +72,17 @@ def k_folds(n: int, *, seed: int, folds: int = RUNS, stratify: np.ndarray | None
             "use more stimuli, fewer folds, or do not stratify"
         )
     return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(np.zeros(n), stratify))
+
+
+def partition(splits: Sequence[Split], n: int, strata: np.ndarray | None = None) -> Sequence[Split]:
+    """Splits that test each of n stimuli once: those handed over where they do, else PARTS folds, which train on nine
+    tenths as Brain-Score's do; stratified where every label has as many stimuli as there are folds."""
+    tested = np.bincount(np.concatenate([test for _, test in splits]), minlength=n) if splits else np.zeros(n)
+    if len(tested) == n and (tested == 1).all():
+        return splits
+    folds = min(PARTS, n)
+    often = strata is not None and np.unique(strata, return_counts=True)[1].min() >= folds
+    return k_folds(n, seed=1, folds=folds, stratify=strata if often else None)
 
 
 def check_classes(name: str, labels: np.ndarray, splits: Sequence[Split]) -> None:

@@ -32,8 +32,8 @@ from mlspatial.analysis import cka, rsa
 from mlspatial.analysis.ceiling import Drawing, half_means, spearman_brown, split_half_each
 from mlspatial.analysis.gram import centred, square
 from mlspatial.analysis.kernel_ridge import VERSION as RIDGE_VERSION
-from mlspatial.analysis.kernel_ridge import cross_validated_ridge
-from mlspatial.analysis.pls import COMPONENTS, Split, cross_validated_pls_many
+from mlspatial.analysis.kernel_ridge import cross_validated_ridge, predicted_ridge
+from mlspatial.analysis.pls import COMPONENTS, Split, cross_validated_pls_many, predicted_pls_many
 from mlspatial.analysis.pls import VERSION as PLS_VERSION
 from mlspatial.analysis.versions import versions
 from mlspatial.core.errors import StimulusMismatch, UserError
@@ -120,15 +120,21 @@ METRICS: Plugins[Metric] = Plugins("metric")
 
 #: (gram, responses of each region, folds, device) -> (splits, neuroids) of each region
 Correlate = Callable[[np.ndarray, Sequence[np.ndarray], Sequence[Split], str], list[np.ndarray]]
+#: the same arguments -> (n test, neuroids) predictions of every fold of each region
+Predict = Callable[[np.ndarray, Sequence[np.ndarray], Sequence[Split], str], list[list[np.ndarray]]]
 #: (representation, responses, (n, subsets) zeros and ones, device) -> (subsets,) similarities on those stimuli
 Compare = Callable[[Representation, np.ndarray, np.ndarray, str], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Regression(Metric):
-    """Predicts every neuroid. ceilings: (halvings, neuroids), or (neuroids,), reliabilities of the mean response."""
+    """Predicts every neuroid. ceilings: (halvings, neuroids), or (neuroids,), reliabilities of the mean response.
+
+    predict: the predictions that are correlated, which are kept of the layer that counts; None where nothing is.
+    """
 
     correlate: Correlate
+    predict: Predict | None = None
 
     def many(
         self,
@@ -246,7 +252,12 @@ def pls(components: int = COMPONENTS) -> Regression:
     ) -> list[np.ndarray]:
         return cross_validated_pls_many(gram, responses, folds, components=components, device=device)
 
-    return Regression(f"pls{components}", PLS_VERSION, "gram", "r^2/c", correlate)
+    def predict(
+        gram: np.ndarray, responses: Sequence[np.ndarray], folds: Sequence[Split], device: str
+    ) -> list[list[np.ndarray]]:
+        return predicted_pls_many(gram, responses, folds, components=components, device=device)
+
+    return Regression(f"pls{components}", PLS_VERSION, "gram", "r^2/c", correlate, predict)
 
 
 def full_name(name: str, components: int = COMPONENTS) -> str:
@@ -329,7 +340,7 @@ def _total(matrix: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
 
 
 METRICS.register(f"pls{COMPONENTS}")(pls())
-METRICS.register("ridge")(Regression("ridge", RIDGE_VERSION, "gram", "r^2/c", cross_validated_ridge))
+METRICS.register("ridge")(Regression("ridge", RIDGE_VERSION, "gram", "r^2/c", cross_validated_ridge, predicted_ridge))
 for _name, _method in (("rsa", "pearson"), ("rsa_spearman", "spearman")):
     METRICS.register(_name)(Comparison(_name, rsa.VERSION, "pattern", "r/c", _rsa(_method), modules=("rsa",)))
 METRICS.register("cka_debiased")(

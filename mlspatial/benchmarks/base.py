@@ -19,6 +19,7 @@ import numpy as np
 from mlspatial.analysis.gram import unpack
 from mlspatial.core.errors import UserError
 from mlspatial.core.plugins import Plugins, load_own
+from mlspatial.core.predictions import Predictions
 from mlspatial.core.score import Score
 from mlspatial.models.lazy import LazyModel
 from mlspatial.models.stimuli import Stimuli
@@ -170,6 +171,11 @@ class Benchmark(ABC):
     def per_unit(self, score: Score) -> pd.DataFrame | None:
         """What a score of a layer is made of: a row a unit and split with unit, split, r (float32) and reliability (of
         the unit's mean response, NaN where it is not known); None for scores that are not of units."""
+        return None
+
+    def predictions(self, layer: Layer, name: str, metric: str, way: Way) -> Predictions | None:
+        """Cross-validated predictions of the responses by the layer that counts, each stimulus predicted once; None for
+        metrics that predict nothing. name: of the layer."""
         return None
 
     def matrix(self, layer: Layer, metric: str, score: Score) -> np.ndarray | None:

@@ -86,6 +86,7 @@ class Behaviour(Benchmark):
             raw=float(r.mean()),
             ceiling=self.ceiling,
             error=float(ceiled.std()),
+            told=float(ceiled.std()),
             n=len(r),
             metric=self.metric,
             version=self.version,

@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from mlspatial.analysis import matching, pls, rsa, yardsticks
+from mlspatial.analysis.bootstrap import noise_of_means, reliability_error
 from mlspatial.analysis.ceiling import repeat_reliability, split_half_shown
 from mlspatial.analysis.gram import centred
-from mlspatial.analysis.splits import Split, k_folds
+from mlspatial.analysis.splits import Split, k_folds, partition
 from mlspatial.analysis.versions import versions
 from mlspatial.analysis.yardsticks import Ceilings, Metric, Regression, Representation, score_of_correlations
 from mlspatial.benchmarks.base import Benchmark, Layer, Truth, Way, demand_responses, digests
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.core.hashing import content_id
+from mlspatial.core.predictions import Predictions
 from mlspatial.core.progress import say
 from mlspatial.core.score import Score
 from mlspatial.models.stimuli import Stimuli
@@ -121,7 +123,7 @@ class Neurons(Benchmark):
         """Raises UserError where no neuroid varies over the test stimuli of a split, so that nothing correlates there;
         tells of those that do not vary in some split, and have no say in it."""
         flat = np.array([np.ptp(self.responses[test], axis=0) == 0 for _, test in self.folds])
-        names = [*getattr(self, "neuroids", ())] or [*map(str, range(flat.shape[1]))]
+        names = self.names
         listed = [names[place] for place in np.flatnonzero(flat.any(axis=0))]
         if (empty := flat.all(axis=1)).any():
             stimuli = [self.stimuli.ids[place] for place in self.folds[int(np.argmax(empty))][1][:3]]
@@ -146,8 +148,7 @@ class Neurons(Benchmark):
         def scored(seen: Representation, responses: list[np.ndarray], folds: Sequence[Split]) -> list[Score]:
             return measure.many(seen, responses, folds, ceilings, device=way.device)
 
-        gram = centred(layer.gram[self.joint :, self.joint :]) if self.joint else layer.gram
-        whole, responses = Representation(gram, layer.arrays.get("pattern")), [region.responses for region in regions]
+        whole, responses = self._seen(layer), [region.responses for region in regions]
         if way.selection == "half":
             chosen, found = (
                 scored(whole.part(rows), [values[rows] for values in responses], folds) for rows, folds in self.halves
@@ -157,7 +158,43 @@ class Neurons(Benchmark):
             found = scored(whole, responses, self.folds)
             other, selection = self.chooser(layer)
             chosen = found if other is None else scored(other, responses, self.folds)
-        return [replace(score, choice=by.ceiled, selection=selection) for score, by in zip(found, chosen, strict=True)]
+        pairs = zip(regions, found, chosen, strict=True)
+        return [replace(region._told(score), choice=by.ceiled, selection=selection) for region, score, by in pairs]
+
+    def _seen(self, layer: Layer) -> Representation:
+        """What of a layer is scored."""
+        gram = centred(layer.gram[self.joint :, self.joint :]) if self.joint else layer.gram
+        return Representation(gram, layer.arrays.get("pattern"))
+
+    @property
+    def names(self) -> list[str]:
+        """Of the neuroids, numbers where they have none."""
+        return [*getattr(self, "neuroids", ())] or [*map(str, range(self.responses.shape[1]))]
+
+    @property
+    def reliability(self) -> np.ndarray:
+        """(neuroids,) float32, of the mean responses; NaN where it is not known."""
+        ceilings = self.ceilings_of(yardsticks.METRICS["ridge"])
+        known = np.nan if ceilings is None else np.atleast_2d(np.asarray(ceilings, np.float64)).mean(axis=0)
+        return np.broadcast_to(known, self.responses.shape[1]).astype(np.float32)
+
+    @property
+    def noise(self) -> np.ndarray | None:
+        """(n, neuroids) variance of each mean response; None where trials do not tell the ceiling."""
+        return None
+
+    @cached_property
+    def ceiling_spread(self) -> float:
+        """Standard error of the ceiling, a median over neuroids, over units and stimuli drawn anew together; over units
+        alone where trials are not there; NaN where neuroids have no ceilings of their own."""
+        return reliability_error(self.reliability, self.responses, self.noise)
+
+    def _told(self, score: Score) -> Score:
+        """With the error of the ceiling of regressions: that of ceiling_spread and that over halvings."""
+        if score.values is None:
+            return score
+        halvings = score.ceiling_error if np.isfinite(score.ceiling_error) else 0.0
+        return replace(score, ceiling_error=float(np.hypot(self.ceiling_spread, halvings)))
 
     def per_unit(self, score: Score) -> pd.DataFrame | None:
         import pandas as pd
@@ -165,18 +202,37 @@ class Neurons(Benchmark):
         if score.values is None:
             return None
         splits, units = score.values.shape
-        names = [*getattr(self, "neuroids", ())] or [*map(str, range(units))]
-        ceilings = self.ceilings_of(yardsticks.METRICS["ridge"])
-        found = np.full((1, units), np.nan) if ceilings is None else np.atleast_2d(np.asarray(ceilings, np.float64))
-        reliability = np.broadcast_to(found.mean(axis=0), (splits, units))
         return pd.DataFrame(
             {
-                "unit": np.tile(names, splits),
+                "unit": np.tile(self.names, splits),
                 "split": np.repeat(np.arange(splits, dtype=np.int16), units),
                 "r": np.asarray(score.values, np.float32).ravel(),
-                "reliability": reliability.astype(np.float32).ravel(),
+                "reliability": np.tile(self.reliability, splits),
             }
         )
+
+    def predictions(self, layer: Layer, name: str, metric: str, way: Way) -> Predictions | None:
+        """By the benchmark's splits where they test every stimulus once, else by ten folds; of the half of the stimuli
+        that is reported where layers are chosen on the other one."""
+        measure = None if metric == ONE_TO_ONE else yardsticks.find_metric(metric)
+        if not isinstance(measure, Regression) or measure.predict is None:
+            return None
+        rows = self.halves[1][0] if way.selection == "half" else np.arange(len(self.stimuli))
+        whole, responses = self._seen(layer), self.responses[rows]
+        mine = self.folds if len(rows) == len(self.stimuli) else ()
+        folds = partition(mine, len(rows), None if self.strata is None else np.asarray(self.strata)[rows])
+        if len(rows) < len(self.stimuli):
+            whole = whole.part(rows)
+        (parts,) = measure.predict(whole.gram, [responses], folds, way.device)
+        predicted, place = np.empty(responses.shape, np.float32), np.empty(len(rows), np.int16)
+        for number, ((_, test), part) in enumerate(zip(folds, parts, strict=True)):
+            predicted[test], place[test] = part, number
+        noise = None if self.noise is None else self.noise[rows].astype(np.float32)
+        ids = tuple(self.stimuli.ids[row] for row in rows)
+        return Predictions(
+            self.identifier, self.region, metric, name, ids, place, tuple(self.names), predicted,
+            responses.astype(np.float32), noise, self.reliability,
+        )  # fmt: skip
 
     def chooser(self, layer: Layer) -> tuple[Representation | None, str]:
         """(what of a layer stands for it in the choice, None for what is scored; in words)."""
@@ -218,7 +274,7 @@ class Neurons(Benchmark):
         found = score_of_correlations(
             np.asarray(layer.arrays[self._matched]), ceilings, name=ONE_TO_ONE, version=matching.VERSION
         )
-        return replace(found, selection=ALL_STIMULI)
+        return replace(self._told(found), selection=ALL_STIMULI)
 
 
 @dataclass(frozen=True)
@@ -318,6 +374,10 @@ class NeuralBenchmark(Neurons):
     @cached_property
     def _found(self) -> dict[str, Ceilings]:
         return {}
+
+    @cached_property
+    def noise(self) -> np.ndarray | None:
+        return noise_of_means(self.trials) if self.ceiling in CEILINGS[:2] and self.trials is not None else None
 
     def _ceilings_of(self, measure: Metric) -> Ceilings:
         regression = isinstance(measure, Regression)

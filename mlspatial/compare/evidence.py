@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlspatial.compare.conditions import settings_of
 from mlspatial.core.names import BENCHMARKS_GIVEN, CFG, DATASET_ID, MODEL_ID, SPEC, TAG, file_name
+from mlspatial.core.predictions import Predictions
 from mlspatial.core.score import ROUNDED, UNKNOWN
 from mlspatial.registry import read
 from mlspatial.registry.store import ui_address
@@ -29,6 +30,7 @@ NETWORKS = (
 SCORES = (
     "run_id", "model_id", "benchmark", "region", "layer", "depth", "committed", "metric", "primary", "raw", "ceiling",
     "ceiled", "error", "n", "formula", "version", "engine", "selection", "r2_over_c", "r_over_c_squared",
+    "ceiling_error", "ceiled_error",
 )  # fmt: skip
 PAIRS = ("run_id", "metric", "layer", "depth", "model_a", "model_b", "value")
 DECODINGS = ("run_id", "model_id", "layer", "depth", "latent", "fold", "measure", "value", "chance")
@@ -52,6 +54,7 @@ class Evidence:
     (PAIRS); decodings: one row a network, layer, latent, measure and fold (DECODINGS); failed: one row a train or score
     run that came to no end (FAILED). Frames may be empty. networks may have a column `networks`: over how many an
     imported mean is, NaN where nobody says. asked: entry -> run id -> what its command was given, newest first.
+    predictions: (run id, {(benchmark, metric)}) -> what a score run has kept of them.
     """
 
     study: str
@@ -62,6 +65,7 @@ class Evidence:
     links: Mapping[str, str]
     failed: pd.DataFrame = field(default_factory=lambda: _no_rows(FAILED))
     asked: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    predictions: Callable[[str, Collection[tuple[str, str]]], Iterable[Predictions]] = lambda _run, _keys: ()
 
 
 def _no_rows(columns: Sequence[str]) -> pd.DataFrame:
@@ -99,7 +103,8 @@ def load(study: str = "") -> Evidence:
     }
     tables = {"render": read.runs(entry="render", metrics=()), "train": trained, "score": scored, "decode": decoded}
     asked = {entry: _parameters(table) for entry, table in (tables | {"similarity": similar}).items()}
-    return Evidence(study, networks, scores, pairs, decodings, links, _failed(study), asked)
+    kept = read.predictions(scored)
+    return Evidence(study, networks, scores, pairs, decodings, links, _failed(study), asked, kept)
 
 
 def _parameters(table: pd.DataFrame) -> dict[str, dict[str, str]]:
@@ -322,6 +327,8 @@ def _scores(scored: pd.DataFrame, imported: pd.DataFrame) -> pd.DataFrame:
         "selection": "",
         "r2_over_c": (ratio * table.raw).where(~elsewhere),  # their raw values may be of any kind
         "r_over_c_squared": (ratio**2).where(~elsewhere),
+        "ceiling_error": float("nan"),  # runs before these were computed
+        "ceiled_error": float("nan"),
     }
     for name, value in defaults.items():
         there = table[name] if name in table else pd.Series(None, table.index, dtype=object)
@@ -332,6 +339,7 @@ def _scores(scored: pd.DataFrame, imported: pd.DataFrame) -> pd.DataFrame:
     )
     table = table.drop_duplicates(["model_id", "benchmark", "layer", "metric", "version"], ignore_index=True)
     types = {"depth": int, "primary": bool, "committed": bool, "r2_over_c": float, "r_over_c_squared": float}
+    types |= {"ceiling_error": float, "ceiled_error": float}
     return table.astype(types)[list(SCORES)]
 
 

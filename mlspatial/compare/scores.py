@@ -9,7 +9,7 @@ import numpy as np
 
 from mlspatial.compare.evidence import BEHAVIOR, PUBLISHED, REGIONS, Evidence
 from mlspatial.compare.run_ids import run_ids
-from mlspatial.core.score import FORMULA_WORDS
+from mlspatial.core.score import FORMULA_WORDS, SLOPES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +46,16 @@ def values(scores: pd.DataFrame, formula: str = PUBLISHED) -> pd.Series:
     squared = scores.formula.isin(["r^2/c", "(r/c)^2"]) & (scores.region != BEHAVIOR)
     found = scores[formula].astype(float).where(squared).fillna(scores.ceiled.astype(float))
     return found.mask(squared & (scores.raw.astype(float) < 0), -found.abs())
+
+
+def errors_of(scores: pd.DataFrame, formula: str = PUBLISHED) -> pd.Series:
+    """Standard errors of `values`: from those of raw score and ceiling by the formula's slopes, else those that came
+    with the scores; NaN where nobody knows."""
+    raw, ceiling = scores.raw.astype(float), scores.ceiling.astype(float)
+    squared = scores.formula.isin(["r^2/c", "(r/c)^2"]) & (scores.region != BEHAVIOR) & (ceiling > 0)
+    of_raw, of_ceiling = SLOPES[SQUARES[formula]](raw, ceiling.where(ceiling > 0))
+    found = np.hypot(of_raw * scores.error.astype(float), of_ceiling * scores.ceiling_error.astype(float))
+    return found.where(squared, scores.ceiled_error.astype(float))
 
 
 def formulas(scores: pd.DataFrame, formula: str = PUBLISHED) -> str:

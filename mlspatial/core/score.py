@@ -25,8 +25,15 @@ FORMULA_WORDS = {
     "r/c": "r / ceiling", "r^2/c": "r² / ceiling", "(r/c)^2": "(r / ceiling)²", BEHAVIOUR: "r / square root of ceiling",
     "none": "r as it is", UNKNOWN: "by an unknown formula",
 }  # fmt: skip
+#: Slopes of a formula in raw and in ceiling, for the error of the ceiled value.
+SLOPES = {
+    "r/c": lambda raw, ceiling: (1 / ceiling, -raw / ceiling**2),
+    "r^2/c": lambda raw, ceiling: (2 * raw / ceiling, -(raw**2) / ceiling**2),
+    "(r/c)^2": lambda raw, ceiling: (2 * raw / ceiling**2, -2 * raw**2 / ceiling**3),
+    "none": lambda raw, ceiling: (1.0, 0.0),
+}
 COLUMNS = (
-    *("raw", "ceiling", "ceiled", "r2_over_c", "r_over_c_squared", "error", "n"),
+    *("raw", "ceiling", "ceiled", "r2_over_c", "r_over_c_squared", "error", "ceiling_error", "ceiled_error", "n"),
     *("metric", "version", "formula", "direction", "selection"),
 )
 
@@ -38,8 +45,10 @@ class Score:
     ceiling: the value a perfect model would reach, same unit, 1.0 where there is none, NaN where nobody says; ceiled:
     raw and ceiling joined by `formula` (a key of FORMULAS), or the value `given`, which then may have another formula;
     error: standard error of raw over splits (i2n: standard deviation of the ceiled value over its repeats);
-    ceiling_error: of the ceiling over halvings or repeats, NaN where there is one; n: number of splits, repeats or
-    pairs. metric, version: name and version of the procedure. direction: which way is better.
+    ceiling_error: of the ceiling (neuroids: over units, stimuli and halvings; else over halvings or repeats), NaN where
+    it is not known; told: the error of ceiled where the field has a formula of its own for it (Brain-Score hands on
+    that of raw), None where it follows from both; n: number of splits, repeats or pairs. metric, version: name and
+    version of the procedure. direction: which way is better.
     values: per unit, as the metric has them (neuroids: (splits, neuroids) r; voxels: predicted patterns), or None.
     choice: what layers are chosen by, by default ceiled; selection: in words, what they are chosen on. more: further
     columns of a table of scores.
@@ -56,6 +65,7 @@ class Score:
     given: float | None = None
     ceiling_error: float = field(default=math.nan, compare=False)
     values: Any = field(default=None, compare=False, repr=False)
+    told: float | None = field(default=None, compare=False)
     choice: float | None = None
     selection: str = ""
     more: Mapping[str, Any] = field(default_factory=dict, compare=False)
@@ -72,6 +82,17 @@ class Score:
         contrary must not win over what predicts nothing. Brain-Score's own number is r2_over_c."""
         value = self._ceiled(self.formula)
         return -abs(value) if self.raw < 0 and self.given is None else value
+
+    @property
+    def ceiled_error(self) -> float:
+        """Standard error of ceiled from those of raw and ceiling, as if these were independent, to first order; NaN
+        where one of them is not known or the ceiling is not above 0."""
+        if self.told is not None:
+            return self.told
+        if self.formula not in SLOPES or not self.ceiling > 0:
+            return math.nan
+        of_raw, of_ceiling = SLOPES[self.formula](self.raw, self.ceiling)
+        return math.hypot(of_raw * self.error, of_ceiling * self.ceiling_error if of_ceiling else 0.0)
 
     @property
     def chosen_by(self) -> float:

@@ -330,6 +330,7 @@ def _correlation(where: str, region: str, value: float) -> dict[str, Any]:
 
 def _row(benchmark: str, region: str, metric: str, raw: float, ceiled: float) -> dict[str, Any]:
     unknown = dict.fromkeys(("ceiling", "error", "n", "r2_over_c", "r_over_c_squared"), NAN)
+    unknown |= dict.fromkeys(("ceiling_error", "ceiled_error"), NAN)
     flags = {"layer": "", "depth": -1, "committed": False, "primary": False}
     words = {"formula": "none", "version": str(VERSION), "engine": "imported", "selection": "imported"}
     return (

@@ -171,7 +171,7 @@ def rows_of(network: Network) -> list[dict[str, Any]]:
         both = raw**2 / ceiling if ceiling > 0 and metric != "voxel_r" else NAN
         words = {"version": str(VERSION), "engine": "imported", "selection": "imported", "layer": layer, "depth": -1}
         values = {"raw": raw, "ceiling": ceiling, "ceiled": ceiled, "error": NAN, "n": NAN}
-        values |= {"r2_over_c": both, "r_over_c_squared": ceiled}
+        values |= {"r2_over_c": both, "r_over_c_squared": ceiled, "ceiling_error": NAN, "ceiled_error": NAN}
         flags = {"committed": True, "primary": metric == primary, "formula": FORMULA if ceiling > 0 else "none"}
         benchmark = f"{BENCHMARK}:{subject}" if subject else BENCHMARK
         rows.append({"benchmark": benchmark, "region": REGION, "metric": metric} | values | words | flags)

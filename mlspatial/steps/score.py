@@ -4,41 +4,40 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlspatial.core.context import Context
 from mlspatial.core.errors import UserError
-from mlspatial.core.names import BENCHMARKS_GIVEN, TAG, text_hash
+from mlspatial.core.names import BENCHMARKS_GIVEN, TAG
 from mlspatial.core.parameters import DEVICE, FORCE, STUDY, Parameter, entry
+from mlspatial.core.predictions import PREDICTIONS, STIMULI, Predictions, write
 from mlspatial.core.progress import bar, say
 from mlspatial.core.score import FORMULA_WORDS
 from mlspatial.models.lazy import LazyModel
 from mlspatial.models.sources.zoo import facts
-from mlspatial.registry import notes, runs
+from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord, select
-from mlspatial.registry.run import Data
 from mlspatial.steps.gather import gather, layers_of
 from mlspatial.steps.run_pages import score_pages
+from mlspatial.steps.score_files import ALL_UNITS, SCORES, UNITS, log_scores, log_units, recovery_runs
 from mlspatial.steps.scoring_plan import Plan, check_words
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from mlspatial.benchmarks.base import Benchmark, Found, Layer, Truth, Way
+    from mlspatial.benchmarks.base import Benchmark, Layer, Way
     from mlspatial.core.score import Score
     from mlspatial.models.sinks import Product
 
 VERSION = 2
 FACTS = ("task", "arch", "dataset", "seed", "step")
-SCORES, UNITS, MATRICES, RECOVERY = "scores.json", "units.parquet", "matrices.npz", "recovery.json"
-ALL_UNITS = "units-all.parquet"
+MATRICES = "matrices.npz"
 KEPT = ("committed", "all")  # layers of which every unit is kept
 COMMITTED = "committed"  # the layer of matrices between networks whose layers differ
-VALUES = ("raw", "ceiling", "ceiled", "error", "r2_over_c", "r_over_c_squared")
 
 PARAMETERS = (
     Parameter(
@@ -96,7 +95,7 @@ def score(
     layers_by_uri: dict[str, tuple[str, ...]] = {}
     by_reference = engine == "reference"
     artifacts = [SCORES, *([MATRICES] if plan.geometries else [])]
-    artifacts += [] if by_reference else [UNITS, *([ALL_UNITS] if units == "all" else [])]
+    artifacts += [] if by_reference else [UNITS, PREDICTIONS, STIMULI, *([ALL_UNITS] if units == "all" else [])]
     ids = []
     for number, (record, spec) in enumerate(zip(records, specs, strict=True), 1):
         name = f"score {record.name} seed {record.seed} step {record.step}"
@@ -114,12 +113,12 @@ def score(
                 run.set_tags({BENCHMARKS_GIVEN: benchmarks})
                 run.set_tags({f"{TAG}fact.{name}": value for name, value in facts(record.uri).items()})
                 layers_here, matrices = layers_by_uri[record.uri], dict[str, np.ndarray]()
-                per_unit: list[pd.DataFrame] = []
+                per_unit, predicted = list[pd.DataFrame](), list[Predictions]()
                 with bar(f"score {number} of {len(records)}", len(plan.chosen), "benchmark") as progress:
                     if by_reference:
                         rows = _by_reference(record, plan, layers_here, context, download, progress)
                     else:
-                        rows = _by_layers(record, plan, layers_here, matrices, per_unit, context, progress)
+                        rows = _by_layers(record, plan, layers_here, matrices, per_unit, predicted, context, progress)
                     table = pd.DataFrame(rows).assign(engine=engine, model_id=record.model_id)
                 if table.raw.isna().all():
                     raise UserError(f"{name}: nothing could be scored ({table.selection.iloc[0]})")
@@ -128,14 +127,16 @@ def score(
                         np.savez_compressed(file := Path(folder) / MATRICES, **matrices)
                         run.log_file(file)
                     if not by_reference:
-                        _log_units(run, per_unit, units, Path(folder))
+                        log_units(run, per_unit, units, Path(folder))
+                        for file in write(predicted, Path(folder)):
+                            run.log_file(file)
                 log_scores(run, table, record.uri, {found.name: found.version for found in plan.chosen})
                 score_pages(run, f"{record.name} seed {record.seed} step {record.step}", table)
                 best = table[table.committed & table.primary].itertuples()
                 say(f"{name}: " + ", ".join(map(_line, best)))
         ids.append(run.id)
     together = Context(device, study, tuple(ids), force)
-    made = _recovery(records, plan.chosen, ids, together)
+    made = recovery_runs(records, plan.chosen, ids, together)
     return [*ids, *made, *_geometry(records, plan, ids, together)]
 
 
@@ -153,67 +154,19 @@ def _spec(record: ModelRecord, plan: Plan, device: str, download: bool) -> runs.
     return runs.Spec("score", VERSION, inputs, cfg, ENTRY.free)
 
 
-def log_scores(run: runs.Run, table: pd.DataFrame, network: str = "", data: Mapping[str, str] | None = None) -> None:
-    """The whole table as scores.json; of every benchmark and metric the committed layer's values as metrics.
-
-    BENCHMARK/raw, /ceiling, ... are the benchmark's own metric, BENCHMARK/METRIC/raw another one; every layer has
-    BENCHMARK/LAYER/ceiled. The layer and region of a benchmark are tags. network: its address; the committed layer's
-    values are metrics of it, too. data: benchmark -> version of what it was scored on, the inputs of the run.
-    """
-    data = data or {}
-    digests = {name: text_hash(version) for name, version in data.items()}
-    run.log_inputs([network], [Data(name, digests[name], source={"version": data[name]}) for name in digests])
-    for row in table[table.committed].itertuples():
-        own = bool(getattr(row, "primary", True))
-        prefix = row.benchmark if own else f"{row.benchmark}/{row.metric}"
-        of = network if own else ""  # few: what a network's page shows and is ranked by
-        on = (row.benchmark, digests.get(row.benchmark, "")) if row.benchmark in digests else ("", "")
-        run.log({f"{prefix}/{value}": getattr(row, value) for value in VALUES if hasattr(row, value)}, of=of, on=on)
-        if own:
-            run.set_tags({f"{TAG}layer.{row.benchmark}": row.layer, f"{TAG}region.{row.benchmark}": row.region})
-    for row in table.itertuples():
-        if getattr(row, "primary", True):
-            run.log({f"{row.benchmark}/{row.layer}/ceiled": row.ceiled})
-    run.log_table(table, SCORES)
-    run.describe(_described(table))
-
-
-def _described(table: pd.DataFrame) -> str:
-    """The committed layers in Markdown."""
-    head = ("benchmark", "region", "metric", "layer", "r", "ceiling", "error of r", "ceiled", "by")
-    best = table[table.committed].itertuples()
-    rows = [
-        (row.benchmark, row.region, row.metric, row.layer, row.raw, row.ceiling, row.error, row.ceiled,
-         FORMULA_WORDS.get(row.formula, row.formula))
-        for row in best
-    ]  # fmt: skip
-    layers = f"The layer that counts for each benchmark; all {table.layer.nunique()} are in the artifact {SCORES}."
-    return f"{notes.table(head, rows)}\n\n{layers}"
-
-
-def _log_units(run: runs.Run, found: Sequence[pd.DataFrame], kept: str, folder: Path) -> None:
-    """Tables of units: of the committed layers, and of all where that was asked for."""
-    import pandas as pd
-
-    columns = ["model_id", "benchmark", "region", "metric", "layer", "committed", "unit", "split", "r", "reliability"]
-    table = pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
-    for name, part in ((UNITS, table[table.committed.astype(bool)]), (ALL_UNITS, table)):
-        if name == UNITS or kept == "all":
-            part.to_parquet(folder / name, index=False)
-            run.log_file(folder / name)
-
-
 def _by_layers(
     record: ModelRecord,
     plan: Plan,
     layers: tuple[str, ...],
     matrices: dict[str, np.ndarray],
     per_unit: list[pd.DataFrame],
+    predicted: list[Predictions],
     context: Context,
     progress: Any,
 ) -> Iterator[dict[str, Any]]:
     """Rows of one network, a benchmark, metric and layer each; `matrices` gets those at the layers that count, by
-    "BENCHMARK METRIC", `per_unit` a table of each layer whose score is of units.
+    "BENCHMARK METRIC", `per_unit` a table of each layer whose score is of units, `predicted` the predictions at the
+    layers that count.
 
     What a benchmark cannot do is raised before the network is run. It then sees each set of stimuli once, for all
     benchmarks and metrics.
@@ -251,6 +204,10 @@ def _by_layers(
             found = scores[benchmark.identifier, metric]
             place = benchmark.commit(found, way)
             matrix = benchmark.matrix(gathered.layer(gathered.layers[place]), metric, found[place])
+            if kept := _predicted(
+                benchmark, gathered.layer(gathered.layers[place]), gathered.layers[place], metric, way
+            ):
+                predicted.append(kept)
             if matrix is not None:
                 matrices[f"{benchmark.identifier} {metric}"] = matrix
             facts = {"benchmark": benchmark.identifier, "region": benchmark.region, "primary": metric == benchmark.own}
@@ -285,6 +242,19 @@ def _tried(one: Benchmark, others: Sequence[Benchmark], name: str, layer: Layer,
         if math.isnan(score.raw):
             say(f"{benchmark.identifier}: {metric} of layer {name} is not a number: {why}")
     return found
+
+
+def _predicted(benchmark: Benchmark, layer: Layer, name: str, metric: str, way: Way) -> Predictions | None:
+    """What is kept of the layer that counts; nothing, saying why, where a metric fails there."""
+    from numpy.linalg import LinAlgError
+    from torch.linalg import LinAlgError as TorchError
+
+    try:
+        return benchmark.predictions(layer, name, metric, way)
+    except (UserError, LinAlgError, TorchError, ArithmeticError) as error:
+        why = " ".join(str(error).split())
+        say(f"{benchmark.identifier}: no predictions by {metric} of layer {name} are kept: {why}")
+        return None
 
 
 def _by_reference(
@@ -344,45 +314,6 @@ def _geometry(records: Sequence[ModelRecord], plan: Plan, ids: Sequence[str], co
                 for metric, matrix in geometry(tables).items():
                     similarity.log_matrices(run, metric, records, {COMMITTED: matrix}, 0, Path(folder))
     return [run.id]
-
-
-def _recovery(
-    records: Sequence[ModelRecord], chosen: Sequence[Found], ids: Sequence[str], context: Context
-) -> list[str]:
-    """Where the network that generated simulated responses is among those scored: a run with the rank of that network
-    and its layer under each metric and number of trials, a population after another."""
-    import pandas as pd
-
-    from mlspatial.benchmarks.simulated import recovery
-    from mlspatial.registry.read import table_file
-
-    networks = {record.model_id for record in records}
-    populations: dict[Truth, dict[str, int]] = {}
-    for known in chosen:
-        if known.truth and known.truth.network in networks and len(networks) > 1:
-            populations.setdefault(known.truth, {})[known.name] = known.trials
-    made = []
-    for truth, trials in populations.items():
-        inputs = {"runs": sorted(ids), "population": truth.population}
-        cfg = {"benchmarks": ",".join(trials), "network": truth.network, "layer": truth.layer}
-        spec = runs.Spec("recovery", VERSION, inputs, cfg)
-        name = f"recovery of {truth.layer} of {truth.network} among {len(networks)} networks"
-        lacks = runs.missing(RECOVERY)
-        with runs.open_run(spec, name=name, lacks=lacks, **context.run) as run:
-            if not run.answered:
-                table = pd.concat([table_file(runs.local(i, SCORES)) for i in ids])
-                table = table[table.benchmark.isin(trials)]
-                table = table.assign(network=table.model_id, trials=table.benchmark.map(trials))
-                found = recovery(table, network=truth.network, layer=truth.layer)
-                run.log_table(found, RECOVERY)
-                run.log_inputs(record.uri for record in records)
-                run.describe(notes.table(tuple(found.columns), found.itertuples(index=False)))
-                for row in found.itertuples():
-                    prefix = f"recovery/{row.metric}/{row.trials}_trials"
-                    run.log({f"{prefix}/network_rank": row.network_rank, f"{prefix}/layer_rank": row.layer_rank})
-                say(f"{name}:\n{found.to_string(index=False)}")
-        made.append(run.id)
-    return made
 
 
 ENTRY = entry(

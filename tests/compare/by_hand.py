@@ -44,7 +44,7 @@ def evidence(networks: list[dict[str, Any]], scores: list[dict[str, Any]]) -> Ev
         frames["networks"] = pd.DataFrame(networks)
         assert set(NETWORKS) <= set(frames["networks"].columns)
     if scores:
-        frames["scores"] = pd.DataFrame(scores)[list(SCORES)]
+        frames["scores"] = pd.DataFrame(scores).reindex(columns=list(SCORES))
     return Evidence("s", **frames, links={})
 
 

@@ -21,7 +21,7 @@ from mlspatial.registry import runs
 from mlspatial.registry.models import ensure_registered
 from mlspatial.registry.store import client
 from mlspatial.steps.compare import compare
-from mlspatial.steps.score import log_scores
+from mlspatial.steps.score_files import log_scores
 
 known_items()
 ALIGNMENT = {("translation", 0): 0.30, ("translation", 1): 0.34, ("category", 0): 0.40, ("category", 1): 0.44}

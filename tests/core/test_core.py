@@ -113,3 +113,18 @@ ERRORS = [
 def test_errors_come_back_from_worker_processes(error: UserError) -> None:
     back = pickle.loads(pickle.dumps(error))
     assert type(back) is type(error) and str(back) == str(error) and vars(back) == vars(error)
+
+
+def test_the_error_of_a_ceiled_score_is_what_errors_of_raw_and_ceiling_make_of_it() -> None:
+    """Against the spread of 400,000 draws of both; Brain-Score's own hands on that of raw."""
+    rng = np.random.default_rng(0)
+    raw, ceiling = 0.5 + 0.004 * rng.standard_normal(400_000), 0.8 + 0.006 * rng.standard_normal(400_000)
+    formulas = {"r/c": raw / ceiling, "r^2/c": raw**2 / ceiling, "(r/c)^2": (raw / ceiling) ** 2, "none": raw}
+    for formula, values in formulas.items():
+        score = Score(0.5, 0.8, 0.004, 10, "m", "1", formula, ceiling_error=0.006)
+        assert score.ceiled_error == pytest.approx(values.std(), rel=0.01)
+        assert score.to_json()["ceiled_error"] == score.ceiled_error and score.to_json()["ceiling_error"] == 0.006
+    assert math.isnan(Score(0.5, 0.8, 0.004, 10, "m", "1", "r/c").ceiled_error)  # nobody knows the ceiling's
+    assert Score(0.5, 1.0, 0.004, 10, "m", "1", "none").ceiled_error == 0.004
+    assert Score(0.5, 0.8, 0.004, 10, "m", "1", told=0.01).ceiled_error == 0.01
+    assert math.isnan(Score(0.5, 0.8, 0.004, 10, "m", "1", "own", given=0.3).ceiled_error)

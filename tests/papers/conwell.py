@@ -26,7 +26,7 @@ def evidence_of(networks: Sequence[Network], pairs: pd.DataFrame | None = None) 
         scores += [{**row, "model_id": name, "run_id": f"run-{name}"} for row in rows_of(network)]
     frames = empty_frames()
     frames["networks"] = pd.DataFrame(known)
-    frames["scores"] = pd.DataFrame(scores)[list(SCORES)]
+    frames["scores"] = pd.DataFrame(scores).reindex(columns=list(SCORES))
     if pairs is not None:
         frames["pairs"] = pairs
     return Evidence("conwell", **frames, links={})

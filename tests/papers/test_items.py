@@ -16,12 +16,12 @@ from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.table import FRAME, TABLES, Table
 from mlspatial.core.errors import UserError
 from mlspatial.papers import PAPERS, known_items
-from tests.compare.synthetic import no_evidence, synthetic_evidence
+from tests.compare.synthetic import no_evidence, predicted, synthetic_evidence
 from tests.papers import conwell
 
 ITEMS = known_items()
 KINDS: tuple[Any, ...] = (TABLES, FIGURES)
-CITED = {"alignment", "performance", "statistics"}  # general tables, of no paper
+CITED = {"alignment", "performance", "statistics", "ranking", "figure_ranking"}  # general items, of no paper
 
 
 @cache
@@ -32,6 +32,7 @@ def studies() -> tuple[Evidence, ...]:
         archs=("resnet18", "resnet50"), tasks=("distance", "translation", "category"), seeds=2,
         steps=(500, 2_000, 10_000), scaling=False, benchmarks={"simulated_v1": "V1"},
     )  # fmt: skip
+    own = predicted(own)
     return own, conwell.evidence_of(voxels, conwell.similar(voxels))
 
 

@@ -49,7 +49,7 @@ def test_evidence_of_an_old_registry_is_what_it_was(old: dict[str, Any]) -> None
         was, now = pd.DataFrame(old[name]), getattr(found, name)
         assert len(was) == len(now), name
         if name == "scores":  # nobody told how those were joined
-            was.loc[was.engine == "imported", "formula"] = was.formula[was.engine == "imported"].replace("none", "unknown")
+            was["formula"] = was.formula.mask((was.engine == "imported") & (was.formula == "none"), "unknown")
         now = now[[column for column in was if column in now]]
         assert set(was) == set(now), f"{name}: columns are gone"
         now = pd.DataFrame(json.loads(now.to_json(orient="records", double_precision=10)))

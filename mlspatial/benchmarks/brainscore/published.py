@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from mlspatial.analysis.versions import versions
 from mlspatial.analysis.yardsticks import Ceilings, Metric, Regression, Representation
 from mlspatial.benchmarks.base import Layer, Way
 from mlspatial.benchmarks.neurons import Neurons
+from mlspatial.core.score import Score
 from mlspatial.models.stimuli import Stimuli
 
 PCA, RAW = "1,000 principal components of ImageNet images", "raw features"
@@ -80,6 +81,12 @@ class Published(Neurons):
             return self.stimuli
         images = np.concatenate([self.imagenet.images, self.stimuli.images])
         return Stimuli((*self.imagenet.ids, *self.stimuli.ids), images, self.stimuli.degrees)
+
+    def scores(self, layer: Layer, metric: str, way: Way, *others: Neurons) -> list[Score]:
+        """The error of a ceiled score of a regression is that of the raw one, as the package has it: brainscore_vision
+        2.4.2, benchmark_helpers/neural_common.py, explained_variance."""
+        found = super().scores(layer, metric, way, *others)
+        return [replace(score, told=score.error) if score.formula == "r^2/c" else score for score in found]
 
     def chooser(self, layer: Layer) -> tuple[Representation | None, str]:
         """Inner products of principal component scores, as Brain-Score chooses layers by."""

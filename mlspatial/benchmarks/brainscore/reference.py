@@ -157,9 +157,10 @@ def _from_package(benchmark: Any, score: Any) -> Score:
     splits = len(raw.raw["split"]) if "split" in getattr(getattr(raw, "raw", None), "dims", ()) else 0
     if type(benchmark) is NeuralBenchmark:
         name = f"pls{benchmark._similarity_metric.regression._regression.n_components}" if metric == "pls" else metric
-        return Score(float(raw), float(ceiling), error, splits, name, version)
+        return Score(float(raw), float(ceiling), error, splits, name, version, told=error)
     formula = BEHAVIOUR if metric == "i2n" else "the benchmark's own"
-    return Score(_number(raw), _number(ceiling), error, splits, metric, version, formula, given=float(score))
+    values = _number(raw), _number(ceiling), error
+    return Score(*values, splits, metric, version, formula, given=float(score), told=error)
 
 
 def best_layer(scores: Mapping[str, Score]) -> str:

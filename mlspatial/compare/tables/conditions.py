@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlspatial.compare.absence import means_over, unscored
 from mlspatial.compare.conditions import known, names_of, once
 from mlspatial.compare.evidence import Evidence
-from mlspatial.compare.scores import ceiled_by, committed, grouped, values
+from mlspatial.compare.scores import ceiled_by, committed, errors_of, grouped, values
 from mlspatial.compare.table import TABLES, Cell, Table
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def alignment(evidence: Evidence) -> Table:
     best = committed(evidence)
     caption = (
         "Score at the committed layer under each benchmark's own metric, last checkpoints, "
-        f"ceiled: {ceiled_by(best)}; mean ± SD over seeds. How the layer was chosen is said for each benchmark."
+        f"ceiled: {ceiled_by(best)}; mean ± SD over seeds, of one network its 95 % interval from the "
+        "errors of raw score and ceiling, where they are known. How the layer was chosen is said for each benchmark."
     )
     networks = evidence.networks[evidence.networks.final.astype(bool)]
     networks = networks[networks.model_id.isin(best.model_id)]
@@ -32,6 +34,7 @@ def alignment(evidence: Evidence) -> Table:
     if networks.empty:
         return Table("alignment", "Alignment", caption, (), {}, ("No score runs yet.",))
 
+    errors = dict(zip(zip(best.model_id, best.benchmark, strict=True), errors_of(best), strict=True))
     each = grouped(best.assign(value=values(best)).rename(columns={"run_id": "runs"}), "benchmark")
 
     def cells(group: pd.DataFrame) -> dict[str, Cell]:
@@ -40,8 +43,14 @@ def alignment(evidence: Evidence) -> Table:
         for name in columns:
             part = mine[mine.benchmark == name]
             absent = unscored(evidence, group, f"on {name}", name, not_a_number=len(part) > 0)
-            found[name] = Cell.of(part.value, part.runs, counts=means_over(group, part), why=absent)
+            found[name] = alone(Cell.of(part.value, part.runs, counts=means_over(group, part), why=absent), name, part)
         return found
+
+    def alone(cell: Cell, benchmark: str, part: pd.DataFrame) -> Cell:
+        """Of one network the interval of its own score."""
+        error = errors.get((part.model_id.iloc[0], benchmark), float("nan")) if len(part) == 1 else float("nan")
+        half = 1.96 * error
+        return replace(cell, low=cell.mean - half, high=cell.mean + half) if half == half else cell
 
     rows = _rows(networks, cells)
     shown = best[best.model_id.isin(networks.model_id)]
@@ -84,7 +93,9 @@ def _rows(networks: pd.DataFrame, cells: Callable[[pd.DataFrame], dict[str, Cell
 def _about(name: str, part: pd.DataFrame) -> str:
     """Region, ceiling and metric of a benchmark, in words."""
     facts = [f"region {part.region.iloc[0]}"]
-    facts += [f"ceiling {part.ceiling.astype(float).mean():.3f}"] if part.ceiling.notna().any() else []
+    of_ceiling = part.ceiling_error.astype(float).mean()
+    spread = f" ± {of_ceiling:.3f} (SE)" if of_ceiling == of_ceiling else ""
+    facts += [f"ceiling {part.ceiling.astype(float).mean():.3f}{spread}"] if part.ceiling.notna().any() else []
     said = part.assign(ceiled=[ceiled_by(part)] * len(part))
     for column in ("metric", "ceiled", "engine", "selection"):
         words = sorted({str(value) for value in said[column] if value == value and value not in (None, "")})

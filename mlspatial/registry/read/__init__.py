@@ -3,6 +3,7 @@
     chosen = runs(entry="score", study="quick")   one row a run, as `mlflow.search_runs` gives it
     scores(chosen), units(chosen)                 what score runs hold in files, one below the other
     tables(kind, chosen, parse), table_file       the same of other files; one file
+    predictions(chosen)                           a function that reads those that a score run has kept
     histories(ids, names), heldout_histories      everything that was logged of metrics
     versions()                                    one row a registered checkpoint
 
@@ -14,12 +15,13 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlspatial.core.errors import UserError
+from mlspatial.core.predictions import Predictions
 from mlspatial.registry.artifacts import files
 from mlspatial.registry.patience import at_once, patiently, place
 from mlspatial.registry.read.cache import Kept, kept
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 DATABASES = ("sqlite", "postgresql")
 THREADS = 8  # artifacts that are fetched at a time
 SCORE_NUMBERS = {"raw", "ceiling", "ceiled", "error", "n", "r2_over_c", "r_over_c_squared", "depth"}
+SCORE_NUMBERS |= {"ceiling_error", "ceiled_error"}
 TAGS, PARAMS, METRICS = (PREFIXES[kind] for kind in ("tags", "params", "metrics"))
 
 Parse = Callable[[dict[str, Any], Callable[..., Path]], "pd.DataFrame"]
@@ -168,6 +171,31 @@ def units(chosen: pd.DataFrame) -> pd.DataFrame:
         return pd.read_parquet(file("units.parquet"))
 
     return tables("units-1", chosen, parse)
+
+
+def predictions(chosen: pd.DataFrame) -> Callable[[str, Collection[tuple[str, str]]], list[Predictions]]:
+    """(run id, {(benchmark, metric)}) -> what that score run has kept of them: nothing where it is older, or where the
+    files are damaged, which is said. chosen: rows of `runs`."""
+    from mlflow.exceptions import MlflowException
+
+    from mlspatial.core.predictions import read
+
+    roots = dict(zip(chosen.run_id, chosen.artifact_uri, strict=True)) if len(chosen) else {}
+
+    def of(run: str, keys: Collection[tuple[str, str]]) -> list[Predictions]:
+        if run not in roots:
+            return []
+        try:
+            with files(roots[run]) as file:
+                return list(read(file, keys))
+        except FileNotFoundError:
+            return []
+        except (MlflowException, OSError, ValueError, KeyError) as error:
+            reason = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
+            warnings.warn(f"run {run}: predictions left out: {reason}", stacklevel=2)
+            return []
+
+    return of
 
 
 def table_file(path: Path) -> pd.DataFrame:
