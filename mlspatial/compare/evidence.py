@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ SCORES = (
 PAIRS = ("run_id", "metric", "layer", "depth", "model_a", "model_b", "value")
 DECODINGS = ("run_id", "model_id", "layer", "depth", "latent", "fold", "measure", "value", "chance")
 
+UNIT_COLUMNS = ("model_id", "benchmark", "region", "metric", "layer", "committed", "unit", "split", "r", "reliability")
 PIXELS = "pixels"  # model_id of what was decoded from the images themselves
 UNITS = {"distance": 1, "translation": 2, "rotation": 6, "category": 117, "identity": 548}  # Xie et al. 2025: 674
 CLASSES = 1000  # of ImageNet
@@ -47,7 +49,8 @@ class Evidence:
     networks: one row a registered checkpoint (columns NETWORKS, heldout/... and fact/...); scores: one row a network,
     benchmark, layer and metric (SCORES); pairs: one row an unordered pair of networks, layer and similarity metric
     (PAIRS); decodings: one row a network, layer, latent, measure and fold (DECODINGS). Frames may be empty.
-    predictions: (run id, {(benchmark, metric)}) -> what a score run has kept of them.
+    predictions: (run id, {(benchmark, metric)}) -> what a score run has kept of them. units: run ids of scores -> what
+    they have kept of single units, as registry.scores(units=True) has it, of all layers where those are there.
     """
 
     study: str
@@ -57,6 +60,18 @@ class Evidence:
     decodings: pd.DataFrame
     links: Mapping[str, str]
     predictions: Callable[[str, Collection[tuple[str, str]]], Iterable[Predictions]] = lambda _run, _keys: ()
+    units: Callable[[Collection[str]], pd.DataFrame] = lambda _runs: _no_units()
+
+
+def _no_units() -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(columns=["run_id", *UNIT_COLUMNS])
+
+
+def _units(scored: pd.DataFrame, runs: Collection[str]) -> pd.DataFrame:
+    found = read.units(scored[scored.run_id.isin(runs)], all_layers=True)
+    return found if len(found) else _no_units()
 
 
 def empty_frames() -> dict[str, pd.DataFrame]:
@@ -88,7 +103,7 @@ def load(study: str = "") -> Evidence:
         for table in (trained, scored, imported, similar, decoded)
         for row in table[["run_id", "experiment_id"]].itertuples()
     }
-    return Evidence(study, networks, scores, pairs, decodings, links, read.predictions(scored))
+    return Evidence(study, networks, scores, pairs, decodings, links, read.predictions(scored), partial(_units, scored))
 
 
 def _networks(study: str, named: Collection[str], others: list[pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
