@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlspatial.compare.conditions import settings_of
-from mlspatial.core.names import CFG, DATASET_ID, MODEL_ID, SPEC, TAG, file_name
+from mlspatial.core.names import CFG, DATASET_ID, LEFT_OUT, MODEL_ID, SPEC, TAG, file_name
 from mlspatial.core.predictions import Predictions
 from mlspatial.registry import read
 from mlspatial.registry.store import ui_address
@@ -51,6 +51,8 @@ class Evidence:
     (PAIRS); decodings: one row a network, layer, latent, measure and fold (DECODINGS). Frames may be empty.
     predictions: (run id, {(benchmark, metric)}) -> what a score run has kept of them. units: run ids of scores -> what
     they have kept of single units, as registry.scores(units=True) has it, of all layers where those are there.
+    left_out: entry (similarity or decode) and run ids -> results without each block of stimuli: run_id, metric, layer,
+    model_a, model_b, left_out, or run_id, layer, latent, measure, left_out; left_out is an array.
     """
 
     study: str
@@ -61,6 +63,7 @@ class Evidence:
     links: Mapping[str, str]
     predictions: Callable[[str, Collection[tuple[str, str]]], Iterable[Predictions]] = lambda _run, _keys: ()
     units: Callable[[Collection[str]], pd.DataFrame] = lambda _runs: _no_units()
+    left_out: Callable[[str, Collection[str]], pd.DataFrame] = lambda entry, _runs: _nothing_left_out(entry)
 
 
 def _no_units() -> pd.DataFrame:
@@ -72,6 +75,32 @@ def _no_units() -> pd.DataFrame:
 def _units(scored: pd.DataFrame, runs: Collection[str]) -> pd.DataFrame:
     found = read.units(scored[scored.run_id.isin(runs)], all_layers=True)
     return found if len(found) else _no_units()
+
+
+def _nothing_left_out(entry: str) -> pd.DataFrame:
+    import pandas as pd
+
+    keys = {"similarity": ["metric", "layer", "model_a", "model_b"], "decode": ["layer", "latent", "measure"]}
+    return pd.DataFrame(columns=["run_id", *keys[entry], "left_out"])
+
+
+def _left_out(tables: Mapping[str, pd.DataFrame], entry: str, runs: Collection[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    def parse(row: dict[str, Any], file: Callable[..., Path]) -> pd.DataFrame:
+        try:
+            table = pd.read_parquet(file(LEFT_OUT))
+        except FileNotFoundError:  # of an older run
+            return pd.DataFrame()
+        if entry == "decode":
+            return table
+        ids = read.table_file(file("models.json")).model_id.to_numpy()
+        named = {"model_a": ids[table["first"]], "model_b": ids[table["second"]]}
+        return table.assign(**named).drop(columns=["first", "second"])
+
+    chosen = tables[entry]
+    found = read.tables(f"left-out-{entry}-1", chosen[chosen.run_id.isin(runs)], parse)
+    return found if len(found) else _nothing_left_out(entry)
 
 
 def empty_frames() -> dict[str, pd.DataFrame]:
@@ -103,7 +132,17 @@ def load(study: str = "") -> Evidence:
         for table in (trained, scored, imported, similar, decoded)
         for row in table[["run_id", "experiment_id"]].itertuples()
     }
-    return Evidence(study, networks, scores, pairs, decodings, links, read.predictions(scored), partial(_units, scored))
+    return Evidence(
+        study,
+        networks,
+        scores,
+        pairs,
+        decodings,
+        links,
+        read.predictions(scored),
+        partial(_units, scored),
+        partial(_left_out, {"similarity": similar, "decode": decoded}),
+    )
 
 
 def _networks(study: str, named: Collection[str], others: list[pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -18,7 +18,7 @@ from mlspatial.compare.plots import FORMATS
 from mlspatial.core.context import Context
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.latents import Latent
-from mlspatial.core.names import TAG
+from mlspatial.core.names import LEFT_OUT, TAG
 from mlspatial.core.parameters import DEVICE, FORCE, STUDY, Parameter, entry
 from mlspatial.core.progress import bar, say
 from mlspatial.models.layers import PIXELS
@@ -224,6 +224,7 @@ class _Job:
                 table = self._decode(features(run), title)
                 table = table.assign(model_id=model_id, **facts)
                 _log(run, table)
+                table = table.drop(columns="left_out")
         table = table_file(runs.local(run.id, TABLE)) if run.answered else table
         return run.id, table
 
@@ -309,11 +310,25 @@ def group_contrasts(table: pd.DataFrame, networks: pd.DataFrame) -> list[dict[st
 
 
 def _log(run: runs.Run, table: pd.DataFrame) -> None:
-    """The table, a mean over folds for every layer, latent and measure, and a picture."""
+    """The table, a mean over folds for every layer, latent and measure, a picture, and what those means are without each
+    block of stimuli."""
+    with tempfile.TemporaryDirectory() as folder:
+        _without_blocks(table).to_parquet(Path(folder) / LEFT_OUT, index=False)
+        run.log_file(Path(folder) / LEFT_OUT)
+    table = table.drop(columns="left_out")
     run.log_text(table.to_json(orient="table", index=False), TABLE)
     means = table.groupby(["layer", "latent", "measure"], sort=False).value.mean()
     run.log({f"{layer}/{latent}/{measure}": value for (layer, latent, measure), value in means.items()})
     _picture(run, table[table.measure.isin(set(SHOWN.values()))], "task", "decoding")
+
+
+def _without_blocks(table: pd.DataFrame) -> pd.DataFrame:
+    """layer, latent, measure and left_out: mean over folds without each block of stimuli, float32."""
+    import pandas as pd
+
+    groups = table.groupby(["layer", "latent", "measure"], sort=False).left_out
+    rows = [(*key, np.mean(np.stack(list(folds)), axis=0).astype(np.float32)) for key, folds in groups]
+    return pd.DataFrame(rows, columns=["layer", "latent", "measure", "left_out"])
 
 
 def _picture(run: runs.Run, table: pd.DataFrame, by: str, name: str) -> None:
