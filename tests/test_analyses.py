@@ -155,3 +155,37 @@ def test_contrasts_are_those_of_scipy() -> None:
     assert found["fold"]["p"] == pytest.approx(mannwhitneyu(a, b).pvalue)
     means = table.groupby(["group", "seed"]).value.mean()
     assert found["seed"]["p"] == pytest.approx(mannwhitneyu(means["a"], means["b"]).pvalue)
+
+
+def test_intervals_over_stimuli_reach_the_figures(trained: str) -> None:
+    """A group's interval is the jackknife of its mean over networks, from Grams and folds computed here again."""
+    from mlspatial.analysis.cka import linear_cka
+    from mlspatial.analysis.jackknife import blocks, half_width, standard_error
+    from mlspatial.compare.evidence import load
+    from mlspatial.compare.grouping import choose, group_pairs, similarities
+    from mlspatial.compare.latents import decoded, decoded_ids, fold_table
+
+    images = ["--models", "study=s", "--dataset", trained, "--stimuli", f"heldout:{N}", "--study", "s"]
+    assert call(similarity.main, *images, "--layers", "layer2.0.relu")[0] == 0
+    assert call(decode.main, *images, "--layers", "layer2.0.relu", "--latents", "x,z", "--folds", "2")[0] == 0
+    evidence = load("s")
+    found = similarities(evidence)
+    pairs = group_pairs(found.pairs, choose(evidence, found.ids).networks)
+    records, stimuli = select("study=s"), load_images(f"heldout:{N}", trained).stimuli
+    raw = {}
+    for record in records:
+        module, spec = record.load()
+        store = Features()
+        extract(module, spec, stimuli, ["layer2.0.relu"], store)
+        raw[record.model_id] = store.pop("layer2.0.relu")["features"].astype(np.float64)
+    sides = [[raw[r.model_id] for r in records if r.task == task] for task in ("distance", "category")]
+    without = []
+    for b in range(blocks(N).max() + 1):
+        kept = blocks(N) != b
+        values = [linear_cka(x[kept] @ x[kept].T, y[kept] @ y[kept].T) for x in sides[0] for y in sides[1]]
+        without.append(np.mean(values))
+    between = pairs[pairs["first"] != pairs["second"]].iloc[0]
+    assert between.over_stimuli == pytest.approx(half_width(float(standard_error(np.array(without)))), rel=1e-3)
+    rows = decoded(evidence, choose(evidence, decoded_ids(evidence, "x")).networks, "x")
+    table = fold_table(rows)
+    assert len(table) and np.isfinite(table.over_stimuli).all() and (table.over_stimuli > 0).all()

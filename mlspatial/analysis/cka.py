@@ -11,12 +11,14 @@ because HSIC_1 does not change when a kernel is centred, and the rows of a centr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from mlspatial.analysis.gram import centred, square, stimuli_in
+from mlspatial.analysis.jackknife import blocks
 from mlspatial.core.errors import StimulusMismatch, UserError
 
 VERSION = "1"
@@ -108,6 +110,64 @@ def cka_matrices(packed: Packed, other: Packed | None = None) -> CkaMatrices:
     if n < LEAST_STIMULI:
         return CkaMatrices(biased, np.full_like(biased, np.nan))
     return CkaMatrices(biased, _normalised(*(_unbiased(n, *each) for each in terms)))
+
+
+def cka_left_out(packed: Packed, *, debiased: bool = False) -> np.ndarray:
+    """Linear CKA of every two models with one block of stimuli left out: what jackknife.standard_error works on.
+
+    packed: as in cka_matrices. Returns (blocks, models, models) float64, blocks as jackknife.blocks numbers them. NaN
+    where fewer stimuli than the unbiased estimate needs are left, or nothing but rounding.
+    Each product of two entries is taken once, as in cka_matrices, and counted for all blocks but those of its row and
+    column; centring without a block follows from sums of rows. Memory: models x (n x blocks + (n / blocks)^2).
+    """
+    n, models = _stimuli(packed, None), len(packed)
+    own = blocks(n)
+    number = int(own.max()) + 1
+    members = [np.flatnonzero(own == b) for b in range(number)]
+    diagonal = _slice(packed, 0, n)
+    starts = n + np.arange(n) * (2 * n - np.arange(n) - 1) // 2 - np.arange(n) - 1  # entry (i, j > i) is starts[i] + j
+    sums = np.zeros((models, n, number))  # of each row over the columns of each block, without the diagonal
+    above = np.zeros((number, number, models, models))  # <K, L> between two blocks, without the diagonals
+    for a in range(number):
+        for b in range(a, number):
+            rows, columns = np.meshgrid(members[a], members[b], indexing="ij")
+            low, high = np.minimum(rows, columns), np.maximum(rows, columns)
+            apart = (low != high).ravel()
+            entries = np.zeros((models, rows.size))
+            entries[:, apart] = _entries(packed, (starts[low] + high).ravel()[apart]) / math.sqrt(2)
+            square_of = entries.reshape(models, *rows.shape)
+            sums[:, members[a], b] = square_of.sum(axis=2)
+            if a != b:
+                sums[:, members[b], a] = square_of.sum(axis=1)
+            above[a, b] = entries @ entries.T * (1 if a == b else 2)
+    found = np.empty((number, models, models))
+    whole = above.sum(axis=(0, 1))
+    for b in range(number):
+        kept = own != b
+        left = int(kept.sum())
+        inside = whole - above[b, :].sum(axis=0) - above[:, b].sum(axis=0) + above[b, b]
+        rows_of = sums[:, kept].sum(axis=2) - sums[:, kept, b]  # without the diagonal
+        d = diagonal[:, kept]
+        if debiased:
+            totals = rows_of.sum(axis=1)
+            product = (
+                inside + np.outer(totals, totals) / ((left - 1) * (left - 2)) - 2 / (left - 2) * (rows_of @ rows_of.T)
+                if left >= LEAST_STIMULI
+                else np.full((models, models), np.nan)
+            )
+        else:
+            rows_of = rows_of + d
+            totals = rows_of.sum(axis=1)
+            product = inside + d @ d.T - 2 / left * (rows_of @ rows_of.T) + np.outer(totals, totals) / left**2
+        found[b] = _normalised(product, np.diag(product), np.diag(product))
+    return found
+
+
+def _entries(rows: Packed, places: np.ndarray) -> np.ndarray:
+    """(models, places) float64."""
+    if isinstance(rows, np.ndarray):
+        return rows[:, places].astype(np.float64)
+    return np.stack([row[places] for row in rows], dtype=np.float64)
 
 
 def _biased(above: np.ndarray, diagonals: np.ndarray, traces: np.ndarray) -> np.ndarray:

@@ -7,13 +7,14 @@ nor scaled (Xie et al. 2025): only the mean of the training stimuli is taken off
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import torch
 
 from mlspatial.analysis.gram import block
+from mlspatial.analysis.jackknife import blocks
 from mlspatial.analysis.pls import pearson
 from mlspatial.analysis.ridge import Array, RidgeFold, check_rows, inner_products
 from mlspatial.analysis.splits import Split, check_classes
@@ -42,7 +43,8 @@ class Decoding:
       angular_error_deg  mean absolute error the short way round; chance: that of the best whole degree in training
       accuracy           share of test stimuli put into their class; chance: the share of the largest of all classes
     alpha: the ridge penalty chosen within the training stimuli; of sine and cosine, the geometric mean of theirs; None
-    for categories. fold: number of the split.
+    for categories. fold: number of the split. left_out: (blocks,) value without the test stimuli of each block of
+    jackknife.blocks; nothing is fitted anew.
     """
 
     latent: str
@@ -53,6 +55,7 @@ class Decoding:
     alpha: float | None
     n_train: int
     n_test: int
+    left_out: np.ndarray = field(default_factory=lambda: np.empty(0), compare=False, repr=False)
 
 
 def decode(
@@ -96,7 +99,9 @@ def decode(
             )
             for target, predicted, alpha in _regress(ridge, numbers, train, alphas):
                 scores = target.score(predicted, train, test)
-                records[target.latent.name] += _records(target.latent.name, fold, scores, alpha, train, test)
+                without = [target.values(predicted[kept], test[kept]) for kept in _kept(test, len(features))]
+                found = _records(target.latent.name, fold, scores, without, alpha, train, test)
+                records[target.latent.name] += found
         for name, target in targets.items():
             if target.latent.kind != "category":
                 continue
@@ -110,9 +115,11 @@ def decode(
                 machine = fit_svc(within, labels, c=c, start=start, device=device)
                 fitted[name] = (known, machine)
                 guessed = machine.predict(across)
-            accuracy = float(np.mean(guessed == target.truth[test]))
+            right = guessed == target.truth[test]
             chance = float(np.unique(target.truth, return_counts=True)[1].max() / len(target.truth))
-            records[name] += _records(name, fold, {"accuracy": (accuracy, chance)}, None, train, test)
+            scores = {"accuracy": (float(np.mean(right)), chance)}
+            without = [{"accuracy": float(right[kept].mean())} for kept in _kept(test, len(features))]
+            records[name] += _records(name, fold, scores, without, None, train, test)
     return [record for found in records.values() for record in found]
 
 
@@ -126,20 +133,31 @@ class _Target:
 
     def score(self, predicted: np.ndarray, train: np.ndarray, test: np.ndarray) -> dict[Measure, tuple[float, float]]:
         """measure -> (value, chance). predicted: (n test, 1 or 2)."""
-        r = float(pearson(predicted, self.columns[test]).mean())
+        chances: dict[Measure, float] = {"pearson_r": 0.0, "r2": 0.0}
         if self.latent.kind == "circular":
-            angles = np.arctan2(self.columns[:, 0], self.columns[:, 1])
-            error = _angular_errors(np.arctan2(predicted[:, 0], predicted[:, 1]), angles[test]).mean()
+            angles = self._angles
             constants = np.deg2rad(np.arange(-180.0, 180.0))[:, None]
             best = constants[_angular_errors(constants, angles[train]).mean(axis=1).argmin()]
-            guess = _angular_errors(best, angles[test]).mean()
-            return {"pearson_r": (r, 0.0), "angular_error_deg": (float(error), float(guess))}
+            chances["angular_error_deg"] = float(_angular_errors(best, angles[test]).mean())
+        else:
+            chances["mae"] = float(np.abs(self.truth[test] - np.median(self.truth[train])).mean())
+        return {measure: (value, chances[measure]) for measure, value in self.values(predicted, test).items()}
+
+    def values(self, predicted: np.ndarray, test: np.ndarray) -> dict[Measure, float]:
+        """measure -> value."""
+        r = float(pearson(predicted, self.columns[test]).mean())
+        if self.latent.kind == "circular":
+            errors = _angular_errors(np.arctan2(predicted[:, 0], predicted[:, 1]), self._angles[test])
+            return {"pearson_r": r, "angular_error_deg": float(errors.mean())}
         truth = self.truth[test]
         errors = np.abs(truth - predicted[:, 0])
         spread = ((truth - truth.mean()) ** 2).sum()
         r2 = float(1.0 - (errors**2).sum() / spread) if spread > 0 else np.nan
-        guess = np.abs(truth - np.median(self.truth[train])).mean()
-        return {"pearson_r": (r, 0.0), "r2": (r2, 0.0), "mae": (float(errors.mean()), float(guess))}
+        return {"pearson_r": r, "r2": r2, "mae": float(errors.mean())}
+
+    @property
+    def _angles(self) -> np.ndarray:
+        return np.arctan2(self.columns[:, 0], self.columns[:, 1])
 
 
 def check(
@@ -221,14 +239,23 @@ def _records(
     name: str,
     fold: int,
     scores: Mapping[Measure, tuple[float, float]],
+    without: Sequence[Mapping[Measure, float]],
     alpha: float | None,
     train: np.ndarray,
     test: np.ndarray,
 ) -> list[Decoding]:
+    left = {measure: np.array([values[measure] for values in without]) for measure in scores}
     return [
-        Decoding(name, fold, measure, value, chance, alpha, len(train), len(test))
+        Decoding(name, fold, measure, value, chance, alpha, len(train), len(test), left[measure])
         for measure, (value, chance) in scores.items()
     ]
+
+
+def _kept(test: np.ndarray, n: int) -> list[np.ndarray]:
+    """For every block the places in test of stimuli of other ones; all of them where no other one is tested."""
+    own = blocks(n)[test]
+    kept = [np.flatnonzero(own != b) for b in range(int(blocks(n).max()) + 1)]
+    return [part if len(part) else np.arange(len(test)) for part in kept]
 
 
 def _angular_errors(first: np.ndarray, second: np.ndarray) -> np.ndarray:

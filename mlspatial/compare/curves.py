@@ -39,6 +39,15 @@ def curve(
         where, own["mean"], own.sd, color=look.colour, marker=look.marker, markersize=4, linewidth=1.2, elinewidth=0.8,
         linestyle=DASHES if dashed else "-", markerfacecolor="white" if dashed else look.colour, label=label or None,
     )  # fmt: skip
+    if "over_stimuli" in own and own.over_stimuli.notna().any():
+        axis.errorbar(where, own["mean"], own.over_stimuli, color=look.colour, linestyle="none", elinewidth=0.4,
+                      capsize=2, capthick=0.6, alpha=0.8)  # fmt: skip
+
+
+def caps(table: pd.DataFrame) -> str:
+    """What the caps of curves are, for a caption; "" where there are none."""
+    there = "over_stimuli" in table and bool(table.over_stimuli.notna().any())
+    return " Caps: 95 % over stimuli for the same networks (jackknife, nothing fitted anew)." if there else ""
 
 
 def layer_axis(axis: Axes, layers: Sequence[str]) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlspatial.compare.conditions import settings_of
-from mlspatial.core.names import BENCHMARKS_GIVEN, CFG, DATASET_ID, MODEL_ID, SPEC, TAG, file_name
+from mlspatial.compare.kept import FAILED, failed, left_out, no_rows, no_units, nothing_left_out, parameters, units
+from mlspatial.core.names import CFG, DATASET_ID, MODEL_ID, SPEC, TAG, file_name
 from mlspatial.core.predictions import Predictions
 from mlspatial.core.score import ROUNDED, UNKNOWN
 from mlspatial.registry import read
@@ -34,14 +36,11 @@ SCORES = (
 )  # fmt: skip
 PAIRS = ("run_id", "metric", "layer", "depth", "model_a", "model_b", "value")
 DECODINGS = ("run_id", "model_id", "layer", "depth", "latent", "fold", "measure", "value", "chance")
-FAILED = ("run_id", "entry", "status", "task", "arch", "model_id", "benchmarks", "reason")
 
 PIXELS = "pixels"  # model_id of what was decoded from the images themselves
 UNITS = {"distance": 1, "translation": 2, "rotation": 6, "category": 117, "identity": 548}  # Xie et al. 2025: 674
 CLASSES = 1000  # of ImageNet
 CFGS, TAGS, METRICS = read.PARAMS + CFG, read.TAGS + TAG, read.METRICS
-ENTRIES_TOLD = ("train", "score")
-UNFINISHED = ("FAILED", "KILLED")  # statuses of runs that are told where what they would have made is missing
 FACT = "fact."  # tags mlspatial.fact.NAME of runs are columns fact/NAME of networks
 
 
@@ -54,7 +53,7 @@ class Evidence:
     (PAIRS); decodings: one row a network, layer, latent, measure and fold (DECODINGS); failed: one row a train or score
     run that came to no end (FAILED). Frames may be empty. networks may have a column `networks`: over how many an
     imported mean is, NaN where nobody says. asked: entry -> run id -> what its command was given, newest first.
-    predictions: (run id, {(benchmark, metric)}) -> what a score run has kept of them.
+    predictions, units, left_out: what runs have kept beside their tables, see compare.kept.
     """
 
     study: str
@@ -63,21 +62,17 @@ class Evidence:
     pairs: pd.DataFrame
     decodings: pd.DataFrame
     links: Mapping[str, str]
-    failed: pd.DataFrame = field(default_factory=lambda: _no_rows(FAILED))
+    failed: pd.DataFrame = field(default_factory=lambda: no_rows(FAILED))
     asked: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     predictions: Callable[[str, Collection[tuple[str, str]]], Iterable[Predictions]] = lambda _run, _keys: ()
-
-
-def _no_rows(columns: Sequence[str]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame(columns=list(columns))
+    units: Callable[[Collection[str]], pd.DataFrame] = lambda _runs: no_units()
+    left_out: Callable[[str, Collection[str]], pd.DataFrame] = lambda entry, _runs: nothing_left_out(entry)
 
 
 def empty_frames() -> dict[str, pd.DataFrame]:
     """The four frames without a row."""
     columns = {"networks": NETWORKS, "scores": SCORES, "pairs": PAIRS, "decodings": DECODINGS}
-    return {name: _no_rows(names) for name, names in columns.items()}
+    return {name: no_rows(names) for name, names in columns.items()}
 
 
 def load(study: str = "") -> Evidence:
@@ -102,41 +97,20 @@ def load(study: str = "") -> Evidence:
         for row in table[["run_id", "experiment_id"]].itertuples()
     }
     tables = {"render": read.runs(entry="render", metrics=()), "train": trained, "score": scored, "decode": decoded}
-    asked = {entry: _parameters(table) for entry, table in (tables | {"similarity": similar}).items()}
-    kept = read.predictions(scored)
-    return Evidence(study, networks, scores, pairs, decodings, links, _failed(study), asked, kept)
-
-
-def _parameters(table: pd.DataFrame) -> dict[str, dict[str, str]]:
-    """run id -> resolved parameters; table: rows of `read.runs`."""
-    names = {name: name.removeprefix(CFGS) for name in table if name.startswith(CFGS)}
-    given = {read.TAGS + BENCHMARKS_GIVEN: "benchmarks"} if read.TAGS + BENCHMARKS_GIVEN in table else {}
-    rows = table[["run_id", *names]].rename(columns=names)  # with a column where no parameter is known
-    for column, name in given.items():  # as the command named them: a file, or a name
-        rows[name] = table[column].where(table[column].notna(), rows.get(name))
-    return {
-        row.pop("run_id"): {str(name): value for name, value in row.items() if isinstance(value, str)}
-        for row in rows.to_dict("records")
-    }
-
-
-def _failed(study: str) -> pd.DataFrame:
-    """Train and score runs that came to no end, newest first."""
-    import pandas as pd
-
-    parts = [_no_rows(FAILED)]
-    for entry in ENTRIES_TOLD:
-        for status in UNFINISHED:
-            table = read.runs(entry=entry, study=study, status=status, metrics=())
-            nothing = pd.Series("", table.index, dtype=object)
-            facts = (
-                {"task": CFGS + "task", "arch": CFGS + "arch"} if entry == "train" else dict.fromkeys(("task", "arch"))
-            )
-            facts = {name: key or TAGS + name for name, key in facts.items()}
-            facts |= {"model_id": read.TAGS + MODEL_ID, "benchmarks": CFGS + "benchmarks", "reason": TAGS + "ended"}
-            said = {name: table.get(key, nothing).fillna("") for name, key in facts.items()}
-            parts.append(pd.DataFrame({"run_id": table.run_id, "entry": entry, "status": status, **said}))
-    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)[list(FAILED)]
+    asked = {entry: parameters(table) for entry, table in (tables | {"similarity": similar}).items()}
+    return Evidence(
+        study,
+        networks,
+        scores,
+        pairs,
+        decodings,
+        links,
+        failed(study),
+        asked,
+        read.predictions(scored),
+        partial(units, scored),
+        partial(left_out, {"similarity": similar, "decode": decoded}),
+    )
 
 
 def _networks(study: str, named: Collection[str], others: list[pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -263,15 +263,40 @@ def similarities(evidence: Evidence) -> Similarities:
     table["size"] = table.groupby("run_id").value.transform("size")
     table = table.sort_values("size", ascending=False, kind="stable").drop_duplicates(["layer", "model_a", "model_b"])
     table = table[table.model_a != table.model_b]
+    table = _with_left_out(table, evidence, metric)
     return Similarities(
         table.drop(columns="size").sort_index(), METRICS.get(metric, metric), layer_order(table.sort_index()), notes
     )
 
 
-def group_pairs(pairs: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
-    """Similarity between every two groups and within each: layer, first, second, mean, sd, pairs, run_ids.
+def _with_left_out(table: pd.DataFrame, evidence: Evidence, metric: str) -> pd.DataFrame:
+    """The pairs with `left_out`: their value without each block of stimuli, None where it was not kept."""
+    kept = evidence.left_out("similarity", tuple(dict.fromkeys(table.run_id)))
+    kept = kept[kept.metric == metric].copy()
+    swap = kept.model_a > kept.model_b
+    kept.loc[swap, ["model_a", "model_b"]] = kept.loc[swap, ["model_b", "model_a"]].to_numpy()
+    keys = ["run_id", "layer", "model_a", "model_b"]
+    kept = kept.drop_duplicates(keys)[[*keys, "left_out"]]
+    return table.reset_index().merge(kept, on=keys, how="left").set_index("index")
 
-    pairs: as in Similarities; networks: as in Chosen. mean and sd (n - 1, NaN for one) are over pairs of networks;
+
+def over_stimuli(left_out: pd.Series) -> float:
+    """Half of the 95 % interval over stimuli of a mean, from what each of its parts is without each block of stimuli;
+    NaN where a part does not have it. Parts of other numbers of blocks are of other stimuli: NaN."""
+    from mlspatial.analysis.jackknife import half_width, standard_error
+
+    found = [values for values in left_out if isinstance(values, np.ndarray)]
+    if not found or len(found) < len(left_out) or len({len(values) for values in found}) > 1 or len(found[0]) < 2:
+        return float("nan")
+    return float(half_width(float(standard_error(np.mean(np.stack(found), axis=0))), len(found[0])))
+
+
+def group_pairs(pairs: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
+    """Similarity between every two groups and within each: layer, first, second, mean, sd, pairs,
+    over_stimuli, run_ids.
+
+    over_stimuli: half of the 95 % interval of the mean over stimuli, NaN where it is not known. pairs: as in
+    Similarities; networks: as in Chosen. mean and sd (n - 1, NaN for one) are over pairs of networks;
     within a group only pairs of different seeds count. first comes before second in the order of the networks.
     """
     import pandas as pd
@@ -288,6 +313,7 @@ def group_pairs(pairs: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
     table["second"] = table.group_b.where(~swap, table.group_a)
     keys = table.groupby(["layer", "first", "second"], sort=False)
     found = keys.value.agg(mean="mean", sd="std", pairs="size").reset_index()
+    found["over_stimuli"] = [over_stimuli(part.left_out) if "left_out" in part else np.nan for _, part in keys]
     trained = own.run_id.to_dict()
     found["run_ids"] = [
         run_text(part.run_id.unique(), map(trained.get, pd.unique(part[["model_a", "model_b"]].to_numpy().ravel())))

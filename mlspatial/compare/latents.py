@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlspatial.compare.grouping import PIXELS
+from mlspatial.compare.grouping import PIXELS, over_stimuli
 from mlspatial.compare.run_ids import run_text
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ def decoded(evidence: Evidence, networks: pd.DataFrame, latent: str) -> pd.DataF
     table["size"] = table.groupby(["model_id", "run_id"]).value.transform("size")
     best = table.sort_values("size", ascending=False, kind="stable").drop_duplicates("model_id")
     table = table.merge(best[["model_id", "run_id"]], on=["model_id", "run_id"]).drop(columns="size")
+    kept = evidence.left_out("decode", tuple(dict.fromkeys(table.run_id)))
+    kept = kept[(kept.latent == latent) & (kept.measure == measure_of(latent))]
+    table = table.merge(kept[["run_id", "layer", "left_out"]], on=["run_id", "layer"], how="left")
     own = networks.rename(columns={"run_id": "train_run"})
     found = table.merge(own[["model_id", "train_run", "task", "seed", "variability", "group"]], "left", on="model_id")
     for column in ("task", "variability", "group"):
@@ -47,7 +50,8 @@ def decoded(evidence: Evidence, networks: pd.DataFrame, latent: str) -> pd.DataF
 
 
 def fold_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Group and layer: mean and sd (n - 1) over folds times seeds, n values, networks, chance, run_ids.
+    """Group and layer: mean and sd (n - 1) over folds times seeds, n values, networks, chance, run_ids; over_stimuli:
+    half of the 95 % interval of the mean over stimuli, NaN where it is not known.
 
     rows: as from decoded.
     """
@@ -57,11 +61,24 @@ def fold_table(rows: pd.DataFrame) -> pd.DataFrame:
     for (group, layer), part in rows.groupby(["group", "layer"], sort=False):
         made.append(
             {"layer": layer, "group": group, "task": part.task.iloc[0], "variability": part.variability.iloc[0],
-             "mean": part.value.mean(), "sd": part.value.std(), "n": len(part), "networks": part.model_id.nunique(),
+             "mean": part.value.mean(), "sd": part.value.std(), "over_stimuli": over_stimuli(part.left_out),
+             "n": len(part), "networks": part.model_id.nunique(),
              "chance": part.chance.astype(float).mean(), "run_ids": run_text(part.run_id, part.train_run)}
         )  # fmt: skip
-    columns = ["layer", "group", "task", "variability", "mean", "sd", "n", "networks", "chance", "run_ids"]
-    return pd.DataFrame(made, columns=columns)
+    columns = [
+        "layer",
+        "group",
+        "task",
+        "variability",
+        "mean",
+        "sd",
+        "over_stimuli",
+        "n",
+        "networks",
+        "chance",
+        "run_ids",
+    ]
+    return pd.DataFrame(made, columns=[*columns, "run_ids"])
 
 
 def layer_tests(rows: pd.DataFrame, first: str, second: str) -> dict[str, dict[str, float]]:

@@ -14,6 +14,7 @@ DEVICE, PRECISION = TAG + "device", TAG + "precision"  # cpu or cuda NAME; of th
 BENCHMARKS_GIVEN = TAG + "benchmarks_given"  # of a score run: as its command named them
 FOLDER = TAG + "folder"  # of a dataset
 CFG = "cfg."
+LEFT_OUT = "left_out.parquet"  # artifact: results without one block of stimuli each
 ACTIVATIONS = "activations-"  # and the precision: what is kept of a layer, beside grams, projections, ...
 
 #: What paths, addresses or other systems' file names do not take.

@@ -88,7 +88,7 @@ def compare(*, items: str, out: str, format: str = "all", study: str = "", force
 
 
 def _failed(study: str) -> list[str]:
-    from mlspatial.compare.evidence import ENTRIES_TOLD, UNFINISHED
+    from mlspatial.compare.kept import ENTRIES_TOLD, UNFINISHED
 
     found = (run for entry in ENTRIES_TOLD for end in UNFINISHED for run in runs.find(entry=entry, status=end))
     return sorted(run.id for run in found if not study or study in run.studies)

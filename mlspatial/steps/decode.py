@@ -5,16 +5,13 @@ Pixels are decoded once, as a run of their own.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlspatial.compare.conditions import comparable, last, of_records
-from mlspatial.compare.plots import FORMATS
 from mlspatial.core.context import Context
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.latents import Latent
@@ -23,9 +20,10 @@ from mlspatial.core.parameters import DEVICE, FORCE, STUDY, Parameter, entry
 from mlspatial.core.progress import bar, say
 from mlspatial.models.layers import PIXELS
 from mlspatial.registry import activations as kept
-from mlspatial.registry import notes, runs
+from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord, select
 from mlspatial.registry.read import table_file
+from mlspatial.steps.decode_files import SHOWN, TABLE, log_decoding, log_picture, pictures
 from mlspatial.steps.gather import NONE, Gathered, besides, gather, layers_of, shared_layers
 from mlspatial.steps.stimuli import Images, load_images
 
@@ -39,8 +37,7 @@ COMPARED = 2  # version of the comparison: of conditions, one value a seed
 FACTS = ("task", "arch", "dataset", "seed", "step")
 AUTO = ("x", "y", "z", "rot_0", "rot_1", "rot_2", "category")  # Xie et al. 2025
 SPLITS = {"random": "5 random splits of 80 / 20, as published", "kfold": "every image is tested once"}
-SHOWN = {"linear": "pearson_r", "circular": "pearson_r", "category": "accuracy"}
-TABLE, CONTRASTS = "decoding.json", "contrasts.json"
+CONTRASTS = "contrasts.json"
 
 PARAMETERS = (
     Parameter("models", str, "Selector or URI of networks.", decides="nothing"),
@@ -215,7 +212,7 @@ class _Job:
             **facts.pop("stated", {}),
         }
         spec = runs.Spec("decode", VERSION, inputs, {"models": uri, **self.cfg}, ENTRY.free)
-        lacks = runs.missing(TABLE, *_pictures("decoding"))
+        lacks = runs.missing(TABLE, *pictures("decoding"))
         with runs.open_run(spec, name=name, lacks=lacks, **self.context.run) as run:
             if not run.answered:
                 run.log_dataset(self.images.manifest, self.images.folder, "evaluation")
@@ -223,7 +220,8 @@ class _Job:
                 run.add_tags(tags_of(self.context.device))
                 table = self._decode(features(run), title)
                 table = table.assign(model_id=model_id, **facts)
-                _log(run, table, uri, (self.images.manifest.name, self.images.manifest.dataset_id))
+                log_decoding(run, table, uri, (self.images.manifest.name, self.images.manifest.dataset_id))
+                table = table.drop(columns="left_out")
         table = table_file(runs.local(run.id, TABLE)) if run.answered else table
         return run.id, table
 
@@ -260,7 +258,7 @@ class _Job:
         }
         spec = runs.Spec("decode", COMPARED, inputs, {"models": models, **self.cfg}, ENTRY.free)
         name = f"decode {len(parents)} networks"
-        lacks = runs.missing(TABLE, CONTRASTS, *_pictures("decoding_by_group"))
+        lacks = runs.missing(TABLE, CONTRASTS, *pictures("decoding_by_group"))
         with runs.open_run(spec, name=name, lacks=lacks, **self.context.on(parents).run) as run:
             if not run.answered:
                 shown = table[table.measure.isin(set(SHOWN.values()))]
@@ -271,7 +269,7 @@ class _Job:
                     f"{len(networks)} networks in {networks.condition.nunique()} conditions, set against each other; "
                     f"tests are in the artifact {CONTRASTS}, the picture is pictures/decoding_by_group.png."
                 )
-                _picture(run, shown, "group", "decoding_by_group")
+                log_picture(run, shown, "group", "decoding_by_group")
         return run.id
 
 
@@ -311,37 +309,6 @@ def group_contrasts(table: pd.DataFrame, networks: pd.DataFrame) -> list[dict[st
             for key, test in zip(keys, found, strict=True)
         ]
     return rows
-
-
-def _log(run: runs.Run, table: pd.DataFrame, network: str, on: tuple[str, str]) -> None:
-    """The table, a mean over folds for every layer, latent and measure, and a picture. Of each latent the best layer is
-    `best/LATENT/MEASURE`, a metric of the network, too. on: name and id of the dataset."""
-    run.log_text(table.to_json(orient="table", index=False), TABLE)
-    means = table.groupby(["layer", "latent", "measure"], sort=False).value.mean()
-    run.log({f"{layer}/{latent}/{measure}": value for (layer, latent, measure), value in means.items()})
-    shown = table[table.measure.isin(set(SHOWN.values()))]
-    means = shown.groupby(["latent", "measure", "layer"], sort=False).agg(value=("value", "mean"), sd=("value", "std"))
-    means["chance"] = shown.groupby(["latent", "measure", "layer"], sort=False).chance.mean()
-    best = means[means.value.notna()].reset_index().sort_values("value", ascending=False, kind="stable")
-    best = best.drop_duplicates(["latent", "measure"]).sort_index()
-    run.log_inputs([network])
-    run.log({f"best/{row.latent}/{row.measure}": row.value for row in best.itertuples()}, of=network, on=on)
-    rows = [(row.latent, row.measure, row.layer, row.value, row.sd, row.chance) for row in best.itertuples()]
-    head = ("latent", "measure", "best layer", "mean", "SD over folds", "chance")
-    run.describe(notes.table(head, rows) + f"\n\nAll layers are in the artifact {TABLE}.")
-    _picture(run, shown, "task", "decoding")
-
-
-def _picture(run: runs.Run, table: pd.DataFrame, by: str, name: str) -> None:
-    from mlspatial.compare.plots import layer_curves, save
-
-    with tempfile.TemporaryDirectory() as folder:
-        for file in save(layer_curves(table, by), Path(folder), name):
-            run.log_file(file, "pictures")
-
-
-def _pictures(name: str) -> list[str]:
-    return [f"pictures/{name}.{suffix}" for suffix in FORMATS]
 
 
 def _layers(text: str) -> Any:

@@ -13,7 +13,7 @@ from mlspatial.compare.conditions import of_records
 from mlspatial.compare.plots import FORMATS
 from mlspatial.core.context import Context
 from mlspatial.core.errors import UnknownName, UserError
-from mlspatial.core.names import file_name
+from mlspatial.core.names import LEFT_OUT, file_name
 from mlspatial.core.parameters import DEVICE, FORCE, STUDY, Parameter, entry
 from mlspatial.core.progress import say
 from mlspatial.registry import activations as kept
@@ -23,6 +23,7 @@ from mlspatial.steps.gather import NONE, Gathered, besides, gather, layers_of, s
 from mlspatial.steps.stimuli import load_images
 
 VERSION = 2  # groups are conditions
+MOST_LEFT_OUT = 300  # networks: 45,000 pairs a layer, of 20 blocks each
 #: metric -> the modules of analysis that compute it
 MODULES = {"cka": "cka", "cka_debiased": "cka", "rsa": "rsa", "rsa_spearman": "rsa", "procrustes": "shape"}
 KIND = {"cka": "gram", "cka_debiased": "gram", "procrustes": "gram", "rsa": "pattern", "rsa_spearman": "pattern"}
@@ -103,6 +104,7 @@ def similarity(
             with tempfile.TemporaryDirectory() as folder:
                 for name in names:
                     log_matrices(run, name, records, _matrices(name, gathered, common), seed, Path(folder))
+                _log_left_out(run, [name for name in names if MODULES[name] == "cka"], gathered, common, Path(folder))
     return run.id
 
 
@@ -148,6 +150,29 @@ def _matrices(metric: str, gathered: Sequence[Gathered], layers: Sequence[str]) 
             method = "spearman" if metric == "rsa_spearman" else "pearson"
             found[layer] = rsa.compare(np.stack(rows), method=method)
     return found
+
+
+def _log_left_out(
+    run: runs.Run, metrics: Sequence[str], gathered: Sequence[Gathered], layers: Sequence[str], folder: Path
+) -> None:
+    """Of every pair of networks CKA without each block of stimuli: metric, layer, first, second (places in
+    models.json), left_out (float32). Of many networks none: compare averages groups of a few."""
+    import pandas as pd
+
+    from mlspatial.analysis.cka import cka_left_out
+
+    if not metrics or len(gathered) > MOST_LEFT_OUT:
+        return
+    first, second = np.triu_indices(len(gathered), 1)
+    parts = []
+    for metric in metrics:
+        for layer in layers:
+            rows = [g.array(KIND[metric], layer) for g in gathered]
+            values = cka_left_out(rows, debiased=metric == "cka_debiased")[:, first, second].astype(np.float32)
+            facts = {"metric": metric, "layer": layer, "first": first, "second": second}
+            parts.append(pd.DataFrame({**facts, "left_out": list(values.T)}))
+    pd.concat(parts, ignore_index=True).to_parquet(folder / LEFT_OUT, index=False)
+    run.log_file(folder / LEFT_OUT)
 
 
 def artifacts(metric: str, layers: Sequence[str], networks: int) -> list[str]:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from mlspatial.compare.drawing import FIGURES
-from mlspatial.compare.evidence import FAILED, Evidence
+from mlspatial.compare.evidence import Evidence
+from mlspatial.compare.kept import FAILED
 from mlspatial.compare.scores import formulas
 from mlspatial.compare.table import TABLES
 from mlspatial.papers import known_items

@@ -163,14 +163,20 @@ def scores(chosen: pd.DataFrame) -> pd.DataFrame:
     return tables("scores-1", chosen, parse)
 
 
-def units(chosen: pd.DataFrame) -> pd.DataFrame:
-    """units.parquet of score runs, one below the other, with run_id. chosen: rows of `runs`."""
+def units(chosen: pd.DataFrame, *, all_layers: bool = False) -> pd.DataFrame:
+    """units.parquet of score runs, one below the other, with run_id; all_layers: units-all.parquet where it is there.
+    chosen: rows of `runs`; older ones, which have kept no units, are left out."""
     import pandas as pd
 
-    def parse(row: dict[str, Any], file: Callable[..., Path]) -> pd.DataFrame:
-        return pd.read_parquet(file("units.parquet"))
+    names = ("units-all.parquet", "units.parquet") if all_layers else ("units.parquet",)
 
-    return tables("units-1", chosen, parse)
+    def parse(row: dict[str, Any], file: Callable[..., Path]) -> pd.DataFrame:
+        try:
+            return pd.read_parquet(file(*names))
+        except FileNotFoundError:
+            return pd.DataFrame()
+
+    return tables("units-all-1" if all_layers else "units-1", chosen, parse)
 
 
 def predictions(chosen: pd.DataFrame) -> Callable[[str, Collection[tuple[str, str]]], list[Predictions]]:

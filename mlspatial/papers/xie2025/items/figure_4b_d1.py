@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from mlspatial.compare.conditions import REFERENCES
-from mlspatial.compare.curves import curve, layer_axis
+from mlspatial.compare.curves import caps, curve, layer_axis
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.grouping import (
@@ -44,7 +44,9 @@ def to_group(evidence: Evidence, id: str, title: str, reference: str, published:
     chosen = choose(evidence, found.ids)
     table = toward(group_pairs(found.pairs, chosen.networks), reference).assign(reference=reference)
     table = table[table.group.isin([reference, "untrained", *chosen.groups(trained=True)])]
-    table = table[["layer", "group", "reference", "mean", "sd", "pairs", "run_ids"]].reset_index(drop=True)
+    table = table[["layer", "group", "reference", "mean", "sd", "pairs", "over_stimuli", "run_ids"]].reset_index(
+        drop=True
+    )
     own = task_style(reference).label
     there = set(table.group) if reference in chosen.groups() else set(chosen.groups())
     missing = tuple(task_style(task).label for task in published if task not in there)
@@ -74,6 +76,7 @@ def to_group(evidence: Evidence, id: str, title: str, reference: str, published:
 def _caption(found: Similarities, table: pd.DataFrame, reference: str) -> str:
     own = in_words(reference)
     text = f"{found.label} to networks trained on {own}, by layer; mean ± SD over pairs of networks."
+    text += caps(table)
     if reference in set(table.group):
         text += " Dashed: within that group, between different seeds."
     layers = [layer for layer in found.layers if layer in set(table.layer)]

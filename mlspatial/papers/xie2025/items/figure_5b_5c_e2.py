@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from mlspatial.compare.curves import chance_line, panel_row, pixel_point
+from mlspatial.compare.curves import caps, chance_line, panel_row, pixel_point
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.grouping import FULL, PIXELS, REDUCED, choose, layer_label, layer_order
@@ -84,6 +84,7 @@ def contrast(evidence: Evidence, id: str, latent: str, kind: str, published: Seq
         f"and with reduced {kind} variability; mean ± SD over cross-validation runs times seeds"
     )
     caption += "; * p < .05, Mann-Whitney U." if tested else "."
+    caption += caps(table)
     caption += "".join(_gain(table[table.task == task], task) for task in tasks)
     missing = variability.absent(table, published, kind) + (() if (table.task == PIXELS).any() else ("Raw pixels",))
     notes = (*([_independence(table)] if tested else []), *variability.notes(chosen, kind))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from mlspatial.compare.curves import caps
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.grouping import (
@@ -54,7 +55,7 @@ def against_others(pairs: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
         own = split.model_id[split.group == name]
         outward = pairs[pairs.model_a.isin(own) ^ pairs.model_b.isin(own)]
         parts.append(group_pairs(outward, split).assign(group=name, against=OTHERS))
-    columns = ["layer", "group", "against", "mean", "sd", "pairs", "run_ids"]
+    columns = ["layer", "group", "against", "mean", "sd", "pairs", "over_stimuli", "run_ids"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
@@ -73,6 +74,8 @@ def _draw(found: Similarities, table: pd.DataFrame, groups: list[str]) -> Any:
                 if len(row):
                     axis.errorbar(row["mean"], [y + shift], xerr=row.sd, color=look.colour, marker=look.marker,
                                   markersize=4.5, markerfacecolor=face, linestyle="none", elinewidth=0.9)  # fmt: skip
+                    axis.errorbar(row["mean"], [y + shift], xerr=row.over_stimuli, color=look.colour, linestyle="none",
+                                  elinewidth=0.4, capsize=2, capthick=0.6, alpha=0.8)  # fmt: skip
         tidy(axis, x=found.label, title=layer_label(layer))
         axis.set_ylim(len(groups) - 0.5, -0.5)
         axis.set_yticks(range(len(groups)), [task_style(name).label for name in groups], fontsize=SMALL)
@@ -90,7 +93,7 @@ def _draw(found: Similarities, table: pd.DataFrame, groups: list[str]) -> Any:
 def _caption(found: Similarities, table: pd.DataFrame) -> str:
     text = (
         f"{found.label} of the networks of each group to those of all other groups (filled) and between different "
-        "seeds of the group (hollow); bars: SD over pairs of networks."
+        "seeds of the group (hollow); bars: SD over pairs of networks." + caps(table)
     )
     for layer in dict.fromkeys(found.four):
         means = table[table.layer == layer].pivot_table(index="group", columns="against", values="mean")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from mlspatial.compare.curves import caps
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.grouping import FULL, Chosen, Similarities, choose, group_pairs, in_words, similarities, toward
@@ -19,7 +20,7 @@ PARTS = {
     "category": ("distance", "translation", "rotation"),
 }
 TITLE = "Similarity to networks trained on the latent that varies"
-COLUMNS = ["reference", "task", "variability", "layer", "mean", "sd", "pairs", "run_ids"]
+COLUMNS = ["reference", "task", "variability", "layer", "mean", "sd", "pairs", "over_stimuli", "run_ids"]
 
 
 @FIGURES.register("figure_d4")
@@ -72,7 +73,7 @@ def _draw(found: Similarities, table: pd.DataFrame) -> Any:
 def _caption(found: Similarities, table: pd.DataFrame) -> str:
     text = (
         f"{found.label} to networks trained on a latent (translation, category), of networks trained on other targets "
-        "while that latent varied fully or less; mean ± SD over pairs of networks."
+        "while that latent varied fully or less; mean ± SD over pairs of networks." + caps(table)
     )
     last = [layer for layer in found.layers if layer in set(table.layer)][-1:]
     for (reference, task), part in table.groupby(["reference", "task"], sort=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlspatial.compare.curves import panel_row
+from mlspatial.compare.curves import caps, panel_row
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.grouping import choose, group_pairs, similarities
@@ -12,7 +12,7 @@ from mlspatial.compare.run_ids import run_ids
 from mlspatial.compare.style import task_style, tidy
 from mlspatial.papers.xie2025 import variability
 
-COLUMNS = ["task", "variability", "layer", "mean", "sd", "pairs", "run_ids"]
+COLUMNS = ["task", "variability", "layer", "mean", "sd", "pairs", "over_stimuli", "run_ids"]
 
 
 @FIGURES.register("figure_d5")
@@ -46,7 +46,7 @@ def within_groups(evidence: Evidence, id: str, kind: str, published: Sequence[st
         variability.legend(figure, axes[0], table.variability, variability.words_of(kind))
     caption = (
         f"{found.label} between networks of one group with different seeds, trained with full and with reduced {kind} "
-        "variability; mean ± SD over pairs of networks."
+        "variability; mean ± SD over pairs of networks." + caps(table)
     )
     for task in tasks:
         caption += variability.difference_at(table[table.task == task], found.layers[-1], task_style(task).label)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from mlspatial.compare.curves import chance_line, curve, layer_axis, panel_row, pixel_point
+from mlspatial.compare.curves import caps, chance_line, curve, layer_axis, panel_row, pixel_point
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.grouping import FULL, PIXELS, REDUCED, choose, in_words, layer_label, layer_order
@@ -60,7 +60,7 @@ def _draw(table: pd.DataFrame, layers: tuple[str, ...], tasks: list[str]) -> Any
 def _caption(table: pd.DataFrame, layers: tuple[str, ...]) -> str:
     text = (
         "Accuracy of a linear classifier of the category on each layer of networks trained on spatial latents, beside "
-        "category-trained and untrained networks; mean ± SD over cross-validation runs times seeds."
+        "category-trained and untrained networks; mean ± SD over cross-validation runs times seeds." + caps(table)
     )
     full = table[table.variability == FULL]
     for layer in layers:
