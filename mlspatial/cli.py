@@ -95,7 +95,7 @@ def command(entry: Entry) -> Command:
         click.Option(
             [f"--{parameter.name}"],
             type=Typed(parameter),
-            help=parameter.help,
+            help=parameter.text,
             show_default=parameter.shown or True,
             **({"required": True} if parameter.required else {"default": parameter.default}),
         )
