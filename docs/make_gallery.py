@@ -42,7 +42,7 @@ def small(drawing: Drawing) -> bytes:
     from PIL import Image
 
     raw = io.BytesIO()
-    drawing.figure.savefig(raw, format="png", dpi=DPI, metadata={"Software": None})
+    drawing.figure.savefig(raw, format="png", dpi=DPI, bbox_inches="tight", metadata={"Software": None})
     image = Image.open(raw).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
     out = io.BytesIO()
     image.save(out, format="png", optimize=True)
@@ -53,7 +53,7 @@ def text(made: list[Drawing]) -> str:
     """The page."""
     of = {name: PAPERS[paper].title for paper in PAPERS for name in PAPERS[paper].items}
     parts, last = [HEAD], ""
-    for drawing in sorted(made, key=lambda one: list(PAPERS[p].title for p in PAPERS).index(of[one.id])):
+    for drawing in sorted(made, key=lambda one: [PAPERS[p].title for p in PAPERS].index(of[one.id])):
         if of[drawing.id] != last:
             last = of[drawing.id]
             parts.append(f"\n## {last}\n")

@@ -36,7 +36,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 def outside(file: File) -> set[str]:
     """Files of the checkout, outside docs/, that a page links to and that are no pages themselves."""
     found = {place_of(match[2], file) for match in LINK.finditer(file.content_string)}
-    return {name for name in found if not name.startswith("docs/") and name not in PAGES.values() and (ROOT / name).is_file()}
+    return {
+        name
+        for name in found
+        if not name.startswith("docs/") and name not in PAGES.values() and (ROOT / name).is_file()
+    }
 
 
 def place_of(link: str, file: File) -> str:

@@ -61,7 +61,7 @@ class Mistake(click.UsageError):
 
 
 class Command(click.Command):
-    """A command that tells a mistake in one line, and ends when it is done. examples: what may stand behind its name."""
+    """A command that tells a mistake in one line, and ends when it is done. examples: what may be typed behind it."""
 
     examples: tuple[str, ...] = ()
 

@@ -34,7 +34,9 @@ def test_the_notebook_runs(registry: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(registry)}})
+    client = NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(registry)}}
+    )
     client.execute()
     told = "\n".join(
         str(output.get("text") or output.get("data", {}).get("text/plain", ""))
@@ -42,7 +44,9 @@ def test_the_notebook_runs(registry: Path, monkeypatch: pytest.MonkeyPatch) -> N
         if cell.cell_type == "code"
         for output in cell.outputs
     )
-    pictures = sum("image/png" in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", []))
+    pictures = sum(
+        "image/png" in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])
+    )
     assert pictures == 3 and "resnet18.quick.translation" in told and SITES in told
     for run in runs.find(entry="score"):
         scores = table_file(runs.local(run.id, "scores.json"))

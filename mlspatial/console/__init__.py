@@ -1,4 +1,4 @@
-"""What people read in a terminal beside progress: a summary after every command, and the commands doctor, show, clean."""
+"""What people read in a terminal beside progress: the summary of a command, and the commands doctor, show, clean."""
 
 from __future__ import annotations
 

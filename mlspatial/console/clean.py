@@ -42,7 +42,9 @@ CACHES = {
 WHAT = ("all", "caches", "runs", *CACHES)
 
 PARAMETERS = (
-    Parameter("what", str, f"all, caches, runs (superseded ones), or one cache: {', '.join(CACHES)}.", "all", "nothing"),
+    Parameter(
+        "what", str, f"all, caches, runs (superseded ones), or one cache: {', '.join(CACHES)}.", "all", "nothing"
+    ),
     Parameter("yes", bool, "Do it; without that only say what would go.", False, "nothing"),
 )
 
@@ -91,7 +93,8 @@ def clean(*, what: str = "all", yes: bool = False) -> list[str]:
         item.remove()
     print(f"{total} removed")
     if replaced:
-        print(f"the runs can be restored until this frees their disk:\n  mlflow gc --backend-store-uri {shown(tracking_uri())}")
+        print("the runs can be restored until this frees their disk:")
+        print(f"  mlflow gc --backend-store-uri {shown(tracking_uri())}")
     return []
 
 

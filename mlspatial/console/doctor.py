@@ -22,7 +22,17 @@ from mlspatial.registry import runs
 from mlspatial.registry.patience import hurried, shown
 from mlspatial.registry.store import client, database, require, tracking_uri
 
-PACKAGES = ("torch", "torchvision", "mlflow", "numpy", "scikit-learn", "warp-lang", "timm", "optuna", "brainscore_vision")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "mlflow",
+    "numpy",
+    "scikit-learn",
+    "warp-lang",
+    "timm",
+    "optuna",
+    "brainscore_vision",
+)
 VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLSPATIAL_CACHE", "MLSPATIAL_DATA", "MLSPATIAL_PLUGINS",
              "MLSPATIAL_PATIENCE", "MLSPATIAL_PROGRESS", "BRAINIO_HOME", "CUDA_VISIBLE_DEVICES",
              "OMP_NUM_THREADS")  # fmt: skip
@@ -141,7 +151,9 @@ def _registry(problems: list[str]) -> dict[str, str]:
     except UserError as error:
         problems.append(in_one_line(error, 300))
         return said | {"state": "does not answer"}
-    states = {status: sum(run.status == status for run in found) for status in ("FINISHED", "RUNNING", "KILLED", "FAILED")}
+    states = {
+        status: sum(run.status == status for run in found) for status in ("FINISHED", "RUNNING", "KILLED", "FAILED")
+    }
     said["state"] = "answers"
     said["runs"] = ", ".join(f"{n} {status.lower()}" for status, n in states.items() if n) or "none yet"
     studies = sorted({name for run in found for name in run.studies})
@@ -178,7 +190,7 @@ def _disk(problems: list[str]) -> dict[str, str]:
     said: dict[str, str] = {}
     seen: dict[int, str] = {}
     for name, folder in places.items():
-        there = next((one for one in [folder.resolve(), *folder.resolve().parents] if one.exists()))
+        there = next(one for one in [folder.resolve(), *folder.resolve().parents] if one.exists())
         usage = shutil.disk_usage(there)
         if seen.setdefault(there.stat().st_dev, name) != name:
             continue
@@ -193,7 +205,9 @@ def _disk(problems: list[str]) -> dict[str, str]:
 def _recordings(ask: bool) -> dict[str, str]:
     """Folders that recordings are looked for in, and which of Brain-Score's files are here."""
     found = [folder for folder in data_folders() if folder.is_dir()]
-    names = [f"{place(folder)}: {', '.join(sorted(p.name for p in folder.iterdir() if p.is_dir()))}" for folder in found]
+    names = [
+        f"{place(folder)}: {', '.join(sorted(p.name for p in folder.iterdir() if p.is_dir()))}" for folder in found
+    ]
     said = {"folders": "\n".join(names) or "none of " + ", ".join(str(folder) for folder in data_folders())}
     store = Path(os.environ.get("BRAINIO_HOME", Path.home() / ".brainio"))
     files = [path for path in store.rglob("*") if path.is_file()] if store.is_dir() else []

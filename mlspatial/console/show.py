@@ -68,7 +68,9 @@ def _one(record: ModelRecord) -> str:
     scores = _scores([record.model_id])
     if len(scores):
         columns = ("benchmark", "region", "metric", "layer", "raw", "ceiling", "ceiled", "error")
-        rows: list[dict[str, Cell]] = [{c: _cell(row[c]) for c in columns if c in row} for row in scores.to_dict("records")]
+        rows: list[dict[str, Cell]] = [
+            {c: _cell(row[c]) for c in columns if c in row} for row in scores.to_dict("records")
+        ]
         parts += ["\nscores (the layer that counts)", table(rows, most=30)]
     return "\n".join([*parts, "\nlineage", facts(_lineage(record, run))])
 

@@ -117,7 +117,11 @@ def _render(records: list[RunRecord]) -> Lines:
 def _train(records: list[RunRecord]) -> Lines:
     rows: list[dict[str, Cell]] = []
     for record in records:
-        row: dict[str, Cell] = {"task": record.cfg["task"], "seed": record.cfg["seed"], "batches": record.cfg["batches"]}
+        row: dict[str, Cell] = {
+            "task": record.cfg["task"],
+            "seed": record.cfg["seed"],
+            "batches": record.cfg["batches"],
+        }
         row |= heldout(record)
         rows.append(row)
     first = records[0]
@@ -192,7 +196,9 @@ def _similarity(records: list[RunRecord]) -> Lines:
     groups = table_file(runs.local(record.id, f"groups_{metric}.json"))
     means = groups.assign(pair=[_pair(a, b) for a, b in zip(groups["first"], groups["second"], strict=True)])
     wide = means.pivot_table(index="pair", columns="layer", values="mean", sort=False)
-    rows = [{"between": str(pair), **{str(k): float(v) for k, v in row.items()}} for pair, row in wide.iterrows()]
+    rows: list[dict[str, Cell]] = [
+        {"between": str(pair), **{str(k): float(v) for k, v in row.items()}} for pair, row in wide.iterrows()
+    ]
     return {
         "made": f"{record.name} by {record.cfg['metric']}; mean {metric} at each layer:",
         "numbers": table(rows, INNER),
@@ -251,9 +257,7 @@ def _compare(records: list[RunRecord]) -> Lines:
 
 @_of("import")
 def _import(records: list[RunRecord]) -> Lines:
-    rows: list[dict[str, Cell]] = [
-        {"run": record.name, **dict(list(record.metrics.items())[:4])} for record in records
-    ]
+    rows: list[dict[str, Cell]] = [{"run": record.name, **dict(list(record.metrics.items())[:4])} for record in records]
     return {
         "made": f"{_counted(len(records), 'run')}, marked as imported:",
         "numbers": table(rows, INNER),
@@ -265,7 +269,11 @@ def _import(records: list[RunRecord]) -> Lines:
 def _study(records: list[RunRecord]) -> Lines:
     (record,) = records[:1]
     name = record.cfg["name"]
-    made = [run for run in runs.find(where=f"tags.`{STUDY}` LIKE '%{name}%'", status="FINISHED") if name in run.studies and run.entry != "study"]
+    made = [
+        run
+        for run in runs.find(where=f"tags.`{STUDY}` LIKE '%{name}%'", status="FINISHED")
+        if name in run.studies and run.entry != "study"
+    ]
     counts = Counter(run.entry for run in made)
     order = ("render", "train", "tune", "score", "similarity", "decode", "import", "compare")
     reports = [run.cfg.get("out", "") for run in made if run.entry == "compare"]

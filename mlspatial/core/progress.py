@@ -1,4 +1,4 @@
-"""Progress for the person who watches: one line with what, how many, rate and time left; and what the terminal takes."""
+"""Progress for the person who watches: one line with what, how many, rate, time left; what a terminal takes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cyan": 36} 
 
 
 def silent() -> bool:
-    """Whether the person wants no progress and no summary: MLSPATIAL_PROGRESS=0. Warnings and errors are told anyway."""
+    """Whether progress and summaries are not wanted: MLSPATIAL_PROGRESS=0. Warnings and errors are told anyway."""
     return os.environ.get("MLSPATIAL_PROGRESS") == "0"
 
 
@@ -72,7 +72,9 @@ def line(what: str, done: int, total: int, unit: str, rate: float | None, note: 
     """
     facts = [f"{done:,} of {total:,} {unit}"]
     if rate:
-        facts.append(f"{rate:,.0f} {unit}/s" if rate >= 10 else f"{rate:.2f} {unit}/s" if rate >= 1 else _each(rate, unit))
+        facts.append(
+            f"{rate:,.0f} {unit}/s" if rate >= 10 else f"{rate:.2f} {unit}/s" if rate >= 1 else _each(rate, unit)
+        )
         facts += [f"{duration(max(total - done, 0) / rate)} left"] if done < total else []
     facts += [note] if note else []
     while len(", ".join(facts)) > columns - LEAST_NAME - 2 and len(facts) > 2:
@@ -103,20 +105,17 @@ def _tqdm() -> Any:
     """tqdm with `line` for its text; imported when a bar is shown."""
     from tqdm import tqdm
 
-    class Line(tqdm):  # type: ignore[type-arg]
+    class Line(tqdm):
         """A line of this terminal's width."""
 
         @staticmethod
-        def format_meter(
-            n: float, total: float, elapsed: float, ncols: int | None = None, prefix: str = "", ascii: Any = False,
-            unit: str = "it", unit_scale: Any = False, rate: float | None = None, bar_format: str | None = None,
-            postfix: Any = None, unit_divisor: float = 1000, initial: float = 0, colour: str | None = None,
-            **extra: Any,
-        ) -> str:  # fmt: skip
-            rate = rate or ((n - initial) / elapsed if elapsed and n > initial else None)
+        def format_meter(n: Any, total: Any, elapsed: Any, *others: Any, **facts: Any) -> str:
+            """tqdm hands over what it knows by name: prefix, unit, rate, postfix, initial."""
+            first = facts.get("initial") or 0
+            rate = facts.get("rate") or ((n - first) / elapsed if elapsed and n > first else None)
+            what, note = (facts.get("prefix") or "").removesuffix(": "), facts.get("postfix") or ""
             columns = width() - 1  # a terminal wraps a line that fills it
-            text = line(prefix.removesuffix(": "), int(n), int(total), unit, rate, postfix or "", columns, True)
-            return _dyed(text)
+            return _dyed(line(what, int(n), int(total), facts.get("unit") or "it", rate, note, columns, True))
 
     return Line
 

@@ -35,8 +35,8 @@ class Spec:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run as the registry remembers it. start, end: milliseconds since 1970. metrics: last value of each. artifacts: the
-    address of what it logged."""
+    """A run as the registry remembers it. start, end: milliseconds since 1970. metrics: last value of each. artifacts:
+    the address of what it logged."""
 
     id: str
     entry: str

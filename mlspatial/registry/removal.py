@@ -55,12 +55,12 @@ def superseded() -> list[Superseded]:
         needed = _needed_by(staying, found)
         if not needed:
             return sorted(found.values(), key=lambda one: one.run.start)
-        for run in needed:
-            del found[run]
+        for one in needed:
+            del found[one]
 
 
 def _holds_all(by: RunRecord, run: RunRecord, its: Iterable[ModelRecord], networks: Iterable[ModelRecord]) -> bool:
-    """Whether the newer run holds every artifact, every folder of a dataset and a network for every step of the other."""
+    """Whether the newer run holds every artifact, each folder of a dataset, a network for each step of the other."""
     if not _names(run) <= _names(by):
         return False
     if run.entry == "render" and run.status == "FINISHED" and not set(folders(run)) <= set(folders(by)):
@@ -94,7 +94,7 @@ def _has_alias(networks: Iterable[ModelRecord]) -> bool:
 
 
 def _needed_by(staying: Iterable[RunRecord], found: dict[str, Superseded]) -> set[str]:
-    """Which of the superseded runs the others name: as parents, or in a parameter by their id or a network's address."""
+    """Which of the superseded runs the others name: as parents, or in a parameter by id or a network's address."""
     names: dict[str, str] = {}  # what stands for a run -> the run
     for run_id, one in found.items():
         names[run_id] = run_id
@@ -157,5 +157,3 @@ def held_locks(folder: Path) -> list[Path]:
         except Timeout:
             held.append(file)
     return held
-
-

@@ -41,7 +41,12 @@ PARAMETERS = (
     Parameter(
         "models", str, "A selector (task=translation,seed=0|1) or a models:/ or runs:/ address.", decides="nothing"
     ),
-    Parameter("benchmarks", str, "Comma list: simulated_v1, simulated_v4, simulated_it, Brain-Score's, your own; NAME? may lack data.", "cowley2023_v4?,simulated_v1"),
+    Parameter(
+        "benchmarks",
+        str,
+        "Comma list: simulated_v1, simulated_v4, simulated_it, Brain-Score's, your own; NAME? may lack data.",
+        "cowley2023_v4?,simulated_v1",
+    ),
     Parameter("layers", str, "auto (the architecture's candidates), names; fMRI: also all.", "auto"),
     Parameter(
         "metrics", str, "own (each benchmark's) and others: pls, ridge, rsa, cka, one_to_one, crsa, versa.", "own"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from mlspatial.core.parameters import DEVICE, FORCE, STUDY, Parameter, changed
 
 TRAIN = (
-    Parameter("task", str, "distance, translation, rotation, category, identity, joined by +, or all; A|B share batches."),
+    Parameter(
+        "task", str, "distance, translation, rotation, category, identity, joined by +, or all; A|B share batches."
+    ),
     Parameter("dataset", str, "Name, id or folder of a dataset; live:NAME renders fresh images.", "spatial117"),
     Parameter("arch", str, "Architecture: resnet18, resnet50, or one of your own.", "resnet18"),
     Parameter("seed", int, "Of the initial weights.", 0, "draw"),

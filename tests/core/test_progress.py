@@ -96,7 +96,7 @@ def test_no_color_is_respected_and_silence_keeps_what_is_said() -> None:
     told = on_a_terminal(SCRIPT.replace("{what}", "x"), MLSPATIAL_PROGRESS="1", NO_COLOR="1")
     assert "\x1b[3" not in told and progress.FULL in told + progress.FULL
     quiet = on_a_terminal(SCRIPT.replace("{what}", "x"), MLSPATIAL_PROGRESS="0", NO_COLOR="1")
-    assert quiet.split() == "a word in between red".split()
+    assert quiet.split() == ["a", "word", "in", "between", "red"]
 
 
 def test_a_pipe_gets_whole_lines_without_colours_and_without_losing_the_loss() -> None:

@@ -127,7 +127,7 @@ def test_an_empty_registry_says_what_to_do(registry: Path) -> None:
 def test_a_question_makes_no_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, selector: str) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    with pytest.raises(UserError, match="there is no registry at sqlite:///mlflow.db, the file") as caught:
+    with pytest.raises(UserError, match=r"there is no registry at sqlite:///mlflow\.db, the file") as caught:
         load(selector)
     assert str(tmp_path / "mlflow.db") in str(caught.value) and not list(tmp_path.iterdir())
     (tmp_path / "mlflow.db").touch()  # as somebody who broke off leaves it
