@@ -13,7 +13,7 @@ from pathlib import Path
 from mlspatial.core.progress import LOG_WIDTH, coloured, shortened
 
 WIDTH = LOG_WIDTH - 1
-INDENT = 10  # columns of a fact's name
+INDENT = 11  # columns of a fact's name
 LEAST_CELL = 8  # columns that a cell of text keeps
 TOOLS = ("doctor", "show", "clean")
 Cell = str | float | int | None
