@@ -65,12 +65,14 @@ def drawn(share: float, columns: int) -> str:
     return FULL * full + EMPTY * (columns - full)
 
 
-def line(what: str, done: int, total: int, unit: str, rate: float | None, note: str, columns: int, bar: bool) -> str:
+def line(
+    what: str, done: float, total: float, unit: str, rate: float | None, note: str, columns: int, bar: bool
+) -> str:
     """One line of at most `columns` characters: what, a bar, how many of how many, rate a second, time left, note.
 
     Where there is no room the bar goes first, then what is shortened: the numbers stay.
     """
-    facts = [f"{done:,} of {total:,} {unit}"]
+    facts = [f"{round(done):,} of {round(total):,} {unit}"]
     if rate:
         facts.append(
             f"{rate:,.0f} {unit}/s" if rate >= 10 else f"{rate:.2f} {unit}/s" if rate >= 1 else _each(rate, unit)
@@ -115,7 +117,7 @@ def _tqdm() -> Any:
             rate = facts.get("rate") or ((n - first) / elapsed if elapsed and n > first else None)
             what, note = (facts.get("prefix") or "").removesuffix(": "), facts.get("postfix") or ""
             columns = width() - 1  # a terminal wraps a line that fills it
-            return _dyed(line(what, int(n), int(total), facts.get("unit") or "it", rate, note, columns, True))
+            return _dyed(line(what, n, total, facts.get("unit") or "it", rate, note, columns, True))
 
     return Line
 

@@ -12,7 +12,7 @@ from mlspatial.study.estimate import Rates, disk
 from mlspatial.study.plan import Job, Plan
 
 LINE_SECONDS = {True: 0.5, False: 5.0}  # on a terminal; in a log
-BAR, LEAST_TITLE = 10, 16  # columns of the bar, and of the name of a call that runs
+BAR, LEAST_TITLE, LEAST_NAME = 10, 16, 12  # columns of the bar, of a call's name, of the study's
 QUIET_SECONDS = 60.0  # in a log, when nothing has changed
 
 
@@ -115,8 +115,10 @@ def progress(name: str, plan: Plan, rates: Rates, slots: int, columns: int, movi
     parts += [f"{count[states.SKIPPED]} skipped"] if count[states.SKIPPED] else []
     left = sum(rates.seconds(job) for job in plan.jobs if not job.settled)
     parts += [f"about {duration(left / slots)} left"] if left else []
+    while len(", ".join(parts)) > columns - LEAST_NAME - 2 and len(parts) > 2:
+        parts.pop()  # the time, then what is rarest
     words = ", ".join(parts)
-    what = shortened(f"study {name}", max(columns - len(words) - 2, 10))
+    what = shortened(f"study {name}", max(columns - len(words) - 2, LEAST_NAME))
     room = columns - len(what) - len(words) - 3
     bar = drawn(done / total if total else 1.0, BAR) if moving and room > BAR else ""
     running = _running([call.title for call in calls if call.state == states.RUNNING], room - len(bar) - 1)

@@ -72,6 +72,7 @@ def test_a_line_fits_and_keeps_its_numbers(what: str, columns: int, bar: bool) -
 def test_rates_below_one_a_second_are_told_as_times() -> None:
     assert "12 s each, 24 s left" in line("tune", 1, 3, "trial", 1 / 12, "", 79, False)
     assert "2.50 item/s" in line("compare", 1, 3, "item", 2.5, "", 79, False)
+    assert line("extract", 448.0, 500, "img", None, "", 79, False) == "extract: 448 of 500 img"
     assert line("compare", 3, 3, "item", None, "", 79, False) == "compare: 3 of 3 item"
 
 
