@@ -17,7 +17,7 @@ from tests.papers import conwell
 
 DOCS = Path(__file__).resolve().parent
 FOLDER = DOCS / "pictures" / "gallery"
-DPI, COLOURS = 90, 48
+DPI, COLOURS = 90, 256
 HEAD = """# Gallery
 
 Every figure that `compare` knows, in the order of the report. Written by `make gallery` from a made-up study with
@@ -43,7 +43,7 @@ def small(drawing: Drawing) -> bytes:
 
     raw = io.BytesIO()
     drawing.figure.savefig(raw, format="png", dpi=DPI, bbox_inches="tight", metadata={"Software": None})
-    image = Image.open(raw).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    image = Image.open(raw).convert("RGB").quantize(COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     out = io.BytesIO()
     image.save(out, format="png", optimize=True)
     return out.getvalue()
