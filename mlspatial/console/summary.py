@@ -155,7 +155,7 @@ def _tune(records: list[RunRecord]) -> Lines:
         "made": f"{counts['done']} trials, {counts['pruned']} of them pruned, {counts['failed']} failed",
         "best": f"held-out loss {best['loss']:.4g} of trial {best['trial']} (run {best['run_id']})",
         "look at": _look(record, "plots/history.png", "plots/slice.png", "trials.csv"),
-        "next": f"{command('train', task=record.cfg['task'], dataset=record.cfg['dataset'])} {given}",
+        "next": f"{command('train', task=record.cfg['task'], dataset=place(record.cfg['dataset']))} {given}",
     }
 
 
@@ -203,7 +203,7 @@ def _similarity(records: list[RunRecord]) -> Lines:
         "made": f"{record.name} by {record.cfg['metric']}; mean {metric} at each layer:",
         "numbers": table(rows, INNER),
         "look at": _look(record, f"pictures/{metric}_matrices.png", f"groups_{metric}.json"),
-        "next": command("decode", models=record.cfg["models"], dataset=record.cfg["dataset"]),
+        "next": command("decode", models=record.cfg["models"], dataset=place(record.cfg["dataset"])),
     }
 
 

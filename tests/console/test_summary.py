@@ -54,7 +54,7 @@ def test_a_table_fits_and_says_what_it_left_out() -> None:
 def test_facts_break_between_words_only() -> None:
     path = "/a/very/long/path/" + "x" * 90
     said = facts({"look at": f"words before {path}", "next": "a " * 60})
-    assert path in said and said.splitlines()[0].startswith("look at   words before")
+    assert path in said and said.splitlines()[0].startswith("look at    words before")
     assert all(len(line) < 80 or path in line for line in said.splitlines())
 
 
