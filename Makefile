@@ -13,7 +13,7 @@ REPORT = reports/$(basename $(notdir $(CONFIG)))/report.html
 PROJECT = 'import mlflow.projects as p; p.run(".", "study", parameters={"config": "$(CONFIG)"}, env_manager="local")'
 PORT ?= 5000
 
-.PHONY: quickstart test lint bench ui pins mlproject clean
+.PHONY: quickstart test lint bench ui pins mlproject docs gallery clean
 
 quickstart: $(VENV)/ready ## a small study from rendering to the report, whose path it ends with
 	@echo "mlflow run . -e study -P config=$(CONFIG) --env-manager local"
@@ -38,6 +38,13 @@ ui: $(VENV)/ready ## the MLflow UI on the runs of this folder
 mlproject: $(VENV)/ready ## MLproject and docs/parameters.md, from the parameters that the entry points declare
 	@python -m mlspatial.mlproject
 
+docs: $(VENV)/ready ## the documentation as pages, in site/
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+	@echo "pages: $(CURDIR)/site/index.html"
+
+gallery: $(VENV)/ready ## docs/gallery.md and its pictures, every figure from a made-up study
+	MPLBACKEND=agg python -m docs.make_gallery
+
 pins: $(VENV)/ready ## resolve the requirements anew
 	uv pip compile --quiet --no-annotate --no-header --python-version 3.11 requirements.in -o requirements.txt
 	uv pip compile --quiet --no-annotate --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
@@ -50,4 +57,4 @@ $(VENV)/ready: requirements.txt requirements-dev.txt
 	@touch $@
 
 clean: ## what can be made again, but for the runs
-	rm -rf .cache .pytest_cache .mypy_cache .ruff_cache reports
+	rm -rf .cache .pytest_cache .mypy_cache .ruff_cache reports site

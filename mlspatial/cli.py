@@ -12,11 +12,12 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import Any, NoReturn
 
 import click
 
+from mlspatial.console import summary, tools
 from mlspatial.core.errors import BadValue, Busy, UserError
 from mlspatial.core.parameters import ENTRIES, Entry, Parameter
 from mlspatial.core.progress import say
@@ -30,6 +31,7 @@ SETTINGS: dict[str, Any] = {
     "token_normalize_func": lambda name: name.replace("-", "_"),
 }
 NAMES = {str: "text", int: "integer", float: "number", bool: "boolean"}
+SELECTOR = "selector"  # what `show` takes without an option's name
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 WORD_SECONDS = 60.0  # between two words about what is waited for
 LEAST_PAUSE, MOST_PAUSE = 0.5, 5.0  # seconds between looks; two that wait for each other's parts must not keep step
@@ -59,7 +61,15 @@ class Mistake(click.UsageError):
 
 
 class Command(click.Command):
-    """A command that tells a mistake in one line, and ends when it is done."""
+    """A command that tells a mistake in one line, and ends when it is done. examples: what may be typed behind it."""
+
+    examples: tuple[str, ...] = ()
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write_text(f"{ctx.command_path} {example}")
 
     def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
         try:
@@ -89,23 +99,28 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def command(entry: Entry) -> Command:
-    """The command of an entry point."""
+def command(entry: Entry, positional: str = "") -> Command:
+    """The command of an entry point. positional: the parameter that stands behind its name without an option's."""
     options: list[click.Parameter] = [
         click.Option(
             [f"--{parameter.name}"],
             type=Typed(parameter),
-            help=parameter.help,
+            help=parameter.text,
             show_default=parameter.shown or True,
             **({"required": True} if parameter.required else {"default": parameter.default}),
         )
         for parameter in entry.parameters
+        if parameter.name != positional
     ]
+    if positional:
+        options.append(click.Argument([positional], type=Typed(entry[positional]), metavar=positional.upper()))
 
     def work(**parameters: Any) -> None:
         finish(entry.name, entry.run, **parameters)
 
-    return Command(entry.name, params=options, help=entry.help, callback=work, context_settings=SETTINGS)
+    made = Command(entry.name, params=options, help=entry.help, callback=work, context_settings=SETTINGS)
+    made.examples = entry.examples
+    return made
 
 
 def entries() -> list[Entry]:
@@ -119,26 +134,31 @@ def entries() -> list[Entry]:
 
 
 class Entries(click.Group):
-    """`mlspatial ENTRY`: every entry point is a command."""
+    """`mlspatial ENTRY`: every entry point is a command, and so are those that look at a registry and a machine."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [entry.name for entry in entries()]
+        return [*(entry.name for entry in entries()), *tools()]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in tools():
+            return command(tools()[name], SELECTOR if name == "show" else "")
         found = {entry.name: entry for entry in entries()}
         return command(found[name]) if name in found else None
 
 
 def finish(entry: str, work: Callable[..., str | list[str]], **parameters: Any) -> None:
-    """Do the work of an entry point and print `run ID` as the last line.
+    """Do the work of an entry point, tell its summary and print `run ID` as the last line.
 
     A user's mistake becomes one line on standard error and exit code 2, a stop the code 128 + its signal; anything
     else keeps its traceback and exits 1. What another process is making is waited for.
     """
     try:
         with stoppable():
-            run_ids = _patiently(entry, work, parameters)
-            for run_id in [run_ids] if isinstance(run_ids, str) else run_ids:
+            began = time()
+            made = _patiently(entry, work, parameters)
+            run_ids = [made] if isinstance(made, str) else made
+            summary.tell(entry, run_ids, began)
+            for run_id in run_ids:
                 click.echo(f"run {run_id}")
             return
     except BaseException as error:

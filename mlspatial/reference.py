@@ -31,12 +31,14 @@ def write(entries: Iterable[Entry]) -> Path:
 def _section(entry: Entry) -> str:
     summary = entry.help.partition("\n\n")[0].replace("\n", " ")
     rows = "".join(_row(parameter) for parameter in entry.parameters)
+    examples = "".join(f"    mlspatial {entry.name} {example}\n" for example in entry.examples)
+    summary += f"\n\n{examples.rstrip()}" if examples else ""
     return f"\n## {entry.name}\n\n{summary}\n\n| parameter | is | default | | decides |\n|---|---|---|---|---|\n{rows}"
 
 
 def _row(parameter: Parameter) -> str:
     default = "(required)" if parameter.required else parameter.shown or f"`{_plain(parameter.default)}`"
-    cells = (f"`{parameter.name}`", KINDS[parameter.kind], default, parameter.help, parameter.decides)
+    cells = (f"`{parameter.name}`", KINDS[parameter.kind], default, parameter.text, parameter.decides)
     return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |\n"
 
 

@@ -6,10 +6,14 @@ import importlib
 import re
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import click
 import pytest
+
+from mlspatial.registry import runs
+from mlspatial.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -54,17 +58,43 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.timeout(3600)
-def test_the_tutorial_runs(registry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_tutorial_runs(registry: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(ROOT / "studies", registry / "studies")
-    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "tutorial.md").read_text(), flags=re.S)
+    text = (ROOT / "docs" / "tutorial.md").read_text()
+    blocks = re.findall(r"```bash\n(.*?)```", text, flags=re.S)
     lines = [line for block in blocks for line in block.strip().splitlines()]
-    assert len(lines) >= 8
+    assert len(lines) >= 11
+    for name, code in re.findall(r"`(mytasks/\w+\.py)`:\n\n```python\n(.*?)```", text, flags=re.S):
+        (registry / name).parent.mkdir()
+        (registry / name).write_text(code)
+    before = set(TASKS._items)
+    try:
+        follow(lines, monkeypatch, capsys)
+        (height,) = runs.find(entry="train", where="params.`cfg.task` = 'height'")
+        assert height.status == "FINISHED" and "name: mine" in (registry / "studies" / "mine.yaml").read_text()
+    finally:
+        for name in set(TASKS._items) - before:
+            del TASKS._items[name]
+    assert (registry / "reports" / "mine" / "report.html").is_file()
+
+
+def follow(lines: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Do what the lines of a shell say: every one of ours says how long it takes, and ends with the ids of its runs."""
     for line in lines:
-        _, _, module, *words = shlex.split(line)
+        if line.startswith("sed "):
+            subprocess.run(line, shell=True, check=True)
+            continue
+        first, *rest = shlex.split(line, comments=True)
+        if first == "export":
+            monkeypatch.setenv(*rest[0].split("=", 1))
+            continue
+        assert re.search(r"  # (about )?\d+ (s|min)", line), line
+        _, module, *words = rest
+        if module == "mlspatial":
+            module = "mlspatial.cli"
         main = importlib.import_module(module).main
         assert isinstance(main, click.Command)
         main.main(words, standalone_mode=False)
         printed = capsys.readouterr().out.strip().splitlines()
         if module.startswith("entrypoints.") and "--dry_run" not in words:
             assert re.fullmatch(r"run [0-9a-f]{32}", printed[-1]), line
-    assert (registry / "reports" / "mine" / "report.html").is_file()

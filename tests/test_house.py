@@ -36,7 +36,9 @@ MAY_SEE = {
     "steps": {"core", "data", "tasks", "models", "render", "train", "benchmarks", "registry", "analysis"}
     | {"compare", "papers"},
     "study": {"core", "registry", "steps"},
-    "cli": {"core", "registry", "steps", "study"},
+    "console": {"core", "registry", "benchmarks", "steps"},
+    "cli": {"core", "registry", "steps", "study", "console"},
+    "__main__": {"cli"},
     "mlproject": {"core", "cli", "reference"},
     "reference": {"core"},
 }

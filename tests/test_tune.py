@@ -312,3 +312,28 @@ def test_every_option_of_train_is_passed_on() -> None:
     own = {"trials", "evaluations", "timeout", "storage", "name"}
     not_searched = {"seeds", "checkpoints", "evaluations", "resume"}
     assert {o.name for o in tune.main.params} - own == {o.name for o in train.main.params} - not_searched
+
+
+def test_who_waits_for_a_trial_says_for_which_and_how_long(
+    small_dataset: Path, registry: Path, instant: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another machine's trial, and one whose process was killed before it said who it is."""
+    call(tune.main, *small(small_dataset, "--lr", "1e-5,1e-1", "--trials", "1"))
+    study = the_study(registry)
+    elsewhere, unsaid = study.ask(), study.ask()
+    elsewhere.set_user_attr("process", "far.away 4711 1")
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            for trial in (elsewhere, unsaid):
+                study.tell(trial.number, 1.0)
+
+    monkeypatch.setattr(steps.time, "sleep", sleep)
+    monkeypatch.setattr(steps._Search, "summarise", lambda *_: runs.find(entry="tune")[0].id)
+    code, _, err = call(tune.main, *small(small_dataset, "--lr", "1e-5,1e-1", "--trials", "3"))
+    assert code == 0 and len(pauses) == 3, err
+    (line,) = [line for line in err.splitlines() if "waiting for trial" in line]
+    assert "1 (process 4711 on far.away, since " in line and "2 (a process that did not say which, since" in line
+    assert "6 min after its last sign of life" in line  # 10 heartbeats of 30 s and a minute

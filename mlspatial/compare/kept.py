@@ -1,4 +1,4 @@
-"""What runs keep beside their tables: units, results without blocks of stimuli, what they were asked, their failures."""
+"""What runs keep beside their tables: units, results without blocks of stimuli, what they were asked, failures."""
 
 from __future__ import annotations
 

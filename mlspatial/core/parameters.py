@@ -39,6 +39,12 @@ class Parameter:
     choices: tuple[str, ...] = ()
 
     @property
+    def text(self) -> str:
+        """Its help, with the choices where they are not in it."""
+        unsaid = [choice for choice in self.choices if choice and choice not in self.help]
+        return f"{self.help} One of {', '.join(self.choices)}." if unsaid else self.help
+
+    @property
     def required(self) -> bool:
         return self.default is REQUIRED
 
@@ -72,12 +78,16 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry point. run: does the work, takes every parameter by name and returns the id of its run, or several."""
+    """An entry point. run: does the work, takes every parameter by name and returns the id of its run, or several.
+
+    examples: what somebody may type behind its name.
+    """
 
     name: str
     help: str
     parameters: tuple[Parameter, ...]
     run: Callable[..., str | list[str]]
+    examples: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Parameter:
         return next(parameter for parameter in self.parameters if parameter.name == name)
@@ -96,9 +106,15 @@ class Entry:
 ENTRIES: Plugins[Entry] = Plugins("entry point")
 
 
-def entry(name: str, help: str, parameters: tuple[Parameter, ...], run: Callable[..., str | list[str]]) -> Entry:
+def entry(
+    name: str,
+    help: str,
+    parameters: tuple[Parameter, ...],
+    run: Callable[..., str | list[str]],
+    examples: tuple[str, ...] = (),
+) -> Entry:
     """An entry point, registered under its name."""
-    return ENTRIES.register(name)(Entry(name, help, parameters, run))
+    return ENTRIES.register(name)(Entry(name, help, parameters, run, examples))
 
 
 def free(parameters: Iterable[Parameter]) -> frozenset[str]:

@@ -11,7 +11,7 @@ from mlspatial.core.names import CFG, ENTRY, PARENTS
 from mlspatial.models import sources
 from mlspatial.registry import models, runs
 from mlspatial.registry.again import train_again
-from mlspatial.registry.store import client
+from mlspatial.registry.store import client, require
 
 READY = "READY"
 FORMS = "must be a selector, models:/NAME/VERSION, models:/NAME@alias, models:/m-..., runs:/ID/model or SOURCE:NAME"
@@ -28,6 +28,8 @@ def by_address(uri: str) -> models.ModelRecord:
     if sources.is_external(uri):
         return models.ModelRecord(uri=uri, version="", run_id="", step=0, **sources.record_facts(uri))
     scheme, _, rest = uri.partition(":/")
+    if scheme in ("models", "runs"):
+        require()
     name, slash, version = rest.rpartition("/")
     try:
         if scheme == "models" and slash:

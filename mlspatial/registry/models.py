@@ -22,7 +22,7 @@ from mlspatial.models.spec import ModelSpec
 from mlspatial.registry import runs
 from mlspatial.registry.again import train_again
 from mlspatial.registry.artifacts import fetch
-from mlspatial.registry.store import client
+from mlspatial.registry.store import client, require, whereabouts
 
 TAGS = ("task", "seed", "arch", "dataset", "step")  # of every version
 FIELDS = ("task", "seed", "arch", "dataset", "study", "step")
@@ -229,6 +229,7 @@ def select(selector: str) -> list[ModelRecord]:
 
         return [by_address(address) for address in dict.fromkeys(addresses)]
     wanted = _parse(selector)
+    require()
     studies = wanted.get("study", ())
     if narrow := _narrow(wanted):
         with suppress(UserError):  # what there is instead takes a look at everything
@@ -250,7 +251,10 @@ def _narrow(wanted: Mapping[str, tuple[str, ...]]) -> str:
 def _matching(selector: str, wanted: Mapping[str, tuple[str, ...]], records: list[ModelRecord]) -> list[ModelRecord]:
     """The records that the fields of a selector take. Raises UserError when there is none."""
     if not records:
-        raise UserError(f"models={selector}: the registry holds no network yet; make one with the train entry point")
+        raise UserError(
+            f"models={selector}: the registry holds no network yet ({whereabouts()}); make one with the train entry "
+            "point, or set MLFLOW_TRACKING_URI to the registry that is meant"
+        )
     fields = dict(wanted)
     steps = fields.pop("step", None)
     if steps is None:

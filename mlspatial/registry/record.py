@@ -35,8 +35,8 @@ class Spec:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run as the registry remembers it. start: milliseconds since 1970. metrics: last value of each. artifacts: the
-    address of what it logged."""
+    """A run as the registry remembers it. start, end: milliseconds since 1970. metrics: last value of each. artifacts:
+    the address of what it logged."""
 
     id: str
     entry: str
@@ -49,6 +49,7 @@ class RunRecord:
     tags: dict[str, str] = field(repr=False)
     metrics: dict[str, float] = field(repr=False)
     artifacts: str = ""
+    end: int = 0
 
     @property
     def dataset_id(self) -> str | None:
@@ -81,6 +82,7 @@ def record_of(run: Any) -> RunRecord:
         tags=tags,
         metrics=run.data.metrics,
         artifacts=run.info.artifact_uri or "",
+        end=run.info.end_time or 0,
     )
 
 

@@ -40,6 +40,28 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
 
 
+def database() -> Path | None:
+    """The file of the tracking store; None for a server and for other databases."""
+    uri = tracking_uri()
+    return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
+
+
+def whereabouts() -> str:
+    """The tracking store as messages name it: its address, and which file that is for a person in this folder."""
+    file = database()
+    return shown(tracking_uri()) + (f", the file {file.resolve()}" if file else "")
+
+
+def require() -> None:
+    """Raise UserError where there is no tracking store yet: a question makes no empty one."""
+    file = database()
+    if file is not None and not _is_initialised(file):
+        raise UserError(
+            f"there is no registry at {whereabouts()}; run this in the project's folder, or set MLFLOW_TRACKING_URI to "
+            "the one that is meant"
+        )
+
+
 def client() -> Any:
     """An MlflowClient for MLFLOW_TRACKING_URI (default: mlflow.db in this folder), the store initialised.
 

@@ -19,7 +19,7 @@ from mlspatial.core.parameters import FORCE, STUDY, Parameter, changed, entry
 from mlspatial.core.progress import bar, say
 from mlspatial.registry import runs
 from mlspatial.registry.patience import shown
-from mlspatial.registry.store import UI, tracking_uri
+from mlspatial.registry.store import UI, require, tracking_uri, whereabouts
 
 if TYPE_CHECKING:
     from mlspatial.compare.drawing import Drawing
@@ -36,7 +36,7 @@ TABLE_FORMATS = ("csv", "md", "tex")
 FORMATS = ("html", "csv", "md", "tex", "svg", "png")
 
 PARAMETERS = (
-    Parameter("items", str, "all, or ids of tables and figures with commas between.", "all"),
+    Parameter("items", str, "all, or ids such as table_c1,figure_4a (a wrong one lists them all).", "all"),
     Parameter("out", str, "Folder to write to [reports/STUDY].", "", "nothing"),
     Parameter("format", str, "all, or some of html,csv,md,tex,svg,png.", "all"),
     *changed([STUDY], study={"decides": "result"}),
@@ -51,13 +51,14 @@ def compare(*, items: str, out: str, format: str = "all", study: str = "", force
     when there is no finished run, UnknownName for an unknown item or format.
     """
     formats = sorted(_chosen("format", format, FORMATS), key=FORMATS.index)
+    require()
     known = _known_items()
     names = _chosen("item", items, known)
     used = [record for source in SOURCES for record in runs.find(entry=source, status="FINISHED")]
     used = [record for record in used if not study or study in record.studies]
     if not used:
         there = sorted({name for record in runs.find(status="FINISHED") for name in record.studies})
-        hint = f"studies with runs: {', '.join(there)}" if there else "the registry holds no finished run yet"
+        hint = f"studies with runs: {', '.join(there)}" if there else f"{whereabouts()} holds no finished run yet"
         raise UserError(f"no finished runs{f' of study {study}' if study else ''}; {hint}")
     folder = Path(out or f"reports/{study or 'all'}")
     cfg = {"items": ",".join(names), "format": ",".join(formats), "study": study, "out": str(folder)}
@@ -309,4 +310,5 @@ ENTRY = entry(
     "Draw every requested table and figure and report.html from the runs of a study, or from all finished runs.",
     PARAMETERS,
     compare,
+    ("--study quick", "--items figure_2,table_c2 --format svg,tex --out paper"),
 )

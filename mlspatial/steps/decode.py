@@ -361,4 +361,5 @@ ENTRY = entry(
     "Accuracy or correlation of linear read-outs for every network, layer, latent and fold.",
     PARAMETERS,
     decode,
+    ("--models study=quick --dataset quick --stimuli heldout:300 --latents x,y,z,category",),
 )

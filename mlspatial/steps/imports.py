@@ -370,4 +370,5 @@ if known; others hold facts (network, parameters, imagenet_top1, effective_dimen
 (subject, value). The tables published with Conwell et al. 2024 are taken as they are.""",
     PARAMETERS,
     import_scores,
+    ('--file scores.csv --source "Table 2 of the paper"', "--file alignment.csv,facts.csv --kind fmri --study mine"),
 )

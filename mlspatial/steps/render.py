@@ -34,8 +34,8 @@ PARAMETERS = (
     Parameter("translation", str, "full, or none (the camera points at the object's centre).", "full"),
     Parameter("rotation", str, "clamped45 (45 degrees about each axis) or uniform.", "clamped45"),
     Parameter("objects", str, "procedural, or a folder category/identity.{obj,glb}.", "procedural"),
-    Parameter("environments", str, "procedural, or a folder of panoramas.", "procedural"),
-    Parameter("renderer", str, "auto, or the name of a renderer.", "auto"),
+    Parameter("environments", str, "procedural, procedural:SCENE,SCENE, or a folder of panoramas.", "procedural"),
+    Parameter("renderer", str, "auto, warp, or one of your own.", "auto"),
     Parameter("encoding", str, "jpeg (quality 95, full colour resolution) or png.", "jpeg"),
     Parameter("device", str, "cpu, or cuda (the bytes, and so the dataset_id, may differ).", "cpu"),
     Parameter("workers", int, "Processes; 0: one a core.", 0, "nothing"),
@@ -196,6 +196,10 @@ ENTRY = entry(
     "Render a dataset and log its manifest, contact sheet and latent histograms.",
     PARAMETERS,
     render,
+    (
+        "--dataset mine --n_train 20000 --n_heldout 2000 --size 128 --categories chair,cup,hammer",
+        "--dataset still --categories 8 --translation none --environments procedural:meadow,street",
+    ),
 )
 
 

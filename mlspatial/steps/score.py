@@ -43,7 +43,12 @@ PARAMETERS = (
     Parameter(
         "models", str, "A selector (task=translation,seed=0|1) or a models:/ or runs:/ address.", decides="nothing"
     ),
-    Parameter("benchmarks", str, "Comma list; NAME? is left out without data.", "cowley2023_v4?,simulated_v1"),
+    Parameter(
+        "benchmarks",
+        str,
+        "Comma list: simulated_v1, simulated_v4, simulated_it, Brain-Score's, your own; NAME? may lack data.",
+        "cowley2023_v4?,simulated_v1",
+    ),
     Parameter("layers", str, "auto (the architecture's candidates), names; fMRI: also all.", "auto"),
     Parameter(
         "metrics", str, "own (each benchmark's) and others: pls, ridge, rsa, cka, one_to_one, crsa, versa.", "own"
@@ -321,4 +326,9 @@ ENTRY = entry(
     "Score every selected network at every candidate layer; one run a network.",
     PARAMETERS,
     score,
+    (
+        "--models study=quick --benchmarks simulated_v1",
+        '--models "task=translation|category,step=all" --benchmarks MajajHong2015public.IT-pls --metrics own,rsa',
+        "--models torchvision:resnet18@random --benchmarks simulated_v1 --layers layer1,layer3",
+    ),
 )

@@ -265,4 +265,5 @@ ENTRY = entry(
     "Model-by-model similarity at every layer, with a table of groups, heat maps and a map of the models.",
     PARAMETERS,
     similarity,
+    ("--models study=quick --dataset quick --stimuli heldout:300 --metric cka,rsa",),
 )

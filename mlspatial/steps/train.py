@@ -359,4 +359,9 @@ ENTRY = entry(
     "The default dataset is rendered first where it does not exist yet.",
     TRAIN,
     rendered_first("train", train),
+    (
+        "--task translation --dataset quick --batches 300",
+        '--task "distance+rotation|category" --seeds 0-2 --dataset quick --checkpoints 100,200',
+        "--task translation --dataset quick --batches 0",
+    ),
 )

@@ -38,6 +38,7 @@ HEARTBEAT_SECONDS = 30
 DEAD_AFTER = int(runs.DEAD_AFTER) + 60  # later than the registry gives up the trial's run, so that it can go on
 RETRIES = 10  # a trial that ends its process this often is left out
 POLL_SECONDS, WAIT_SECONDS = 1.0, 60.0  # between looks at what other machines do; for their summary of the study
+WORD_SECONDS = 60.0  # between two words about what is waited for
 SQLITE = "sqlite:///"
 
 
@@ -215,11 +216,12 @@ class _Search:
 
     def run(self, trials: int, deadline: float) -> None:
         """Run trials until the study has so many, or until the deadline; wait for those that others are at."""
-        done = self._count("COMPLETE", "PRUNED")
+        done, word_at = self._count("COMPLETE", "PRUNED"), 0.0
         with bar(f"tune {self.study.study_name}", trials, "trial", min(done, trials)) as progress:
             while done < trials and time.monotonic() <= deadline:
                 self._find_dead()
                 if done + self._count("RUNNING") >= trials:
+                    word_at = self._tell_wait(word_at)
                     time.sleep(POLL_SECONDS)
                 else:
                     try:
@@ -231,6 +233,21 @@ class _Search:
 
     def _count(self, *states: str) -> int:
         return sum(trial.state.name in states for trial in self.study.get_trials(deepcopy=False))
+
+    def _tell_wait(self, due: float) -> float:
+        """Say whose trials are waited for, if a word is due at that time; when the next one is."""
+        if time.monotonic() < due:
+            return due
+        makers = []
+        for trial in self.study.get_trials(deepcopy=False):
+            if trial.state.name == "RUNNING":
+                host, _, rest = trial.user_attrs.get("process", "").partition(" ")
+                whose = f"process {rest.split()[0]} on {host}" if rest else "a process that did not say which"
+                makers.append(f"{trial.number} ({whose}, since {trial.datetime_start:%H:%M})")
+        if makers:
+            say(f"tune: waiting for trial {', '.join(makers)}; one whose process is gone is tried again, here at once, "
+                f"elsewhere or unsaid {DEAD_AFTER / 60:.0f} min after its last sign of life")  # fmt: skip
+        return time.monotonic() + WORD_SECONDS
 
     def _find_dead(self) -> None:
         """Queue the trials of dead processes: of this machine at once, of others when their heartbeat is old."""
@@ -365,4 +382,5 @@ ENTRY = entry(
     "study.",
     TUNE,
     rendered_first("tune", tune),
+    ('--task category --dataset quick --batches 100 --trials 12 --lr 1e-4,1e-2 --batch_size "32|64"',),
 )

@@ -9,7 +9,7 @@ from mlspatial.core.parameters import Parameter, entry
 from mlspatial.core.progress import say
 from mlspatial.registry import runs
 from mlspatial.study import workers
-from mlspatial.study.config import StudyFile, load
+from mlspatial.study.config import StudyFile, load, namesakes
 from mlspatial.study.estimate import Rates
 from mlspatial.study.execution import Execution, Unfinished
 from mlspatial.study.memory import JOURNAL, Memory
@@ -58,6 +58,8 @@ def study(
     run; package: where the entries' functions are. A failure does not stop the others. Raises Unfinished at the end.
     """
     file = load(Path(config)).with_options(jobs=jobs, backend=backend, scheduler=scheduler, together=together)
+    for other in namesakes(Path(config), file.name):
+        say(f"study {file.name}: {other} has the same name, so the runs of both are found as one; change `name` in one")
     plan = make_plan(file)
     slots = file.jobs or workers.cores()
     all_cores = workers.cores()
@@ -120,4 +122,5 @@ ENTRY = entry(
     "What fails does not stop the rest; the same command tries it again.",
     PARAMETERS,
     study,
+    ("--config studies/quick.yaml", "--config studies/xie2025.yaml --dry_run true"),
 )

@@ -99,6 +99,13 @@ def load(path: Path) -> StudyFile:
     return _Reader(path, loader).read(text, root)
 
 
+def namesakes(path: Path, name: str) -> list[Path]:
+    """Other study files beside this one with the same name: the runs of both would be found as one study."""
+    others = sorted(other for other in path.parent.glob("*.y*ml") if other.resolve() != path.resolve())
+    pattern = re.compile(rf"^name:\s*[\"']?{re.escape(name)}[\"']?\s*(#.*)?$", re.MULTILINE)
+    return [other for other in others if pattern.search(other.read_text(errors="replace"))]
+
+
 class _Reader:
     """Walks the nodes of one file, which know their lines."""
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections import Counter
 
-from mlspatial.core.progress import say
+from mlspatial.core.progress import coloured, drawn, duration, say, shortened, silent, width
 from mlspatial.study import plan as states
 from mlspatial.study.estimate import Rates, disk
 from mlspatial.study.plan import Job, Plan
 
 LINE_SECONDS = {True: 0.5, False: 5.0}  # on a terminal; in a log
+BAR, LEAST_TITLE, LEAST_NAME = 10, 16, 12  # columns of the bar, of a call's name, of the study's
 QUIET_SECONDS = 60.0  # in a log, when nothing has changed
 
 
@@ -59,19 +59,6 @@ def _parallel(seconds: float, slots: int) -> str:
     return f", {duration(seconds / slots)} or more with {slots} at once" if slots > 1 else ""
 
 
-def duration(seconds: float) -> str:
-    """'40 s', '12 min', '3 h 20 min', '2 d 4 h'."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min"
-    return f"{hours // 24} d {hours % 24} h"
-
-
 def amount(size: float) -> str:
     for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
         if size >= scale:
@@ -80,12 +67,12 @@ def amount(size: float) -> str:
 
 
 class Line:
-    """done, running, failed, time left: one line that is written over on a terminal, whole lines in a log."""
+    """done, running, failed, time left, the calls that run: written over on a terminal, whole lines in a log."""
 
     def __init__(self, name: str, moving: bool) -> None:
         """moving: write over the line, if this is a terminal; a single process shows bars of its own instead."""
         self.name = name
-        self.silent = os.environ.get("MLSPATIAL_PROGRESS") == "0"
+        self.silent = silent()
         self.moving = moving and sys.stderr.isatty()
         self.text, self.shown = "", 0.0
 
@@ -93,15 +80,15 @@ class Line:
         now = time.monotonic()
         if self.silent or (not last and now - self.shown < LINE_SECONDS[self.moving]):
             return
-        text = progress(plan, rates, slots)
+        text = progress(self.name, plan, rates, slots, width() - 1, self.moving)
         if not last and not self.moving and text == self.text and now - self.shown < QUIET_SECONDS:
             return
         self.text, self.shown = text, now
         if self.moving:
-            sys.stderr.write(f"\r\x1b[2Kstudy {self.name}: {text}" + ("\n" if last else ""))
+            sys.stderr.write(f"\r\x1b[2K{text}" + ("\n" if last else ""))
             sys.stderr.flush()
         else:
-            say(f"study {self.name}: {text}")
+            say(text)
 
     def say(self, text: str) -> None:
         """A line that stays."""
@@ -110,13 +97,17 @@ class Line:
         say(text)
 
 
-def progress(plan: Plan, rates: Rates, slots: int) -> str:
-    """'12 of 40 done, 3 running, 1 failed, about 20 min left'."""
+def progress(name: str, plan: Plan, rates: Rates, slots: int, columns: int, moving: bool) -> str:
+    """'study quick: 12 of 40 done, 3 running, 1 failed, about 20 min left: train ...; score ...' in so many columns.
+
+    moving: with a bar between the name and the numbers. The names of the calls that run get what is left of the line.
+    """
     calls = plan.calls()
     count = Counter(call.state for call in calls)
     expected = [job for job in plan.jobs if job.divided and not job.settled]
     total = len(calls) + sum(max(job.networks - len(job.parts), 0) for job in expected)
-    parts = [f"{count[states.THERE] + count[states.DONE]} of {total} done"]
+    done = count[states.THERE] + count[states.DONE]
+    parts = [f"{done} of {total} done"]
     parts += [f"{count[states.RUNNING]} running"] if count[states.RUNNING] else []
     held = sum(call.held is not None for call in calls)
     parts += [f"{held} being made by others"] if held else []
@@ -124,4 +115,20 @@ def progress(plan: Plan, rates: Rates, slots: int) -> str:
     parts += [f"{count[states.SKIPPED]} skipped"] if count[states.SKIPPED] else []
     left = sum(rates.seconds(job) for job in plan.jobs if not job.settled)
     parts += [f"about {duration(left / slots)} left"] if left else []
-    return ", ".join(parts)
+    while len(", ".join(parts)) > columns - LEAST_NAME - 2 and len(parts) > 2:
+        parts.pop()  # the time, then what is rarest
+    words = ", ".join(parts)
+    what = shortened(f"study {name}", max(columns - len(words) - 2, LEAST_NAME))
+    room = columns - len(what) - len(words) - 3
+    bar = drawn(done / total if total else 1.0, BAR) if moving and room > BAR else ""
+    running = _running([call.title for call in calls if call.state == states.RUNNING], room - len(bar) - 1)
+    return f"{what}{' ' + coloured(bar, 'cyan') if bar else ':'} {words}{running}"
+
+
+def _running(titles: list[str], columns: int) -> str:
+    """The titles of calls, as many as there is room for and shortened where that is needed, after a colon."""
+    if not titles or columns < LEAST_TITLE:
+        return ""
+    shown = min(len(titles), columns // LEAST_TITLE)
+    each = columns // shown - 2
+    return ": " + "; ".join(shortened(title, each) for title in titles[:shown])

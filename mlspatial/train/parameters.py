@@ -5,9 +5,11 @@ from __future__ import annotations
 from mlspatial.core.parameters import DEVICE, FORCE, STUDY, Parameter, changed
 
 TRAIN = (
-    Parameter("task", str, "Parts joined by +, or all; several tasks with | between share batches."),
+    Parameter(
+        "task", str, "distance, translation, rotation, category, identity, joined by +, or all; A|B share batches."
+    ),
     Parameter("dataset", str, "Name, id or folder of a dataset; live:NAME renders fresh images.", "spatial117"),
-    Parameter("arch", str, "Architecture.", "resnet18"),
+    Parameter("arch", str, "Architecture: resnet18, resnet50, or one of your own.", "resnet18"),
     Parameter("seed", int, "Of the initial weights.", 0, "draw"),
     Parameter("seeds", str, "Several seeds that share batches, such as 0-5; instead of seed.", "", "draw"),
     Parameter("order_seed", int, "Of the order of the images.", 0),
@@ -38,7 +40,7 @@ OF_TUNE = {"seeds", "checkpoints", "evaluations", "resume", "lr", "batch_size", 
 TUNE = (
     *changed(
         [parameter for parameter in TRAIN if parameter.name not in {*OF_TUNE, "study", "force"}],
-        task={"help": "Parts joined by +, such as distance+rotation, or all."},
+        task={"help": "distance, translation, rotation, category, identity, joined by +, or all."},
     ),
     Parameter("trials", int, "Finished and pruned ones, in the whole study.", 20),
     Parameter("lr", str, f"Learning rate: {SEARCHED}", "1e-4,1e-2"),

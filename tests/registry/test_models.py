@@ -118,8 +118,22 @@ def test_selectors_that_match_nothing(filled: dict[str, str], selector: str, wor
 
 
 def test_an_empty_registry_says_what_to_do(registry: Path) -> None:
-    with pytest.raises(UserError, match="holds no network yet"):
+    with pytest.raises(UserError, match="holds no network yet") as caught:
         select("task=distance")
+    assert f"sqlite:///{registry}/mlflow.db" in str(caught.value) and "MLFLOW_TRACKING_URI" in str(caught.value)
+
+
+@pytest.mark.parametrize("selector", ["task=distance", "models:/a.b.c@seed0", "runs:/0123456789abcdef/model"])
+def test_a_question_makes_no_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, selector: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(UserError, match=r"there is no registry at sqlite:///mlflow\.db, the file") as caught:
+        load(selector)
+    assert str(tmp_path / "mlflow.db") in str(caught.value) and not list(tmp_path.iterdir())
+    (tmp_path / "mlflow.db").touch()  # as somebody who broke off leaves it
+    with pytest.raises(UserError, match="there is no registry"):
+        load(selector)
+    assert (tmp_path / "mlflow.db").stat().st_size == 0
 
 
 def test_networks_from_outside_are_selected_too(filled: dict[str, str], tmp_path: Path) -> None:

@@ -170,3 +170,20 @@ def test_the_published_study_is_all_there(registry: Path) -> None:
     scaling = [p for p in trains if p["dataset"] == "xie100m"]
     assert {p["batches"] for p in scaling} == {1_500_000} and len({p["fraction"] for p in scaling}) == fractions
     assert {p["batches"] for p in trains if p["dataset"] in ("xie1", "xie117_still")} == {200_000}
+
+
+def test_two_files_of_one_name_are_told_apart_before_their_runs_mix(tmp_path: Path) -> None:
+    """Who copies studies/quick.yaml and keeps its name would find the runs of both as one study."""
+    from mlspatial.study.config import namesakes
+
+    mine = write(tmp_path, SMALL)
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(SMALL)
+    assert namesakes(mine, "small") == [copy] and namesakes(copy, "small") == [mine]
+    copy.write_text(SMALL.replace("name: small", "name: small2 # mine"))
+    assert namesakes(mine, "small") == []
+    copy.write_text(SMALL.replace("name: small", "name: 'small' # a copy"))
+    assert namesakes(mine, "small") == [copy]
+    assert [namesakes(path, load(path).name) for path in sorted((ROOT / "studies").glob("*.yaml"))] == [[]] * len(
+        list((ROOT / "studies").glob("*.yaml"))
+    )

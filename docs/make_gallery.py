@@ -1,0 +1,76 @@
+"""docs/gallery.md and its pictures: every figure that `compare` draws, from a made-up study. `make gallery`.
+
+The study is the one that the figures are tested on (tests/compare/synthetic.py, tests/papers/conwell.py): a seeded
+generator with numbers that look like published ones. Nothing in the gallery is measured.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from mlspatial.compare.drawing import FIGURES, Drawing
+from mlspatial.papers import PAPERS, known_items
+from tests.compare.synthetic import synthetic_evidence
+from tests.papers import conwell
+
+DOCS = Path(__file__).resolve().parent
+FOLDER = DOCS / "pictures" / "gallery"
+DPI, COLOURS = 90, 256
+HEAD = """# Gallery
+
+Every figure that `compare` knows, in the order of the report. Written by `make gallery` from a made-up study with
+numbers that look like published ones: the pictures show what a figure looks like, not what was found. Each is drawn by
+`python -m entrypoints.compare --items NAME` from the runs that are there; conditions without runs are named under it.
+"""
+
+
+def drawings() -> Iterator[Drawing]:
+    """Every figure, of the first made-up study that has runs for it."""
+    voxels = conwell.made_up()
+    studies = (synthetic_evidence(), conwell.evidence_of(voxels, conwell.similar(voxels)))
+    for name in (name for name in known_items() if name in FIGURES):
+        found = next((drawing for seen in studies if (drawing := FIGURES[name](seen)).figure is not None), None)
+        if found is None:
+            raise SystemExit(f"gallery: no made-up study has runs for {name}")
+        yield found
+
+
+def small(drawing: Drawing) -> bytes:
+    """A picture for a screen, in few colours."""
+    from PIL import Image
+
+    raw = io.BytesIO()
+    drawing.figure.savefig(raw, format="png", dpi=DPI, bbox_inches="tight", metadata={"Software": None})
+    image = Image.open(raw).convert("RGB").quantize(COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    out = io.BytesIO()
+    image.save(out, format="png", optimize=True)
+    return out.getvalue()
+
+
+def text(made: list[Drawing]) -> str:
+    """The page."""
+    of = {name: PAPERS[paper].title for paper in PAPERS for name in PAPERS[paper].items}
+    parts, last = [HEAD], ""
+    for drawing in sorted(made, key=lambda one: [PAPERS[p].title for p in PAPERS].index(of[one.id])):
+        if of[drawing.id] != last:
+            last = of[drawing.id]
+            parts.append(f"\n## {last}\n")
+        said = " ".join((FIGURES[drawing.id].__doc__ or "").partition("\n\n")[0].split())
+        parts.append(f"\n### {drawing.title}\n\n`{drawing.id}`. {said}\n\n"
+                     f"![{drawing.title}](pictures/gallery/{drawing.id}.png)\n")  # fmt: skip
+    return "".join(parts)
+
+
+def main() -> None:
+    """Write the page and its pictures."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    made = list(drawings())
+    for drawing in made:
+        (FOLDER / f"{drawing.id}.png").write_bytes(small(drawing))
+    (DOCS / "gallery.md").write_text(text(made))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,294 @@
+"""What stands at the end of a command: what was made, its numbers, where to look, what one might do next."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlspatial.console.layout import WIDTH, Cell, command, facts, invocation, place, table
+from mlspatial.core.errors import in_one_line
+from mlspatial.core.names import FOLDER, STUDY, TAG
+from mlspatial.core.progress import duration, say, silent
+from mlspatial.registry import runs
+from mlspatial.registry.places import local_path
+from mlspatial.registry.read import table_file
+from mlspatial.registry.record import RunRecord
+from mlspatial.registry.store import database, ui_address
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+INNER = WIDTH - 2  # columns of a table, which is indented
+MOST = 60  # runs that are read; a summary must not take longer than what it sums up
+SAME = "_mae_", "mae_deg", "/loss"  # parts of metrics' names that say again what others say
+HELDOUT = "heldout/"
+Lines = dict[str, str]
+
+_SUMMARIES: dict[str, Callable[[list[RunRecord]], Lines]] = {}
+
+
+def tell(entry: str, ids: Sequence[str], began: float) -> None:
+    """Say the summary of a command that began at a time (of time.time()) on standard error, unless that is silenced.
+
+    What goes wrong on the way is told in one line: the runs are there whatever becomes of their summary.
+    """
+    if silent() or not ids or entry not in _SUMMARIES:
+        return
+    try:
+        text = summary(entry, ids, began)
+    except Exception as error:
+        text = f"{entry}: no summary ({type(error).__name__}: {in_one_line(error)}); the runs are there"
+    say(text)
+
+
+def summary(entry: str, ids: Sequence[str], began: float) -> str:
+    """The lines of an entry point's summary. ids: of its finished runs; began: when, in seconds since 1970."""
+    records = [runs.get(run) for run in ids[:MOST]]
+    lines = {name: text for name, text in _SUMMARIES[entry](records).items() if text}
+    numbers = lines.pop("numbers", "")
+    made = lines.pop("made", "")
+    made += f" and {len(ids) - MOST} more runs" if len(ids) > MOST else ""
+    known = all(record.end < 1000 * began for record in records)
+    took = duration(time.time() - began)
+    made = f"{made.removesuffix(':')} ({'--force true makes it anew' if known else took}){':' if numbers else ''}"
+    head = facts({"was there" if known else "made": made})
+    return "\n".join(part for part in ("", head, _indented(numbers), facts(lines)) if part)
+
+
+def _of(entry: str) -> Callable[[Callable[[list[RunRecord]], Lines]], Callable[[list[RunRecord]], Lines]]:
+    def add(function: Callable[[list[RunRecord]], Lines]) -> Callable[[list[RunRecord]], Lines]:
+        _SUMMARIES[entry] = function
+        return function
+
+    return add
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def _look(record: RunRecord, *names: str) -> str:
+    """Where the artifacts of a run lie, and its page where a server shows one."""
+    folder = local_path(record.artifacts) if record.artifacts else None
+    shown = [f"{place(folder)}{': ' + ', '.join(names) if names else ''}"] if folder else []
+    if database() is None:
+        shown.append(ui_address(record.experiment, record.id).partition("?")[0])
+    else:
+        shown.append(f"MLflow's pages: mlflow ui --backend-store-uri sqlite:///{place(_database())}")
+    return "\n".join(shown)
+
+
+def _database() -> Path:
+    file = database()
+    assert file is not None
+    return file
+
+
+def _compare_next(records: list[RunRecord]) -> str:
+    studies = records[-1].studies
+    return command("compare", study=studies[-1]) if studies else command("compare", out="reports/mine")
+
+
+def _counted(number: int, what: str, several: str = "") -> str:
+    return f"{number} {what if number == 1 else several or what + 's'}"
+
+
+@_of("render")
+def _render(records: list[RunRecord]) -> Lines:
+    (record,) = records[:1]
+    cfg, folder = record.cfg, record.tags.get(FOLDER, record.cfg.get("out", ""))
+    images = f"{int(cfg['n_train']):,} training and {int(cfg['n_heldout']):,} held-out images of {cfg['size']} px"
+    speed = record.metrics.get("images_per_s")
+    return {
+        "made": f"dataset {cfg['dataset']} ({record.dataset_id}): {images}, "
+        f"{_counted(int(cfg['n_categories']), 'category', 'categories')}"
+        + (f"; {speed:.0f} images/s" if speed else ""),
+        "look at": f"{place(folder)}\n" + _look(record, "pictures/contact_sheet.png", "pictures/latents.png"),
+        "next": command("train", task="translation", dataset=cfg["dataset"], batches=300),
+    }
+
+
+@_of("train")
+def _train(records: list[RunRecord]) -> Lines:
+    rows: list[dict[str, Cell]] = []
+    for record in records:
+        row: dict[str, Cell] = {
+            "task": record.cfg["task"],
+            "seed": record.cfg["seed"],
+            "batches": record.cfg["batches"],
+        }
+        row |= heldout(record)
+        rows.append(row)
+    first = records[0]
+    tasks = "|".join(dict.fromkeys(record.cfg["task"] for record in records))
+    selector = f"task={tasks},dataset={first.cfg['dataset']}" + (",step=0" if first.cfg["batches"] == "0" else "")
+    return {
+        "made": f"{_counted(len(records), 'network')} ({first.cfg['arch']}), on held-out images:",
+        "numbers": table(rows, INNER),
+        "look at": f"{invocation('show')} {shlex.quote(selector)}\n" + _look(first),
+        "next": command("score", models=selector, benchmarks="simulated_v1"),
+    }
+
+
+def heldout(record: RunRecord) -> dict[str, Cell]:
+    """The loss, then what says most: shares of variance and of hits, and angles, by their names without the task."""
+    found = {name.removeprefix(HELDOUT): value for name, value in record.metrics.items() if name.startswith(HELDOUT)}
+    kept = [name for name in found if "/" in name and not any(word in name for word in SAME)]
+    last = Counter(name.rpartition("/")[2] for name in kept)
+    short = {name: part if last[part := name.rpartition("/")[2]] == 1 else name for name in kept}
+    means_first = sorted(kept, key=lambda name: "_" in name.rpartition("/")[2])
+    return {"loss": found.get("loss"), **{short[name]: found[name] for name in means_first}}
+
+
+@_of("tune")
+def _tune(records: list[RunRecord]) -> Lines:
+    (record,) = records[:1]
+    best = json.loads(runs.local(record.id, "best.json").read_text())
+    given = " ".join(f"--{name} {value}" for name, value in best["parameters"].items())
+    counts = {name: int(record.metrics.get(f"trials.{name}", 0)) for name in ("done", "pruned", "failed")}
+    return {
+        "made": f"{counts['done']} trials, {counts['pruned']} of them pruned, {counts['failed']} failed",
+        "best": f"held-out loss {best['loss']:.4g} of trial {best['trial']} (run {best['run_id']})",
+        "look at": _look(record, "plots/history.png", "plots/slice.png", "trials.csv"),
+        "next": f"{command('train', task=record.cfg['task'], dataset=place(record.cfg['dataset']))} {given}",
+    }
+
+
+@_of("score")
+def _score(records: list[RunRecord]) -> Lines:
+    from mlspatial.steps.score import SCORES
+
+    rows: list[dict[str, Cell]] = []
+    for record in records:
+        if not runs.there(record.id, [SCORES]):
+            continue  # what networks are compared by
+        found = table_file(runs.local(record.id, SCORES))
+        primary = found.primary if "primary" in found else True
+        for one in found[found.committed & primary].itertuples():
+            rows.append(
+                {**_network(record), "benchmark": one.benchmark, "layer": one.layer, "raw": one.raw,
+                 "ceiled": one.ceiled, "error": one.error}
+            )  # fmt: skip
+    networks = len({record.tags.get(TAG + "model_id") or record.id for record in records})
+    return {
+        "made": f"scores of {_counted(networks, 'network')}, at the layer that counts:",
+        "numbers": table(rows, INNER),
+        "look at": _look(records[-1]),
+        "next": _compare_next(records),
+    }
+
+
+def _network(record: RunRecord) -> dict[str, Cell]:
+    """What a run says of its network."""
+    said = {name: record.tags.get(TAG + name, "") for name in ("task", "seed", "step")}
+    return dict(said) if said["task"] else {"task": record.name}
+
+
+@_of("similarity")
+def _similarity(records: list[RunRecord]) -> Lines:
+    (record,) = records[:1]
+    metric = record.cfg["metric"].split(",")[0]
+    groups = table_file(runs.local(record.id, f"groups_{metric}.json"))
+    means = groups.assign(pair=[_pair(a, b) for a, b in zip(groups["first"], groups["second"], strict=True)])
+    wide = means.pivot_table(index="pair", columns="layer", values="mean", sort=False)
+    rows: list[dict[str, Cell]] = [
+        {"between": str(pair), **{str(k): float(v) for k, v in row.items()}} for pair, row in wide.iterrows()
+    ]
+    return {
+        "made": f"{record.name} by {record.cfg['metric']}; mean {metric} at each layer:",
+        "numbers": table(rows, INNER),
+        "look at": _look(record, f"pictures/{metric}_matrices.png", f"groups_{metric}.json"),
+        "next": command("decode", models=record.cfg["models"], dataset=place(record.cfg["dataset"])),
+    }
+
+
+def _pair(first: str, second: str) -> str:
+    return f"within {first}" if first == second else f"{first} and {second}"
+
+
+@_of("decode")
+def _decode(records: list[RunRecord]) -> Lines:
+    from mlspatial.steps.decode import SHOWN, TABLE
+
+    each = [record for record in records if TAG + "task" in record.tags] or records
+    rows: list[dict[str, Cell]] = []
+    for record in each:
+        found = table_file(runs.local(record.id, TABLE))
+        found = found[found.measure.isin(set(SHOWN.values()))]
+        rows.append({**_network(record), **_best(found)})
+    return {
+        "made": f"read-outs of {_counted(len(each), 'network')} (pixels are one); best layer of each latent,\n"
+        "accuracy of a category, correlation of the others, mean over splits:",
+        "numbers": table(rows, INNER),
+        "look at": _look(records[-1], f"pictures/decoding{'_by_group' if len(each) < len(records) else ''}.png", TABLE),
+        "next": _compare_next(records),
+    }
+
+
+def _best(found: pd.DataFrame) -> dict[str, Cell]:
+    """latent -> '.812 layer4': the layer with the highest mean over folds."""
+    means = found.groupby(["latent", "layer"], sort=False).value.mean()
+    told: dict[str, Cell] = {}
+    for latent in dict.fromkeys(found.latent):
+        layer = means[latent].idxmax()
+        told[str(latent)] = f"{means[latent][layer]:.3f} {layer}"
+    return told
+
+
+@_of("compare")
+def _compare(records: list[RunRecord]) -> Lines:
+    (record,) = records[:1]
+    folder = Path(record.cfg["out"])
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    kinds = Counter(Path(name).suffix.removeprefix(".") for name in names)
+    counts = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()) if kind)
+    report = folder / "report.html"
+    return {
+        "made": f"report of {_counted(len(record.parents), 'run')}" + (f"; files: {counts}" if counts else ""),
+        "look at": place(report if report.is_file() else folder),
+        "next": command("study", config="studies/quick.yaml", dry_run="true") + "  (a grid of conditions)",
+    }
+
+
+@_of("import")
+def _import(records: list[RunRecord]) -> Lines:
+    rows: list[dict[str, Cell]] = [{"run": record.name, **dict(list(record.metrics.items())[:4])} for record in records]
+    return {
+        "made": f"{_counted(len(records), 'run')}, marked as imported:",
+        "numbers": table(rows, INNER),
+        "next": _compare_next(records),
+    }
+
+
+@_of("study")
+def _study(records: list[RunRecord]) -> Lines:
+    (record,) = records[:1]
+    name = record.cfg["name"]
+    made = [
+        run
+        for run in runs.find(where=f"tags.`{STUDY}` LIKE '%{name}%'", status="FINISHED")
+        if name in run.studies and run.entry != "study"
+    ]
+    counts = Counter(run.entry for run in made)
+    order = ("render", "train", "tune", "score", "similarity", "decode", "import", "compare")
+    reports = [run.cfg.get("out", "") for run in made if run.entry == "compare"]
+    report = Path(reports[0]) / "report.html" if reports else None
+    best: list[dict[str, Cell]] = []
+    trained = [run for run in made if run.entry == "train" and run.cfg.get("batches") != "0"]
+    for task in dict.fromkeys(run.cfg["task"] for run in reversed(trained)):
+        same = [heldout(run) for run in trained if run.cfg["task"] == task]
+        names = [key for key in same[0] if all(isinstance(one.get(key), float) for one in same)]
+        means = {key: sum(float(one[key] or 0.0) for one in same) / len(same) for key in names}
+        best.append({"trained on": task, "runs": len(same), **means})
+    return {
+        "made": f"study {name}: " + ", ".join(f"{counts[entry]} {entry}" for entry in order if counts[entry])
+        + (" runs; held-out means over trained networks:" if best else " runs"),
+        "numbers": table(best, INNER),
+        "look at": f"{place(report) if report and report.is_file() else ''}\n".lstrip() + _look(record),
+        "next": f"{invocation('show')} study={name}\n" + command("compare", study=name),
+    }  # fmt: skip
