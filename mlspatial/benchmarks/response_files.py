@@ -32,7 +32,7 @@ def read_responses(
 ) -> Responses:
     """Read a file of responses; its ending says how. Tells, in a line, what was taken as what.
 
-    npy, MATLAB: axes names its axes in order; variable: of a MATLAB file that holds several arrays. NetCDF: one variable
+    npy, MATLAB: axes names its axes in order; variable: of a MATLAB file with several arrays. NetCDF: one variable
     whose dimensions are stimulus and neuroid (and repeat), or presentation and neuroid with coordinates as Brain-IO's
     assemblies have them. csv, tsv, Parquet: long, with columns stimulus_id, neuroid_id, response (and repeat), or wide,
     with stimulus_id (and repeat) and a column a neuroid.
