@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlspatial.benchmarks.base import BENCHMARKS, Benchmark, Found
+from mlspatial.benchmarks.choice_files import load_choices
 from mlspatial.benchmarks.descriptions import read_yaml
 from mlspatial.benchmarks.rdms import load_geometries
 from mlspatial.benchmarks.recordings import KEYS, load_benchmark
@@ -20,7 +21,7 @@ YAML = (".yaml", ".yml")
 PARAMETER = re.compile(r"[,:](?=[a-z_]+=)")  # what separates the parameters behind a name
 Resolve = Callable[[str], Network]
 #: key of a YAML -> what reads one that has it; recordings have none of them
-FORMS: dict[str, Callable[[Path], Benchmark]] = {"rdms": load_geometries}
+FORMS: dict[str, Callable[[Path], Benchmark]] = {"rdms": load_geometries, "choices": load_choices}
 
 
 def find(name: str, *, download: bool = False, resolve: Resolve | None = None) -> Found:

@@ -92,7 +92,7 @@ class InSilico(Source):
         one = SETS[self.check(spec.arch.partition(":")[2])]
         if spec.input_size != one.size:
             raise UserError(
-                f"{spec.arch} answers images of {one.size} pixels, not {spec.input_size}; leave input_size out"
+                f"{spec.arch} sees images of {one.size} pixels, not {spec.input_size}; leave input_size out"
             )
         return CompactNeurons(dict(_channels(one.path(one.file))), one.size)
 
