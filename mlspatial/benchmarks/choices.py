@@ -129,8 +129,8 @@ class Choices(Benchmark):
             agreeing = np.flatnonzero(~self.conflict)
             if lacking := set(range(len(self.categories))) - set(self.labels[agreeing].tolist()):
                 raise UserError(
-                    f"benchmark {self.identifier}: no image shows {self.categories[min(lacking)]} in both cues, so that "
-                    "no read-out can learn it; add some, or set answers: imagenet"
+                    f"benchmark {self.identifier}: no image shows {self.categories[min(lacking)]} in both cues, so no "
+                    "read-out can learn it; add some, or set answers: imagenet"
                 )
             return ((agreeing, np.flatnonzero(self.conflict)),)
         return tuple(k_folds(len(self.labels), seed=FOLDS_SEED, folds=FOLDS, stratify=self.labels))
@@ -160,7 +160,7 @@ class Choices(Benchmark):
 
     def score(self, chosen: np.ndarray, metric: str = "") -> Score:
         """Of an observer's choices, (n,): of those that networks are asked about. The ceiling is how people do: their
-        mean accuracy or shape bias, or a person's agreement with the others."""
+        mean accuracy, their shape bias taken together, or a person's agreement with the others, on average."""
         metric = metric or self.metric
         value, per_person = self._compared(chosen, self.people, metric)
         ceiling = self._ceiling(metric)
@@ -172,7 +172,7 @@ class Choices(Benchmark):
             error = np.std(per_person, ddof=1) / np.sqrt(len(per_person)) if several else np.nan
         return Score(
             raw=value,
-            ceiling=float(np.nanmean(ceiling)) if np.isfinite(ceiling).any() else np.nan,
+            ceiling=self._of_people(metric),
             error=float(error),
             n=n,
             metric=metric,
@@ -210,6 +210,14 @@ class Choices(Benchmark):
             found = [np.nan if alone else self._compared(one, others, metric)[0] for one, others in pairs]
             self._found[metric] = np.array(found, np.float64)
         return self._found[metric]
+
+    def _of_people(self, metric: str) -> float:
+        if metric == "shape_bias" and self.textures is not None:
+            rows, people = self.asked, self.people[:, self.asked]
+            cues = (np.tile(cue[rows], len(people)) for cue in (self.labels, self.textures))
+            return measures.shape_bias(people.ravel(), *cues)
+        found = self._ceiling(metric)
+        return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
 
     def _decisions(self, chosen: np.ndarray) -> int:
         """How many of the images in conflict are taken for their shape or their texture."""

@@ -33,18 +33,30 @@ def described(
     needed: keys that must be there. Raises UserError with the key at fault.
     """
     settings, plain = read_yaml(path, keys)
+    checked_keys(str(path), settings, plain, keys, texts, needed)
+    return settings, plain
+
+
+def checked_keys(
+    where: str,
+    settings: dict[str, Any],
+    plain: Mapping[str, Any],
+    keys: Sequence[str],
+    texts: Sequence[str],
+    needed: Sequence[str],
+) -> None:
+    """Put texts into settings that are texts, and raise UserError for keys that are not known or lack."""
     for key in texts:
         if key in settings:
             settings[key] = plain[key]
             if not isinstance(plain[key], str) or not plain[key]:
-                raise BadValue(f"{path}: {key}", settings[key], "must be a text; write one or leave the line out")
+                raise BadValue(f"{where}: {key}", settings[key], "must be a text; write one or leave the line out")
     for key in settings:
         if key not in keys:
-            raise UserError(f"{path}: {UnknownName('key', key, keys)}")
+            raise UserError(f"{where}: {UnknownName('key', key, keys)}")
     for key in needed:
         if key not in settings:
-            raise UserError(f"{path}: {key} is missing")
-    return settings, plain
+            raise UserError(f"{where}: {key} is missing")
 
 
 def one_of(path: Path, settings: Mapping[str, Any], key: str, known: Sequence[str], default: str = "") -> str:

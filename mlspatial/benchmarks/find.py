@@ -13,6 +13,7 @@ from mlspatial.benchmarks.choice_files import load_choices
 from mlspatial.benchmarks.descriptions import read_yaml
 from mlspatial.benchmarks.rdms import load_geometries
 from mlspatial.benchmarks.recordings import KEYS, load_benchmark
+from mlspatial.benchmarks.sessions import load_sessions
 from mlspatial.core.errors import BadValue, UnknownName
 from mlspatial.models.lazy import Network
 
@@ -21,7 +22,11 @@ YAML = (".yaml", ".yml")
 PARAMETER = re.compile(r"[,:](?=[a-z_]+=)")  # what separates the parameters behind a name
 Resolve = Callable[[str], Network]
 #: key of a YAML -> what reads one that has it; recordings have none of them
-FORMS: dict[str, Callable[[Path], Benchmark]] = {"rdms": load_geometries, "choices": load_choices}
+FORMS: dict[str, Callable[[Path], Benchmark]] = {
+    "rdms": load_geometries,
+    "choices": load_choices,
+    "sessions": load_sessions,
+}
 
 
 def find(name: str, *, download: bool = False, resolve: Resolve | None = None) -> Found:

@@ -36,11 +36,19 @@ def load_benchmark(path: Path) -> NeuralBenchmark | FmriBenchmark:
 
     folder is looked for beside the YAML, in MLSPATIAL_DATA and in data/. Raises UserError with the key at fault.
     """
-    settings = _settings(path)
+    settings, plain = described(path, KEYS, TEXT, ("region", "stimuli", "responses"))
+    return recorded(path, settings, plain)
+
+
+def recorded(
+    path: Path, settings: dict[str, Any], plain: Mapping[str, Any], *, called: str = ""
+) -> NeuralBenchmark | FmriBenchmark:
+    """The benchmark of settings whose keys are known. plain: the same as texts; called: what it is in messages."""
+    _check(path, settings, plain)
     folder = find_folder(path, settings.get("folder", "."))
     degrees = number(path, settings, "degrees", 8.0)
     stimuli = read_pictures(folder / settings["stimuli"], degrees, settings.get("background", ""))
-    what = f"benchmark {path.stem}"
+    what = f"benchmark {called or path.stem}"
     strata = settings.get("strata", "")
     beside = strata.endswith(TABLES)
     file = folder / settings["responses"]
@@ -66,7 +74,7 @@ def load_benchmark(path: Path) -> NeuralBenchmark | FmriBenchmark:
             needs = "repeats of the stimuli" if not repeated else f"at least {FEWEST_GSN} stimuli"
             raise UserError(f"{what}: ceiling gsn needs {needs}, {there}; set ceiling: none or a number")
         return FmriBenchmark(
-            identifier=settings.get("name", path.stem),
+            identifier=called or settings.get("name", path.stem),
             subject=settings.get("subject", ""),
             region=settings["region"],
             stimuli=stimuli,
@@ -76,7 +84,7 @@ def load_benchmark(path: Path) -> NeuralBenchmark | FmriBenchmark:
             noise_ceiling=ceiling,
         )
     return NeuralBenchmark(
-        identifier=settings.get("name", path.stem),
+        identifier=called or settings.get("name", path.stem),
         region=settings["region"],
         stimuli=stimuli,
         responses=_means(responses),
@@ -90,9 +98,8 @@ def load_benchmark(path: Path) -> NeuralBenchmark | FmriBenchmark:
     )
 
 
-def _settings(path: Path) -> Mapping[str, Any]:
-    """The checked keys of a YAML file."""
-    settings, plain = described(path, KEYS, TEXT, ("region", "stimuli", "responses"))
+def _check(path: Path, settings: dict[str, Any], plain: Mapping[str, Any]) -> None:
+    """Raises UserError for values that cannot be meant."""
     metric = settings.get("metric", "pls")
     if metric not in (names := (*neurons.own_metrics(), *voxels.METRICS)):
         raise BadValue(f"{path}: metric", metric, f"must be one of {', '.join(names)}")
@@ -107,7 +114,6 @@ def _settings(path: Path) -> Mapping[str, Any]:
     if settings.get("background", BACKGROUNDS[0]) not in BACKGROUNDS:
         raise BadValue(f"{path}: background", settings["background"], f"must be one of {', '.join(BACKGROUNDS)}")
     ceiling_of(path, settings, "none", voxels.CEILINGS if scans else neurons.CEILINGS)
-    return settings
 
 
 def _means(responses: Responses) -> np.ndarray:
