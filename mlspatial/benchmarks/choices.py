@@ -64,9 +64,10 @@ class Choices(Benchmark):
 
     def __post_init__(self) -> None:
         what = f"benchmark {self.identifier}"
-        for name, value, known in (("metric", self.metric, self.metrics), ("answers", self.answers, ANSWERS)):
-            if value not in known:
-                raise BadValue(f"{what}: {name}", value, f"must be one of {', '.join(known)}")
+        if self.metric not in self.metrics:
+            raise BadValue(f"{what}: metric", self.metric, f"must be one of {', '.join(self.metrics)}")
+        if self.answers not in ANSWERS:
+            raise BadValue(f"{what}: answers", self.answers, f"must be one of {', '.join(ANSWERS)}")
         if self.people.shape != (len(self.observers), len(self.stimuli)) or not len(self.observers):
             raise UserError(f"{what}: choices of shape {self.people.shape} for {len(self.observers)} observers")
         if self.metric == "shape_bias" and self.textures is None:

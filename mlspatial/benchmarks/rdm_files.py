@@ -121,7 +121,9 @@ def _from_mat(path: Path, variable: str) -> Rdms:
     def fits(array: np.ndarray) -> bool:
         if array.dtype.names:
             return has_field(array, RDM)
-        return array.dtype.kind in "fiu" and (_is_square(array[:, :, *(0,) * (array.ndim - 2)]) or _in_rows(array))
+        return array.dtype.kind in "fiu" and (
+            _is_square(array.reshape(*array.shape[:2], -1)[:, :, 0]) or _in_rows(array)
+        )
 
     words = "a struct array with a field RDM, (n, n, matrices) or (matrices, pairs)"
     name, array = chosen(path, variables(path), fits, variable, words)

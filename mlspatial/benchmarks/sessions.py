@@ -15,6 +15,7 @@ import numpy as np
 
 from mlspatial.analysis import yardsticks
 from mlspatial.analysis.yardsticks import Ceilings, Metric, Regression, Representation, score_of_correlations
+from mlspatial.benchmarks import voxels
 from mlspatial.benchmarks.base import Benchmark, Layer, Way
 from mlspatial.benchmarks.descriptions import checked_keys, read_yaml
 from mlspatial.benchmarks.ids import some
@@ -194,8 +195,9 @@ def load_sessions(path: Path) -> Sessions:
             raise UserError(f"{where}: {taken[0]} is the same for all sessions; write it above them")
         merged, words = {**settings, **own}, {**plain, **said}
         checked_keys(where, merged, words, KEYS, TEXT, ("region", "stimuli", "responses"))
-        found = recorded(path, merged, words, called=f"{path.stem} {name}")
-        if not isinstance(found, NeuralBenchmark):
+        if merged.get("metric") in voxels.METRICS:
             raise UserError(f"{where}: metric {merged['metric']} is of voxels; sessions are of neuroids")
+        found = recorded(path, merged, words, called=f"{path.stem} {name}")
+        assert isinstance(found, NeuralBenchmark)
         parts[name] = found
     return of_sessions(plain.get("name", path.stem), plain["region"], parts)

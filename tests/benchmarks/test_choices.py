@@ -132,7 +132,7 @@ def test_sixteen_categories_are_those_of_the_installed_package() -> None:
                         found[name.removesuffix("_indices")] = ast.literal_eval(line.value)
     assert {name: list(numbers) for name, numbers in SIXTEEN.items()} == found and len(found) == 16
     every = [number for numbers in SIXTEEN.values() for number in numbers]
-    assert len(set(every)) == len(every) == 213 + 0 * len(found)
+    assert len(set(every)) == len(every)  # no class is of two categories
 
 
 # Networks' answers ----------------------------------------------------------------------------------------------------

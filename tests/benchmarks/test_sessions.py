@@ -147,7 +147,7 @@ def test_scored_with_sessions_in_units(registry: Path, lab: Path) -> None:
 @pytest.mark.parametrize(
     ("head", "more", "error", "words"),
     [
-        (HEAD + "stimuli: b\n", {"of_b": ", degrees: 4"}, UserError, r"other degrees \(0901: 8.0, b: 4\); bring them to"),
+        (HEAD, {"of_b": ", degrees: 4"}, UserError, r"other sizes \(0901: \(16, 16, 3\), b: \(32, 32, 3\)\)"),
         (HEAD, {"of_b": ", metric: pls"}, UserError, "sessions have another metric|too few for 25"),
         (HEAD, {"of_b": ", region: IT"}, UserError, "session b: region is the same for all sessions; write it above"),
         (HEAD, {"of_b": ", ceilin: none"}, UserError, "session b: unknown key 'ceilin'; did you mean ceiling"),
