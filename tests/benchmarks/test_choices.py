@@ -225,6 +225,15 @@ def test_scored_at_layers_and_refused_without_classes(registry: Path, lab: Path)
         run_score(benchmarks=str(lab / "mine.yaml"))
 
 
+def test_a_network_of_imagenet_s_classes_is_scored_at_its_output_units(registry: Path, lab: Path) -> None:
+    described(lab, answers="imagenet", metric="accuracy")
+    models = "torchvision:shufflenet_v2_x0_5@random?input_size=32"
+    (run_id,) = run_score(models=models, benchmarks=str(lab / "mine.yaml"), metrics="own,shape_bias", layers="conv1")
+    table = table_of(run_id)
+    assert set(table.layer) == {"fc"} and table.committed.all() and set(table.metric) == {"accuracy", "shape_bias"}
+    assert table.set_index("metric").n["accuracy"] == 48
+
+
 def test_mistakes_are_said(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = pd.read_csv(lab / "choices.csv", keep_default_na=False)
     table.iloc[1:].to_csv(lab / "lacks.csv", index=False)
