@@ -128,9 +128,14 @@ def renamed(state: State) -> State:
     return found
 
 
-@lru_cache(maxsize=4)
 def _channels(path: Path) -> tuple[tuple[str, tuple[int, ...]], ...]:
     """(neuron, channels after each layer) of every network in a file, from its header."""
+    facts = path.stat()
+    return _read_channels(path, facts.st_mtime_ns, facts.st_size)
+
+
+@lru_cache(maxsize=4)
+def _read_channels(path: Path, _changed: int, _size: int) -> tuple[tuple[str, tuple[int, ...]], ...]:
     from safetensors import safe_open
 
     try:
