@@ -1,4 +1,4 @@
-"""Benchmarks by name: a registered one with its parameters, a YAML of recordings, one that Brain-Score knows."""
+"""Benchmarks by name: a registered one with its parameters, a YAML, one that Brain-Score knows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from mlspatial.benchmarks.base import BENCHMARKS, Benchmark, Found
-from mlspatial.benchmarks.recordings import load_benchmark
+from mlspatial.benchmarks.choice_files import load_choices
+from mlspatial.benchmarks.descriptions import read_yaml
+from mlspatial.benchmarks.rdms import load_geometries
+from mlspatial.benchmarks.recordings import KEYS, load_benchmark
+from mlspatial.benchmarks.sessions import load_sessions
 from mlspatial.core.errors import BadValue, UnknownName
 from mlspatial.models.lazy import Network
 
@@ -17,6 +21,12 @@ HERE = Path(__file__).parent
 YAML = (".yaml", ".yml")
 PARAMETER = re.compile(r"[,:](?=[a-z_]+=)")  # what separates the parameters behind a name
 Resolve = Callable[[str], Network]
+#: key of a YAML -> what reads one that has it; recordings have none of them
+FORMS: dict[str, Callable[[Path], Benchmark]] = {
+    "rdms": load_geometries,
+    "choices": load_choices,
+    "sessions": load_sessions,
+}
 
 
 def find(name: str, *, download: bool = False, resolve: Resolve | None = None) -> Found:
@@ -43,7 +53,7 @@ def find_benchmark(name: str, *, resolve: Resolve | None = None) -> Benchmark:
     """
     path = Path(name) if name.endswith(YAML) else HERE / f"{name}.yaml"
     if path.is_file():
-        return load_benchmark(path)
+        return load_yaml(path)
     first, *parameters = PARAMETER.split(name)
     kind, *words = first.split(":")
     if kind not in BENCHMARKS:
@@ -57,6 +67,12 @@ def find_benchmark(name: str, *, resolve: Resolve | None = None) -> Benchmark:
     if resolve is not None and "resolve" in defaults:
         settings["resolve"] = resolve
     return build(**settings)
+
+
+def load_yaml(path: Path) -> Benchmark:
+    """The benchmark that a YAML describes; its keys say of which kind. Raises UserError with the key at fault."""
+    settings, _ = read_yaml(path, KEYS)
+    return next((load for key, load in FORMS.items() if key in settings), load_benchmark)(path)
 
 
 def known_benchmarks() -> list[str]:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlspatial.benchmarks import matlab
 from mlspatial.benchmarks.ids import PICTURES, some, stem
+from mlspatial.benchmarks.matlab import MAT
 from mlspatial.core.errors import UserError
 from mlspatial.core.progress import say
 from mlspatial.models.stimuli import Stimuli
@@ -25,7 +27,7 @@ GREY = (128, 128, 128)  # Brain-Score's, around pictures that are smaller than t
 
 
 def read_pictures(path: Path, degrees: float = FIELD, background: str = "") -> Stimuli:
-    """The pictures of a folder or zip file, in the order of their names.
+    """The pictures of a folder, zip file or MATLAB file, in the order of their names.
 
     degrees: visual angle of a picture's width. One that is smaller than FIELD stands on grey, of a larger one the
     middle is seen, as in Brain-Score. background: one of BACKGROUNDS, on which transparent pictures are seen.
@@ -61,7 +63,9 @@ def read_pictures(path: Path, degrees: float = FIELD, background: str = "") -> S
 
 def _files(path: Path) -> Iterator[tuple[str, bytes]]:
     """(name, bytes) of every picture."""
-    if path.is_dir():
+    if path.suffix == MAT and path.is_file():
+        yield from matlab.pictures(path)
+    elif path.is_dir():
         for file in sorted(path.iterdir()):
             if file.suffix.lower() in PICTURES and not file.name.startswith("."):
                 yield file.name, file.read_bytes()
@@ -71,7 +75,7 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
                 if Path(name).suffix.lower() in PICTURES and not Path(name).name.startswith("."):
                     yield name, archive.read(name)  # macOS adds files ._NAME that are no pictures
     else:
-        raise UserError(f"stimuli {path}: is neither a folder nor a zip file of pictures")
+        raise UserError(f"stimuli {path}: is neither a folder nor a zip file nor a MATLAB file of pictures")
 
 
 def _shown(picture: Image.Image, background: str, what: str) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Files of responses: npy, NetCDF, Parquet and csv in, one array of trials with names out."""
+"""Files of responses: npy, MATLAB, NetCDF, Parquet and csv in, one array of trials with names out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlspatial.benchmarks.ids import some, stems, texts
+from mlspatial.benchmarks.matlab import MAT, chosen, variables
 from mlspatial.benchmarks.response_tables import TABLES, from_table
 from mlspatial.benchmarks.responses import AXES, NAMES, Responses, counting, gathered
 from mlspatial.core.errors import BadValue, UserError
@@ -21,18 +22,25 @@ NETCDF = (".nc", ".nc4", ".netcdf", ".h5")
 
 
 def read_responses(
-    path: Path, *, axes: Any = None, label: str = "", neuroids: Sequence[str] = (), region: str = ""
+    path: Path,
+    *,
+    axes: Any = None,
+    label: str = "",
+    neuroids: Sequence[str] = (),
+    region: str = "",
+    variable: str = "",
 ) -> Responses:
     """Read a file of responses; its ending says how. Tells, in a line, what was taken as what.
 
-    npy: axes names its axes in order. NetCDF: one variable whose dimensions are stimulus and neuroid (and repeat), or
-    presentation and neuroid with coordinates as Brain-IO's assemblies have them. csv, tsv, Parquet: long, with columns
-    stimulus_id, neuroid_id, response (and repeat), or wide, with stimulus_id (and repeat) and a column a neuroid.
+    npy, MATLAB: axes names its axes in order; variable: of a MATLAB file with several arrays. NetCDF: one variable
+    whose dimensions are stimulus and neuroid (and repeat), or presentation and neuroid with coordinates as Brain-IO's
+    assemblies have them. csv, tsv, Parquet: long, with columns stimulus_id, neuroid_id, response (and repeat), or wide,
+    with stimulus_id (and repeat) and a column a neuroid.
     label: the column (coordinate) of a stimulus' stratum; neuroids: names or patterns (unit*) of those that count, all
     by default; region: where the file says in which region a neuroid is, those of this one count. Raises UserError for
     what cannot be read.
     """
-    found = _read(path, axes, label, neuroids, region)
+    found = _read(path, axes, label, neuroids, region, variable)
     if np.isinf(found.trials).any():
         stimulus, neuroid, _ = np.argwhere(np.isinf(found.trials))[0]
         where = stimulus if found.stimuli is None else found.stimuli[stimulus]
@@ -42,32 +50,34 @@ def read_responses(
     return found
 
 
-def _read(path: Path, axes: Any, label: str, neuroids: Sequence[str], region: str) -> Responses:
+def _read(path: Path, axes: Any, label: str, neuroids: Sequence[str], region: str, variable: str) -> Responses:
     if not path.is_file():
         raise UserError(f"responses {path}: cannot be read (there is no such file)")
-    if path.suffix == ".npy":
+    if variable and path.suffix != MAT:
+        raise BadValue("variable", variable, f"is for MATLAB files alone; {path.name} is none")
+    if path.suffix in (".npy", MAT):
+        kind = "an npy file" if path.suffix == ".npy" else "a MATLAB file"
         if label:
-            raise UserError(f"strata={label}: an npy file has no columns; name a csv file of stimulus_id,label")
+            raise UserError(f"strata={label}: {kind} has no columns; name a csv file of stimulus_id,label")
         if neuroids:
-            raise BadValue(
-                "neuroids", ", ".join(neuroids), "cannot be met: an npy file has no names; use NetCDF or csv"
-            )
-        return _from_npy(path, axes)
+            raise BadValue("neuroids", ", ".join(neuroids), f"cannot be met: {kind} has no names; use NetCDF or csv")
+        return _from_array(path, axes, variable)
     if axes is not None:
-        raise BadValue("axes", axes, f"is for npy files alone; {path.name} names its own")
+        raise BadValue("axes", axes, f"is for npy and MATLAB files alone; {path.name} names its own")
     if path.suffix in NETCDF:
         return _from_netcdf(path, label, neuroids, region)
     if path.suffix in TABLES:
         return from_table(path, label, neuroids, region)
-    raise UserError(f"responses {path}: must end in {', '.join(('.npy', *NETCDF, *TABLES))}")
+    raise UserError(f"responses {path}: must end in {', '.join(('.npy', MAT, *NETCDF, *TABLES))}")
 
 
-def _from_npy(path: Path, axes: Any) -> Responses:
+def _from_array(path: Path, axes: Any, variable: str) -> Responses:
+    """An array without names, whose axes are said."""
     names = list(axes) if isinstance(axes, list) else []
     if not {"stimulus", "neuroid"} <= set(names) <= set(AXES) or len(set(names)) != len(names):
         raise BadValue("axes", axes, "must list stimulus and neuroid, and repeat if there is one, each once")
     try:
-        array = np.load(path, allow_pickle=False)
+        array = np.load(path, allow_pickle=False) if path.suffix == ".npy" else _of_matlab(path, variable, len(names))
     except (OSError, ValueError) as error:
         raise UserError(f"responses {path}: cannot be read ({error})") from error
     if array.ndim != len(names):
@@ -76,6 +86,15 @@ def _from_npy(path: Path, axes: Any) -> Responses:
         array, names = array[..., None], [*names, "repeat"]
     trials = array.transpose([names.index(axis) for axis in AXES]).astype(np.float64)
     return Responses(trials, None, tuple(map(str, range(trials.shape[1]))))
+
+
+def _of_matlab(path: Path, variable: str, axes: int) -> np.ndarray:
+    """The variable that is named, or the only one of numbers with so many axes."""
+
+    def fits(array: np.ndarray) -> bool:
+        return array.dtype.kind in "fiu" and (bool(variable) or (array.ndim == axes and array.size > 1))
+
+    return chosen(path, variables(path), fits, variable, f"an array of numbers with {axes} axes")[1]
 
 
 def _from_netcdf(path: Path, label: str, neuroids: Sequence[str], region: str) -> Responses:
