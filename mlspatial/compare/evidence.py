@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlspatial.compare.conditions import settings_of
-from mlspatial.core.names import CFG, DATASET_ID, MODEL_ID, SPEC, TAG, file_name
+from mlspatial.core.names import CFG, DATASET_ID, HIDDEN, MODEL_ID, SPEC, TAG, file_name
 from mlspatial.registry import read
 from mlspatial.registry.store import ui_address
 
@@ -97,6 +97,9 @@ def _networks(study: str, named: Collection[str], others: list[pd.DataFrame]) ->
     ours = MODEL_ID in versions  # others may register what they like
     versions = versions[versions[MODEL_ID].notna()] if ours else pd.DataFrame(columns=["run_id", MODEL_ID])
     trained = read.runs(entry="train", study=study, metrics=("heldout/",))
+    hidden = versions.name.astype(str).str.startswith(HIDDEN) if len(versions) else pd.Series(dtype=bool)
+    named = set(named) - set(versions[MODEL_ID][hidden])  # parts of brains: scored, and counted among no networks
+    versions = versions[~hidden]
     wanted = versions.run_id.isin(trained.run_id) | versions[MODEL_ID].isin(named)
     checkpoints = versions[wanted]
     if strangers := set(checkpoints.run_id) - set(trained.run_id):

@@ -13,6 +13,7 @@ DATASET_ID, MODEL_ID, PARENTS = TAG + "dataset_id", TAG + "model_id", TAG + "par
 DEVICE, PRECISION = TAG + "device", TAG + "precision"  # cpu or cuda NAME; of the network's arithmetic
 FOLDER = TAG + "folder"  # of a dataset
 CFG = "cfg."
+HIDDEN = "hidden."  # begins the names of registered models that are parts of simulated brains
 ACTIVATIONS = "activations-"  # and the precision: what is kept of a layer, beside grams, projections, ...
 
 #: What paths, addresses or other systems' file names do not take.

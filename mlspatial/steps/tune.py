@@ -73,6 +73,7 @@ def tune(
     from mlspatial.steps.train import LIVE
 
     axes = tuple(Axis.parse(key, options.pop(key)) for key in KINDS)
+    options = without_later(options)
     if all(axis.fixed for axis in axes):
         raise UserError(f"nothing to search: give {', '.join(KINDS)} choices (A|B) or a range (LOW,HIGH)")
     _, manifest, _ = find_dataset(dataset.removeprefix(LIVE))

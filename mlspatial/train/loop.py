@@ -23,6 +23,7 @@ from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.files import whole
 from mlspatial.core.hashing import seed_of
 from mlspatial.data.loader import Loader, Source
+from mlspatial.models.build import FULL_WIDTH, width_of
 from mlspatial.models.spec import ModelSpec, to_input
 from mlspatial.tasks import Task
 from mlspatial.train.augment import AUGMENTATIONS
@@ -32,6 +33,7 @@ Log = Callable[[Mapping[str, float], int], None]
 Evaluated = Callable[[nn.Module, int, dict[str, float], bool], None]
 #: name -> what the forward pass is cast to. tf32: float32 numbers that a GPU multiplies with 10 bits of mantissa.
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "tf32": None, "float16": torch.float16}
+SCHEDULES = ("constant", "one_cycle")  # constant: Xie et al. 2025; one_cycle: Smith and Topin 2018, as torch has it
 CHANNELS_LAST_FROM = 64  # px, on a CPU
 SAVING_SHARE = 0.02  # of the time may go into saving states to go on from
 
@@ -40,7 +42,8 @@ SAVING_SHARE = 0.02  # of the time may go into saving states to go on from
 class Settings:
     """What all networks of a loop share.
 
-    batches: number of steps; lr, weight_decay: Adam's; checkpoints: steps after which a network is evaluated and kept
+    batches: number of steps; lr, weight_decay: Adam's; schedule: a name in SCHEDULES, of the learning rate: constant,
+    or one_cycle, which rises to lr and falls to almost nothing by the last batch; checkpoints: steps after which a network is evaluated and kept
     (the last one always is); evaluations: steps after which it is only evaluated; precision: of training, a name in
     PRECISIONS (networks are evaluated in float32 in any case); augment: a name in AUGMENTATIONS; augment_seed: of its
     draws; save_every: least seconds between two states to go on from.
@@ -58,6 +61,7 @@ class Settings:
     deterministic: bool = False
     log_every: int = 10
     save_every: float = 20.0
+    schedule: str = "constant"
 
     def check(self, device: str | None = None) -> None:
         """Raise BadValue for what cannot be meant or, with a device, for what it cannot do."""
@@ -67,6 +71,8 @@ class Settings:
             raise BadValue("lr", self.lr, "must be above 0 and below 10")
         if not 0 <= self.weight_decay < 10:
             raise BadValue("weight_decay", self.weight_decay, "must be 0 or more and below 10")
+        if self.schedule not in SCHEDULES:
+            raise BadValue("schedule", self.schedule, f"must be one of {', '.join(SCHEDULES)}")
         if self.precision not in PRECISIONS:
             raise BadValue("precision", self.precision, f"must be one of {', '.join(PRECISIONS)}")
         if device and self.precision == "float16" and not device.startswith("cuda"):
@@ -120,6 +126,7 @@ class Network:
         self.optimizer = torch.optim.Adam(
             self.module.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True
         )
+        self.scheduler = scheduler(self.optimizer, settings)
         self.scaler = torch.amp.GradScaler(group.device.split(":")[0], enabled=settings.precision == "float16")
         if group.lead(self.state_file.is_file):
             if not self.state_file.is_file():
@@ -131,6 +138,8 @@ class Network:
             self.module.load_state_dict(state["module"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.scaler.load_state_dict(state["scaler"])
+            if self.scheduler is not None:
+                self.scheduler.load_state_dict(state["scheduler"])
             self.step, self.metrics = state["step"], state["metrics"]
         self.group = group
         forward = group.wrap(self.module)
@@ -143,6 +152,7 @@ class Network:
             "module": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
+            **({"scheduler": self.scheduler.state_dict()} if self.scheduler is not None else {}),
             "step": self.step,
             "metrics": self.metrics,
         }
@@ -160,6 +170,8 @@ class Network:
         self.scaler.scale(loss).backward()
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.scheduler is not None:
+            self.scheduler.step()
         self.step += 1
         self._losses.append(loss.detach())
 
@@ -273,6 +285,17 @@ def _train(
             saving = saved - before
 
 
+def scheduler(optimizer: torch.optim.Optimizer, settings: Settings) -> torch.optim.lr_scheduler.OneCycleLR | None:
+    """What sets an optimiser's learning rate after every batch; None where it stays as it is.
+
+    one_cycle: torch's OneCycleLR with its defaults (Smith and Topin 2018): from lr / 25 to lr over the first 30 % of
+    the batches, then to lr / 250,000, along cosines; Adam's beta1 goes from .95 to .85 and back.
+    """
+    if settings.schedule == "constant" or not settings.batches:
+        return None
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=settings.lr, total_steps=settings.batches)
+
+
 def look_interval(settings: Settings, device: str) -> int:
     """Steps between two looks at the losses, each of which makes a GPU finish its work: all ranks look at the same."""
     return 1 if device == "cpu" else settings.log_every
@@ -341,8 +364,9 @@ def slow_precision(precision: str, device: str) -> bool:
 
 
 def memory_format(spec: ModelSpec, device: str) -> torch.memory_format:
-    """Channels last, but for small images on a CPU: there the weights are most of the work, which Adam copies then."""
-    small = device == "cpu" and spec.input_size < CHANNELS_LAST_FROM
+    """Channels last, but for small images on a CPU: there the weights of published widths are most of the work, which
+    Adam copies then."""
+    small = device == "cpu" and spec.input_size < CHANNELS_LAST_FROM and width_of(spec.arch) >= FULL_WIDTH
     return torch.contiguous_format if small else torch.channels_last
 
 
