@@ -1,7 +1,7 @@
 """The same study under other seeds of everything, and how far its numbers spread over such repetitions.
 
-    python -m mlspatial.study.repeat studies/quick.yaml 1       writes studies/quick_r1.yaml: other images, networks, brains
-    python -m mlspatial.study.repeat quick quick_r1 quick_r2    mean and SD over studies that were run
+python -m mlspatial.study.repeat studies/quick.yaml 1       writes studies/quick_r1.yaml: other images, networks, brains
+python -m mlspatial.study.repeat quick quick_r1 quick_r2    mean and SD over studies that were run
 """
 
 from __future__ import annotations
@@ -23,15 +23,20 @@ if TYPE_CHECKING:
 
 STEP = 100  # between the seeds of two repetitions: more than a study has
 SEEDED = ("seed", "order_seed")
-DEFAULTS: dict[str, dict[str, Any]] = {"render": {"seed": 0}, "train": {"seed": 0, "order_seed": 0}}
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "render": {"seed": 0},
+    "train": {"seed": 0, "order_seed": 0},
+    "similarity": {"seed": 0},
+    "decode": {"seed": 0},
+}
 
 
 def repeated(text: str, number: int) -> str:
     """The text of a study file -> that of its repetition `number`, 1 or more.
 
     The study and the datasets that it renders are called NAME_rNUMBER, wherever the file names them; 100 x number is
-    added to every seed: of images and their order, of weights, in aliases of networks, of simulated responses where the
-    file states it.
+    added to every seed: of images and their order, of weights, in aliases of networks, of folds, of simulated responses
+    where the file states it.
     """
     study = yaml.safe_load(text)
     if not isinstance(study, dict) or not study.get("name"):
@@ -64,7 +69,7 @@ def repeated(text: str, number: int) -> str:
     for key, value in study.items():
         if key in DEFAULTS:
             sections = [DEFAULTS[key] | section for section in _sections(value)]
-            sections = [{k: v for k, v in one.items() if (k, "seeds" in one) != ("seed", True)} for one in sections]
+            sections = [{k: v for k, v in one.items() if k != "seed" or "seeds" not in one} for one in sections]
             made[key] = [{name: other(name, one) for name, one in section.items()} for section in sections]
         elif isinstance(value, dict | list) and key != "cluster":
             made[key] = [{name: other(name, one) for name, one in section.items()} for section in _sections(value)]

@@ -34,7 +34,12 @@ def test_the_generating_network_has_a_rank_and_counts_among_no_task() -> None:
     mine = drawing.data[drawing.data.benchmark == BRAIN]
     assert dict(mine.groupby("task").raw.mean().round(6)) == {**raw, "generator": 0.8}
     assert mine[mine.task == "generator"]["rank"].tolist() == [1] and set(mine.networks) == {len(mine)} == {7}
-    assert mine.groupby("task")["rank"].max().to_dict() == {"generator": 1, "translation": 3, "category": 5, "untrained": 7}
+    assert mine.groupby("task")["rank"].max().to_dict() == {
+        "generator": 1,
+        "translation": 3,
+        "category": 5,
+        "untrained": 7,
+    }
     assert "trained 0.450, untrained 0.300, generating network 0.800, rank 1 of 7." in drawing.caption
     assert drawing.figure is not None and "of-the-brain" in drawing.runs
 

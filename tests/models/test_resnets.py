@@ -68,7 +68,11 @@ def test_the_layers_of_a_narrow_resnet34_are_those_of_torchvisions() -> None:
 
 
 def test_names_in_words_and_numbers() -> None:
-    assert (base_of("resnet18w16"), base_of("timm:resnet18"), base_of("resnet50")) == ("resnet18", "resnet18", "resnet50")
+    assert (base_of("resnet18w16"), base_of("timm:resnet18"), base_of("resnet50")) == (
+        "resnet18",
+        "resnet18",
+        "resnet50",
+    )
     assert (width_of("resnet50w8"), width_of("resnet50"), width_of("timm:vit_tiny")) == (8, 64, 64)
     assert arch_label("resnet18w16") == "ResNet-18 of width 16" and arch_label("resnet18") == "ResNet-18"
     assert cost("resnet18w16") == 1 / 16 and cost("resnet50") == 2.9
