@@ -30,7 +30,7 @@ from mlspatial.registry.store import tracking_uri
 from mlspatial.steps.render import rendered_first
 from mlspatial.steps.tune_space import KINDS, Axis
 from mlspatial.tasks import canonical_name
-from mlspatial.train.parameters import TUNE
+from mlspatial.train.parameters import TUNE, without_later
 
 VERSION = 1
 RANDOM_FIRST, PRUNE_AFTER = 10, 5  # trials before the sampler learns and before one is pruned; Optuna's defaults

@@ -235,5 +235,5 @@ def _known(file: StudyFile, job: Job, dataset: str) -> tuple[str, int]:
 def network_job(section: Job, uri: str, name: str) -> Job:
     """A part of a divided job: the call for one network. name: for people."""
     parameters = {**section.parameters, "models": uri}
-    shared = {"section": section, "size": section.size, "name": name}
+    shared: dict[str, Any] = {"section": section, "size": section.size, "name": name}
     return Job(section.entry, parameters, section.line, list(section.sources), **shared)

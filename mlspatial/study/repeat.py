@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +109,7 @@ def spread(studies: list[str]) -> pd.DataFrame:
     return table.rename(columns={"std": "sd", "count": "n"}).reset_index()
 
 
-def _sections(value: Any) -> list[Mapping[str, Any]]:
+def _sections(value: Any) -> list[dict[str, Any]]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 

@@ -42,11 +42,11 @@ SAVING_SHARE = 0.02  # of the time may go into saving states to go on from
 class Settings:
     """What all networks of a loop share.
 
-    batches: number of steps; lr, weight_decay: Adam's; schedule: a name in SCHEDULES, of the learning rate: constant,
-    or one_cycle, which rises to lr and falls to almost nothing by the last batch; checkpoints: steps after which a network is evaluated and kept
+    batches: number of steps; lr, weight_decay: Adam's; checkpoints: steps after which a network is evaluated and kept
     (the last one always is); evaluations: steps after which it is only evaluated; precision: of training, a name in
     PRECISIONS (networks are evaluated in float32 in any case); augment: a name in AUGMENTATIONS; augment_seed: of its
-    draws; save_every: least seconds between two states to go on from.
+    draws; save_every: least seconds between two states to go on from; schedule: of the learning rate, constant, or
+    one_cycle, which rises to lr and falls to almost nothing by the last batch.
     """
 
     batches: int

@@ -1,4 +1,4 @@
-"""A network behind a simulated brain: only its address finds it, what it generates can be scored on, no table has it."""
+"""A network behind a simulated brain: only its address finds it, no table counts it."""
 
 from __future__ import annotations
 

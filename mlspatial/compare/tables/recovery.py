@@ -88,8 +88,8 @@ def _draw(table: pd.DataFrame) -> Any:
 def _caption(table: pd.DataFrame) -> str:
     text = (
         "Best layer's correlation with responses of simulated neurons, whose truth is known: V1 is Gabor energy, other "
-        "regions read a layer of a network that is not among those compared (star). A point a network, a line their mean; "
-        "dotted, the ceiling where it is near."
+        "regions read a layer of a network that is not among those compared (star). A point is a network, a line their "
+        "mean; dotted, the ceiling where it is near."
     )
     for name, part in table.groupby("benchmark", sort=False):
         truth, rest = part[part.task == GENERATOR], part[part.task != GENERATOR]
