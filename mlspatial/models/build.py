@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mlspatial.core.code import code_id
 from mlspatial.core.errors import BadValue, UnknownName, UserError, in_one_line
 from mlspatial.core.plugins import Plugins
+from mlspatial.core.widths import LARGEST_WIDTH, WIDTH, WIDTHS
 from mlspatial.models.spec import ModelSpec
 
 if TYPE_CHECKING:  # torch takes seconds to import
@@ -18,10 +18,6 @@ if TYPE_CHECKING:  # torch takes seconds to import
     from torch.overrides import TorchFunctionMode
 
 Make = Callable[[int], "nn.Module"]
-
-WIDTH = re.compile(r"(resnet18|resnet34|resnet50)w(\d+)")
-WIDTHS = ("resnet18wN", "resnet34wN", "resnet50wN")  # in words
-FULL_WIDTH, LARGEST_WIDTH = 64, 1024  # channels of the stem: of the published networks (He et al. 2016); at most
 
 
 class Architectures(Plugins[Make]):
@@ -45,19 +41,6 @@ class Architectures(Plugins[Make]):
 
 #: name -> function of the number of output units that returns an untrained network
 ARCHITECTURES = Architectures("arch")
-
-
-def base_of(arch: str) -> str:
-    """The name of an architecture without its source and without its width: of resnet18w16, resnet18."""
-    name = arch.rpartition(":")[2]
-    found = WIDTH.fullmatch(name)
-    return found[1] if found else name
-
-
-def width_of(arch: str) -> int:
-    """Channels of its stem, where its name says so, else those of the published networks."""
-    found = WIDTH.fullmatch(arch.rpartition(":")[2])
-    return int(found[2]) if found else FULL_WIDTH
 
 
 def _resnet(base: str, width: int, units: int) -> nn.Module:

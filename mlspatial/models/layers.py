@@ -15,7 +15,7 @@ from math import isqrt
 from typing import TYPE_CHECKING, Any
 
 from mlspatial.core.errors import UnknownName, UserError
-from mlspatial.models.build import base_of
+from mlspatial.core.widths import base_of
 
 if TYPE_CHECKING:
     import torch

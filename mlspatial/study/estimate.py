@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from mlspatial.core.names import CFG, ENTRY
-from mlspatial.models.build import FULL_WIDTH, base_of, width_of
+from mlspatial.core.widths import FULL_WIDTH, base_of, width_of
 from mlspatial.registry import runs
 from mlspatial.registry.store import all_experiments, client
 from mlspatial.study.plan import Job

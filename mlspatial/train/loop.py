@@ -22,8 +22,8 @@ from mlspatial.analysis.device import has_tf32, numerics
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.files import whole
 from mlspatial.core.hashing import seed_of
+from mlspatial.core.widths import FULL_WIDTH, width_of
 from mlspatial.data.loader import Loader, Source
-from mlspatial.models.build import FULL_WIDTH, width_of
 from mlspatial.models.spec import ModelSpec, to_input
 from mlspatial.tasks import Task
 from mlspatial.train.augment import AUGMENTATIONS

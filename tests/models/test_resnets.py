@@ -11,7 +11,8 @@ from torchvision import models
 
 from mlspatial.compare.words import arch_label
 from mlspatial.core.errors import BadValue, UnknownName
-from mlspatial.models.build import ARCHITECTURES, base_of, build, width_of
+from mlspatial.core.widths import base_of, width_of
+from mlspatial.models.build import ARCHITECTURES, build
 from mlspatial.models.layers import block_layers, candidate_layers, decoding_layers
 from mlspatial.models.sources import default_spec, load_external
 from mlspatial.study.estimate import cost

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from mlspatial.core.errors import UserError
+from mlspatial.steps.repeat import repeated, spread
 from mlspatial.study import load, make_plan
-from mlspatial.study.repeat import repeated, spread
 from tests.study.examples import ROOT
 
 STUDY = """
@@ -80,7 +80,7 @@ def test_what_cannot_be_repeated_gets_one_line(registry: Path) -> None:
         repeated("render: {}", 1)
     with pytest.raises(UserError, match="study nothing: the registry holds no network of it"):
         spread(["nothing"])
-    command = [sys.executable, "-m", "mlspatial.study.repeat", "nowhere.yaml", "1"]
+    command = [sys.executable, "-m", "mlspatial.steps.repeat", "nowhere.yaml", "1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (
         done.returncode == 1

@@ -1,7 +1,7 @@
 """The same study under other seeds of everything, and how far its numbers spread over such repetitions.
 
-python -m mlspatial.study.repeat studies/quick.yaml 1       writes studies/quick_r1.yaml: other images, networks, brains
-python -m mlspatial.study.repeat quick quick_r1 quick_r2    mean and SD over studies that were run
+python -m mlspatial.steps.repeat studies/quick.yaml 1       writes studies/quick_r1.yaml: other images, networks, brains
+python -m mlspatial.steps.repeat quick quick_r1 quick_r2    mean and SD over studies that were run
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def repeated(text: str, number: int) -> str:
             made[key] = f"{value}{end}" if key == "name" else value
     if "defaults" in study:
         made["defaults"] = {name: other(name, value) for name, value in study["defaults"].items()}
-    head = f"# Repetition {number} of study {study['name']}, under other seeds; written by mlspatial.study.repeat.\n"
+    head = f"# Repetition {number} of study {study['name']}, under other seeds; written by mlspatial.steps.repeat.\n"
     return head + yaml.safe_dump(made, sort_keys=False, width=10_000)
 
 
