@@ -43,6 +43,7 @@ def check(claim: str) -> Callable[[Callable[[Evidence], Verdict]], Callable[[Evi
         @wraps(judge)
         def made(evidence: Evidence) -> Check:
             holds, value, runs = judge(evidence)
+            holds = None if holds is None else bool(holds)  # not NumPy's
             if holds is False and (words := circumstances(evidence)):
                 value = f"{value}. {words}"
             return Check(judge.__name__, claim, holds, value, runs)

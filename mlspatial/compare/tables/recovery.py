@@ -11,7 +11,7 @@ from mlspatial.compare.conditions import known, last
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.run_ids import run_ids, run_text
-from mlspatial.compare.scores import committed
+from mlspatial.compare.scores import REGIONS_SHOWN, committed
 from mlspatial.compare.style import INK, ordered, panels, spread, task_style, ticks, tidy
 
 SIMULATED = "simulated_"
@@ -35,6 +35,7 @@ def _scored(evidence: Evidence) -> pd.DataFrame:
     """A row a brain and network: last checkpoints, and the generating network; rank among the networks, 1 is best."""
     best = committed(evidence)
     best = best[best.benchmark.astype(str).str.startswith(SIMULATED) & best.raw.notna()]
+    best = best[best.region.isin(REGIONS_SHOWN)]
     networks = known(evidence.networks)
     tasks = last(networks).drop_duplicates("model_id").set_index("model_id")
     rows = []
@@ -50,9 +51,10 @@ def _scored(evidence: Evidence) -> pd.DataFrame:
                          "task": GENERATOR if generates else tasks.task[row.model_id], "error": float(row.error),
                          "ceiling": float(row.ceiling), "run_ids": run_text(runs)})  # fmt: skip
     table = pd.DataFrame(rows, columns=COLUMNS)
+    table = table.sort_values("region", key=lambda regions: regions.map(REGIONS_SHOWN.index), kind="stable")
     groups = table.groupby("benchmark").raw
     table["rank"], table["networks"] = groups.rank(ascending=False, method="max"), groups.transform("size")
-    return table.astype({"rank": int, "networks": int})[COLUMNS]
+    return table.astype({"rank": int, "networks": int})[COLUMNS].reset_index(drop=True)
 
 
 def _order(table: pd.DataFrame) -> list[str]:
