@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlspatial.compare.conditions import settings_of
 from mlspatial.compare.kept import FAILED, failed, left_out, no_rows, no_units, nothing_left_out, parameters, units
-from mlspatial.core.names import CFG, DATASET_ID, MODEL_ID, SPEC, TAG, file_name
+from mlspatial.core.names import CFG, DATASET_ID, HIDDEN, MODEL_ID, SPEC, TAG, file_name
 from mlspatial.core.predictions import Predictions
 from mlspatial.core.score import ROUNDED, UNKNOWN
 from mlspatial.registry import read
@@ -122,6 +122,9 @@ def _networks(study: str, named: Collection[str], others: list[pd.DataFrame]) ->
     ours = MODEL_ID in versions  # others may register what they like
     versions = versions[versions[MODEL_ID].notna()] if ours else pd.DataFrame(columns=["run_id", MODEL_ID])
     trained = read.runs(entry="train", study=study, metrics=("heldout/",))
+    hidden = versions.name.astype(str).str.startswith(HIDDEN) if len(versions) else pd.Series(dtype=bool)
+    named = set(named) - set(versions[MODEL_ID][hidden])  # parts of brains: scored, and counted among no networks
+    versions = versions[~hidden]
     wanted = versions.run_id.isin(trained.run_id) | versions[MODEL_ID].isin(named)
     checkpoints = versions[wanted]
     if strangers := set(checkpoints.run_id) - set(trained.run_id):

@@ -27,6 +27,11 @@ def latent_label(latent: str) -> str:
 
 
 def arch_label(arch: str) -> str:
+    """For people: resnet18 is ResNet-18, and resnet18w16 the same with 16 channels in its stem instead of 64."""
+    base, narrow, width = arch.partition("w")
+    known = ARCH_LABELS.get(base, "")
+    if known and narrow and width.isdecimal():
+        return f"{known} of width {width}"
     return ARCH_LABELS.get(arch, arch)
 
 

@@ -15,6 +15,7 @@ BENCHMARKS_GIVEN = TAG + "benchmarks_given"  # of a score run: as its command na
 FOLDER = TAG + "folder"  # of a dataset
 CFG = "cfg."
 LEFT_OUT = "left_out.parquet"  # artifact: results without one block of stimuli each
+HIDDEN = "hidden."  # begins the names of registered models that are parts of simulated brains
 ACTIVATIONS = "activations-"  # and the precision: what is kept of a layer, beside grams, projections, ...
 
 #: What paths, addresses or other systems' file names do not take.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mlspatial.core.code import code_id
-from mlspatial.core.errors import BadValue, UserError, in_one_line
+from mlspatial.core.errors import BadValue, UnknownName, UserError, in_one_line
 from mlspatial.core.plugins import Plugins
+from mlspatial.core.widths import LARGEST_WIDTH, WIDTH, WIDTHS
 from mlspatial.models.spec import ModelSpec
 
 if TYPE_CHECKING:  # torch takes seconds to import
@@ -17,8 +19,34 @@ if TYPE_CHECKING:  # torch takes seconds to import
 
 Make = Callable[[int], "nn.Module"]
 
+
+class Architectures(Plugins[Make]):
+    """Those that are registered, and of torchvision's ResNets every width: resnet18w16 has 16 channels in its stem."""
+
+    def __getitem__(self, name: str) -> Make:
+        found = WIDTH.fullmatch(name)
+        if found is None or super().__contains__(name):
+            try:
+                return super().__getitem__(name)
+            except UnknownName as error:
+                raise UnknownName(error.kind, name, [*error.known, *WIDTHS]) from None
+        width = int(found[2])
+        if not 1 <= width <= LARGEST_WIDTH or str(width) != found[2]:
+            raise BadValue(self.kind, name, f"is not {found[1]}wN with N channels from 1 to {LARGEST_WIDTH}")
+        return partial(_resnet, found[1], width)
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or (isinstance(name, str) and WIDTH.fullmatch(name) is not None)
+
+
 #: name -> function of the number of output units that returns an untrained network
-ARCHITECTURES: Plugins[Make] = Plugins("arch")
+ARCHITECTURES = Architectures("arch")
+
+
+def _resnet(base: str, width: int, units: int) -> nn.Module:
+    from mlspatial.models.resnets import resnet
+
+    return resnet(base, width, units)
 
 
 @ARCHITECTURES.register("resnet18")

@@ -15,6 +15,7 @@ from math import isqrt
 from typing import TYPE_CHECKING, Any
 
 from mlspatial.core.errors import UnknownName, UserError
+from mlspatial.core.widths import base_of
 
 if TYPE_CHECKING:
     import torch
@@ -145,7 +146,7 @@ def candidate_layers(spec: ModelSpec, module: nn.Module) -> tuple[str, ...]:
     from torch import nn
 
     parts = dict(module.named_modules())
-    study = CANDIDATE_LAYERS.get(spec.arch.rpartition(":")[2], ())
+    study = CANDIDATE_LAYERS.get(base_of(spec.arch), ())
     if study and set(study) <= parts.keys():
         return study
     attention = _attention_blocks(parts)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mlspatial.core.errors import BadValue, UnknownName, UserError, in_one_line
-from mlspatial.core.names import DATASET_ID, MODEL_ID, STUDY
+from mlspatial.core.names import DATASET_ID, HIDDEN, MODEL_ID, STUDY
 from mlspatial.models import sources
 from mlspatial.models.sources.files import DamagedModel, load_folder, read_spec
 from mlspatial.models.spec import ModelSpec
@@ -97,8 +97,8 @@ class ModelRecord:
         return UserError(f"models={what}: {problem}; {train_again(self.run_id)}")
 
 
-def registered_name(arch: str, dataset: str, task: str) -> str:
-    return f"{arch}.{dataset}.{task.replace('+', '-')}"
+def registered_name(arch: str, dataset: str, task: str, hidden: bool = False) -> str:
+    return f"{HIDDEN * hidden}{arch}.{dataset}.{task.replace('+', '-')}"
 
 
 def log_model(
@@ -112,15 +112,17 @@ def log_model(
     seed: int,
     step: int,
     metrics: Mapping[str, float],
+    hidden: bool = False,
 ) -> ModelRecord:
     """Register a network as a new version of ARCH.DATASET.TASK and return its record.
 
     A second call for the same run and step returns the first one's record. The alias seedN is moved unless the version
-    that has it was trained for more steps. metrics: held-out metrics, linked to the model and the dataset.
+    that has it was trained for more steps. metrics: held-out metrics, linked to the model and the dataset. hidden: only
+    addresses find it, under hidden.ARCH.DATASET.TASK.
     """
     from mlflow.entities import LoggedModelOutput, Metric
 
-    name = registered_name(spec.arch, dataset, task)
+    name = registered_name(spec.arch, dataset, task, hidden)
     ensure_registered(name)
     there = versions(_filter({"run_id": run.id, "tags.step": step}))
     earlier = [record for record in there if (record.name, record.run_id, record.step) == (name, run.id, step)]
@@ -365,7 +367,7 @@ def _of_finished_runs(records: list[ModelRecord], studies: Collection[str] = ())
     kept = set(newest.values())
     first: dict[tuple[str, int], ModelRecord] = {}
     for one in records:
-        if one.run_id in kept:
+        if one.run_id in kept and not one.name.startswith(HIDDEN):
             first.setdefault((one.run_id, one.step), one)
     return list(first.values())
 

@@ -21,8 +21,8 @@ TABLE = "decoding.json"
 
 def log_decoding(run: runs.Run, table: pd.DataFrame, network: str, on: tuple[str, str]) -> None:
     """The table, a mean over folds for every layer, latent and measure, a picture, and what those means are without
-    each block of stimuli. Of each latent the best layer is `best/LATENT/MEASURE`, a metric of the network, too. on: name
-    and id of the dataset."""
+    each block of stimuli. Of each latent the best layer is `best/LATENT/MEASURE`, a metric of the network, too.
+    on: name and id of the dataset."""
     with tempfile.TemporaryDirectory() as folder:
         _without_blocks(table).to_parquet(Path(folder) / LEFT_OUT, index=False)
         run.log_file(Path(folder) / LEFT_OUT)

@@ -21,7 +21,7 @@ from mlspatial.registry.run import logged_id
 from mlspatial.steps.render import rendered_first
 from mlspatial.steps.run_pages import logged_before, train_pages
 from mlspatial.tasks import TASKS, canonical_name, task_names
-from mlspatial.train.parameters import TRAIN
+from mlspatial.train.parameters import TRAIN, without_later
 
 if TYPE_CHECKING:  # torch takes seconds to import, and an answered run does not need it
     from mlspatial.data.loader import Source
@@ -33,7 +33,7 @@ LARGEST_INPUT = 224  # pixels; Xie et al. 2025
 EVALUATION_BATCH = 256
 LIVE = "live:"  # before the name of a dataset: fresh images by its recipe
 SEEDS = 2**31  # torch's generators keep 32 bits of a seed on a CPU
-OF_TRAINING = ("lr", "weight_decay", "precision", "augment", "compile", "deterministic")  # what Settings has from here
+OF_TRAINING = ("lr", "schedule", "weight_decay", "precision", "augment", "compile", "deterministic")  # of Settings
 
 Report = Callable[[int, Mapping[str, float]], None]
 
@@ -79,6 +79,7 @@ def train(
     _ = ARCHITECTURES[options["arch"]]
     tasks = list(dict.fromkeys(canonical_name(name) for name in task.split("|")))
     source = _source(dataset)
+    options = without_later(options)
     options["input_size"] = options["input_size"] or min(int(source.manifest.recipe["size"]), LARGEST_INPUT)
     numbers = parse_seeds(seeds, seed)
     if version := augment.VERSIONS.get(options["augment"]):
@@ -114,7 +115,7 @@ def check(cfg: Mapping[str, Any], live: bool) -> list[str]:
         raise BadValue("workers", cfg["workers"], "must be 1 or more threads")
     said = []
     of_training = {name: getattr(Settings, name) for name in OF_TRAINING} | {"order_seed": 0, "fraction": 1.0}
-    given = [f"{name}={cfg[name]}" for name, default in of_training.items() if cfg[name] != default]
+    given = [f"{name}={cfg[name]}" for name, default in of_training.items() if cfg.get(name, default) != default]
     if cfg["batches"] == 0 and given:
         said.append(f"batches=0 trains nothing; {', '.join(given)} changes nothing")
     if live and cfg["cache"] in ("memory", "device"):
@@ -128,7 +129,7 @@ def settings_of(cfg: Mapping[str, Any]) -> Settings:
     """The loop's settings in train's parameters. Raises BadValue for checkpoints or evaluations that are no numbers."""
     from mlspatial.train.loop import Settings, parse_steps
 
-    given: dict[str, Any] = {name: cfg[name] for name in ("batches", *OF_TRAINING)}
+    given: dict[str, Any] = {name: cfg[name] for name in ("batches", *OF_TRAINING) if name in cfg}
     given |= {name: parse_steps(name, cfg[name]) for name in ("checkpoints", "evaluations")}
     return Settings(**given, augment_seed=cfg["order_seed"])
 
@@ -215,6 +216,7 @@ class _Job:
 
         cfg = member.cfg
         name = f"train {cfg['task']} {cfg['arch']} seed {cfg['seed']}" + (" untrained" if cfg["batches"] == 0 else "")
+        name += ", of a simulated brain" if cfg.get("hidden") else ""
         from mlspatial.registry.again import lost_networks
 
         parents = [self.source.made_by.id] if self.source.made_by else []
@@ -329,7 +331,7 @@ class _Job:
         def evaluated(module: Any, step: int, metrics: dict[str, float], checkpoint: bool) -> None:
             if run and checkpoint:
                 run.flush()
-                facts = {key: cfg[key] for key in ("dataset", "task", "seed")}
+                facts = {key: cfg[key] for key in ("dataset", "task", "seed")} | {"hidden": cfg.get("hidden", False)}
                 dataset_id = manifest.dataset_id
                 record = log_model(run, module, spec, dataset_id=dataset_id, step=step, metrics=metrics, **facts)
                 run.set_tags({MODEL_ID: record.model_id})

@@ -30,7 +30,7 @@ from mlspatial.registry.store import tracking_uri
 from mlspatial.steps.render import rendered_first
 from mlspatial.steps.tune_space import KINDS, Axis
 from mlspatial.tasks import canonical_name
-from mlspatial.train.parameters import TUNE
+from mlspatial.train.parameters import TUNE, without_later
 
 VERSION = 1
 RANDOM_FIRST, PRUNE_AFTER = 10, 5  # trials before the sampler learns and before one is pruned; Optuna's defaults
@@ -74,6 +74,7 @@ def tune(
     from mlspatial.steps.train import LIVE
 
     axes = tuple(Axis.parse(key, options.pop(key)) for key in KINDS)
+    options = without_later(options)
     if all(axis.fixed for axis in axes):
         raise UserError(f"nothing to search: give {', '.join(KINDS)} choices (A|B) or a range (LOW,HIGH)")
     _, manifest, _ = find_dataset(dataset.removeprefix(LIVE))

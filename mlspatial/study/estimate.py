@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from mlspatial.core.names import CFG, ENTRY
+from mlspatial.core.widths import FULL_WIDTH, base_of, width_of
 from mlspatial.registry import runs
 from mlspatial.registry.store import all_experiments, client
 from mlspatial.study.plan import Job
@@ -23,7 +24,7 @@ LONG_ENOUGH, LIKE_ENOUGH = (
 
 #: Forward and backward cost relative to ResNet-18: 4.1 and 1.8 GFLOP an image (He et al. 2016); the published speeds on
 #: one GPU, 3,482 and 1,218 images/s (timm, RTX 3090), differ by 2.9.
-COST = {"resnet18": 1.0, "resnet50": 2.9}
+COST = {"resnet18": 1.0, "resnet34": 2.0, "resnet50": 2.9}
 #: Seconds for a unit of work of each entry (see `work`), on CPU cores and on a GPU.
 RENDER = 1 / 100  # a core; 92-105 images a CPU-second at 224 px
 TRAIN = {"cpu": 1 / 11, "gpu": 1 / 1500}  # a core: 23 images/s on two; GPU: half of the published, without 16 bits
@@ -35,7 +36,7 @@ PER_NETWORK = {
 #: Disk: bytes a pixel of an encoded image (31.5 kB for a JPEG of 224 px at quality 95 4:4:4; a PNG about 1.7 a pixel),
 #: of a network's parameters with the head of 674 units, and of a packed Gram matrix or projection of 2,000 images.
 BYTES_PER_PIXEL = {"jpeg": 0.63, "png": 1.7}
-NETWORK_BYTES = {"resnet18": 46e6, "resnet50": 100e6}
+NETWORK_BYTES = {"resnet18": 46e6, "resnet34": 86e6, "resnet50": 100e6}
 GRAM_BYTES, PROJECTION_BYTES = 4 * 8e6, 6 * 2000 * 6515 * 4.0  # 4 and 6 layers
 
 
@@ -103,8 +104,13 @@ def work(entry: str, parameters: dict[str, Any], size: int) -> float:
         pixels = size or parameters.get("input_size", 0) or PUBLISHED_SIZE
         batch = parameters["batch_size"] if entry == "train" else 64
         repeats = parameters["trials"] if entry == "tune" else 1
-        return repeats * parameters["batches"] * batch * _scale(pixels) * COST.get(parameters["arch"], 1.0)
+        return repeats * parameters["batches"] * batch * _scale(pixels) * cost(parameters["arch"])
     return _scale(size or PUBLISHED_SIZE)
+
+
+def cost(arch: str) -> float:
+    """Arithmetic of an architecture relative to ResNet-18; of one with fewer channels it falls with their square."""
+    return COST.get(base_of(arch), 1.0) * (width_of(arch) / FULL_WIDTH) ** 2
 
 
 def disk(job: Job) -> float:
@@ -114,7 +120,9 @@ def disk(job: Job) -> float:
         return float(images * job.size**2 * BYTES_PER_PIXEL.get(job.parameters["encoding"], 1.0))
     if job.entry == "train":
         kept = {part for part in job.parameters["checkpoints"].split(",") if part.strip()}
-        return NETWORK_BYTES.get(job.parameters["arch"], 100e6) * len(kept | {str(job.parameters["batches"])})
+        arch = job.parameters["arch"]
+        bytes_each = NETWORK_BYTES.get(base_of(arch), 100e6) * (width_of(arch) / FULL_WIDTH) ** 2
+        return bytes_each * len(kept | {str(job.parameters["batches"])})
     images = str(job.parameters.get("stimuli", "")).partition(":")[2]
     share = int(images) / PUBLISHED_IMAGES if images.isdecimal() else 1.0
     each = {"similarity": GRAM_BYTES * share**2, "decode": PROJECTION_BYTES * share}

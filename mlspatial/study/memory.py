@@ -130,6 +130,8 @@ class Memory:
             inputs["networks"] = self._addresses(job)
         elif job.name and _is_outside(job.parameters["models"]):
             inputs["networks"] = identity(job.parameters["models"])
+        if job.brains:
+            inputs["brains"] = [self._address(address) for address in job.brains]
         if job.entry == "compare":
             inputs["runs"] = sorted(run.id for run in self.finished.values() if run.entry not in NOT_COMPARED)
         return inputs
@@ -142,6 +144,13 @@ class Memory:
             return sorted(record.uri for record in self.networks(job.parameters["models"]))
         except UserError:
             return []
+
+    def _address(self, alias: str) -> str:
+        """What does not move, of an address that may."""
+        try:
+            return self.networks(alias)[0].uri
+        except UserError:
+            return ""
 
     def _dataset_id(self, name: str) -> str:
         if name not in self._datasets:

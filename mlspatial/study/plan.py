@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,17 +27,18 @@ LONGEST = 40  # characters of a value in a title
 class Job:
     """One call of an entry point, or for score and decode the calls for every network of a selector.
 
-    needs: jobs that must be settled before; label: its dataset's name in that of registered models; size: pixels of
-    its images, 0 unknown; networks: how many it makes or
-    reads; together: of a train job, how many networks its line of the file wants on the same batches; parts: calls for
-    one network each, which come into being as the networks do; seconds: that it took; held: what another process is
-    making of it.
+    needs: jobs that must be settled before; sources: those of them that every part needs, too; label: its dataset's
+    name in that of registered models; size: pixels of its images, 0 unknown; networks: how many it makes or reads;
+    together: of a train job, how many networks its line of the file wants on the same batches; parts: calls for one
+    network each, which come into being as the networks do; seconds: that it took; held: what another process is making
+    of it.
     """
 
     entry: str
     parameters: dict[str, Any]
     line: int
     needs: list[Job] = field(default_factory=list)
+    sources: list[Job] = field(default_factory=list)
     label: str = ""
     size: int = 0
     networks: int = 1
@@ -71,6 +73,17 @@ class Job:
     def settled(self) -> bool:
         return self.state in SETTLED
 
+    @property
+    def registered(self) -> str:
+        """Of a train job, the name of its registered model."""
+        cfg = self.parameters
+        return registered_name(cfg["arch"], self.label, cfg["task"], cfg.get("hidden", False))
+
+    @property
+    def brains(self) -> list[str]:
+        """Of a score job, the addresses of the networks of the registry whose responses its benchmarks simulate."""
+        return re.findall(r"network=(models:/[^,?]+)", str(self.parameters.get("benchmarks", "")))
+
 
 @dataclass(frozen=True)
 class Selector:
@@ -96,9 +109,11 @@ class Selector:
         """The checkpoints that it takes of a network which is going to be trained; as `registry.models.select`."""
         cfg = train.parameters
         if self.addresses:
-            name = registered_name(cfg["arch"], train.label, cfg["task"])
+            name = train.registered
             there = any(part.startswith((f"models:/{name}/", f"models:/{name}@")) for part in self.addresses)
             return [cfg["batches"]] if there else []
+        if cfg.get("hidden"):
+            return []
         facts = {name: str(cfg[name]) for name in ("task", "seed", "arch")}
         facts |= {"dataset": train.label, "study": study}
         if any(facts[name] not in values for name, values in self.fields.items() if name != "step"):
@@ -196,6 +211,9 @@ def _jobs(step: Step) -> list[Job]:
 def _find_networks(job: Job, selector: Selector, plan: Plan) -> None:
     matched = {train: len(selector.steps_of(train, plan.name)) for train in plan.of("train")}
     job.needs += [train for train, number in matched.items() if number]
+    brains = {re.split("[@/]", address.removeprefix("models:/"))[0] for address in job.brains}
+    job.sources += [train for train in plan.of("train") if train.registered in brains]
+    job.needs += [train for train in job.sources if train not in job.needs]
     job.needs += [tune for tune in plan.of("tune") if selector.may_match_trials(tune, plan.name)]
     job.size = job.size or max((train.size for train, number in matched.items() if number), default=0)
     job.networks = sum(matched.values()) if not selector.addresses else len(selector.addresses)
@@ -217,4 +235,5 @@ def _known(file: StudyFile, job: Job, dataset: str) -> tuple[str, int]:
 def network_job(section: Job, uri: str, name: str) -> Job:
     """A part of a divided job: the call for one network. name: for people."""
     parameters = {**section.parameters, "models": uri}
-    return Job(section.entry, parameters, section.line, section=section, size=section.size, name=name)
+    shared: dict[str, Any] = {"section": section, "size": section.size, "name": name}
+    return Job(section.entry, parameters, section.line, list(section.sources), **shared)

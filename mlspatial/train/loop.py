@@ -22,6 +22,7 @@ from mlspatial.analysis.device import has_tf32, numerics
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.files import whole
 from mlspatial.core.hashing import seed_of
+from mlspatial.core.widths import FULL_WIDTH, width_of
 from mlspatial.data.loader import Loader, Source
 from mlspatial.models.spec import ModelSpec, to_input
 from mlspatial.tasks import Task
@@ -33,6 +34,7 @@ Predicted = Callable[[torch.Tensor, Mapping[str, torch.Tensor]], None]
 Evaluated = Callable[[nn.Module, int, dict[str, float], bool], None]
 #: name -> what the forward pass is cast to. tf32: float32 numbers that a GPU multiplies with 10 bits of mantissa.
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "tf32": None, "float16": torch.float16}
+SCHEDULES = ("constant", "one_cycle")  # constant: Xie et al. 2025; one_cycle: Smith and Topin 2018, as torch has it
 CHANNELS_LAST_FROM = 64  # px, on a CPU
 SAVING_SHARE = 0.02  # of the time may go into saving states to go on from
 
@@ -44,7 +46,8 @@ class Settings:
     batches: number of steps; lr, weight_decay: Adam's; checkpoints: steps after which a network is evaluated and kept
     (the last one always is); evaluations: steps after which it is only evaluated; precision: of training, a name in
     PRECISIONS (networks are evaluated in float32 in any case); augment: a name in AUGMENTATIONS; augment_seed: of its
-    draws; save_every: least seconds between two states to go on from.
+    draws; save_every: least seconds between two states to go on from; schedule: of the learning rate, constant, or
+    one_cycle, which rises to lr and falls to almost nothing by the last batch.
     """
 
     batches: int
@@ -59,6 +62,7 @@ class Settings:
     deterministic: bool = False
     log_every: int = 10
     save_every: float = 20.0
+    schedule: str = "constant"
 
     def check(self, device: str | None = None) -> None:
         """Raise BadValue for what cannot be meant or, with a device, for what it cannot do."""
@@ -68,6 +72,8 @@ class Settings:
             raise BadValue("lr", self.lr, "must be above 0 and below 10")
         if not 0 <= self.weight_decay < 10:
             raise BadValue("weight_decay", self.weight_decay, "must be 0 or more and below 10")
+        if self.schedule not in SCHEDULES:
+            raise BadValue("schedule", self.schedule, f"must be one of {', '.join(SCHEDULES)}")
         if self.precision not in PRECISIONS:
             raise BadValue("precision", self.precision, f"must be one of {', '.join(PRECISIONS)}")
         if device and self.precision == "float16" and not device.startswith("cuda"):
@@ -123,6 +129,7 @@ class Network:
         self.optimizer = torch.optim.Adam(
             self.module.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True
         )
+        self.scheduler = scheduler(self.optimizer, settings)
         self.scaler = torch.amp.GradScaler(group.device.split(":")[0], enabled=settings.precision == "float16")
         if group.lead(self.state_file.is_file):
             if not self.state_file.is_file():
@@ -134,6 +141,8 @@ class Network:
             self.module.load_state_dict(state["module"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.scaler.load_state_dict(state["scaler"])
+            if self.scheduler is not None:
+                self.scheduler.load_state_dict(state["scheduler"])
             self.step, self.metrics = state["step"], state["metrics"]
         self.group = group
         forward = group.wrap(self.module)
@@ -146,6 +155,7 @@ class Network:
             "module": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
+            **({"scheduler": self.scheduler.state_dict()} if self.scheduler is not None else {}),
             "step": self.step,
             "metrics": self.metrics,
         }
@@ -163,6 +173,8 @@ class Network:
         self.scaler.scale(loss).backward()
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.scheduler is not None:
+            self.scheduler.step()
         self.step += 1
         self._losses.append(loss.detach())
 
@@ -276,6 +288,17 @@ def _train(
             saving = saved - before
 
 
+def scheduler(optimizer: torch.optim.Optimizer, settings: Settings) -> torch.optim.lr_scheduler.OneCycleLR | None:
+    """What sets an optimiser's learning rate after every batch; None where it stays as it is.
+
+    one_cycle: torch's OneCycleLR with its defaults (Smith and Topin 2018): from lr / 25 to lr over the first 30 % of
+    the batches, then to lr / 250,000, along cosines; Adam's beta1 goes from .95 to .85 and back.
+    """
+    if settings.schedule == "constant" or not settings.batches:
+        return None
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=settings.lr, total_steps=settings.batches)
+
+
 def look_interval(settings: Settings, device: str) -> int:
     """Steps between two looks at the losses, each of which makes a GPU finish its work: all ranks look at the same."""
     return 1 if device == "cpu" else settings.log_every
@@ -353,8 +376,9 @@ def slow_precision(precision: str, device: str) -> bool:
 
 
 def memory_format(spec: ModelSpec, device: str) -> torch.memory_format:
-    """Channels last, but for small images on a CPU: there the weights are most of the work, which Adam copies then."""
-    small = device == "cpu" and spec.input_size < CHANNELS_LAST_FROM
+    """Channels last, but for small images on a CPU: there the weights of published widths are most of the work, which
+    Adam copies then."""
+    small = device == "cpu" and spec.input_size < CHANNELS_LAST_FROM and width_of(spec.arch) >= FULL_WIDTH
     return torch.contiguous_format if small else torch.channels_last
 
 

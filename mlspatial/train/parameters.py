@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from mlspatial.core.parameters import DEVICE, FORCE, STUDY, Parameter, changed
 
 TRAIN = (
@@ -16,6 +19,7 @@ TRAIN = (
     Parameter("batches", int, "Steps of training; 0 registers an untrained network.", 300),
     Parameter("batch_size", int, "Images a step.", 64),
     Parameter("lr", float, "Learning rate of Adam.", 0.001),
+    Parameter("schedule", str, "Of the learning rate: constant, or one_cycle (up to lr, then down to 0).", "constant"),
     Parameter("weight_decay", float, "Weight decay of Adam.", 0.0),
     Parameter("augment", str, "none, or colour (changes of brightness, contrast and saturation).", "none"),
     Parameter("input_size", int, "Pixels.", 0, shown="the dataset's, at most 224"),
@@ -29,13 +33,18 @@ TRAIN = (
     Parameter("deterministic", bool, "Only deterministic algorithms (CPUs need no such word).", False),
     Parameter("cache", str, "auto, none, memory or device: where decoded images are kept.", "auto", "nothing"),
     Parameter("workers", int, "Threads that decode images, or processes that render live ones.", 2, "nothing"),
+    Parameter("hidden", bool, "Make a network for simulated brains, which selectors and compare leave out.", False),
     Parameter("resume", bool, "Go on from the last saved state of a killed run.", True, "nothing"),
     STUDY,
     FORCE,
 )
 
+#: Parameters that came when there were registries already. A run does not state them while they have these values, so
+#: that it has the name it always had and stands with the runs made before.
+LATER: dict[str, Any] = {"schedule": "constant", "hidden": False}
+
 SEARCHED = "one value, choices A|B, a range on a log scale LOW,HIGH, or both as 0|LOW,HIGH."
-OF_TUNE = {"seeds", "checkpoints", "evaluations", "resume", "lr", "batch_size", "weight_decay", "augment"}
+OF_TUNE = {"seeds", "hidden", "checkpoints", "evaluations", "resume", "lr", "batch_size", "weight_decay", "augment"}
 
 TUNE = (
     *changed(
@@ -61,3 +70,8 @@ TUNE = (
     STUDY,
     *changed([FORCE], force={"help": "Write the summary again; for new trials give another name."}),
 )
+
+
+def without_later(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of train as a run states them: without those of LATER that have the values there."""
+    return {name: value for name, value in options.items() if name not in LATER or value != LATER[name]}

@@ -40,7 +40,7 @@ def train(*, task: str, seed: int, seeds: str, study: str, **options: Any) -> li
         raise UserError("lr=15.0: is no learning rate; take a smaller one")
     made = []
     for cfg in cfgs:
-        cfg = {name: cfg[name] for name in DECIDING}
+        cfg = {name: cfg[name] for name in DECIDING} | ({"hidden": True} if cfg.get("hidden") else {})
         with runs.open_run(runs.Spec("train", 1, {}, cfg), name="fake", study=study) as run:
             if not run.answered:
                 note("made", "train", cfg["task"], cfg["seed"])
@@ -78,7 +78,7 @@ def _pass_time(run: runs.Run, steps: int) -> None:
 
 
 def _register(run: runs.Run, cfg: dict[str, Any], step: int) -> None:
-    name = registered_name(cfg["arch"], cfg["dataset"], cfg["task"])
+    name = registered_name(cfg["arch"], cfg["dataset"], cfg["task"], cfg.get("hidden", False))
     ensure_registered(name)
     if any(version.run_id == run.id and version.tags["step"] == str(step) for version in
            client().search_model_versions(f"name = '{name}'")):  # fmt: skip
@@ -93,9 +93,10 @@ def _register(run: runs.Run, cfg: dict[str, Any], step: int) -> None:
         for file in FILES:
             (folder / "artifacts" / file).touch()
     client().finalize_logged_model(logged.model_id, "READY")
-    client().create_model_version(
+    version = client().create_model_version(
         name, f"models:/{logged.model_id}", run_id=run.id, tags=tags, model_id=logged.model_id
     )
+    client().set_registered_model_alias(name, f"seed{cfg['seed']}", version.version)
 
 
 def score(*, models: str, benchmarks: str, study: str, **_: Any) -> list[str]:

@@ -21,7 +21,15 @@ from tests.papers import conwell
 
 ITEMS = known_items()
 KINDS: tuple[Any, ...] = (TABLES, FIGURES)
-CITED = {"alignment", "performance", "statistics", "ranking", "figure_ranking"}  # general items, of no paper
+CITED = {
+    "alignment",
+    "performance",
+    "recovery",
+    "statistics",
+    "ranking",
+    "figure_ranking",
+    "figure_units",
+}  # of no paper
 
 
 @cache

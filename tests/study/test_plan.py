@@ -16,7 +16,7 @@ from mlspatial.study.estimate import OVERHEAD, Rates
 from mlspatial.study.plan import Job, Selector
 from mlspatial.study.show import duration
 from tests import fake_steps
-from tests.study.examples import FAKES, SMALL, write
+from tests.study.examples import FAKES, SMALL, calls, write
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,47 @@ def test_the_plan_foresees_what_selectors_match(fake: Path) -> None:
         except UserError:
             there = []
         assert sorted(foreseen) == sorted(there), selector
+
+
+BRAIN = "simulated_v4:network=models:/hidden.resnet18.images.all@seed7,trials=4"
+
+
+def test_a_network_behind_a_brain_comes_first_and_counts_nowhere(fake: Path) -> None:
+    """Selectors leave it out, in the plan as in the registry; what is scored on it waits for it, and is scored again
+    when another network stands behind the name."""
+    text = fake.read_text().replace(
+        "  - {task: rotation", "  - {task: all, seed: 7, batches: 30, hidden: true}\n  - {task: rotation"
+    )
+    fake.write_text(text.replace("benchmarks: somewhere", f'benchmarks: "simulated_v1,{BRAIN}"'))
+    plan = make_plan(load(fake))
+    (hidden,) = [train for train in plan.of("train") if train.parameters["hidden"]]
+    first, second = plan.of("score")
+    assert hidden.registered == "hidden.resnet18.images.all" and first.sources == [hidden]
+    assert hidden in first.needs and hidden not in second.needs and hidden not in plan.of("similarity")[0].needs
+    assert first.networks == 5  # the others, each once
+    for selector in ("study=fake", "task=all", "seed=7", "study=fake,step=all", "step=30"):
+        assert not Selector.parse(selector).steps_of(hidden, "fake"), selector
+    at = "models:/hidden.resnet18.images.all@seed7"
+    assert Selector.parse(at).steps_of(hidden, "fake") == [30]
+
+    study(config=str(fake), package=FAKES)
+    lines = [line.split()[2:] for line in fake_steps.CALLS.read_text().splitlines()]
+    trained = lines.index(["trained", "all", "7"])
+    on_brain = [n for n, line in enumerate(lines) if line[:2] == ["made", "score"] and "simulated_v4" in line[-1]]
+    assert len(on_brain) == 5 and min(on_brain) > trained
+    assert not any(line[:3] == ["made", "score", "all"] for line in lines)
+    with pytest.raises(UserError, match="matches no network"):
+        select("task=all")
+    (network,) = select(at)
+    assert (network.task, network.seed, network.name) == ("all", 7, "hidden.resnet18.images.all")
+
+    before = len(calls("score"))
+    study(config=str(fake), package=FAKES)
+    assert len(calls("score")) == before
+    cfg = {"task": "all", "seed": 7, "arch": "resnet18", "dataset": "images", "hidden": True, "batches": 31}
+    fake_steps._register(runs.Run(network.run_id), cfg, 31)
+    study(config=str(fake), package=FAKES)
+    assert len(calls("score")) == before + 5  # those that are scored on the brain
 
 
 def test_a_dry_run_tells_the_plan_and_makes_no_run(fake: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,6 +116,20 @@ def seed_of(seed: int, number: int) -> int:
     return int(hashlib.sha256(f"[{seed},{number}]".encode()).hexdigest()[:8], 16)
 
 
+def one_cycle(settings: Settings, step: int) -> tuple[float, float]:
+    """Learning rate and Adam's beta1 in a batch, as Smith and Topin 2018 describe it and torch has it: from lr / 25
+    to lr in the first 30 % of the batches, then to lr / 250,000, along cosines; beta1 from .95 to .85 and back."""
+    top, last = 0.3 * settings.batches - 1, settings.batches - 1
+
+    def between(first: float, end: float, share: float) -> float:
+        return end + (first - end) * (1 + math.cos(math.pi * share)) / 2
+
+    if step <= top:
+        return between(settings.lr / 25, settings.lr, step / top), between(0.95, 0.85, step / top)
+    share = (step - top) / (last - top)
+    return between(settings.lr, settings.lr / 250_000, share), between(0.85, 0.95, share)
+
+
 def plain(settings: Settings, seed: int) -> tuple[nn.Module, list[float]]:
     """The same training, as a textbook writes it: the module and the losses of its batches."""
     made, source, losses = module().train(), Source(), []
@@ -130,6 +144,9 @@ def plain(settings: Settings, seed: int) -> tuple[nn.Module, list[float]]:
         loss = ((outputs[:, 0] - (torch.as_tensor(batch.columns["z"]) - 2.0) / 0.5) ** 2).mean()
         optimizer.zero_grad()
         loss.backward()
+        if settings.schedule == "one_cycle":
+            lr, beta = one_cycle(settings, number)
+            optimizer.param_groups[0] |= {"lr": lr, "betas": (beta, 0.999)}
         optimizer.step()
         losses.append(loss.item())
     return made, losses
@@ -151,6 +168,50 @@ def test_weights_are_those_of_a_plain_loop(tmp_path: Path, lr: float, weight_dec
         predicted = theirs(pixels.permute(0, 3, 1, 2))[:, 0] * 0.5 + 2.0
     error = (predicted - torch.as_tensor(held_out.columns["z"])).abs().mean()
     assert ours.network.metrics["distance/z_mae_m"] == pytest.approx(float(error), rel=1e-4)
+
+
+def test_one_cycle_is_that_of_a_plain_loop_and_torchs_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, seen = Settings(12, lr=3e-2, schedule="one_cycle", log_every=1), list[tuple[float, float]]()
+    descend = Network.descend
+
+    def noted(self: Network, *arguments: Any) -> None:
+        group = self.optimizer.param_groups[0]
+        seen.append((group["lr"], group["betas"][0]))
+        descend(self, *arguments)
+
+    monkeypatch.setattr(Network, "descend", noted)
+    ours, (theirs, losses) = Run(tmp_path).train(settings), plain(settings, 3)
+    for (name, one), other in zip(ours.module.state_dict().items(), theirs.state_dict().values(), strict=True):
+        assert one.numpy() == pytest.approx(other.numpy(), abs=1e-4), name
+    assert [ours.logged[step]["train/loss"] for step in range(1, 13)] == pytest.approx(losses, rel=1e-3)
+    assert seen == [pytest.approx(one_cycle(settings, step), rel=1e-6) for step in range(12)]
+    optimizer = torch.optim.Adam(nn.Linear(1, 1).parameters(), lr=3e-2)
+    torchs = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-2, total_steps=12)
+    for lr, _ in seen:
+        assert torchs.get_last_lr() == [lr]
+        optimizer.step()
+        torchs.step() if torchs.last_epoch < 12 else None
+
+
+def test_one_cycle_goes_on_to_the_bit_wherever_it_was_stopped(tmp_path: Path) -> None:
+    settings = Settings(9, lr=3e-2, schedule="one_cycle", checkpoints=(1, 3, 6), save_every=1e9)
+    (tmp_path / "whole").mkdir()
+    whole = Run(tmp_path / "whole").train(settings)
+    for stop in (2, 4, 7):  # before the top, behind it, near the end
+        with pytest.raises(KeyboardInterrupt):
+            Run(tmp_path).train(settings, stop_at=stop)
+    again = Run(tmp_path).train(settings)
+    assert again.source.asked[0] == 6
+    for name, value in whole.module.state_dict().items():
+        assert torch.equal(value, again.module.state_dict()[name]), name
+    assert whole.network.metrics == again.network.metrics
+
+
+@pytest.mark.parametrize("batches", [1, 2, 3])
+def test_one_cycle_of_few_batches(tmp_path: Path, batches: int) -> None:
+    """torch divides by the length of a phase; two phases in three batches leave one of them none."""
+    made = Run(tmp_path).train(Settings(batches, schedule="one_cycle"))
+    assert made.network.step == batches and all(p.isfinite().all() for p in made.module.parameters())
 
 
 def test_a_module_draws_by_its_seed_and_the_number_of_the_batch(tmp_path: Path) -> None:

@@ -98,14 +98,14 @@ def test_no_batches_leave_the_initial_weights(small_dataset: Path, tmp_path: Pat
     assert bench.kept == [0]
 
 
-@pytest.mark.parametrize("channels_last_from", [48, 64])
+@pytest.mark.parametrize(("channels_last_from", "schedule"), [(48, "constant"), (64, "constant"), (64, "one_cycle")])
 def test_after_a_stop_the_weights_are_those_of_an_undisturbed_run(
-    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channels_last_from: int
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channels_last_from: int, schedule: str
 ) -> None:
     monkeypatch.setattr(loop, "CHANNELS_LAST_FROM", channels_last_from)
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    settings = Settings(batches=6, checkpoints=(3,), save_every=0.0)
+    settings = Settings(batches=6, checkpoints=(3,), save_every=0.0, schedule=schedule)
     whole = Bench(small_dataset, "translation", tmp_path / "a")
     whole.run(settings)
     for stop in (2, 5, 6):
@@ -117,8 +117,11 @@ def test_after_a_stop_the_weights_are_those_of_an_undisturbed_run(
     assert same_weights(whole.module, resumed.module)
 
 
-def test_networks_trained_together_equal_networks_trained_alone(small_dataset: Path, tmp_path: Path) -> None:
-    settings = Settings(batches=4, checkpoints=(2,), augment="colour")
+@pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
+def test_networks_trained_together_equal_networks_trained_alone(
+    small_dataset: Path, tmp_path: Path, schedule: str
+) -> None:
+    settings = Settings(batches=4, checkpoints=(2,), augment="colour", schedule=schedule)
     jobs = [("distance", 0), ("category", 0), ("distance", 1)]
     (tmp_path / "alone").mkdir()
     alone = [Bench(small_dataset, task, tmp_path / "alone", seed) for task, seed in jobs]

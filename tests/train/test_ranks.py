@@ -87,7 +87,7 @@ def left(out: Path) -> list[dict[str, Any]]:
 
 
 def plainly(number: int, folder: Path, out: Path, port: int) -> None:
-    together(number, folder, out, port, Settings(batches=3, save_every=0.0))
+    together(number, folder, out, port, Settings(batches=3, save_every=0.0, schedule="one_cycle"))
 
 
 def test_two_processes_share_every_batch(small_dataset: Path, tmp_path: Path, port: int) -> None:

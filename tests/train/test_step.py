@@ -63,7 +63,12 @@ def test_finished_runs_of_one_process_still_answer(asked: list[runs.Spec], monke
     ask()
     ask(device="auto", workers=8, cache="none", resume=False)
     ask(precision="bfloat16")
-    assert [spec.id for spec in asked] == ["938b1b8cf5ebad22", "938b1b8cf5ebad22", "b83d89f1996f5fec"]
+    ask(schedule="constant", hidden=False)  # which came later
+    ids = ["938b1b8cf5ebad22", "938b1b8cf5ebad22", "b83d89f1996f5fec", "938b1b8cf5ebad22"]
+    assert [spec.id for spec in asked] == ids and "schedule" not in asked[-1].cfg
+    ask(schedule="one_cycle")
+    ask(hidden=True)
+    assert len({spec.id for spec in asked}) == 4 and asked[-2].cfg["schedule"] == "one_cycle"
 
 
 def test_what_was_drawn_by_the_number_of_the_batch_alone_does_not_answer(asked: list[runs.Spec]) -> None:
@@ -138,9 +143,12 @@ CONTRADICTIONS = [
     (["--batches", "5", "--checkpoints", "3,6"], "checkpoints=6: must lie between 0 and batches=5"),
     (["--batches", "0", "--checkpoints", "3"], "checkpoints=3: must lie between 0 and batches=0"),
     (["--evaluations", "x"], "evaluations=x: must be a comma list"),
+    (["--schedule", "cosine"], "schedule=cosine: must be one of constant, one_cycle"),
+    (["--arch", "resnet18w0"], "arch=resnet18w0: is not resnet18wN with N channels from 1 to 1024"),
 ]
 IDLE = [
     (["--batches", "0", "--lr", "0.01", "--augment", "colour"], ["batches=0 trains nothing; lr=0.01, augment=colour"]),
+    (["--batches", "0", "--schedule", "one_cycle"], ["batches=0 trains nothing; schedule=one_cycle"]),
     (["--batches", "0", "--fraction", "0.5"], ["batches=0 trains nothing; fraction=0.5"]),
     (["--dataset", "live:fixed", "--cache", "memory"], ["cache=memory keeps nothing"]),
     (["--dataset", "live:fixed", "--order_seed", "2"], ["order_seed=2 orders nothing"]),

@@ -27,6 +27,12 @@ class Own(Source):
     def names(self) -> Iterable[str]:
         return [*ARCHITECTURES, *_published()]
 
+    def check(self, name: str) -> str:
+        """Also those of ResNets of any width, which no list can hold."""
+        if name not in _published():
+            _ = ARCHITECTURES[name]
+        return name
+
     def spec(self, name: str) -> ModelSpec:
         if self.check(name) in ARCHITECTURES:
             return ModelSpec(name, IMAGENET_UNITS, imagenet_head(IMAGENET_UNITS), (), INPUT_SIZE)
