@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MEAN = "neural_mean"
 SQUARES = {"r_over_c_squared": "(r/c)^2", "r2_over_c": "r^2/c"}  # column of scores -> its formula
 CEILED = FORMULA_WORDS[SQUARES[PUBLISHED]]  # how reports ceil: one formula everywhere
+SIMULATED = ("simulated", "insilico")  # begin the names of brains that nobody recorded
 REGIONS_SHOWN = (*REGIONS, BEHAVIOR)
 #: the five public benchmarks of Xie et al. 2025, appendix C, however their names are spelled
 PUBLIC = re.compile(r"(freemanziemba2013public(v1|v2)|majajhong2015public(v4|it))pls|rajalingham2018public.*i2n")
@@ -88,12 +89,15 @@ def _words(formula: str) -> str:
 
 
 def benchmarks(best: pd.DataFrame) -> dict[str, tuple[str, ...]]:
-    """region -> its public benchmark where it has one, else those that most networks were scored on."""
+    """region -> its public benchmark where it has one, else those that most networks were scored on: recorded ones where
+    there are such, so that no simulated brain is averaged with a real one."""
     found = {}
     for region, part in best.groupby("region"):
         counts = part.groupby("benchmark").model_id.nunique()
         public = [name for name in counts.index if is_public(str(name))]
-        found[str(region)] = tuple(public or counts.index[counts == counts.max()])
+        most = list(counts.index[counts == counts.max()])
+        recorded = [name for name in most if not str(name).startswith(SIMULATED)]
+        found[str(region)] = tuple(public or recorded or most)
     return found
 
 
