@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,3 +77,22 @@ def case(name: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"the inputs {name} are not at {folder}")
     return folder
+
+
+@pytest.fixture
+def networks(registry: Path) -> list[Any]:
+    """Records of two toy networks, study s."""
+    from mlspatial.registry.models import select
+    from tests import toys
+
+    toys.trained(seed=0)
+    toys.trained(seed=1, task="category")
+    return select("study=s")
+
+
+@pytest.fixture
+def images(registry: Path) -> str:
+    """The folder of a toy dataset."""
+    from tests import toys
+
+    return str(toys.dataset(registry / "toys"))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from mlspatial.analysis.gram import centred, square
-from mlspatial.analysis.pls import pearson
+from mlspatial.analysis.pls import correlations
 from mlspatial.analysis.splits import Split
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 
@@ -38,12 +38,7 @@ def cross_validated_ridge(
     """
     folds = list(folds)
     predicted = predicted_ridge(gram, responses, folds, device, alphas=alphas)
-    return [
-        np.stack(
-            [pearson(part, np.asarray(values, np.float64)[test]) for part, (_, test) in zip(of, folds, strict=True)]
-        )
-        for of, values in zip(predicted, responses, strict=True)
-    ]
+    return correlations(predicted, responses, folds)
 
 
 def predicted_ridge(

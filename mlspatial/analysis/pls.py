@@ -106,6 +106,16 @@ def cross_validated_pls_many(
     """
     folds = list(folds)
     predicted = predicted_pls_many(gram, responses, folds, components=components, device=device)
+    return correlations(predicted, responses, folds)
+
+
+def correlations(
+    predicted: Sequence[Sequence[np.ndarray]], responses: Sequence[np.ndarray], folds: Sequence[Split]
+) -> list[np.ndarray]:
+    """Pearson r of predictions and responses over each fold's test stimuli, (splits, neuroids) of each region.
+
+    predicted: of each region and fold (n test, neuroids); responses: (n, neuroids) each.
+    """
     return [
         np.stack(
             [pearson(part, np.asarray(values, np.float64)[test]) for part, (_, test) in zip(of, folds, strict=True)]

@@ -89,8 +89,8 @@ def _words(formula: str) -> str:
 
 
 def benchmarks(best: pd.DataFrame) -> dict[str, tuple[str, ...]]:
-    """region -> its public benchmark where it has one, else those that most networks were scored on: recorded ones where
-    there are such, so that no simulated brain is averaged with a real one."""
+    """region -> its public benchmark where it has one, else those that most networks were scored on: recorded ones
+    where there are such, so that no simulated brain is averaged with a real one."""
     found = {}
     for region, part in best.groupby("region"):
         counts = part.groupby("benchmark").model_id.nunique()

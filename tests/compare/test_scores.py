@@ -8,8 +8,9 @@ import pytest
 from mlspatial.compare.scores import benchmarks, region_scores, sources
 from tests.compare.synthetic import synthetic_evidence
 
+BRAINS = {"simulated_v4": "V4", "cowley2023_v4": "V4", "simulated_it": "IT"}
 SMALL = {"archs": ("resnet18",), "tasks": ("translation",), "seeds": 2, "steps": (70,), "scaling": False,
-         "variability": False, "benchmarks": {"simulated_v4": "V4", "cowley2023_v4": "V4", "simulated_it": "IT"}}  # fmt: skip
+         "variability": False, "benchmarks": BRAINS}  # fmt: skip
 
 
 def test_a_recorded_brain_is_not_averaged_with_a_simulated_one() -> None:

@@ -12,23 +12,10 @@ from mlspatial import cli
 from mlspatial.console import doctor, layout, show, summary
 from mlspatial.console.layout import facts, number, table
 from mlspatial.registry import runs
-from mlspatial.registry.models import ModelRecord, select
+from mlspatial.registry.models import ModelRecord
 from mlspatial.registry.read import table_file
-from tests import toys
 from tests.steps.asking import SITES, run_decode, run_score, run_similarity
 from tests.test_entrypoints import call
-
-
-@pytest.fixture
-def networks(registry: Path) -> list[ModelRecord]:
-    toys.trained(seed=0)
-    toys.trained(seed=1, task="category")
-    return select("study=s")
-
-
-@pytest.fixture
-def images(registry: Path) -> str:
-    return str(toys.dataset(registry / "toys"))
 
 
 def fits(text: str, columns: int = 80) -> bool:

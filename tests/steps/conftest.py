@@ -2,24 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from mlspatial.registry.models import ModelRecord, select
-from tests import toys
-
-
-@pytest.fixture
-def networks(registry: Path) -> list[ModelRecord]:
-    toys.trained(seed=0)
-    toys.trained(seed=1, task="category")
-    return select("study=s")
-
-
-@pytest.fixture
-def images(registry: Path) -> str:
-    return str(toys.dataset(registry / "toys"))
+from mlspatial.registry.models import ModelRecord
 
 
 @pytest.fixture
