@@ -51,10 +51,9 @@ def test_choices_are_named() -> None:
     from mlspatial.train.augment import AUGMENTATIONS
     from mlspatial.train.loop import PRECISIONS
 
-    toys = {name for name in ARCHITECTURES if name.endswith("toy")}  # of other tests
     known = {
         ("train", "task"): [name for name in TASKS if name != "height"],
-        ("train", "arch"): set(ARCHITECTURES) - toys,
+        ("train", "arch"): {name for name in ARCHITECTURES if name.startswith("resnet")},
         ("train", "augment"): AUGMENTATIONS,
         ("train", "precision"): PRECISIONS,
         ("train", "cache"): CACHES,

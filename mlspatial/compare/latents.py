@@ -65,20 +65,8 @@ def fold_table(rows: pd.DataFrame) -> pd.DataFrame:
              "n": len(part), "networks": part.model_id.nunique(),
              "chance": part.chance.astype(float).mean(), "run_ids": run_text(part.run_id, part.train_run)}
         )  # fmt: skip
-    columns = [
-        "layer",
-        "group",
-        "task",
-        "variability",
-        "mean",
-        "sd",
-        "over_stimuli",
-        "n",
-        "networks",
-        "chance",
-        "run_ids",
-    ]
-    return pd.DataFrame(made, columns=[*columns, "run_ids"])
+    measured = ["mean", "sd", "over_stimuli", "n", "networks", "chance", "run_ids"]
+    return pd.DataFrame(made, columns=["layer", "group", "task", "variability", *measured])
 
 
 def layer_tests(rows: pd.DataFrame, first: str, second: str) -> dict[str, dict[str, float]]:

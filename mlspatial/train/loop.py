@@ -310,7 +310,7 @@ def _evaluate(networks: Sequence[Network], heldout: Loader, settings: Settings, 
     def work() -> None:
         found, columns = outputs_of([(n.module, n.spec) for n in networks], heldout, group.device)
         for network, outputs in zip(networks, found, strict=True):
-            metrics = network.metrics = network.task.metrics(outputs, columns)
+            metrics = network.metrics = metrics_of(network.task, outputs, columns)
             network.log({f"heldout/{name}": value for name, value in metrics.items()}, network.step)
             network.evaluated(network.module, network.step, metrics, settings.keeps(network.step))
             if network.predicted and network.step == settings.batches:
@@ -328,7 +328,14 @@ def evaluate(
     """Each task's metrics over the whole split of a loader, read once, in float32. The modules are left in evaluation
     mode."""
     outputs, columns = outputs_of([(module, spec) for module, spec, _ in networks], heldout, device)
-    return [task.metrics(own, columns) for (_, _, task), own in zip(networks, outputs, strict=True)]
+    return [metrics_of(task, own, columns) for (_, _, task), own in zip(networks, outputs, strict=True)]
+
+
+@numerics()
+@torch.inference_mode()
+def metrics_of(task: Task, outputs: torch.Tensor, columns: Mapping[str, torch.Tensor]) -> dict[str, float]:
+    """A task's metrics, computed in float32."""
+    return task.metrics(outputs, columns)
 
 
 @numerics()

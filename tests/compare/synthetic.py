@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mlspatial.compare.evidence import DECODINGS, NETWORKS, PAIRS, SCORES, Evidence, empty_frames
+from mlspatial.compare.kept import UNIT_COLUMNS
 from mlspatial.core.predictions import Predictions
 
 SEED = 20250101
@@ -151,6 +152,20 @@ def predicted(
         return found
 
     return replace(evidence, predictions=kept)
+
+
+def with_units(evidence: Evidence, *, layers: bool) -> Evidence:
+    """Units u0 to u4, two splits; r is a known function of network, layer, unit and split."""
+    rows = []
+    for place, score in enumerate(evidence.scores.itertuples()):
+        if score.primary and (layers or score.committed):
+            for unit in range(5):
+                for split in range(2):
+                    r = place / 1000 + unit / 10 + split / 50
+                    facts = (score.model_id, score.benchmark, score.region, score.metric, score.layer, score.committed)
+                    rows.append((score.run_id, *facts, f"u{unit}", split, np.float32(r), 0.9))
+    table = pd.DataFrame(rows, columns=["run_id", *UNIT_COLUMNS])
+    return replace(evidence, units=lambda runs: table[table.run_id.isin(runs)])
 
 
 def no_evidence() -> Evidence:

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
-import pandas as pd
 import pytest
 
 from mlspatial.compare.drawing import FIGURES
 from mlspatial.compare.evidence import Evidence, empty_frames
-from mlspatial.compare.kept import UNIT_COLUMNS
 from mlspatial.compare.tables.units import ALONE, unit_table
-from tests.compare.synthetic import synthetic_evidence
+from tests.compare.synthetic import synthetic_evidence, with_units
 
 SMALL = {"archs": ("resnet18",), "tasks": ("translation", "category"), "seeds": 2, "steps": (70,), "scaling": False,
          "variability": False, "benchmarks": {"simulated_v1": "V1", "other": "V4"}}  # fmt: skip
-
-
-def with_units(evidence: Evidence, *, layers: bool) -> Evidence:
-    """Units u0 to u4, two splits; r is a known function of network, layer, unit and split."""
-    rows = []
-    for place, score in enumerate(evidence.scores.itertuples()):
-        if score.primary and (layers or score.committed):
-            for unit in range(5):
-                for split in range(2):
-                    r = place / 1000 + unit / 10 + split / 50
-                    facts = (score.model_id, score.benchmark, score.region, score.metric, score.layer, score.committed)
-                    rows.append((score.run_id, *facts, f"u{unit}", split, np.float32(r), 0.9))
-    table = pd.DataFrame(rows, columns=["run_id", *UNIT_COLUMNS])
-    return replace(evidence, units=lambda runs: table[table.run_id.isin(runs)])
 
 
 @pytest.mark.parametrize("layers", [False, True])

@@ -16,7 +16,7 @@ from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.table import FRAME, TABLES, Table
 from mlspatial.core.errors import UserError
 from mlspatial.papers import PAPERS, known_items
-from tests.compare.synthetic import no_evidence, predicted, synthetic_evidence
+from tests.compare.synthetic import no_evidence, predicted, synthetic_evidence, with_units
 from tests.papers import conwell
 
 ITEMS = known_items()
@@ -40,7 +40,7 @@ def studies() -> tuple[Evidence, ...]:
         archs=("resnet18", "resnet50"), tasks=("distance", "translation", "category"), seeds=2,
         steps=(500, 2_000, 10_000), scaling=False, benchmarks={"simulated_v1": "V1"},
     )  # fmt: skip
-    own = predicted(own)
+    own = with_units(predicted(own), layers=True)
     return own, conwell.evidence_of(voxels, conwell.similar(voxels))
 
 

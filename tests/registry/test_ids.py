@@ -16,7 +16,7 @@ from mlspatial.core.context import Context
 from mlspatial.core.names import MODEL_ID, TAG
 from mlspatial.registry import read, runs
 from mlspatial.registry.models import ModelRecord
-from mlspatial.steps import score
+from mlspatial.steps import score_files
 from mlspatial.steps.imports import import_scores
 
 #: Hashes of 16 digits: as numbers one loses its last digits, one is infinite, one a thousand, one loses its zeros.
@@ -89,7 +89,7 @@ def test_recovery_finds_a_network_whose_id_looks_like_a_number(registry: Path) -
     record = ModelRecord("", "", "", IDS[0], "", "a", "d", "t", 0, 1)
     truth = Truth(IDS[1], "42", "p")
     known = Found("0042", "1", NeuralBenchmark, "pls", lambda *_: None, truth=truth, trials=10)  # type: ignore[arg-type,return-value]
-    (made,) = score._recovery([record, replace(record, model_id=IDS[1])], [known], ids, Context())
+    (made,) = score_files.recovery_runs([record, replace(record, model_id=IDS[1])], [known], ids, Context())
     found = read.table_file(runs.local(made, "recovery.json")).iloc[0]
     assert (found.networks, found.layer_rank, found.layers) == (2, 1, 4) and found.network_rank == 2  # equal
     assert runs.get(made).cfg["network"] == IDS[1]

@@ -177,7 +177,7 @@ def test_artifacts_that_are_gone_are_made_again_without_drawing(
 
 def test_a_sheet_under_its_former_name_still_answers(first: tuple[str, Path], drawn: list[str]) -> None:
     sheet = runs.local(first[0], SHEET)
-    former = sheet.with_name(FORMER_SHEET)
+    former = sheet.parent / FORMER_SHEET
     sheet.rename(former)
     assert ask("first") == first[0] and not drawn
     former.unlink()

@@ -15,6 +15,7 @@ from mlspatial.registry.run import Data
 from mlspatial.registry.store import client, experiment_id
 from mlspatial.steps.decode import decode
 from mlspatial.steps.score import score
+from mlspatial.steps.score_files import VALUES
 from mlspatial.steps.similarity import similarity
 from tests import toys
 
@@ -59,7 +60,7 @@ def test_searches_rank_networks_by_brain_score(networks: list[ModelRecord]) -> N
     page = client().get_logged_model(models[0])
     shown = {m.key: m.value for m in page.metrics if m.run_id == ids[0]}
     assert shown.keys() == {f"{name}/{value}" for value in
-                            ("raw", "ceiling", "ceiled", "error", "r2_over_c", "r_over_c_squared")}  # fmt: skip
+                            VALUES}  # fmt: skip
     assert shown[f"{name}/raw"] == pytest.approx(best.raw.iloc[0])
     run = client().get_run(ids[0])
     assert f"{name}/fc/ceiled" in run.data.metrics and run.data.metrics[f"{name}/ceiled"] == shown[f"{name}/ceiled"]
