@@ -12,11 +12,12 @@ from pathlib import Path
 
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.papers import PAPERS, known_items
-from tests.compare.synthetic import synthetic_evidence
+from tests.compare.synthetic import predicted, synthetic_evidence, with_units
 from tests.papers import conwell
 
 DOCS = Path(__file__).resolve().parent
 FOLDER = DOCS / "pictures" / "gallery"
+GENERAL = "Of any study"
 DPI, COLOURS = 90, 256
 HEAD = """# Gallery
 
@@ -29,7 +30,13 @@ numbers that look like published ones: the pictures show what a figure looks lik
 def drawings() -> Iterator[Drawing]:
     """Every figure, of the first made-up study that has runs for it."""
     voxels = conwell.made_up()
-    studies = (synthetic_evidence(), conwell.evidence_of(voxels, conwell.similar(voxels)))
+    brains = {"benchmarks": {"simulated_v1": "V1", "simulated_v4": "V4"}, "scaling": False, "variability": False}
+    small = synthetic_evidence(archs=("resnet18",), tasks=("distance", "translation", "category"), seeds=2, **brains)
+    studies = (
+        synthetic_evidence(),
+        conwell.evidence_of(voxels, conwell.similar(voxels)),
+        with_units(predicted(small), layers=True),
+    )
     for name in (name for name in known_items() if name in FIGURES):
         found = next((drawing for seen in studies if (drawing := FIGURES[name](seen)).figure is not None), None)
         if found is None:
@@ -52,10 +59,11 @@ def small(drawing: Drawing) -> bytes:
 def text(made: list[Drawing]) -> str:
     """The page."""
     of = {name: PAPERS[paper].title for paper in PAPERS for name in PAPERS[paper].items}
+    order = [GENERAL, *(PAPERS[paper].title for paper in PAPERS)]
     parts, last = [HEAD], ""
-    for drawing in sorted(made, key=lambda one: [PAPERS[p].title for p in PAPERS].index(of[one.id])):
-        if of[drawing.id] != last:
-            last = of[drawing.id]
+    for drawing in sorted(made, key=lambda one: order.index(of.get(one.id, GENERAL))):
+        if of.get(drawing.id, GENERAL) != last:
+            last = of.get(drawing.id, GENERAL)
             parts.append(f"\n## {last}\n")
         said = " ".join((FIGURES[drawing.id].__doc__ or "").partition("\n\n")[0].split())
         parts.append(f"\n### {drawing.title}\n\n`{drawing.id}`. {said}\n\n"
