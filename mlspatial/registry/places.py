@@ -152,10 +152,11 @@ def _dataset(text: str, formers: Sequence[Path], home: Path) -> str | None:
 
 
 def _default_roots(connection: sqlite3.Connection) -> Iterator[Path]:
-    """Where experiments are that MLflow itself found a place for: mlruns/ID in the folder of their first use."""
-    for number, place in connection.execute("SELECT experiment_id, artifact_location FROM experiments"):
+    """Where experiments are that nobody chose a place for: in mlruns in the folder of their first use, by number as
+    MLflow does it or by name as we do."""
+    for (place,) in connection.execute("SELECT artifact_location FROM experiments"):
         path = local_path(place) if place else None
-        if path is not None and path.parts[-2:] == (ROOT, str(number)):
+        if path is not None and path.parent.name == ROOT:
             yield path
 
 
