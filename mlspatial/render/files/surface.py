@@ -53,6 +53,14 @@ def mended(part: Part) -> Part:
     return replace(part, faces=np.where(turn[:, None], part.faces[:, ::-1], part.faces))
 
 
+def is_closed(vertices: np.ndarray, faces: np.ndarray) -> bool:
+    """Whether each edge is passed equally often both ways: no back of a face is ever seen. Vertices at one place are
+    one."""
+    corners = _places(vertices)[faces]
+    distinct = (corners != np.roll(corners, 1, axis=1)).all(axis=1)
+    return bool(_volumes(vertices, faces, corners, np.zeros(len(faces), int), distinct)[1][0])
+
+
 def _places(vertices: np.ndarray) -> np.ndarray:
     """(V,) one number for each position, to a millionth of the whole."""
     low = vertices.min(axis=0)

@@ -17,8 +17,8 @@ from mlspatial.render.files.gltf import COLORS, NO_MATERIAL, Document
 from mlspatial.render.files.look import GREY, LARGEST_TEXTURE, UNMOVED, Look, sampled
 from mlspatial.render.files.obj import read_obj
 from mlspatial.render.files.obj import references as obj_references
-from mlspatial.render.files.surface import kept_faces, mended
-from mlspatial.render.library.assemble import merge
+from mlspatial.render.files.surface import is_closed, kept_faces, mended
+from mlspatial.render.library.assemble import ambient, merge
 from mlspatial.render.library.finish import Finish
 from mlspatial.render.library.materials import from_srgb
 from mlspatial.render.library.part import Part, join, new_part
@@ -54,7 +54,10 @@ def load_mesh(path: Path, turn: np.ndarray | None = None) -> Mesh:
     whole = mended(join([_part(g, longest, look_of(g)) for g in pieces if len(g.faces)]))
     if turn is not None:
         whole = replace(whole, vertices=whole.vertices @ turn.T)
-    return merge(whole)
+    mesh = merge(whole)
+    if is_closed(mesh.vertices, mesh.faces):
+        return mesh
+    return replace(mesh, behind=ambient(mesh.vertices, -mesh.normals, mesh.faces).astype(np.float32))
 
 
 def references(path: Path) -> list[Path]:

@@ -24,6 +24,7 @@ TEXTURE_SIZES = 64, 2048  # the same for textures: a near object spreads one ove
 CHUNK = {"cpu": 16, "cuda": 64}  # images in flight; on the CPU more would only leave its caches
 STRIP = 256  # items that one thread works through on the CPU
 MASK_SIZE = 256  # cells along a side of the grid that measures the visible fraction
+LAYOUT = 2  # of the arrays that are kept on disk; counts up when there are others, though the pictures stay
 FARTHEST_CELL = 4.0  # picture widths beyond the border up to which an object is counted as covering the plane
 
 
@@ -224,7 +225,7 @@ def _shelves(meshes: Sequence[Mesh], environments: Sequence[Environment], size: 
     def shelf(assets: Sequence[Any], kind: str, detail: int, make: Callable[[int], dict[str, np.ndarray]]) -> Shelf:
         if not isinstance(assets, Collection):
             return Shelf(None, len(assets), make)
-        key = content_id([assets.key, detail, WarpRenderer.version])
+        key = content_id([assets.key, detail, WarpRenderer.version, LAYOUT])
         return Shelf(cache_folder("assets", f"warp-{kind}") / key, len(assets), make)
 
     return (
