@@ -51,7 +51,7 @@ def load_mesh(path: Path, turn: np.ndarray | None = None) -> Mesh:
         warnings.warn(f"{path}: {total} triangles, simplified to {MOST_TRIANGLES}", stacklevel=2)
         pieces = [_simpler(g, max(12, int(len(g.faces) * MOST_TRIANGLES / total))) for g in pieces]
     longest = float(np.ptp(box, axis=0).max())
-    whole = mended(join([_part(g, longest, look_of(g)) for g in pieces if len(g.faces)]))
+    whole = mended(join([_part(g, longest, look_of(g), path) for g in pieces if len(g.faces)]))
     if turn is not None:
         whole = replace(whole, vertices=whole.vertices @ turn.T)
     mesh = merge(whole)
@@ -142,7 +142,7 @@ def _only(geometry: Any, faces: np.ndarray, tidy: bool = False) -> Any:
     return out
 
 
-def _part(geometry: Any, longest: float, look: Look | None) -> Part:
+def _part(geometry: Any, longest: float, look: Look | None, path: Path) -> Part:
     """A trimesh as a Part; its texture coordinates pass merge unchanged."""
     vertices, faces = np.asarray(geometry.vertices, float), np.asarray(geometry.faces)
     visual = geometry.visual
@@ -160,7 +160,7 @@ def _part(geometry: Any, longest: float, look: Look | None) -> Part:
         elif visual.kind in ("face", "vertex"):
             levels = np.asarray(visual.face_colors)[:, :3]
             part = _colored(part, np.stack([from_srgb(c / 255.0) for c in levels]), Finish((1.0, 1.0, 1.0), tile=1.0))
-    return _detailed(part, look, longest)
+    return _detailed(part, look, longest, path)
 
 
 def _colored(part: Part, colors: np.ndarray, finish: Finish) -> Part:
@@ -178,7 +178,7 @@ def _colored(part: Part, colors: np.ndarray, finish: Finish) -> Part:
     return replace(part, face_finish=index.reshape(-1), finishes=made)
 
 
-def _detailed(part: Part, look: Look, longest: float) -> Part:
+def _detailed(part: Part, look: Look, longest: float, path: Path) -> Part:
     """Faces cut small and finished one by one where textures say roughness, metalness or holes."""
     maps = [m for m in (look.rough_metal, look.opacity) if m is not None and np.ptp(m, axis=(0, 1)).max() > 1 / 255]
     if maps:
@@ -187,7 +187,7 @@ def _detailed(part: Part, look: Look, longest: float) -> Part:
     if look.opacity is not None:
         seen = sampled(look.opacity, uv) >= look.cutoff
         if not seen.any():
-            raise UserError("a material with holes has nothing else; export it opaque")
+            raise UserError(f"{path}: a material is transparent all over; export it opaque, or remove it")
         part = replace(part, faces=part.faces[seen], face_finish=part.face_finish[seen], crease=part.crease[seen])
         uv = uv[seen]
     if look.rough_metal is None:
