@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from mlspatial.core.errors import BadValue, UnknownName, UserError
+from mlspatial.core.errors import BadValue, UnknownName
 from mlspatial.core.plugins import import_all
 from mlspatial.render import library
 from mlspatial.render.files.folder import is_clutter, model_files, same_name, split_axes, split_names, turn_of

@@ -147,7 +147,9 @@ def test_a_moebius_strip_is_left_alone(tmp_path: Path) -> None:
 def test_concave_polygons_keep_their_area(tmp_path: Path) -> None:
     outline = [(0, 0), (1, 0), (1, 1), (0.9, 0.1)]  # an arrow head: area by the shoelace formula
     truth = 0.5 * abs(sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(outline, outline[1:] + outline[:1], strict=True)))
-    star = [(np.cos(t) * r, np.sin(t) * r) for t, r in zip(np.linspace(0, 2 * np.pi, 11)[:-1], [1, 0.4] * 5, strict=True)]
+    star = [
+        (np.cos(t) * r, np.sin(t) * r) for t, r in zip(np.linspace(0, 2 * np.pi, 11)[:-1], [1, 0.4] * 5, strict=True)
+    ]
     for shape, expected in ((outline, truth), (star, 10 * 0.5 * 0.4 * np.sin(np.pi / 5))):
         for first in range(len(shape)):
             turned = shape[first:] + shape[:first]

@@ -57,7 +57,7 @@ def turn_of(axes: str) -> np.ndarray | None:
     """
     if not axes:
         return None
-    said = dict(up="+y", front="+z")
+    said = {"up": "+y", "front": "+z"}
     for word in axes.split(","):
         name, _, axis = word.strip().partition("=")
         if name not in said or not re.fullmatch(r"[+-]?[xyz]", axis):

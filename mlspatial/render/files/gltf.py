@@ -151,7 +151,9 @@ class Document:
 
     def _with_emission(self, material, color, texture):
         """Light of its own as bright paint: the renderer has no surfaces that shine."""
-        strength = material.get("extensions", {}).get("KHR_materials_emissive_strength", {}).get("emissiveStrength", 1.0)
+        strength = (
+            material.get("extensions", {}).get("KHR_materials_emissive_strength", {}).get("emissiveStrength", 1.0)
+        )
         factor = np.array(material.get("emissiveFactor", (0.0,) * 3), float) * float(strength)
         if not factor.max() > 0.0:
             return color, texture

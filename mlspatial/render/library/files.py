@@ -14,7 +14,7 @@ import numpy as np
 
 from mlspatial.core.errors import UserError
 from mlspatial.render.files.gltf import COLORS, NO_MATERIAL, Document
-from mlspatial.render.files.look import GREY, LARGEST_TEXTURE, UNMOVED, Look, sampled
+from mlspatial.render.files.look import GREY, UNMOVED, Look, sampled
 from mlspatial.render.files.obj import read_obj
 from mlspatial.render.files.obj import references as obj_references
 from mlspatial.render.files.surface import is_closed, kept_faces, mended
@@ -29,6 +29,7 @@ MOST_TRIANGLES = 50_000
 MOST_COLORS = 4096  # different face colours kept as finishes of their own
 FINISH_STEPS = 8  # of roughness and of metalness, where a texture says them
 FINE_EDGE = 0.042  # of the longest axis: faces are cut so small where a texture says more than their colour
+
 
 def load_mesh(path: Path, turn: np.ndarray | None = None) -> Mesh:
     """One model file as a Mesh. turn: (3, 3) rotation of what the file holds, for files with other axes.

@@ -59,9 +59,7 @@ class WarpRenderer:
         if not meshes or not environments:
             given = f"{len(meshes)} meshes, {len(environments)} environments"
             raise BadValue("meshes, environments", given, "a renderer needs one of each at least")
-        kernels.start()
-        if device != "cpu" and not wp.is_cuda_available():
-            raise BadValue("device", device, "no CUDA device is found here; use cpu")
+        self.check_device(device)
         self.size, self.device = size, device
         self.focal = _focal(size)
         shapes, lights = (shelf.load() for shelf in _shelves(meshes, environments, size))
@@ -72,6 +70,13 @@ class WarpRenderer:
         self._assets = upload_assets(shapes, lights, device)
         self._chunk = chunk or CHUNK["cpu" if device == "cpu" else "cuda"]
         self._frame: Any = None
+
+    @staticmethod
+    def check_device(device: str) -> None:
+        """Raise BadValue for a CUDA device where there is none."""
+        kernels.start()
+        if device != "cpu" and not wp.is_cuda_available():
+            raise BadValue("device", device, "no CUDA device is found here; use cpu")
 
     @classmethod
     def prepare(
