@@ -242,7 +242,8 @@ def recipe_of(
 ) -> Recipe:
     """The recipe that a dataset was rendered by, to be drawn on a device ("cpu" or "cuda").
 
-    objects, environments: the folders of its models and panoramas, which a manifest does not hold. Raises DatasetError for a dataset that was not rendered, or by a folder that is not named.
+    objects, environments: the folders of its models and panoramas, which a manifest does not hold. Raises DatasetError
+    for a dataset that was not rendered, or by a folder that is not named.
     """
     stored = manifest.recipe
     try:

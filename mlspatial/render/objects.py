@@ -244,7 +244,7 @@ def _one(name: str, known: Sequence[str]) -> str:
     return fits[0]
 
 
-#: Hashes of library code that makes the very meshes of an earlier version -> that version, so that datasets keep their id.
+#: Hashes of library code that makes the very meshes of an earlier version -> that version: datasets keep their id.
 SAME_MESHES = {"bdd9bc88049d": "d2e719469f96"}  # reading of files no longer counts
 
 

@@ -126,7 +126,8 @@ def _clean(geometry: Any, path: Path) -> Any | None:
     used[np.asarray(geometry.faces).ravel()] = True
     if (wrong := np.flatnonzero(used & ~finite)).size:
         raise UserError(
-            f"{path}: {wrong.size} vertices of its faces are not finite numbers (first: {wrong[0]}); repair or remove it"
+            f"{path}: {wrong.size} vertices of its faces are not finite numbers (first: {wrong[0]}); "
+            "repair or remove it"
         )
     if not finite.all():
         warnings.warn(f"{path}: {(~finite).sum()} vertices are no numbers; no face uses them, left out", stacklevel=3)
