@@ -51,7 +51,7 @@ class TrainingSet:
     def label(self) -> str:
         return self.manifest.name + ("-live" if self.live else "")
 
-    def folders_drawn_from(self) -> dict[str, str]:
+    def folders_drawn_from(self) -> dict[str, Any]:
         """The folders of models and of panoramas that the dataset's run has named."""
         named = self.made_by.cfg if self.made_by else {}
         return {

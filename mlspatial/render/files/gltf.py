@@ -199,8 +199,8 @@ class Document:
 def _base_texture(material: dict[str, Any]) -> dict[str, Any] | None:
     gloss = material.get("extensions", {}).get(SPEC_GLOSS)
     if gloss is not None:
-        return gloss.get("diffuseTexture")  # type: ignore[no-any-return]
-    return material.get("pbrMetallicRoughness", {}).get("baseColorTexture")  # type: ignore[no-any-return]
+        return gloss.get("diffuseTexture")
+    return material.get("pbrMetallicRoughness", {}).get("baseColorTexture")
 
 
 def _uv_set(info: dict[str, Any] | None) -> int:

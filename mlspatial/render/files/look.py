@@ -91,10 +91,10 @@ def pixels_of(image) -> np.ndarray:
     scale = LARGEST_TEXTURE / max(image.size)
     if scale < 1:
         parts = [p.resize([max(1, round(side * scale)) for side in image.size]) for p in parts]
-    levels = [np.array(p, np.uint8) for p in parts]
+    planes = [np.array(p, np.uint8) for p in parts]
     if not clear:
-        levels.append(np.full(levels[0].shape[:2], 255, np.uint8))
-    return np.dstack(levels)
+        planes.append(np.full(planes[0].shape[:2], 255, np.uint8))
+    return np.dstack(planes)
 
 
 def sampled(picture: np.ndarray, uv: np.ndarray) -> np.ndarray:

@@ -141,8 +141,8 @@ def _opened(file: Path, data: bytes | None = None) -> np.ndarray | None:
     cv2 = _cv2(file)
     try:
         if data is None:
-            return cv2.imread(str(file), cv2.IMREAD_UNCHANGED)  # type: ignore[no-any-return]
-        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)  # type: ignore[no-any-return]
+            return cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         if "disabled" in str(error) or "codec" in str(error):
             raise UserError(f"environments: this OpenCV reads no EXR files ({file.name}); convert it to hdr") from error
