@@ -36,7 +36,7 @@ PARAMETERS = (
     Parameter(
         "objects",
         str,
-        "procedural, or a folder category/identity.{obj,glb}, FOLDER:up=z,front=-y to turn it.",
+        "procedural, or a folder category/identity.{obj,glb} (FOLDER:up=z,front=-y turns it).",
         "procedural",
     ),
     Parameter("environments", str, "procedural, procedural:SCENE,SCENE, or a folder of panoramas.", "procedural"),
