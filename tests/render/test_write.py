@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 from mlspatial.core.errors import BadValue, DatasetError
 from mlspatial.core.manifest import Manifest
 from mlspatial.data.shards import damaged, verify
-from mlspatial.render import claim
+from mlspatial.render import claim, write
 from mlspatial.render.engine import SceneBatch
 from mlspatial.render.pictures import contact_sheet, latent_histograms
 from mlspatial.render.write import Recipe, Studio, render_dataset
