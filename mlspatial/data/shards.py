@@ -17,7 +17,7 @@ from mlspatial.core.errors import DatasetError
 from mlspatial.core.files import whole
 from mlspatial.core.hashing import file_sha256
 from mlspatial.core.latents import LatentSchema
-from mlspatial.core.manifest import Manifest, Shard
+from mlspatial.core.manifest import MANIFEST, Manifest, Shard
 
 ROW_GROUP = 250  # images; the unit of reading and of shuffling
 RECIPE_KEY = b"mlspatial.recipe_id"
@@ -114,11 +114,19 @@ def fetch_shard(source: Path, folder: Path, shard: Shard) -> bool:
 
 
 def is_whole(folder: Path, dataset_id: str | None) -> bool:
-    """Whether a folder holds a dataset: its manifest, and every shard with as many images. Bytes are not hashed."""
+    """Whether a folder holds a dataset: its manifest, and every shard with as many images.
+
+    Bytes are hashed of the shards that were written to after the manifest, which is written last.
+    """
     try:
         manifest = Manifest.load(folder)
+        made = (folder / MANIFEST).stat().st_mtime_ns
         shards = [shard for some in manifest.splits.values() for shard in some]
-        there = all(pq.read_metadata(folder / shard.file).num_rows == shard.rows for shard in shards)
+        there = all(
+            pq.read_metadata(folder / shard.file).num_rows == shard.rows
+            and ((folder / shard.file).stat().st_mtime_ns <= made or file_sha256(folder / shard.file) == shard.sha256)
+            for shard in shards
+        )
     except (DatasetError, OSError, pa.ArrowException):
         return False
     return there and manifest.dataset_id == dataset_id

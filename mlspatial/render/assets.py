@@ -27,11 +27,12 @@ def cached_mesh(library: ObjectLibrary, category: str, identity: str) -> Mesh:
             Material((float(row[0]), float(row[1]), float(row[2])), row[3], row[4], stored.get(f"texture_{i}"))
             for i, row in enumerate(stored["materials"])
         )
-        return Mesh(**{name: stored[name] for name in ARRAYS}, materials=materials)
+        return Mesh(**{name: stored[name] for name in ARRAYS}, materials=materials, behind=stored.get("behind"))
     mesh = library.mesh(category, identity)
     finish = np.array([[*m.color, m.roughness, m.metalness] for m in mesh.materials], dtype=np.float64)
     textures = {f"texture_{i}": m.texture for i, m in enumerate(mesh.materials) if m.texture is not None}
-    _save(path, {**{name: getattr(mesh, name) for name in ARRAYS}, "materials": finish, **textures})
+    behind = {} if mesh.behind is None else {"behind": mesh.behind}
+    _save(path, {**{name: getattr(mesh, name) for name in ARRAYS}, **behind, "materials": finish, **textures})
     return mesh
 
 

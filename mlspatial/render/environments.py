@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
-import re
-import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +16,11 @@ from typing import Protocol
 import numpy as np
 
 from mlspatial.core.errors import BadValue, UnknownName, UserError
+from mlspatial.render.files import panorama
+from mlspatial.render.files.panorama import SUFFIXES
 from mlspatial.render.mesh import Environment
 from mlspatial.render.skies import country, rooms, town
-from mlspatial.render.skies.rays import Shade, exposed, geometric_mean, paint
+from mlspatial.render.skies.rays import Shade, exposed, paint
 from mlspatial.render.skies.room import Room
 from mlspatial.render.skies.sky import SKIES, WEIGHTS, SkyView
 
@@ -31,8 +30,7 @@ SHADED = {"forest": 2.0}  # where little of the ground is in the open, it may be
 LAMP_LIT = 0.6  # share of KEY for a room at night
 WHITE = 1.45  # most radiance of a white board that lies on the ground
 BRIGHTEST = 1e4  # radiance; brighter pixels would show as blocks, and hold no more light than a sun has
-FOLDER_VERSION = "1"  # of how files are read
-SUFFIXES = (".hdr", ".exr", ".png", ".jpg", ".jpeg")
+FOLDER_VERSION = "2"  # of how files are read
 OWN = "own"  # the one sky of a scene from a file
 
 
@@ -130,12 +128,14 @@ class FolderEnvironments:
 
     .png and .jpg are linearised from sRGB and keep their exposure; .hdr and .exr are brought to the exposure of the
     procedural scenes. version is a hash of names and contents.
-    Raises UserError for a folder without panoramas, a file that cannot be read or one that is not 2:1.
+    Raises UserError for a folder without panoramas, a file that cannot be read or one that is not 2:1, and, when it is
+    asked for, for one without light.
     """
+
+    name = "folder"  # wherever it lies
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.name = str(folder)
         if not self.folder.is_dir():
             raise BadValue("environments", folder, "no such folder; name a folder of panoramas, or procedural")
         files = sorted(f for f in self.folder.iterdir() if f.suffix.lower() in SUFFIXES and not f.name.startswith("."))
@@ -149,7 +149,7 @@ class FolderEnvironments:
             if file.stem in self._files:
                 twin = self._files[file.stem].name
                 raise UserError(f"environments: {twin} and {file.name} are one scene {file.stem!r}; rename one of them")
-            _check_shape(file, *_size(file))
+            panorama.check_shape(file, *panorama.size(file))
             self._files[file.stem] = file
             digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
         self.version = digest.hexdigest()[:16]
@@ -163,11 +163,9 @@ class FolderEnvironments:
             raise UnknownName("sky", sky, [OWN])
         check_width(width)
         file = self._files[scene]
-        pixels = _read(file)
-        _check_shape(file, pixels.shape[1], pixels.shape[0])
-        pixels = _repaired(pixels)
+        pixels = panorama.read(file)
         if file.suffix.lower() in (".hdr", ".exr"):
-            pixels *= np.float32(KEY / geometric_mean(pixels))
+            pixels *= np.float32(KEY / panorama.typical(pixels))
         pixels = _resized(np.clip(pixels, 1e-5, BRIGHTEST), width)
         return Environment(f"{scene}/{sky}", pixels)
 
@@ -179,79 +177,6 @@ def load_environments(spec: str) -> EnvironmentLibrary:
     if spec.startswith("procedural:"):
         return ProceduralEnvironments([s.strip() for s in spec.removeprefix("procedural:").split(",") if s.strip()])
     return FolderEnvironments(spec)
-
-
-def _size(file: Path) -> tuple[int, int]:
-    """Width and height from the head of a file."""
-    try:
-        if file.suffix.lower() in (".png", ".jpg", ".jpeg"):
-            from PIL import Image
-
-            with Image.open(file) as picture:
-                return picture.size
-        with file.open("rb") as stream:
-            head = stream.read(1 << 16)
-        if file.suffix.lower() == ".hdr":
-            found = re.search(rb"\n[-+]Y (\d+) [-+]X (\d+)\n", head)
-            return int(found[2]), int(found[1])  # type: ignore[index]
-        start = head.index(b"dataWindow\0box2i\0") + len(b"dataWindow\0box2i\0") + 4
-        left, top, right, low = struct.unpack_from("<4i", head, start)
-        return right - left + 1, low - top + 1
-    except (OSError, ValueError, TypeError, struct.error) as error:
-        raise _unreadable(file) from error
-
-
-def _check_shape(file: Path, width: int, height: int) -> None:
-    if height < 8 or abs(width - 2 * height) > 2:
-        raise UserError(
-            f"environments: {file.name} is {width} x {height} pixels; "
-            "a panorama of all directions is twice as wide as high"
-        )
-
-
-def _unreadable(file: Path) -> UserError:
-    kind = file.suffix.lower().lstrip(".")
-    return UserError(f"environments: {file} cannot be read as {kind}; replace the file or take it out of the folder")
-
-
-def _read(file: Path) -> np.ndarray:
-    """Linear RGB, (h, w, 3) float32."""
-    if file.suffix.lower() in (".png", ".jpg", ".jpeg"):
-        from PIL import Image
-
-        try:
-            with Image.open(file) as picture:
-                levels = np.asarray(picture.convert("RGB"))
-        except (OSError, ValueError) as error:
-            raise _unreadable(file) from error
-        s = np.arange(256) / 255.0
-        return np.where(s <= 0.04045, s / 12.92, ((s + 0.055) / 1.055) ** 2.4).astype(np.float32)[levels]
-    os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")  # read by OpenCV when it opens its first EXR file
-    try:
-        import cv2
-    except ImportError as error:
-        raise UserError(
-            f"environments: {file.name} needs OpenCV, which does not load here ({error}); "
-            "install opencv-python-headless, or convert the panoramas to png"
-        ) from error
-    try:
-        pixels = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        if "disabled" in str(error) or "codec" in str(error):
-            raise UserError(f"environments: this OpenCV reads no EXR files ({file.name}); convert it to hdr") from error
-        raise _unreadable(file) from error
-    if pixels is None or pixels.dtype != np.float32:
-        raise _unreadable(file)
-    if pixels.ndim == 2:
-        return np.repeat(pixels[..., None], 3, axis=2)
-    return np.ascontiguousarray(pixels[..., 2::-1])
-
-
-def _repaired(pixels: np.ndarray) -> np.ndarray:
-    """Without NaN, infinities and negative radiance: NaN becomes black, an infinity the largest finite value."""
-    finite = np.isfinite(pixels)
-    largest = float(pixels[finite].max()) if finite.any() else 0.0
-    return np.clip(np.nan_to_num(pixels, nan=0.0, posinf=largest, neginf=0.0), 0.0, None)
 
 
 def _resized(pixels: np.ndarray, width: int) -> np.ndarray:

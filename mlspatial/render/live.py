@@ -25,6 +25,7 @@ from mlspatial.core.latents import LatentSchema
 from mlspatial.core.manifest import Manifest
 from mlspatial.data.loader import Batch
 from mlspatial.render.engine import SceneBatch
+from mlspatial.render.environments import FolderEnvironments
 from mlspatial.render.processes import worker_processes
 from mlspatial.render.sampling import HELDOUT_START
 from mlspatial.render.write import Recipe, Studio, build_renderer, prepare_in, renderer_class, silent, studio_of
@@ -241,8 +242,8 @@ def recipe_of(
 ) -> Recipe:
     """The recipe that a dataset was rendered by, to be drawn on a device ("cpu" or "cuda").
 
-    objects: the folder of its models, which a manifest does not hold; environments: the folder of its panoramas, if it
-    was moved. Raises DatasetError for a dataset that was not rendered, or by a folder that is not named.
+    objects, environments: the folders of its models and panoramas, which a manifest does not hold. Raises DatasetError
+    for a dataset that was not rendered, or by a folder that is not named.
     """
     stored = manifest.recipe
     try:
@@ -258,6 +259,11 @@ def recipe_of(
         raise DatasetError(
             f"dataset {manifest.name} was rendered from a folder of models that its manifest does not name; "
             "say objects=FOLDER or train on its stored images"
+        )
+    if environments is None and names["environments"] == FolderEnvironments.name:
+        raise DatasetError(
+            f"dataset {manifest.name} was rendered from a folder of panoramas that its manifest does not name; "
+            "say environments=FOLDER or train on its stored images"
         )
     if environments is None:
         environments = names["environments"]

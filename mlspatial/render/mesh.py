@@ -35,6 +35,7 @@ class Mesh:
 
     vertices, normals: (V, 3) float32; uvs: (V, 2) float32 (v up); occlusion: (V,) float32, ambient light that
     reaches a vertex, 0..1; faces: (F, 3) int32, counter-clockwise seen from outside; face_material: (F,) int32.
+    behind: (V,) float32, the occlusion of the other side, for a mesh with open pieces; None: the same.
     """
 
     vertices: np.ndarray
@@ -44,6 +45,7 @@ class Mesh:
     faces: np.ndarray
     face_material: np.ndarray
     materials: tuple[Material, ...]
+    behind: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,12 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from mlspatial.core.errors import BadValue, UnknownName, UserError
+from mlspatial.core.errors import BadValue, UnknownName
 from mlspatial.core.plugins import import_all
 from mlspatial.render import library
+from mlspatial.render.files.folder import is_clutter, model_files, same_name, split_axes, split_names, turn_of
 from mlspatial.render.library import catalogue
 from mlspatial.render.mesh import Mesh
-
-SUFFIXES = (".obj", ".glb", ".gltf", ".ply", ".stl")
-LAYOUT = "category/identity.{obj,glb,gltf,ply,stl}"
 
 # The nested subsets of the study: N categories are the first N of this order, then the published order. It starts
 # with the chair (Xie et al. 2025 name the category of their smallest set) and mixes round, long, flat, branching and
@@ -98,16 +96,20 @@ class ProceduralLibrary:
 class FolderLibrary:
     """A folder of 3D models, category/identity.{obj,glb,gltf,ply,stl}, loaded with trimesh.
 
-    Models face +z with +y up, as OBJ and glTF have it; size and place do not matter. Textures, base colours, roughness
-    and metalness are kept; normals are computed anew. Models of more than MOST_TRIANGLES triangles are simplified,
-    with a warning. Raises UserError for a folder without models, two files of one name, a broken or an empty model.
+    path: the folder; "FOLDER:up=z,front=-y" turns models that do not face +z with +y up, as OBJ and glTF have it. Size
+    and place do not matter. Textures, colours, roughness and metalness are kept; normals are computed anew. Where two
+    categories share the name of a file, identities are named category/name. Models of more than MOST_TRIANGLES
+    triangles are simplified, with a warning; files that file managers leave are no models. Raises UserError for a
+    folder without models, two files of one name in a category, a broken or an empty model, BadValue for other axes.
     """
 
     name = "folder"
 
     def __init__(self, path: str | Path, categories: Sequence[str] | None = None) -> None:
-        self.path = Path(path)
-        files = _model_files(self.path)
+        self._spec = str(path)
+        self.path, self._axes = split_axes(self._spec)
+        self._turn = turn_of(self._axes)
+        files = model_files(self.path)
         for category in categories or ():
             if category not in files:
                 raise UnknownName("category", category, files)
@@ -115,17 +117,24 @@ class FolderLibrary:
         self.categories = tuple(self._files)
 
     def only(self, categories: Sequence[str]) -> FolderLibrary:
-        return FolderLibrary(self.path, categories)
+        return FolderLibrary(self._spec, categories)
 
     @cached_property
     def version(self) -> str:
-        """A hash of the models and of what lies beside them (material files, textures)."""
-        digest = hashlib.sha256(_source_version().encode())
+        """A hash of the models, of what lies beside them (material files, textures), and of how they are read."""
+        from mlspatial.render.library.files import VERSION, references
+
+        turned = "" if self._turn is None else repr(self._turn.tolist())
+        digest = hashlib.sha256(f"{_source_version()}{VERSION}{turned}".encode())
         for category in self.categories:
-            for file in sorted((self.path / category).rglob("*")):
-                if file.is_file():
-                    digest.update(file.relative_to(self.path).as_posix().encode() + b"\0")
-                    digest.update(hashlib.sha256(file.read_bytes()).digest())
+            folder = self.path / category
+            files = {f for f in folder.rglob("*") if f.is_file() and not is_clutter(f.relative_to(self.path))}
+            inside = {f.resolve() for f in files}
+            beyond = {r.resolve() for f in self._files[category].values() for r in references(f)} - inside
+            for file in [*sorted(files), *sorted(beyond)]:
+                place = file.relative_to(self.path).as_posix() if file in files else file.name
+                digest.update(place.encode() + b"\0")
+                digest.update(hashlib.sha256(file.read_bytes()).digest())
         return digest.hexdigest()[:12]
 
     def identities(self, category: str) -> tuple[str, ...]:
@@ -137,7 +146,7 @@ class FolderLibrary:
             raise UnknownName(f"identity of {category}", identity, models)
         from mlspatial.render.library.files import load_mesh
 
-        return load_mesh(models[identity])
+        return load_mesh(models[identity], self._turn)
 
     def _of(self, category: str) -> dict[str, Path]:
         if category not in self._files:
@@ -146,7 +155,7 @@ class FolderLibrary:
 
 
 def load_objects(spec: str, categories: str | int | Sequence[str] | None = None) -> ObjectLibrary:
-    """spec: "procedural", or the path of a folder `category/identity.{obj,glb,gltf,ply,stl}`.
+    """spec: "procedural", or the path of a folder `category/identity.{obj,glb,gltf,ply,stl}` (see FolderLibrary).
 
     categories: see resolve_categories; a sequence of names is resolved one by one. None takes all.
     Raises UnknownName for a category, UserError for a folder without models.
@@ -176,15 +185,18 @@ def available_procedural() -> tuple[str, ...]:
 def resolve_categories(spec: str | int, available: Iterable[str]) -> tuple[str, ...]:
     """What the parameter `categories` means.
 
-    "all" or 117: everything that is available, in the published order. A number N: the first N of STUDY_ORDER, then
-    of the published order. Otherwise names, separated by commas: exact names first (they may contain commas), then
-    the first word of a name ("bag" for "bag, handbag, pocketbook, purse"). Upper and lower case are the same.
-    Raises UnknownName, or BadValue for a number that is too large or a word that fits two categories.
+    A name of a category, exactly as it is, before anything else (a folder may be called 117). "all" or 117: everything
+    that is available, in the published order. A number N: the first N of STUDY_ORDER, then of the published order.
+    Otherwise names, separated by commas: whole names first (they may contain commas, and may stand in double quotes),
+    then the first word of a name ("bag" for "bag, handbag, pocketbook, purse"). Upper and lower case are the same where
+    no exact name is there. Raises UnknownName, or BadValue for a number that is too large or a word that fits two.
     """
     published = catalogue.counts()
     known = tuple(available)
     ordered = tuple(c for c in published if c in known) + tuple(c for c in known if c not in published)
     text = str(spec).strip()
+    if str(spec) in known or text in known:
+        return (str(spec) if str(spec) in known else text,)
     if text.lower() == "all" or text == str(len(published)):
         return ordered
     if text.lstrip("+-").isdecimal():
@@ -193,30 +205,38 @@ def resolve_categories(spec: str | int, available: Iterable[str]) -> tuple[str, 
         if not 1 <= int(text) <= len(nested):
             raise BadValue("categories", text, f"there are {len(nested)}; take 1 to {len(nested)}, all, or names")
         return tuple(nested[: int(text)])
-    words = [w.strip() for w in text.split(",")]
+    words = split_names(text)
     names: list[str] = []
     while words:
-        for n in range(len(words), 0, -1):  # the longest exact name first
-            exact = _exact(", ".join(words[:n]), known)
-            if exact:
-                names.append(exact)
+        for n in range(len(words), 0, -1):  # the longest whole name first
+            if n > 1 and any(quoted for _, quoted in words[:n]):
+                continue
+            whole = next((w for sep in (", ", ",") if (w := _whole(sep.join(w for w, _ in words[:n]), known))), None)
+            if whole:
+                names.append(whole)
                 break
         else:
             n = 1
-            names.append(_one(words[0], known))
+            names.append(_one(words[0][0], known))
         words = words[n:]
     return tuple(dict.fromkeys(names))
 
 
-def _exact(name: str, known: Sequence[str]) -> str | None:
-    return next((c for c in known if c.casefold() == name.casefold()), None)
+def _whole(name: str, known: Sequence[str]) -> str | None:
+    """The category of exactly this name, else of the same in other letters; BadValue where that fits two."""
+    if name in known:
+        return name
+    fits = [c for c in known if same_name(c, name)]
+    if len(fits) > 1:
+        raise BadValue("categories", name, f"fits {' and '.join(map(repr, fits))}; give the exact name")
+    return fits[0] if fits else None
 
 
 def _one(name: str, known: Sequence[str]) -> str:
-    exact = _exact(name, known)
-    if exact:
-        return exact
-    fits = [c for c in known if c.split(",")[0].casefold() == name.casefold()]
+    whole = _whole(name, known)
+    if whole:
+        return whole
+    fits = [c for c in known if same_name(c.split(",")[0], name)]
     if len(fits) > 1:
         raise BadValue("categories", name, f"fits {' and '.join(map(repr, fits))}; give the whole name")
     if not fits:
@@ -224,30 +244,17 @@ def _one(name: str, known: Sequence[str]) -> str:
     return fits[0]
 
 
-def _model_files(folder: Path) -> dict[str, dict[str, Path]]:
-    """category -> identity -> file, both sorted; categories without a model are left out."""
-    if not folder.is_dir():
-        raise UserError(f"objects={folder}: no such folder; give procedural, or a folder {LAYOUT}")
-    found: dict[str, dict[str, Path]] = {}
-    for file in sorted(folder.glob("*/*")):
-        if file.suffix.lower() not in SUFFIXES or not file.is_file():
-            continue
-        models = found.setdefault(file.parent.name, {})
-        if file.stem in models:
-            raise UserError(f"objects={folder}: {models[file.stem].name} and {file.name} in {file.parent.name} are one "
-                            f"identity; rename or remove one")  # fmt: skip
-        models[file.stem] = file
-    if not found:
-        raise UserError(f"objects={folder}: no models in it; they should lie at {LAYOUT}")
-    return found
+#: Hashes of library code that makes the very meshes of an earlier version -> that version: datasets keep their id.
+SAME_MESHES = {"bdd9bc88049d": "d2e719469f96"}  # reading of files no longer counts
 
 
 @lru_cache(maxsize=1)
 def _source_version() -> str:
-    """A hash of the code that the meshes come from."""
+    """A hash of the code that the procedural meshes come from."""
     folder = Path(library.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*.py")):
-        if path.stem not in ("preview", "__init__"):
+        if path.stem not in ("preview", "__init__", "files"):
             digest.update(path.name.encode() + b"\0" + path.read_bytes().replace(b"\r\n", b"\n"))
-    return digest.hexdigest()[:12]
+    found = digest.hexdigest()[:12]
+    return SAME_MESHES.get(found, found)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import json
 import os
-import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, as_completed
 from contextlib import closing
@@ -17,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from mlspatial.core.errors import BadValue, DatasetError
-from mlspatial.core.files import sweep, write_json
+from mlspatial.core.files import sweep
 from mlspatial.core.latents import spatial_schema
 from mlspatial.core.manifest import MANIFEST, Manifest, Shard, recipe_id
 from mlspatial.core.plugins import import_all
 from mlspatial.data.shards import existing_shard, fetch_shard, plan, read_columns, stimulus_id, write_shard
 from mlspatial.render.assets import cached_mesh, meshes, panoramas
+from mlspatial.render.claim import check_space, claim, give_up
 from mlspatial.render.engine import RENDERERS, Renderer, SceneBatch
 from mlspatial.render.environments import load_environments
 from mlspatial.render.mesh import Collection, Environment, Mesh
@@ -36,9 +35,7 @@ DEVICES = ("cpu", "cuda")
 JPEG_QUALITY = 95
 BATCH = {"cpu": 50, "cuda": 256}  # images rendered between two encodings; bounds the memory of a process
 PREPARATIONS = 64  # shares that making the renderer's arrays is cut into, each a step of the progress bar
-RECIPE_FILE = "recipe.json"
 SAMPLE_POINTS = 200  # vertices of a mesh that stand for it when the sampler asks what is visible
-BYTES_PER_PIXEL = 1.2  # generous: JPEG q95 4:4:4 with its latents; for the check of free disk space
 
 
 Progress = Callable[[str, int, int], None]
@@ -184,15 +181,50 @@ def render_dataset(
     for "render"). Raises DatasetError when the folder holds another recipe, something else, or when the disk is too
     small.
     """
+    check_device(recipe)
     studio = Studio(recipe)
     full = studio.full_recipe()
-    folder.mkdir(parents=True, exist_ok=True)
-    _claim(folder, full)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        claimed = claim(folder, full)
+    except OSError as error:
+        raise DatasetError(
+            f"{folder}: cannot be written to ({error.strerror}); choose another folder with out="
+        ) from error
+    try:
+        return _fill(recipe, studio, folder, name, workers, progress or silent, known)
+    except BaseException:
+        if claimed:  # by this try alone: what is repaired may be another recipe
+            give_up(folder)
+        raise
+
+
+def check_device(recipe: Recipe) -> None:
+    """Raise BadValue for a device that the renderer does not find here, before anything is prepared for it."""
+    engine = renderer_class(recipe.renderer)
+    if hasattr(engine, "check_device"):
+        engine.check_device(recipe.device)
+
+
+def _fill(
+    recipe: Recipe,
+    studio: Studio,
+    folder: Path,
+    name: str,
+    workers: int,
+    tell: Progress,
+    known: Iterable[Path],
+) -> Manifest:
+    """Draw what is missing in a folder that is claimed, and write its manifest."""
+    full = studio.full_recipe()
+    recorded = {shard.file: shard.sha256 for _, shard in _elsewhere([folder], recipe_id(full))}
     jobs = [(split, *part) for split, n in _sizes(recipe).items() for part in plan(split, n)]
     total, done = sum(_sizes(recipe).values()), 0
     shards: dict[str, Shard] = {}
     for split, file, first, rows in jobs:
         if (kept := existing_shard(folder, file, rows, recipe_id(full), stimulus_id(split, first))) is not None:
+            if recorded.get(file, kept.sha256) != kept.sha256:
+                continue  # it can be read, but it is not what was written
             shards[file] = kept
             done += rows
     for source, shard in _elsewhere(known, recipe_id(full)):
@@ -200,8 +232,7 @@ def render_dataset(
             shards[shard.file] = shard
             done += shard.rows
     missing = [job for job in jobs if job[1] not in shards]
-    _check_space(folder, recipe, sum(rows for *_, rows in missing))
-    tell = progress or silent
+    check_space(folder, recipe.size, recipe.encoding, sum(rows for *_, rows in missing))
     ready = partial(tell, "render", done, total)
     with closing(_in_parallel(recipe, recipe_id(full), folder, missing, workers, tell, ready)) as made:
         for shard in made:
@@ -334,36 +365,6 @@ def build_renderer(recipe: Recipe) -> None:
 def _prepare(recipe: Recipe, part: int) -> None:
     """Fill the disk cache with one share of what the renderer needs."""
     studio_of(recipe).prepare(part, PREPARATIONS)
-
-
-def _claim(folder: Path, recipe: dict[str, Any]) -> None:
-    """Write recipe.json, or raise when the folder belongs to another recipe."""
-    path = folder / RECIPE_FILE
-    if not path.is_file():
-        if strangers := [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]:
-            raise DatasetError(f"{folder} holds other files ({strangers[0]}, ...); choose an empty folder with out=")
-        write_json(path, recipe)
-        return
-    try:
-        there = json.loads(path.read_text())
-    except ValueError as error:
-        raise DatasetError(f"{path} cannot be read ({error}); delete {folder} or choose another with out=") from error
-    if there != recipe:
-        names = sorted(key for key in {*there, *recipe} if there.get(key) != recipe.get(key))
-        shown = "; ".join(f"{key}: there {there.get(key)}, asked {recipe.get(key)}" for key in names)
-        raise DatasetError(
-            f"{folder} was made by another recipe ({shown}); choose another folder with out= or delete this one"
-        )
-
-
-def _check_space(folder: Path, recipe: Recipe, images: int) -> None:
-    channels = 3 if recipe.encoding == "png" else 1
-    needed = int(images * (recipe.size**2 * BYTES_PER_PIXEL * channels + 400))
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise DatasetError(
-            f"{folder}: needs about {needed >> 20} MiB, {free >> 20} MiB are free; make room or set out="
-        )
 
 
 def _statistics(folder: Path, manifest: Manifest) -> dict[str, dict[str, float]]:

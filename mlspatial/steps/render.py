@@ -33,7 +33,12 @@ PARAMETERS = (
     Parameter("categories", str, "117, a number N of categories, or names with commas between.", "117"),
     Parameter("translation", str, "full, or none (the camera points at the object's centre).", "full"),
     Parameter("rotation", str, "clamped45 (45 degrees about each axis) or uniform.", "clamped45"),
-    Parameter("objects", str, "procedural, or a folder category/identity.{obj,glb}.", "procedural"),
+    Parameter(
+        "objects",
+        str,
+        "procedural, or a folder category/identity.{obj,glb} (FOLDER:up=z,front=-y turns it).",
+        "procedural",
+    ),
     Parameter("environments", str, "procedural, procedural:SCENE,SCENE, or a folder of panoramas.", "procedural"),
     Parameter("renderer", str, "auto, warp, or one of your own.", "auto"),
     Parameter("encoding", str, "jpeg (quality 95, full colour resolution) or png.", "jpeg"),

@@ -51,6 +51,15 @@ class TrainingSet:
     def label(self) -> str:
         return self.manifest.name + ("-live" if self.live else "")
 
+    def folders_drawn_from(self) -> dict[str, Any]:
+        """The folders of models and of panoramas that the dataset's run has named."""
+        named = self.made_by.cfg if self.made_by else {}
+        return {
+            key: named[key]
+            for key in ("objects", "environments")
+            if named.get(key) and not str(named[key]).startswith("procedural")
+        }
+
 
 def train(
     *,
@@ -295,7 +304,7 @@ class _Job:
         if source.live:
             from mlspatial.render.live import live_source
 
-            return live_source(source.manifest, workers=cfg["workers"], **shared)
+            return live_source(source.manifest, workers=cfg["workers"], **source.folders_drawn_from(), **shared)
         from mlspatial.data.loader import Loader
 
         order = {"seed": cfg["order_seed"], "fraction": cfg["fraction"], "cache": cfg["cache"]}

@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 from mlspatial.core.errors import BadValue, DatasetError
 from mlspatial.core.manifest import Manifest
 from mlspatial.data.shards import damaged, verify
-from mlspatial.render import write
+from mlspatial.render import claim, write
 from mlspatial.render.engine import SceneBatch
 from mlspatial.render.pictures import contact_sheet, latent_histograms
 from mlspatial.render.write import Recipe, Studio, render_dataset
@@ -157,7 +157,7 @@ def test_a_folder_of_another_recipe_is_refused(balls: tuple[Recipe, Path], tmp_p
 def test_a_full_disk_is_told_before_anything_is_drawn(
     balls: tuple[Recipe, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(write.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 100, 0))
+    monkeypatch.setattr(claim.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 100, 0))
     with pytest.raises(DatasetError, match="0 MiB are free"):
         render_dataset(balls[0], tmp_path / "set", "balls")
     assert not list((tmp_path / "set").rglob("*.parquet"))

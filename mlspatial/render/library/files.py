@@ -2,92 +2,210 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mlspatial.core.errors import UserError
-from mlspatial.render.library.assemble import merge
+from mlspatial.render.files.gltf import COLORS, NO_MATERIAL, Document
+from mlspatial.render.files.look import GREY, UNMOVED, Look, sampled
+from mlspatial.render.files.obj import read_obj
+from mlspatial.render.files.obj import references as obj_references
+from mlspatial.render.files.surface import is_closed, kept_faces, mended
+from mlspatial.render.library.assemble import ambient, merge
 from mlspatial.render.library.finish import Finish
 from mlspatial.render.library.materials import from_srgb
-from mlspatial.render.library.part import Part, new_part
+from mlspatial.render.library.part import Part, join, new_part
 from mlspatial.render.mesh import Mesh
 
+VERSION = "2"  # of how files are read; counts up whenever a mesh of a file could change
 MOST_TRIANGLES = 50_000
-LARGEST_TEXTURE = 512  # pixels along a side
-MOST_COLORS = 64  # different face colours kept as materials of their own
-GREY = (0.5, 0.5, 0.5, 1.0)
+MOST_COLORS = 4096  # different face colours kept as finishes of their own
+FINISH_STEPS = 8  # of roughness and of metalness, where a texture says them
+FINE_EDGE = 0.042  # of the longest axis: faces are cut so small where a texture says more than their colour
 
 
-def load_mesh(path: Path) -> Mesh:
-    """One model file as a Mesh. Raises UserError when it cannot be read or has no triangles."""
-    import trimesh
+def load_mesh(path: Path, turn: np.ndarray | None = None) -> Mesh:
+    """One model file as a Mesh. turn: (3, 3) rotation of what the file holds, for files with other axes.
 
-    logging.getLogger("trimesh").setLevel(logging.ERROR)
-    try:
-        scene = trimesh.load_scene(path, process=False)
-        pieces = [g for g in scene.dump(concatenate=False) if isinstance(g, trimesh.Trimesh) and len(g.faces)]
-    except Exception as error:  # every format has its own ways to be broken
-        raise UserError(f"{path}: cannot be read ({type(error).__name__}: {error}); repair or remove it") from error
-    vertices = [np.asarray(g.vertices, float)[g.faces].reshape(-1, 3) for g in pieces]
-    points = np.concatenate([np.zeros((0, 3)), *vertices])
-    if len(points) == 0 or not np.isfinite(points).all() or np.ptp(points, axis=0).max() <= 0:
-        raise UserError(f"{path}: has no triangles; repair or remove it")
+    Raises UserError when it cannot be read, has no triangle with an area, or has vertices that are not numbers.
+    """
+    geometries, look_of = _read(path)
+    pieces = [piece for g in geometries if (piece := _clean(g, path)) is not None]
+    if not pieces:
+        raise UserError(f"{path}: has no triangles with an area; repair or remove it")
+    points = np.concatenate([np.asarray(g.vertices, float)[g.faces].reshape(-1, 3) for g in pieces])
+    triangles = points.reshape(-1, 3, 3)
+    keep, box = kept_faces(triangles)
+    if not keep.any() or np.ptp(box, axis=0).max() <= 0:
+        raise UserError(f"{path}: has no triangles with an area; repair or remove it")
+    parts = np.split(keep, np.cumsum([len(g.faces) for g in pieces])[:-1])
+    pieces = [_only(g, here) for g, here in zip(pieces, parts, strict=True) if here.any()]
     total = sum(len(g.faces) for g in pieces)
     if total > MOST_TRIANGLES:
         warnings.warn(f"{path}: {total} triangles, simplified to {MOST_TRIANGLES}", stacklevel=2)
         pieces = [_simpler(g, max(12, int(len(g.faces) * MOST_TRIANGLES / total))) for g in pieces]
-    longest = float(np.ptp(points, axis=0).max())
-    return merge([_part(g, longest) for g in pieces if len(g.faces)])
+    longest = float(np.ptp(box, axis=0).max())
+    whole = mended(join([_part(g, longest, look_of(g), path) for g in pieces if len(g.faces)]))
+    if turn is not None:
+        whole = replace(whole, vertices=whole.vertices @ turn.T)
+    mesh = merge(whole)
+    if is_closed(mesh.vertices, mesh.faces):
+        return mesh
+    return replace(mesh, behind=ambient(mesh.vertices, -mesh.normals, mesh.faces).astype(np.float32))
 
 
-def _part(geometry, longest: float) -> Part:
+def references(path: Path) -> list[Path]:
+    """The files beside a model that it draws on, of those that are found: material files, textures, buffers."""
+    kind = path.suffix.lower()
+    try:
+        if kind == ".obj":
+            return obj_references(path)
+        return Document(path).references() if kind in (".gltf", ".glb") else []
+    except (OSError, UserError, KeyError, TypeError, AttributeError):
+        return []  # said when the model is read
+
+
+def _read(path: Path) -> tuple[list[Any], Callable[[Any], Look | None]]:
+    """The triangle meshes of a file, in place, and what gives the look of one."""
+    import trimesh
+
+    logging.getLogger("trimesh").setLevel(logging.ERROR)
+    kind, named = path.suffix.lower().lstrip("."), {}
+    try:
+        if kind in ("glb", "gltf"):
+            document = Document(path)
+            document.check()
+            named = document.looks()
+            scene = trimesh.load_scene(io.BytesIO(document.geometry()), file_type="glb", process=False)
+        elif kind == "obj":
+            text, named = read_obj(path)
+            stated = "".join(f"newmtl {name}\nKd 1 1 1\n" for name in named)
+            text = ("mtllib m\n" if named else "") + _without_libraries(text)
+            scene = trimesh.load_scene(
+                io.BytesIO(text.encode()), file_type="obj", resolver={"m": stated.encode()}, process=False
+            )
+        else:
+            scene = trimesh.load_scene(path, process=False)
+        found = [g for g in scene.dump(concatenate=False) if isinstance(g, trimesh.Trimesh) and len(g.faces)]
+    except UserError:
+        raise
+    except Exception as error:  # every format has its own ways to be broken
+        raise UserError(f"{path}: cannot be read ({type(error).__name__}: {error}); repair or remove it") from error
+    for geometry in found:
+        colors = geometry.vertex_attributes.get(COLORS)
+        if colors is not None and len(colors) == len(geometry.vertices):
+            geometry.vertex_attributes[COLORS] = _unit(np.asarray(colors))
+    if kind in ("ply", "stl"):
+        return found, lambda g: None
+    return found, lambda g: named.get(str(getattr(getattr(g.visual, "material", None), "name", NO_MATERIAL)))
+
+
+def _without_libraries(text: str) -> str:
+    return "\n".join(line for line in text.split("\n") if not line.lstrip().startswith("mtllib"))
+
+
+def _unit(colors: np.ndarray) -> np.ndarray:
+    """(V, 3) in 0..1 of colours that may be whole numbers."""
+    scale = np.iinfo(colors.dtype).max if colors.dtype.kind in "iu" else 1.0
+    return np.clip(colors[:, :3] / scale, 0.0, 1.0)
+
+
+def _clean(geometry: Any, path: Path) -> Any | None:
+    """The geometry, or None where it has no faces. Raises UserError where a face has a corner that is no number."""
+    if not len(geometry.faces):
+        return None
+    finite = np.isfinite(np.asarray(geometry.vertices, float)).all(axis=1)
+    used = np.zeros(len(finite), bool)
+    used[np.asarray(geometry.faces).ravel()] = True
+    if (wrong := np.flatnonzero(used & ~finite)).size:
+        raise UserError(
+            f"{path}: {wrong.size} vertices of its faces are not finite numbers (first: {wrong[0]}); "
+            "repair or remove it"
+        )
+    if not finite.all():
+        warnings.warn(f"{path}: {(~finite).sum()} vertices are no numbers; no face uses them, left out", stacklevel=3)
+    return geometry if used.all() else _only(geometry, np.ones(len(geometry.faces), bool), tidy=True)
+
+
+def _only(geometry: Any, faces: np.ndarray, tidy: bool = False) -> Any:
+    """The geometry with some of its faces and the vertices that they use."""
+    if faces.all() and not tidy:
+        return geometry
+    out = geometry.copy()
+    out.update_faces(faces)
+    out.remove_unreferenced_vertices()
+    return out
+
+
+def _part(geometry: Any, longest: float, look: Look | None, path: Path) -> Part:
     """A trimesh as a Part; its texture coordinates pass merge unchanged."""
     vertices, faces = np.asarray(geometry.vertices, float), np.asarray(geometry.faces)
     visual = geometry.visual
     uv = getattr(visual, "uv", None)
     uv = np.zeros((len(vertices), 2)) if uv is None or len(uv) != len(vertices) else np.asarray(uv, float)
-    part = new_part(vertices, uv * longest, faces, _finish(getattr(visual, "material", None)), outward=False)
-    if visual.kind in ("face", "vertex") and len(part.faces) == len(faces):
-        colors, index = np.unique(np.asarray(visual.face_colors)[:, :3], axis=0, return_inverse=True)
-        if len(colors) > MOST_COLORS:
-            colors, index = np.asarray(visual.face_colors)[:, :3].mean(axis=0)[None], np.zeros(len(faces), int)
-        finishes = tuple(Finish(from_srgb(c / 255.0), tile=1.0) for c in colors)
-        part = Part(part.vertices, part.uvs, part.faces, part.shell, index.reshape(-1), finishes, part.crease)
-    if geometry.is_watertight and part.volume < 0:
-        part = Part(
-            part.vertices, part.uvs, part.faces[:, ::-1], part.shell, part.face_finish, part.finishes, part.crease
+    colors = geometry.vertex_attributes.get(COLORS)
+    if look is None:
+        look = Look(Finish(from_srgb((GREY,) * 3) if colors is None else (1.0, 1.0, 1.0), tile=1.0))
+    if look.uv is not UNMOVED:
+        uv = uv @ look.uv[:, :2].T + look.uv[:, 2]
+    part = new_part(vertices, uv * longest, faces, look.finish, outward=False)
+    if len(part.faces) == len(faces):
+        if colors is not None and len(colors) == len(vertices):  # glTF's are linear, and multiply the material
+            part = _colored(part, colors[faces].mean(axis=1), look.finish)
+        elif visual.kind in ("face", "vertex"):
+            levels = np.asarray(visual.face_colors)[:, :3]
+            part = _colored(part, np.stack([from_srgb(c / 255.0) for c in levels]), Finish((1.0, 1.0, 1.0), tile=1.0))
+    return _detailed(part, look, longest, path)
+
+
+def _colored(part: Part, colors: np.ndarray, finish: Finish) -> Part:
+    """The part with a finish for each face colour, (F, 3) linear; few bits less for more than MOST_COLORS."""
+    for levels in (1 << 16, 256, 128, 64, 32, 16):
+        root = np.round(np.sqrt(colors) * levels) / levels if levels < 1 << 16 else colors
+        found, index = np.unique(root, axis=0, return_inverse=True)
+        if len(found) <= MOST_COLORS:
+            break
+    found = found if levels == 1 << 16 else found**2
+    made = tuple(
+        replace(finish, color=(float(r) * finish.color[0], float(g) * finish.color[1], float(b) * finish.color[2]))
+        for r, g, b in found
+    )
+    return replace(part, face_finish=index.reshape(-1), finishes=made)
+
+
+def _detailed(part: Part, look: Look, longest: float, path: Path) -> Part:
+    """Faces cut small and finished one by one where textures say roughness, metalness or holes."""
+    maps = [m for m in (look.rough_metal, look.opacity) if m is not None and np.ptp(m, axis=(0, 1)).max() > 1 / 255]
+    if maps:
+        part = part.subdivide(FINE_EDGE * longest)
+    uv = part.uvs[part.faces].mean(axis=1) / longest
+    if look.opacity is not None:
+        seen = sampled(look.opacity, uv) >= look.cutoff
+        if not seen.any():
+            raise UserError(f"{path}: a material is transparent all over; export it opaque, or remove it")
+        part = replace(part, faces=part.faces[seen], face_finish=part.face_finish[seen], crease=part.crease[seen])
+        uv = uv[seen]
+    if look.rough_metal is None:
+        return part
+    steps = np.round(sampled(look.rough_metal, uv) * FINISH_STEPS).astype(int)
+    keys = np.column_stack([part.face_finish, steps])
+    found, index = np.unique(keys, axis=0, return_inverse=True)
+    made = tuple(
+        replace(
+            part.finishes[which],
+            roughness=part.finishes[which].roughness * rough / FINISH_STEPS,
+            metalness=part.finishes[which].metalness * metal / FINISH_STEPS,
         )
-    return part
-
-
-def _finish(material) -> Finish:
-    """A trimesh material (or none) as a Finish."""
-    if material is None:
-        return Finish(from_srgb(GREY[:3]), tile=1.0)
-    simple = not hasattr(material, "baseColorFactor")
-    image = getattr(material, "image", None) if simple else material.baseColorTexture
-    factor = getattr(material, "diffuse", None) if simple else material.baseColorFactor
-    factor = np.asarray(GREY if factor is None and image is None else (1, 1, 1, 1) if factor is None else factor, float)
-    factor = factor / 255.0 if factor.max() > 1 else factor
-    # glTF's factors are linear; the diffuse colours of MTL files are taken as sRGB, as their viewers do
-    color = from_srgb(factor[:3]) if simple else (float(factor[0]), float(factor[1]), float(factor[2]))
-    rough = getattr(material, "roughnessFactor", None)
-    metal = getattr(material, "metallicFactor", None)
-    if metal is None and not simple and getattr(material, "metallicRoughnessTexture", None) is not None:
-        metal = 0.0
-    texture = None if image is None else _texture(image)
-    return Finish(color, 0.6 if rough is None else float(rough), 0.0 if metal is None else float(metal), texture, 1.0)
-
-
-def _texture(image) -> np.ndarray:
-    image = image.convert("RGB")
-    scale = LARGEST_TEXTURE / max(image.size)
-    if scale < 1:
-        image = image.resize([max(1, round(side * scale)) for side in image.size])
-    return np.array(image, np.uint8)
+        for which, rough, metal in found
+    )
+    return replace(part, face_finish=index.reshape(-1), finishes=made)
 
 
 def _simpler(geometry, most: int):

@@ -35,6 +35,7 @@ def mesh_arrays(mesh: Mesh, index: int, largest_texture: int) -> dict[str, np.nd
         "normals": (mesh.normals * MIRROR).astype(np.float32),
         "uvs": mesh.uvs.astype(np.float32),
         "occlusion": mesh.occlusion.astype(np.float32),
+        "behind": np.zeros(1, np.float32) if mesh.behind is None else mesh.behind.astype(np.float32),
         "faces": pack_faces(mesh).astype(np.int32),
         "radius": np.array([max(np.linalg.norm(mesh.vertices, axis=1).max(), 1e-6)], np.float32),
         "bounds": (np.array([[mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)]]) * MIRROR).astype(np.float64),
@@ -73,6 +74,9 @@ def upload_assets(meshes: Pools, lights: Pools, device: str) -> Any:
     put("uvs", arrays["uvs"], wp.vec2, np.float32)
     put("occlusion", arrays["occlusion"], float, np.float32)
     put("faces", arrays["faces"], wp.vec4i, np.int32)
+    put("behind", arrays["behind"], float, np.float32)
+    none = meshes.counts("behind") != meshes.counts("vertices")
+    put("first_behind", np.where(none, -1, meshes.first["behind"][:-1]), int, np.int32)
     put("first_vertex", meshes.first["vertices"][:-1], int, np.int32)
     put("vertex_count", meshes.counts("vertices"), int, np.int32)
     put("first_face", meshes.first["faces"][:-1], int, np.int32)
@@ -109,8 +113,10 @@ def check_mesh(mesh: Mesh, index: int) -> None:
     where = f"meshes[{index}]"
     if not len(mesh.vertices) or not len(mesh.faces) or not mesh.materials:
         raise BadValue(where, f"{len(mesh.vertices)} vertices, {len(mesh.faces)} faces", "an empty mesh; leave it out")
-    for name in ("vertices", "normals", "uvs", "occlusion"):
+    for name in ("vertices", "normals", "uvs", "occlusion", "behind"):
         values = getattr(mesh, name)
+        if name == "behind" and values is None:
+            continue
         if len(values) != len(mesh.vertices) or not np.isfinite(values).all():
             raise BadValue(f"{where}.{name}", np.shape(values), f"{len(mesh.vertices)} rows of finite numbers")
     for name, values, count in (

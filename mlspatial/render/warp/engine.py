@@ -24,6 +24,7 @@ TEXTURE_SIZES = 64, 2048  # the same for textures: a near object spreads one ove
 CHUNK = {"cpu": 16, "cuda": 64}  # images in flight; on the CPU more would only leave its caches
 STRIP = 256  # items that one thread works through on the CPU
 MASK_SIZE = 256  # cells along a side of the grid that measures the visible fraction
+LAYOUT = 2  # of the arrays that are kept on disk; counts up when there are others, though the pictures stay
 FARTHEST_CELL = 4.0  # picture widths beyond the border up to which an object is counted as covering the plane
 
 
@@ -58,9 +59,7 @@ class WarpRenderer:
         if not meshes or not environments:
             given = f"{len(meshes)} meshes, {len(environments)} environments"
             raise BadValue("meshes, environments", given, "a renderer needs one of each at least")
-        kernels.start()
-        if device != "cpu" and not wp.is_cuda_available():
-            raise BadValue("device", device, "no CUDA device is found here; use cpu")
+        self.check_device(device)
         self.size, self.device = size, device
         self.focal = _focal(size)
         shapes, lights = (shelf.load() for shelf in _shelves(meshes, environments, size))
@@ -71,6 +70,13 @@ class WarpRenderer:
         self._assets = upload_assets(shapes, lights, device)
         self._chunk = chunk or CHUNK["cpu" if device == "cpu" else "cuda"]
         self._frame: Any = None
+
+    @staticmethod
+    def check_device(device: str) -> None:
+        """Raise BadValue for a CUDA device where there is none."""
+        kernels.start()
+        if device != "cpu" and not wp.is_cuda_available():
+            raise BadValue("device", device, "no CUDA device is found here; use cpu")
 
     @classmethod
     def prepare(
@@ -224,7 +230,7 @@ def _shelves(meshes: Sequence[Mesh], environments: Sequence[Environment], size: 
     def shelf(assets: Sequence[Any], kind: str, detail: int, make: Callable[[int], dict[str, np.ndarray]]) -> Shelf:
         if not isinstance(assets, Collection):
             return Shelf(None, len(assets), make)
-        key = content_id([assets.key, detail, WarpRenderer.version])
+        key = content_id([assets.key, detail, WarpRenderer.version, LAYOUT])
         return Shelf(cache_folder("assets", f"warp-{kind}") / key, len(assets), make)
 
     return (

@@ -59,7 +59,9 @@ class Assets:
     uvs: wp.array(dtype=wp.vec2)
     occlusion: wp.array(dtype=float)
     faces: wp.array(dtype=wp.vec4i)  # three vertices and one material of its mesh (with ONE_SIDED)
-    first_vertex: wp.array(dtype=int)  # for each mesh, as the next five
+    behind: wp.array(dtype=float)  # occlusion of the vertices of open meshes, seen from behind
+    first_behind: wp.array(dtype=int)  # for each mesh, as the next six; -1: a closed mesh, of which no back is seen
+    first_vertex: wp.array(dtype=int)
     vertex_count: wp.array(dtype=int)
     first_face: wp.array(dtype=int)
     face_count: wp.array(dtype=int)

@@ -32,6 +32,7 @@ class View:
 
     image: int
     first_vertex: int
+    first_behind: int
     first_material: int
     first_face: int
     environment: int
@@ -215,6 +216,10 @@ def shade_triangle(assets: Assets, frame: Frame, seen: View, index: int, x: floa
     open_sky = assets.occlusion[corner_a] * weight_a
     open_sky += assets.occlusion[corner_b] * weight_b
     open_sky += assets.occlusion[corner_c] * weight_c
+    if area > 0.0 and seen.first_behind >= 0:
+        open_sky = assets.behind[seen.first_behind + face[0]] * weight_a
+        open_sky += assets.behind[seen.first_behind + face[1]] * weight_b
+        open_sky += assets.behind[seen.first_behind + face[2]] * weight_c
 
     # material
     material = seen.first_material + (face[3] & (ONE_SIDED - 1))
@@ -351,6 +356,7 @@ def shade(assets: Assets, frame: Frame, strip: int, images: wp.array(dtype=wp.ui
     seen = View()
     seen.image = image
     seen.first_vertex = assets.first_vertex[mesh]
+    seen.first_behind = assets.first_behind[mesh]
     seen.first_material = assets.first_material[mesh]
     seen.first_face = assets.first_face[mesh]
     seen.environment = frame.environment[image]

@@ -1,0 +1,53 @@
+"""Whose a folder is: the recipe of the dataset that is made in it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from mlspatial.core.errors import DatasetError
+from mlspatial.core.files import write_json
+from mlspatial.core.manifest import MANIFEST
+
+RECIPE_FILE = "recipe.json"
+BYTES_PER_PIXEL = 1.2  # generous: JPEG q95 4:4:4 with its latents; for the check of free disk space
+
+
+def give_up(folder: Path) -> None:
+    """Take back the claim on a folder in which nothing was finished."""
+    if not (folder / MANIFEST).is_file() and next(folder.glob("*/*.parquet"), None) is None:
+        (folder / RECIPE_FILE).unlink(missing_ok=True)
+
+
+def claim(folder: Path, recipe: dict[str, Any]) -> bool:
+    """Write recipe.json and return True, or raise when the folder belongs to another recipe; False when it is there."""
+    path = folder / RECIPE_FILE
+    if not path.is_file():
+        if strangers := [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]:
+            raise DatasetError(f"{folder} holds other files ({strangers[0]}, ...); choose an empty folder with out=")
+        write_json(path, recipe)
+        return True
+    try:
+        there = json.loads(path.read_text())
+    except ValueError as error:
+        raise DatasetError(f"{path} cannot be read ({error}); delete {folder} or choose another with out=") from error
+    if there != recipe:
+        names = sorted(key for key in {*there, *recipe} if there.get(key) != recipe.get(key))
+        shown = "; ".join(f"{key}: there {there.get(key)}, asked {recipe.get(key)}" for key in names)
+        raise DatasetError(
+            f"{folder} was made by another recipe ({shown}); choose another folder with out= or delete this one"
+        )
+    return False
+
+
+def check_space(folder: Path, size: int, encoding: str, images: int) -> None:
+    """Raise DatasetError when a disk has no room for some images of size x size pixels."""
+    channels = 3 if encoding == "png" else 1
+    needed = int(images * (size**2 * BYTES_PER_PIXEL * channels + 400))
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DatasetError(
+            f"{folder}: needs about {needed >> 20} MiB, {free >> 20} MiB are free; make room or set out="
+        )

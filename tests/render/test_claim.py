@@ -1,0 +1,92 @@
+"""A folder that a render fails in, or whose shards change, is made whole by the same command."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from mlspatial.core.errors import BadValue, DatasetError, UserError
+from mlspatial.data.shards import is_whole, verify
+from mlspatial.render.write import Recipe, render_dataset
+
+pytest.importorskip("trimesh")
+BOX = "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    (tmp_path / "models" / "thing").mkdir(parents=True)
+    (tmp_path / "models" / "thing" / "a.obj").write_text(BOX)
+    (tmp_path / "skies").mkdir()
+    levels = np.linspace(40, 250, 64 * 32).reshape(32, 64).astype(np.uint8)
+    Image.fromarray(levels).save(tmp_path / "skies" / "grey.png")
+    return Recipe(
+        n_train=4,
+        n_heldout=2,
+        size=16,
+        seed=0,
+        categories=("thing",),
+        objects=str(tmp_path / "models"),
+        environments=str(tmp_path / "skies"),
+    )
+
+
+def test_a_failed_try_does_not_block_the_repaired_one(recipe: Recipe, tmp_path: Path) -> None:
+    model, out = tmp_path / "models" / "thing" / "a.obj", tmp_path / "out"
+    model.write_text("v 0 0 0\nv 1 0 0\nv 2 0 0\nf 1 2 3\n")
+    with pytest.raises(UserError, match=r"a\.obj: has no triangles with an area"):
+        render_dataset(recipe, out, "t")
+    model.write_text(BOX)
+    made = render_dataset(recipe, out, "t")
+    assert verify(out).dataset_id == made.dataset_id
+
+    model.write_text(BOX + "v 9 9 9\n")  # now it is another dataset, and the folder holds one
+    with pytest.raises(DatasetError, match="made by another recipe"):
+        render_dataset(recipe, out, "t")
+    assert verify(out).dataset_id == made.dataset_id
+
+
+@pytest.mark.parametrize("damage", ["missing", "a byte", "another"])
+def test_a_damaged_shard_is_drawn_again(recipe: Recipe, tmp_path: Path, damage: str) -> None:
+    out = tmp_path / "out"
+    made = render_dataset(recipe, out, "t")
+    shard = out / made.splits["train"][0].file
+    data = bytearray(shard.read_bytes())
+    if damage == "missing":
+        shard.unlink()
+    elif damage == "a byte":
+        data[len(data) // 2] ^= 1
+        shard.write_bytes(data)
+    else:  # readable, of this recipe, and not what was written
+        pq.write_table(pq.read_table(shard), shard, compression="GZIP")
+    later = (out / "manifest.json").stat().st_mtime_ns + 10**9
+    if shard.exists():
+        os.utime(shard, ns=(later, later))
+    assert not is_whole(out, made.dataset_id)
+    with pytest.raises(DatasetError, match="1 of 2 shards"):
+        verify(out)
+    assert render_dataset(recipe, out, "t").dataset_id == made.dataset_id
+    assert verify(out).dataset_id == made.dataset_id and is_whole(out, made.dataset_id)
+
+
+def test_what_cannot_be_is_said_before_anything_is_made(recipe: Recipe, tmp_path: Path) -> None:
+    import warp
+
+    from mlspatial.render.warp import kernels
+
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(DatasetError, match="cannot be written to"):
+            render_dataset(recipe, place, "t")
+    kernels.start()
+    if warp.is_cuda_available():
+        return
+    with pytest.raises(BadValue, match="device=cuda: no CUDA device"):
+        render_dataset(replace(recipe, device="cuda"), tmp_path / "out", "t")
+    assert not (tmp_path / "out").exists()
