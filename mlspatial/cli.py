@@ -19,8 +19,9 @@ import click
 
 from mlspatial.console import summary, tools
 from mlspatial.core.errors import BadValue, Busy, UserError
-from mlspatial.core.parameters import ENTRIES, Entry, Parameter
+from mlspatial.core.parameters import COMMON, ENTRIES, STORE_PATCH, STORE_PATCH_VARIABLE, Entry, Parameter
 from mlspatial.core.progress import say
+from mlspatial.core.secrets import shown
 from mlspatial.core.stopping import stop_behind, stoppable
 
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch's tensors in large pages: a quarter less time in networks
@@ -109,13 +110,15 @@ def command(entry: Entry, positional: str = "") -> Command:
             show_default=parameter.shown or True,
             **({"required": True} if parameter.required else {"default": parameter.default}),
         )
-        for parameter in entry.parameters
+        for parameter in (*entry.parameters, *(() if entry.name in tools() else COMMON))
         if parameter.name != positional
     ]
     if positional:
         options.append(click.Argument([positional], type=Typed(entry[positional]), metavar=positional.upper()))
 
     def work(**parameters: Any) -> None:
+        if not parameters.pop(STORE_PATCH.name, True):
+            os.environ[STORE_PATCH_VARIABLE] = "false"  # which workers have too
         finish(entry.name, entry.run, **parameters)
 
     made = Command(entry.name, params=options, help=entry.help, callback=work, context_settings=SETTINGS)
@@ -165,6 +168,7 @@ def finish(entry: str, work: Callable[..., str | list[str]], **parameters: Any) 
         if not isinstance(error, Exception) and not stop_behind(error):
             raise
         code, text = _last_word(entry, error)
+        text = shown(text)
     with suppress(OSError):
         click.echo(text, err=True)
     sys.exit(code)  # out here nothing holds on to what the work had open
@@ -172,6 +176,8 @@ def finish(entry: str, work: Callable[..., str | list[str]], **parameters: Any) 
 
 def _last_word(entry: str, error: BaseException) -> tuple[int, str]:
     """Exit code and text for what the work ended with."""
+    from mlspatial.registry.patience import not_allowed
+
     if stop := stop_behind(error):
         word = "interrupted" if isinstance(stop, KeyboardInterrupt) else "stopped"
         code = getattr(stop, "exit_code", 128 + signal.SIGINT)
@@ -181,6 +187,8 @@ def _last_word(entry: str, error: BaseException) -> tuple[int, str]:
     if isinstance(error, OSError) and error.errno in NO_SPACE:
         place = error.filename or "a file"
         return UserError.exit_code, f"{entry}: no space left for {place}; make room and run it again"
+    if forbidden := not_allowed(error):
+        return UserError.exit_code, f"{entry}: {forbidden}"
     return 1, "".join(traceback.format_exception(error)).rstrip()
 
 

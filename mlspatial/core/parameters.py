@@ -130,3 +130,13 @@ def changed(parameters: Iterable[Parameter], **changes: Mapping[str, Any]) -> tu
 STUDY = Parameter("study", str, "Name that the run is found by, beside its other names.", "", "nothing")
 FORCE = Parameter("force", bool, "Make it again even if a finished run answers.", False, "nothing")
 DEVICE = Parameter("device", str, "auto, cpu, cuda or cuda:N.", "auto", "nothing")
+
+STORE_PATCH_VARIABLE = "MLSPATIAL_STORE_PATCH"  # false: as the parameter
+STORE_PATCH = Parameter(
+    "store_patch",
+    bool,
+    "Keep uncommitted changes of the code with the run, as a patch; one that holds a password or key is refused.",
+    True,
+    "nothing",
+)
+COMMON = (STORE_PATCH,)  # of every entry point, seen to by the command itself

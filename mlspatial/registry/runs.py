@@ -35,6 +35,7 @@ from mlspatial.registry.record import RunRecord, Spec, record_of
 from mlspatial.registry.run import MAX_TAG as MAX_TAG
 from mlspatial.registry.run import PARENTS_FILE as PARENTS_FILE
 from mlspatial.registry.run import Run
+from mlspatial.registry.source import check_patch as check_patch
 from mlspatial.registry.store import all_experiments, client, experiment_id
 
 HEARTBEAT, PROCESS, RESUMED, ENDED = TAG + "heartbeat", TAG + "process", TAG + "resumed", TAG + "ended"
@@ -65,7 +66,7 @@ def open_run(
     lacks(finished run): what is gone of that which it made; such a run does not answer. See `missing`.
     Ends FINISHED, FAILED on an exception, KILLED on SIGTERM or Ctrl-C. Under `mlflow run`, the project's own run is
     used; when an older run answers or goes on instead, the project's becomes an `answer` that names it.
-    Raises Busy when another process is making the same spec right now.
+    Raises Busy when another process is making the same spec right now, UserError where uncommitted changes hold a key.
     """
     listed = ",".join(parents)
     lock = _lock(spec.id)
@@ -87,6 +88,7 @@ def open_run(
             _join_study(finished, study)
             yield Run(finished.id, answered=True)
             return
+        check_patch()
         killed = next((run for run in same if run.status == "KILLED"), None)
         if killed:
             _point_to(killed, project_run, spec, name, study)

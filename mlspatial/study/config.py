@@ -12,7 +12,9 @@ from typing import Any
 import yaml
 
 from mlspatial.core.errors import BadValue, UnknownName, UserError
-from mlspatial.core.parameters import ENTRIES, Entry, Parameter
+from mlspatial.core.parameters import ENTRIES, STORE_PATCH, Entry, Parameter
+from mlspatial.core.secrets import found_in
+from mlspatial.registry.patience import OWN_PLACES
 from mlspatial.steps import load_entries
 
 ORDER = ("render", "tune", "train", "score", "similarity", "decode", "compare")  # in which they are run
@@ -34,7 +36,8 @@ class Step:
 class StudyFile:
     """A study as it was written. jobs: in parallel, 0 for one a core; backend: loky (this machine) or dask; scheduler:
     address of a dask scheduler that runs already; together: networks that one call may train on the same batches, 0
-    for 8 when jobs=1 and else 1; cluster: kind and settings of a queue, for dask-jobqueue."""
+    for 8 when jobs=1 and else 1; cluster: kind and settings of a queue, for dask-jobqueue; store_patch: whether
+    its runs keep uncommitted changes."""
 
     path: Path
     name: str
@@ -45,6 +48,7 @@ class StudyFile:
     scheduler: str = ""
     together: int = 0
     cluster: dict[str, Any] = field(default_factory=dict)
+    store_patch: bool = True
 
     def with_options(self, *, jobs: int = -1, backend: str = "", scheduler: str = "", together: int = -1) -> StudyFile:
         """What was asked for on the command line wins over the file; a scheduler's address means dask."""
@@ -76,6 +80,7 @@ OPTIONS = {
     "backend": Parameter("backend", str, "", choices=BACKENDS),
     "scheduler": Parameter("scheduler", str, ""),
     "together": Parameter("together", int, "", least=0),
+    "store_patch": STORE_PATCH,
 }
 KEYS = ("name", *OPTIONS, "cluster", "defaults", *ORDER)
 
@@ -94,6 +99,11 @@ def load(path: Path) -> StudyFile:
         raise UserError(f"config={path}: cannot be read ({error.strerror}); see the files in studies/") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"config={path}: is not YAML ({' '.join(str(error).split())})") from error
+    for line, what in found_in(text, yaml=True):
+        raise UserError(
+            f"{path}, line {line}: holds {what}, and a study's file is kept with its run; {OWN_PLACES}, or have the "
+            "prologue of a job read a file of its own"
+        )
     if not isinstance(root, yaml.MappingNode):
         raise UserError(f"config={path}: must begin with `name: ...`")
     return _Reader(path, loader).read(text, root)
