@@ -19,7 +19,7 @@ import click
 
 from mlspatial.console import summary, tools
 from mlspatial.core.errors import BadValue, Busy, UserError
-from mlspatial.core.parameters import COMMON, ENTRIES, STORE_PATCH, STORE_PATCH_VARIABLE, Entry, Parameter
+from mlspatial.core.parameters import ENTRIES, Entry, Parameter
 from mlspatial.core.progress import say
 from mlspatial.core.secrets import shown
 from mlspatial.core.stopping import stop_behind, stoppable
@@ -110,15 +110,13 @@ def command(entry: Entry, positional: str = "") -> Command:
             show_default=parameter.shown or True,
             **({"required": True} if parameter.required else {"default": parameter.default}),
         )
-        for parameter in (*entry.parameters, *(() if entry.name in tools() else COMMON))
+        for parameter in entry.parameters
         if parameter.name != positional
     ]
     if positional:
         options.append(click.Argument([positional], type=Typed(entry[positional]), metavar=positional.upper()))
 
     def work(**parameters: Any) -> None:
-        if not parameters.pop(STORE_PATCH.name, True):
-            os.environ[STORE_PATCH_VARIABLE] = "false"  # which workers have too
         finish(entry.name, entry.run, **parameters)
 
     made = Command(entry.name, params=options, help=entry.help, callback=work, context_settings=SETTINGS)

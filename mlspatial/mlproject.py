@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlspatial.core.files import write_text
-from mlspatial.core.parameters import COMMON, Entry, Parameter
+from mlspatial.core.parameters import Entry, Parameter
 
 FILE = Path(__file__).resolve().parents[1] / "MLproject"
 HEAD = (
@@ -33,10 +33,10 @@ def write(entries: Iterable[Entry]) -> Path:
 
 
 def _entry(entry: Entry) -> str:
-    words = " ".join(f"--{parameter.name} {{{parameter.name}}}" for parameter in (*entry.parameters, *COMMON))
+    words = " ".join(f"--{parameter.name} {{{parameter.name}}}" for parameter in entry.parameters)
     command = textwrap.wrap(f"exec python -m entrypoints.{entry.name} {words}", WIDTH, break_on_hyphens=False)
     lines = [f"  {entry.name}:", "    parameters:"]
-    lines += [f"      {parameter.name}: {{{_facts(parameter)}}}" for parameter in (*entry.parameters, *COMMON)]
+    lines += [f"      {parameter.name}: {{{_facts(parameter)}}}" for parameter in entry.parameters]
     lines += ["    command: >-", *(f"      {line}" for line in command)]
     return "\n".join(lines) + "\n"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mlspatial.core.files import write_text
-from mlspatial.core.parameters import COMMON, KINDS, Entry, Parameter
+from mlspatial.core.parameters import KINDS, Entry, Parameter
 
 FILE = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
 HEAD = """# Parameters
@@ -30,7 +30,7 @@ def write(entries: Iterable[Entry]) -> Path:
 
 def _section(entry: Entry) -> str:
     summary = entry.help.partition("\n\n")[0].replace("\n", " ")
-    rows = "".join(_row(parameter) for parameter in (*entry.parameters, *COMMON))
+    rows = "".join(_row(parameter) for parameter in entry.parameters)
     examples = "".join(f"    mlspatial {entry.name} {example}\n" for example in entry.examples)
     summary += f"\n\n{examples.rstrip()}" if examples else ""
     return f"\n## {entry.name}\n\n{summary}\n\n| parameter | is | default | | decides |\n|---|---|---|---|---|\n{rows}"

@@ -131,7 +131,7 @@ STUDY = Parameter("study", str, "Name that the run is found by, beside its other
 FORCE = Parameter("force", bool, "Make it again even if a finished run answers.", False, "nothing")
 DEVICE = Parameter("device", str, "auto, cpu, cuda or cuda:N.", "auto", "nothing")
 
-STORE_PATCH_VARIABLE = "MLSPATIAL_STORE_PATCH"  # false: as the parameter
+STORE_PATCH_VARIABLE = "MLSPATIAL_STORE_PATCH"  # says it to every command; a study's file says it to its calls
 STORE_PATCH = Parameter(
     "store_patch",
     bool,
@@ -139,4 +139,3 @@ STORE_PATCH = Parameter(
     True,
     "nothing",
 )
-COMMON = (STORE_PATCH,)  # of every entry point, seen to by the command itself

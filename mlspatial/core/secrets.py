@@ -40,7 +40,7 @@ _NAME = r"(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key)
 #: NAME=value of a shell, "name": "value" of a program; in YAML a value needs no quotes
 _SHELL = re.compile(r"\b(?:[A-Z][A-Z0-9_]*_)?(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|ACCESS_KEY)=([^\s;&)\]]{4,})")
 _PROGRAM = re.compile(rf"(?i)\b\w*{_NAME}['\"]?\s*(?::|=(?!=))\s*(['\"])([^'\"\s]{{6,}})\1")
-_YAML = re.compile(rf"(?i)^[\s{{,-]*['\"]?[\w-]*{_NAME}['\"]?\s*:\s+['\"]?([^\s'\"#,}}]{{4,}})")
+_YAML = re.compile(rf"(?i)(?:^|[{{,#])[\s-]*['\"]?[\w-]*{_NAME}['\"]?\s*:\s+['\"]?([^\s'\"#,}}]{{4,}})")
 _IN_ADDRESS = re.compile(rf"://[^:/@{_END}]*:(?!\d+(?:[/?#,]|$))([^/{_END}]+)@")
 #: variables, what is to be filled in, and code that asks for one
 _PLACEHOLDER = re.compile(r"[$<{%(\[].*|[.*xX_-]+|[A-Z_]+|[A-Za-z_.]+[(\[].*|true|false|none|null", re.DOTALL)

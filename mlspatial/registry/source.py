@@ -74,7 +74,7 @@ def check_patch() -> None:
         file, line = _place(patch.splitlines()[:number])
         raise UserError(
             f"{file}, line {line}: holds {what}, and uncommitted changes are kept with every run; take it out, or keep "
-            "them out of the runs with store_patch=false"
+            f"them out of the runs with {STORE_PATCH_VARIABLE}=false (store_patch: false in a study's file)"
         )
 
 

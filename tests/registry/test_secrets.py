@@ -55,7 +55,7 @@ def test_uncommitted_changes_are_kept_unless_they_hold_a_key_or_are_not_wanted(
 
     source._git.cache_clear()
     (checkout / "code.py").write_text(f"one = 1\nadded = 0\ntwo = 2\npassword = '{word}'\nfour = 4\n")
-    line = r"code.py, line 4: holds a password or key, .* take it out, or .* store_patch=false"
+    line = r"code.py, line 4: holds a password or key, .* take it out, or .* MLSPATIAL_STORE_PATCH=false"
     with pytest.raises(UserError, match=line) as problem, runs.open_run(spec(2), name="b"):
         pass
     assert word not in str(problem.value) and not runs.find(spec=spec(2).id)
