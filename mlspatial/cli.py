@@ -7,6 +7,7 @@ import errno
 import multiprocessing
 import os
 import random
+import re
 import signal
 import sys
 import traceback
@@ -33,6 +34,7 @@ SETTINGS: dict[str, Any] = {
 }
 NAMES = {str: "text", int: "integer", float: "number", bool: "boolean"}
 SELECTOR = "selector"  # what `show` takes without an option's name
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # of a terminal, in names that others gave
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 WORD_SECONDS = 60.0  # between two words about what is waited for
 LEAST_PAUSE, MOST_PAUSE = 0.5, 5.0  # seconds between looks; two that wait for each other's parts must not keep step
@@ -166,7 +168,7 @@ def finish(entry: str, work: Callable[..., str | list[str]], **parameters: Any) 
         if not isinstance(error, Exception) and not stop_behind(error):
             raise
         code, text = _last_word(entry, error)
-        text = shown(text)
+        text = CONTROL.sub("?", shown(text))
     with suppress(OSError):
         click.echo(text, err=True)
     sys.exit(code)  # out here nothing holds on to what the work had open

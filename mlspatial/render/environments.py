@@ -19,6 +19,7 @@ from typing import Protocol
 import numpy as np
 
 from mlspatial.core.errors import BadValue, UnknownName, UserError
+from mlspatial.core.limits import MOST_PIXELS, demand_pixels, demand_regular
 from mlspatial.render.mesh import Environment
 from mlspatial.render.skies import country, rooms, town
 from mlspatial.render.skies.rays import Shade, exposed, geometric_mean, paint
@@ -183,12 +184,15 @@ def load_environments(spec: str) -> EnvironmentLibrary:
 
 def _size(file: Path) -> tuple[int, int]:
     """Width and height from the head of a file."""
+    from PIL import Image
+
     try:
         if file.suffix.lower() in (".png", ".jpg", ".jpeg"):
-            from PIL import Image
-
+            demand_regular(file, f"environments: {file}")
             with Image.open(file) as picture:
+                demand_pixels(f"environments: {file}", picture.size)
                 return picture.size
+        demand_regular(file, f"environments: {file}")
         with file.open("rb") as stream:
             head = stream.read(1 << 16)
         if file.suffix.lower() == ".hdr":
@@ -197,8 +201,10 @@ def _size(file: Path) -> tuple[int, int]:
         start = head.index(b"dataWindow\0box2i\0") + len(b"dataWindow\0box2i\0") + 4
         left, top, right, low = struct.unpack_from("<4i", head, start)
         return right - left + 1, low - top + 1
-    except (OSError, ValueError, TypeError, struct.error) as error:
+    except (OSError, ValueError, TypeError, SyntaxError, struct.error) as error:
         raise _unreadable(file) from error
+    except Image.DecompressionBombError as error:
+        raise UserError(f"environments: {file} declares more than {MOST_PIXELS:,} pixels; save it smaller") from error
 
 
 def _check_shape(file: Path, width: int, height: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from mlspatial.steps import load_entries
 
 ORDER = ("render", "tune", "train", "score", "similarity", "decode", "compare")  # in which they are run
 BACKENDS = ("loky", "dask")
+MOST_CALLS = 100_000  # of one section: more is a slip of a list
 MERGE = "<<"  # YAML's own key that takes over another mapping
 
 
@@ -97,6 +99,8 @@ def load(path: Path) -> StudyFile:
         root = loader.get_single_node()
     except OSError as error:
         raise UserError(f"config={path}: cannot be read ({error.strerror}); see the files in studies/") from error
+    except RecursionError as error:
+        raise UserError(f"config={path}: is not YAML (it is nested too deeply)") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"config={path}: is not YAML ({' '.join(str(error).split())})") from error
     for line, what in found_in(text, yaml=True):
@@ -180,6 +184,10 @@ class _Reader:
         if missing := [name for name, parameter in known.items() if parameter.required and name not in axes]:
             raise self._error(node, f"{entry}: {missing[0]} is missing")
         values = [[self._converted(known[name], entry, item) for item in items] for name, items in axes.items()]
+        if (number := math.prod(map(len, values))) > MOST_CALLS:
+            raise self._error(
+                node, f"{entry}: its lists cross to {number:,} calls, more than {MOST_CALLS:,}; shorten one"
+            )
         for combination in itertools.product(*values):
             chosen = dict(zip(axes, combination, strict=True))
             yield Step(entry, self.entries[entry].defaults | chosen, _line(node), tuple(given))
