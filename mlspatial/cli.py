@@ -7,6 +7,7 @@ import errno
 import multiprocessing
 import os
 import random
+import re
 import signal
 import sys
 import traceback
@@ -21,6 +22,7 @@ from mlspatial.console import summary, tools
 from mlspatial.core.errors import BadValue, Busy, UserError
 from mlspatial.core.parameters import ENTRIES, Entry, Parameter
 from mlspatial.core.progress import say
+from mlspatial.core.secrets import shown
 from mlspatial.core.stopping import stop_behind, stoppable
 
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch's tensors in large pages: a quarter less time in networks
@@ -32,6 +34,7 @@ SETTINGS: dict[str, Any] = {
 }
 NAMES = {str: "text", int: "integer", float: "number", bool: "boolean"}
 SELECTOR = "selector"  # what `show` takes without an option's name
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # of a terminal, in names that others gave
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 WORD_SECONDS = 60.0  # between two words about what is waited for
 LEAST_PAUSE, MOST_PAUSE = 0.5, 5.0  # seconds between looks; two that wait for each other's parts must not keep step
@@ -165,6 +168,7 @@ def finish(entry: str, work: Callable[..., str | list[str]], **parameters: Any) 
         if not isinstance(error, Exception) and not stop_behind(error):
             raise
         code, text = _last_word(entry, error)
+        text = CONTROL.sub("?", shown(text))
     with suppress(OSError):
         click.echo(text, err=True)
     sys.exit(code)  # out here nothing holds on to what the work had open
@@ -172,6 +176,8 @@ def finish(entry: str, work: Callable[..., str | list[str]], **parameters: Any) 
 
 def _last_word(entry: str, error: BaseException) -> tuple[int, str]:
     """Exit code and text for what the work ended with."""
+    from mlspatial.registry.patience import not_allowed
+
     if stop := stop_behind(error):
         word = "interrupted" if isinstance(stop, KeyboardInterrupt) else "stopped"
         code = getattr(stop, "exit_code", 128 + signal.SIGINT)
@@ -181,6 +187,8 @@ def _last_word(entry: str, error: BaseException) -> tuple[int, str]:
     if isinstance(error, OSError) and error.errno in NO_SPACE:
         place = error.filename or "a file"
         return UserError.exit_code, f"{entry}: no space left for {place}; make room and run it again"
+    if forbidden := not_allowed(error):
+        return UserError.exit_code, f"{entry}: {forbidden}"
     return 1, "".join(traceback.format_exception(error)).rstrip()
 
 

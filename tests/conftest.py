@@ -12,6 +12,7 @@ import pytest
 
 os.environ["MLSPATIAL_PROGRESS"] = "0"
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLSPATIAL_STORE_PATCH", "false")  # whatever is being changed in this checkout
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -197,3 +197,16 @@ def test_every_run_gets_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     finish("train", lambda: [])
     finish("render", lambda: "c")
     assert capsys.readouterr().out == "run a\nrun b\nrun c\n"
+
+
+def test_names_of_others_cannot_steer_a_terminal_and_passwords_are_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    word = "hunter" + "2hunter2"
+
+    def work() -> str:
+        raise UserError(f"no \x1b[2J\x1b]0;title\x07 such\r\nname at http://me:{word}@host")
+
+    with pytest.raises(SystemExit) as ended:
+        cli.finish("show", work)
+    told = capsys.readouterr().err
+    assert ended.value.code == 2 and told.count("\n") == 1 and told.isprintable() is False
+    assert told.rstrip("\n").isprintable() and word not in told

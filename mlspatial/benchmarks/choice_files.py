@@ -16,6 +16,7 @@ from mlspatial.benchmarks.descriptions import described, find_folder, number, on
 from mlspatial.benchmarks.ids import some, stem
 from mlspatial.benchmarks.picture_files import BACKGROUNDS, read_pictures
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
+from mlspatial.core.limits import demand_parquet
 from mlspatial.core.progress import say
 
 KEYS = (
@@ -86,10 +87,11 @@ def read_choices(
         raise UserError(f"choices {path}: cannot be read (there is no such file)")
     try:
         if path.suffix == ".parquet":
+            demand_parquet(path, f"choices {path}")
             table = pd.read_parquet(path)
         else:
             table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, NotImplementedError, LookupError) as error:
         raise UserError(f"choices {path}: cannot be read ({str(error).splitlines()[0]})") from error
     column = {}
     for kind, known in COLUMNS.items():

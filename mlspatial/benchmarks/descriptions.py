@@ -17,7 +17,9 @@ def read_yaml(path: Path, keys: Sequence[str]) -> tuple[dict[str, Any], dict[str
     try:
         text = path.read_text()
         settings, plain = yaml.safe_load(text), yaml.load(text, yaml.BaseLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except RecursionError as error:
+        raise UserError(f"{path}: cannot be read (it is nested too deeply)") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:  # a date that is none is a ValueError
         raise UserError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from error
     if not isinstance(settings, dict):
         raise UserError(f"{path}: must be a list of `key: value` lines with {', '.join(keys)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ import numpy as np
 
 from mlspatial.benchmarks.ids import some
 from mlspatial.core.errors import UserError, in_one_line
+from mlspatial.core.limits import demand_memory
 
 MAT = ".mat"
+ITEM = {"double": 8, "single": 4, "int8": 1, "uint8": 1, "logical": 1, "char": 2, "int16": 2, "uint16": 2, "int32": 4,
+        "uint32": 4}  # bytes of an element, by MATLAB's name of its class  # fmt: skip
 IMAGE = "image"  # the field of a struct array that holds pictures
 
 
@@ -21,14 +25,17 @@ def variables(path: Path) -> dict[str, np.ndarray]:
 
     Of version 7.3 only arrays of numbers; others are left out.
     """
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
+    from scipy.io import loadmat, whosmat
 
     try:
+        declared = {name: math.prod(shape) * ITEM.get(kind, 8) for name, shape, kind in whosmat(path)}
+        demand_memory(str(path), sum(declared.values()), "its arrays declare")
         return {name: value for name, value in loadmat(path).items() if not name.startswith("__")}
     except NotImplementedError:
         return _version_7_3(path)
-    except (OSError, ValueError, TypeError, MatReadError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # whatever SciPy says of a damaged file: its reader trusts what stands in it
         raise UserError(f"{path}: cannot be read ({in_one_line(error)})") from error
 
 
@@ -40,8 +47,9 @@ def _version_7_3(path: Path) -> dict[str, np.ndarray]:
             sets = {
                 name: one for name, one in file.items() if isinstance(one, h5py.Dataset) and one.dtype.kind in "fiu"
             }
+            demand_memory(str(path), sum(one.size * one.dtype.itemsize for one in sets.values()), "its arrays declare")
             return {name: one[()].T for name, one in sets.items()}  # h5py sees the axes in reverse
-    except OSError as error:
+    except (OSError, RuntimeError, LookupError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({in_one_line(error)})") from error
 
 

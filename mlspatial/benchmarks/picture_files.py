@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import warnings
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +17,8 @@ import numpy as np
 from mlspatial.benchmarks import matlab
 from mlspatial.benchmarks.ids import PICTURES, some, stem
 from mlspatial.benchmarks.matlab import MAT
-from mlspatial.core.errors import UserError
+from mlspatial.core.errors import UserError, in_one_line
+from mlspatial.core.limits import MOST_PIXELS, demand_memory, demand_pixels, demand_regular
 from mlspatial.core.progress import say
 from mlspatial.models.stimuli import Stimuli
 
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FIELD = 8.0  # degrees that a network sees, Brain-Score's number
+MOST_PACKED = 200  # times that a picture may be larger than its member of an archive: PNG and JPEG are packed already
 BACKGROUNDS = ("grey", "white", "black")
 GREY = (128, 128, 128)  # Brain-Score's, around pictures that are smaller than the field
 
@@ -37,15 +42,22 @@ def read_pictures(path: Path, degrees: float = FIELD, background: str = "") -> S
     from PIL import Image, UnidentifiedImageError
 
     names, images, deepest = [], [], 0.0
-    for name, data in _files(path):
+    count, files = _files(path)
+    for name, data in files:
         what = f"stimulus {name} in {path}"
         try:
-            with Image.open(io.BytesIO(data)) as picture:
+            with _unwarned(), Image.open(io.BytesIO(data)) as picture:
+                demand_pixels(what, picture.size)
                 if picture.mode.startswith("I"):
                     deepest = max(deepest, float(np.asarray(picture).max()))
                 images.append(np.asarray(_placed(_shown(picture, background, what), degrees)))
-        except (UnidentifiedImageError, OSError) as error:
-            raise UserError(f"{what}: cannot be read ({error})") from error
+        except Image.DecompressionBombError as error:
+            raise UserError(f"{what}: declares more than {MOST_PIXELS:,} pixels; save it smaller") from error
+        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:  # Pillow's, by format
+            reason = in_one_line(error) if str(error).find("BytesIO") < 0 else "it is no picture"
+            raise UserError(f"{what}: cannot be read ({reason})") from error
+        if len(images) == 1:
+            demand_memory(f"stimuli {path}", images[0].nbytes * 2.0 * count, f"{count} pictures like {name} are")
         names.append(stem(name))
     if 255 < deepest < 4096:
         say(f"{path.name}: no picture of 16 bits is brighter than {deepest:g} of 65535; they are shown as dark as that")
@@ -61,21 +73,62 @@ def read_pictures(path: Path, degrees: float = FIELD, background: str = "") -> S
     return Stimuli(tuple(names), np.stack(images), degrees)
 
 
-def _files(path: Path) -> Iterator[tuple[str, bytes]]:
-    """(name, bytes) of every picture."""
+def _files(path: Path) -> tuple[int, Iterator[tuple[str, bytes]]]:
+    """(their number, name and bytes of every picture)."""
     if path.suffix == MAT and path.is_file():
-        yield from matlab.pictures(path)
-    elif path.is_dir():
-        for file in sorted(path.iterdir()):
-            if file.suffix.lower() in PICTURES and not file.name.startswith("."):
-                yield file.name, file.read_bytes()
-    elif zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            for name in sorted(archive.namelist()):
-                if Path(name).suffix.lower() in PICTURES and not Path(name).name.startswith("."):
-                    yield name, archive.read(name)  # macOS adds files ._NAME that are no pictures
-    else:
-        raise UserError(f"stimuli {path}: is neither a folder nor a zip file nor a MATLAB file of pictures")
+        made = list(matlab.pictures(path))
+        return len(made), iter(made)
+    if path.is_dir():
+        files = [file for file in sorted(path.iterdir()) if _is_picture(file)]
+        return len(files), map(_content, files)
+    if path.is_file() and zipfile.is_zipfile(path):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                members = [one for one in archive.infolist() if _is_picture(Path(one.filename))]
+        except zipfile.BadZipFile as error:
+            raise UserError(f"stimuli {path}: cannot be read ({in_one_line(error)})") from error
+        members.sort(key=lambda one: one.filename)
+        return len(members), _members(path, members)
+    raise UserError(f"stimuli {path}: is neither a folder nor a zip file nor a MATLAB file of pictures")
+
+
+def _is_picture(file: Path) -> bool:
+    return file.suffix.lower() in PICTURES and not file.name.startswith(".")  # macOS adds files ._NAME that are none
+
+
+def _content(file: Path) -> tuple[str, bytes]:
+    what = f"stimulus {file.name} in {file.parent}"
+    demand_regular(file, what)
+    demand_memory(what, file.stat().st_size, "has")
+    try:
+        return file.name, file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{what}: cannot be read ({error.strerror})") from error
+
+
+def _members(path: Path, members: list[zipfile.ZipInfo]) -> Iterator[tuple[str, bytes]]:
+    """Of an archive; nothing is unpacked to disk, so that a member's name leads nowhere."""
+    with zipfile.ZipFile(path) as archive:
+        for member in members:
+            what = f"stimulus {member.filename} in {path}"
+            if member.file_size > MOST_PACKED * max(member.compress_size, 1) + (1 << 20):
+                raise UserError(
+                    f"{what}: declares {member.file_size:,} bytes of {member.compress_size:,} packed ones, which no "
+                    "picture does; make the archive anew"
+                )
+            demand_memory(what, member.file_size)
+            try:
+                yield member.filename, archive.read(member)
+            except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError, EOFError) as error:
+                raise UserError(f"{what}: cannot be unpacked ({in_one_line(error)})") from error
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """Pillow warns of large pictures, which are refused by name here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _shown(picture: Image.Image, background: str, what: str) -> Image.Image:

@@ -16,6 +16,7 @@ from mlspatial.benchmarks.ids import some, stems, texts
 from mlspatial.benchmarks.matlab import MAT, chosen, field_of, has_field, texts_of, variables
 from mlspatial.benchmarks.response_tables import MISSING, TABLES
 from mlspatial.core.errors import StimulusMismatch, UserError
+from mlspatial.core.limits import demand_npy, demand_parquet
 
 RDM = "RDM"  # the field of MATLAB's struct arrays
 PAIR = (("stimulus_1", "stimulus_a", "stimulus1"), ("stimulus_2", "stimulus_b", "stimulus2"))  # of a long table
@@ -108,8 +109,9 @@ def stimuli_of(pairs: int) -> int:
 
 def _from_npy(path: Path) -> Rdms:
     try:
+        demand_npy(path, f"rdms {path}")
         array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise UserError(f"rdms {path}: cannot be read ({error})") from error
     if array.dtype.kind not in "fiu":
         raise UserError(f"rdms {path}: holds {array.dtype}, not numbers")
@@ -189,13 +191,19 @@ def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
 
     try:
         if path.suffix == ".parquet":
+            demand_parquet(path, f"rdms {path}")
             table = pd.read_parquet(path)
             table = table if isinstance(table.index, pd.RangeIndex) else table.reset_index()
             return [str(name) for name in table], [[str(cell) for cell in row] for row in table.to_numpy().tolist()]
         form: dict[str, Any] = {"sep": "\t" if path.suffix == ".tsv" else ",", "encoding": "utf-8-sig"}
         cells = pd.read_csv(path, header=None, dtype=str, keep_default_na=False, **form).to_numpy().tolist()
         return cells[0], cells[1:]
-    except (OSError, ValueError) as error:  # pandas' and Arrow's own errors are ValueErrors
+    except (
+        OSError,
+        ValueError,
+        NotImplementedError,
+        LookupError,
+    ) as error:  # pandas' and Arrow's own errors are ValueErrors
         raise UserError(f"rdms {path}: cannot be read ({str(error).splitlines()[0]})") from error
 
 

@@ -12,7 +12,8 @@ from mlspatial.benchmarks.ids import some, stems, texts
 from mlspatial.benchmarks.matlab import MAT, chosen, variables
 from mlspatial.benchmarks.response_tables import TABLES, from_table
 from mlspatial.benchmarks.responses import AXES, NAMES, Responses, counting, gathered
-from mlspatial.core.errors import BadValue, UserError
+from mlspatial.core.errors import BadValue, UserError, in_one_line
+from mlspatial.core.limits import demand_memory, demand_npy
 from mlspatial.core.progress import say
 
 if TYPE_CHECKING:
@@ -77,9 +78,13 @@ def _from_array(path: Path, axes: Any, variable: str) -> Responses:
     if not {"stimulus", "neuroid"} <= set(names) <= set(AXES) or len(set(names)) != len(names):
         raise BadValue("axes", axes, "must list stimulus and neuroid, and repeat if there is one, each once")
     try:
-        array = np.load(path, allow_pickle=False) if path.suffix == ".npy" else _of_matlab(path, variable, len(names))
-    except (OSError, ValueError) as error:
-        raise UserError(f"responses {path}: cannot be read ({error})") from error
+        if path.suffix == ".npy":
+            demand_npy(path, f"responses {path}")
+            array = np.load(path, allow_pickle=False)
+        else:
+            array = _of_matlab(path, variable, len(names))
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"responses {path}: cannot be read ({in_one_line(error)})") from error
     if array.ndim != len(names):
         raise UserError(f"responses {path}: has {array.ndim} axes, axes names {len(names)} ({', '.join(names)})")
     if "repeat" not in names:
@@ -102,9 +107,10 @@ def _from_netcdf(path: Path, label: str, neuroids: Sequence[str], region: str) -
 
     try:
         with xr.open_dataset(path, engine="netcdf4") as file:
+            demand_memory(f"responses {path}", sum(one.nbytes for one in file.variables.values()), "its arrays declare")
             data = file.load()
-    except (OSError, ValueError) as error:
-        raise UserError(f"responses {path}: cannot be read ({error})") from error
+    except (OSError, ValueError, RuntimeError, LookupError, OverflowError, TypeError, AttributeError) as error:
+        raise UserError(f"responses {path}: cannot be read ({in_one_line(error)})") from error
     fitting = {name: _dimensions(variable) for name, variable in data.data_vars.items()}
     fitting = {name: axes for name, axes in fitting.items() if "neuroid" in axes and len(axes) > 1}
     if len(fitting) != 1:

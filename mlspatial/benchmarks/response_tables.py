@@ -12,6 +12,7 @@ import numpy as np
 from mlspatial.benchmarks.ids import one_each, some, stems, texts
 from mlspatial.benchmarks.responses import NAMES, Responses, counting, gathered
 from mlspatial.core.errors import StimulusMismatch, UserError
+from mlspatial.core.limits import demand_parquet
 from mlspatial.core.progress import say
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ def _table(path: Path, what: str, label: str = "label") -> pd.DataFrame:
     text = {*NAMES["stimulus"], *NAMES["neuroid"], label}
     try:
         if path.suffix == ".parquet":
+            demand_parquet(path, f"{what} {path}")
             table = pd.read_parquet(path)
             named = [name for name in table.index.names if name in text]
             return (table.reset_index(named) if named else table).reset_index(drop=True)
@@ -148,7 +150,12 @@ def _table(path: Path, what: str, label: str = "label") -> pd.DataFrame:
             float_precision="round_trip",
             **form,
         )
-    except (OSError, ValueError) as error:  # pandas' and Arrow's own errors are ValueErrors
+    except (
+        OSError,
+        ValueError,
+        NotImplementedError,
+        LookupError,
+    ) as error:  # pandas' and Arrow's own errors are ValueErrors
         raise UserError(f"{what} {path}: cannot be read ({str(error).splitlines()[0]})") from error
     if table.shape[1] == 1 and ";" in str(table.columns[0]):
         raise UserError(f"{what} {path}: its columns have ; between them; save it with commas")

@@ -63,10 +63,24 @@ def picture(figure: Any, kind: str, salt: str, *, dpi: int = DPI) -> bytes:
     they are apart in one page."""
     import matplotlib
 
+    _plain_where_math_fails(figure)
     target = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": salt}):
         figure.savefig(target, format=kind, dpi=dpi, metadata=METADATA[kind])
     return target.getvalue()
+
+
+def _plain_where_math_fails(figure: Any) -> None:
+    """A name with $ in it is no formula: what Matplotlib cannot set as one is drawn as it stands."""
+    from matplotlib.mathtext import MathTextParser
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        if text.get_text().count("$") > 1:
+            try:
+                MathTextParser("path").parse(text.get_text())
+            except ValueError:
+                text.set_parse_math(False)
 
 
 #: id -> function from the evidence to a drawing

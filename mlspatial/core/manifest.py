@@ -102,9 +102,12 @@ class Manifest:
                 statistics=data["statistics"],
             )
             stated = data["dataset_id"], data["format"]
+            for shard in (shard for shards in manifest.splits.values() for shard in shards):
+                if Path(shard.file).is_absolute() or ".." in Path(shard.file).parts:
+                    raise DatasetError(f"{path} names {shard.file}, which is outside of its folder; do not use it")
             check = data.pop(CHECK, None)  # manifests before it have none
             edited = check is not None and check != content_id(data)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
             raise DatasetError(f"{path} cannot be read ({error}); render the dataset again") from error
         if stated != (manifest.dataset_id, FORMAT):
             raise DatasetError(

@@ -130,3 +130,12 @@ def changed(parameters: Iterable[Parameter], **changes: Mapping[str, Any]) -> tu
 STUDY = Parameter("study", str, "Name that the run is found by, beside its other names.", "", "nothing")
 FORCE = Parameter("force", bool, "Make it again even if a finished run answers.", False, "nothing")
 DEVICE = Parameter("device", str, "auto, cpu, cuda or cuda:N.", "auto", "nothing")
+
+STORE_PATCH_VARIABLE = "MLSPATIAL_STORE_PATCH"  # says it to every command; a study's file says it to its calls
+STORE_PATCH = Parameter(
+    "store_patch",
+    bool,
+    "Keep uncommitted changes of the code with the run, as a patch; one that holds a password or key is refused.",
+    True,
+    "nothing",
+)

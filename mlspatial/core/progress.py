@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, TextIO
 
+from mlspatial.core.secrets import shown
+
 LOG_SECONDS = 15.0
 LOG_WIDTH = 80  # of a line in a log, and of a terminal that does not say how wide it is
 FULL, EMPTY = "\u2588", "\u2591"
@@ -192,7 +194,8 @@ class LogLines:
 
 
 def say(text: str) -> None:
-    """One line for the person who watches; a bar that is being written over makes room for it."""
+    """One line for the person who watches; a bar that is being written over makes room for it. Passwords are masked."""
+    text = shown(text)
     loaded = sys.modules.get("tqdm")
     if loaded is None or not sys.stderr.isatty():
         print(text, file=sys.stderr, flush=True)

@@ -171,6 +171,8 @@ class OnDevice:
 
 def decode_into(encoded: bytes | pa.Buffer, out: np.ndarray) -> None:
     """Decode one JPEG or PNG of the right size into out: (size, size, 3) uint8. Raises DatasetError otherwise."""
+    from PIL import Image
+
     data = memoryview(encoded).cast("B")  # Arrow's buffers are of signed bytes, which equal no b"\xff"
     try:
         if data[:2] == b"\xff\xd8":
@@ -178,15 +180,18 @@ def decode_into(encoded: bytes | pa.Buffer, out: np.ndarray) -> None:
 
             shape = simplejpeg.decode_jpeg(data, colorspace="RGB", buffer=out).shape
         else:
-            from PIL import Image
-
-            image = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+            with Image.open(io.BytesIO(data)) as picture:
+                if picture.size != (out.shape[1], out.shape[0]):  # before it is unpacked
+                    raise ValueError(
+                        f"{picture.size[0]} x {picture.size[1]} pixels instead of {out.shape[1]} x {out.shape[0]}"
+                    )
+                image = np.asarray(picture.convert("RGB"))
             shape = image.shape
             if shape == out.shape:
                 out[:] = image
         if shape != out.shape:
             raise ValueError(f"{shape[1]} x {shape[0]} pixels instead of {out.shape[1]} x {out.shape[0]}")
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise DatasetError(f"cannot be decoded ({error})") from error
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
+import zipfile
+import zlib
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from mlspatial.core.errors import UserError, in_one_line
+from mlspatial.core.limits import demand_members, demand_npz
 from mlspatial.core.progress import say
 
 if TYPE_CHECKING:
@@ -34,7 +37,8 @@ HEADS = re.compile(r"(projection|projection_head|projector|prototypes|predictor|
 ALIKE = 0.9  # of the parameters that the best part of a file gives: a part with so many may be meant as well
 COUNTER = "num_batches_tracked"  # of batch normalisation: absent before PyTorch 0.4.1, and nothing here reads it
 SHOWN = 3  # names in an error message
-UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, LookupError, EOFError, UnpicklingError, SafetensorError)
+UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, LookupError, EOFError, UnpicklingError, SafetensorError,
+              zipfile.BadZipFile, zlib.error)  # fmt: skip
 
 
 def read_state(path: Path) -> State:
@@ -52,8 +56,12 @@ def read_state(path: Path) -> State:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         if path.suffix == ".npz":
+            demand_npz(path, f"weights in {path}")
             with np.load(path, allow_pickle=False) as arrays:
                 return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                demand_members(archive.infolist(), f"weights in {path}")
         with torch.serialization.safe_globals(_harmless()):
             found = torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as error:

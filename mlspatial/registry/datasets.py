@@ -8,7 +8,7 @@ from mlspatial.core.errors import DatasetError, UnknownName
 from mlspatial.core.manifest import MANIFEST, Manifest
 from mlspatial.core.names import FOLDER as FOLDER
 from mlspatial.core.names import TAG
-from mlspatial.registry import runs
+from mlspatial.registry import named, runs
 
 COPIES = TAG + "copies"  # further folders with the same dataset, a line each
 
@@ -22,30 +22,43 @@ def is_known(name: str) -> bool:
 def folders(run: runs.RunRecord) -> list[Path]:
     """Where a render run put its dataset, the first place first, at last what its command named (in a project that was
     moved); it need not be there any more."""
-    named = [run.tags.get(FOLDER, ""), *run.tags.get(COPIES, "").split("\n"), run.cfg.get("out", "")]
-    return list(dict.fromkeys(Path(name).resolve() for name in named if name))
+    places = [run.tags.get(FOLDER, ""), *run.tags.get(COPIES, "").split("\n"), run.cfg.get("out", "")]
+    return list(dict.fromkeys(Path(name).resolve() for name in places if name))
 
 
 def is_there(run: runs.RunRecord) -> bool:
     """Whether the dataset that a render run made is still in one of its folders."""
-    return any(_manifest(folder, run.dataset_id) for folder in folders(run))
+    return any(_manifest(folder, run.dataset_id) for folder in ours(run))
+
+
+def ours(run: runs.RunRecord) -> list[Path]:
+    """Those of `folders` that may be read. Raises DatasetError where it is only elsewhere: then it is asked for."""
+    every = folders(run)
+    found = [folder for folder in every if named.is_ours(folder)]
+    if not any(folder.joinpath(MANIFEST).is_file() for folder in found):
+        named.demand_ours(f"dataset {run.cfg.get('dataset', run.dataset_id)}", every)
+    return found
 
 
 def find_dataset(name: str) -> tuple[Path, Manifest, runs.RunRecord | None]:
     """(folder, manifest, the run that made it) of a dataset: a folder, a dataset_id, or the newest one of a name.
 
-    Raises UnknownName, or DatasetError when the registry knows the dataset but its files are gone.
+    Raises UnknownName, or DatasetError when the registry knows the dataset but its files are gone, or are in a folder
+    that nobody here has named (see `named`).
     """
     made = runs.find(entry="render", status="FINISHED")
     if (folder := Path(name)).joinpath(MANIFEST).is_file():
         manifest = Manifest.load(folder)
+        named.remember(folder)
         return folder, manifest, next((run for run in made if run.dataset_id == manifest.dataset_id), None)
     for run in made:
         if name in (run.cfg.get("dataset"), run.dataset_id):
-            for other in (other for other in made if other.dataset_id == run.dataset_id):
-                for folder in folders(other):
+            alike = [other for other in made if other.dataset_id == run.dataset_id]
+            for other in alike:
+                for folder in filter(named.is_ours, folders(other)):
                     if found := _manifest(folder, run.dataset_id):
                         return folder, found, other
+            named.demand_ours(f"dataset={name}", [folder for other in alike for folder in folders(other)])
             raise DatasetError(
                 f"dataset={name}: run {run.id} made it in {' and '.join(map(str, folders(run)))}, where it no longer "
                 "is; render it again (the same command makes the same images) or give its new folder"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from mlspatial.registry.run import Run
 
 NOTE = "mlflow.note.content"  # tag that the UI shows as the description
+SPECIAL = re.compile(r"([*\\]|~~|^#|(?<![^\W_])_|_(?![^\W_]))")  # what would make text bold, a heading, ...
+SCHEME = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*)://")  # an address that would become a link
 LINKED, LISTED = 12, 40  # inputs that are linked one by one; rows of a table
 LONGEST = 4900  # characters; MLflow takes 5,000 of some stores
 KINDS = {
@@ -36,7 +39,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A Markdown table: numbers with three decimals, what is unknown as –, the first LISTED rows."""
     lines = [list(map(_text, row)) for row in rows]
     shown = [
-        list(head),
+        list(map(plain, head)),
         ["---", *("---:" if _numeric(lines, i) else "---" for i in range(1, len(head)))],
         *lines[:LISTED],
     ]
@@ -46,18 +49,18 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def facts(values: Mapping[str, object]) -> str:
     """A Markdown list."""
-    return "\n".join(f"- {name}: {_text(value)}" for name, value in values.items())
+    return "\n".join(f"- {plain(name)}: {_text(value)}" for name, value in values.items())
 
 
 def write(run: Run, spec: Spec, parents: Sequence[RunRecord], more: int) -> None:
     """Describe a run. parents: of its inputs those that are linked; more: how many are not."""
-    links = [f"- [{_plain(one.name or one.id)}]({_address(one.experiment, one.id)})" for one in parents]
+    links = [f"- [{plain(one.name or one.id)}]({_address(one.experiment, one.id)})" for one in parents]
     links += [f"- and {more} more runs"] if more > 0 else []
     networks = _networks(run.networks)
     dataset = spec.inputs.get("dataset_id") or next(
         (one.tags.get(DATASET_ID) for one in parents if one.entry == "render"), ""
     )
-    links += [f"- dataset {dataset}"] if dataset else []
+    links += [f"- dataset {plain(str(dataset))}"] if dataset else []
     parts = [f"{KINDS.get(spec.entry, spec.entry)}.", *run.said]
     parts += ["**Networks**\n\n" + "\n".join(networks)] if networks else []
     parts += ["**Inputs**\n\n" + "\n".join(links)] if links else []
@@ -73,8 +76,8 @@ def _networks(ids: Sequence[str]) -> list[str]:
     for one in ids[:LINKED]:
         with suppress(MlflowException):
             found = client().get_logged_model(one)
-            said = ", ".join(f"{name} {found.tags[name]}" for name in ("seed", "step") if name in found.tags)
-            name = f"{_plain(found.name)}{f' ({said})' * bool(said)}"
+            said = ", ".join(f"{name} {plain(found.tags[name])}" for name in ("seed", "step") if name in found.tags)
+            name = f"{plain(found.name)}{f' ({said})' * bool(said)}"
             lines.append(f"- [{name}](#/experiments/{found.experiment_id}/models/{one})")
     return lines + ([f"- and {len(ids) - LINKED} more"] if len(ids) > LINKED else [])
 
@@ -83,14 +86,17 @@ def _address(experiment: str, run_id: str) -> str:
     return f"#/experiments/{experiment}/runs/{run_id}"
 
 
-def _plain(text: str) -> str:
-    return text.replace("[", "(").replace("]", ")").replace("|", "/").replace("\n", " ")
+def plain(text: str) -> str:
+    """A name inside Markdown: no link, picture, HTML, code or line of its own."""
+    text = " ".join(text.replace("[", "(").replace("]", ")").replace("|", "/").replace("`", "'").split())
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return SCHEME.sub(r"\1&#58;//", SPECIAL.sub(r"\\\1", text))
 
 
 def _text(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
-    return f"{value:.3f}" if isinstance(value, float) else _plain(str(value))
+    return f"{value:.3f}" if isinstance(value, float) else plain(str(value))
 
 
 def _numeric(lines: Sequence[Sequence[str]], place: int) -> bool:

@@ -20,8 +20,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
-from mlspatial.core.errors import BadValue, Unreachable
+from mlspatial.core.errors import BadValue, Unreachable, UserError
 from mlspatial.core.progress import say
+from mlspatial.core.secrets import shown as shown
 from mlspatial.core.stopping import stop_waits
 
 VARIABLE, DEFAULT = "MLSPATIAL_PATIENCE", 150.0  # seconds for which a store that was there is asked again
@@ -39,6 +40,9 @@ NOT_THERE = re.compile(
     r"|establish a new connection|Connection (?:aborted|broken|refused|reset)|timed out|[Nn]ame resolution"
     r"|EOF occurred|chunk\(s\)"
 )
+
+#: where MLflow looks for them, in this order
+OWN_PLACES = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or write them into ~/.mlflow/credentials"
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -90,6 +94,8 @@ def patiently(ask: Callable[[], Answer], found: Callable[[], Answer | None] = la
             answer = (_lost(found) if again else None) or ask()
         except Exception as error:
             if not (reason := away(error)):
+                if refused(error):
+                    raise UserError(f"{place()}: {_who()}; {OWN_PLACES}") from error
                 raise
             problem = error
         else:
@@ -136,9 +142,38 @@ def place() -> str:
     return f"MLFLOW_TRACKING_URI={shown(os.environ.get('MLFLOW_TRACKING_URI', ''))}"
 
 
-def shown(address: str) -> str:
-    """An address without its password."""
-    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", address)
+def refused(error: BaseException) -> bool:
+    """Whether a server does not take the password (status 401)."""
+    return _says(error, 401, "UNAUTHENTICATED")
+
+
+def not_allowed(error: BaseException) -> str:
+    """What to tell somebody whom the server knows and who may not do what was asked (status 403); else ''."""
+    if not _says(error, 403, "PERMISSION_DENIED"):
+        return ""
+    user = _user()
+    return f"{place()}: {f'user {user}' if user else 'who has no name'} may not do this; ask for the right to it"
+
+
+def _says(error: BaseException, status: int, code: str) -> bool:
+    from mlflow.exceptions import MlflowException
+    from requests import HTTPError
+
+    if isinstance(error, HTTPError):
+        return error.response is not None and error.response.status_code == status
+    return isinstance(error, MlflowException) and (error.error_code == code or f"error code {status} " in str(error))
+
+
+def _user() -> str:
+    from mlflow.utils.credentials import read_mlflow_creds
+
+    return read_mlflow_creds().username or ""
+
+
+def _who() -> str:
+    if os.environ.get("MLFLOW_TRACKING_TOKEN"):
+        return "does not take the token of MLFLOW_TRACKING_TOKEN"
+    return f"wrong password, or no user {_user()}" if _user() else "wants a user and a password"
 
 
 def _tell(reason: str, left: float) -> None:

@@ -185,6 +185,13 @@ def _homes(connection: sqlite3.Connection) -> list[Path]:
     return [Path(line) for line in found[0].splitlines()] if found else []
 
 
+def former(database: Path) -> list[Path]:
+    """Folders where this database was before, and where files of it were left behind."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(database)) as connection:
+        return _homes(connection)
+    return []
+
+
 def _remember(connection: sqlite3.Connection, homes: Sequence[Path]) -> None:
     connection.execute("DELETE FROM experiment_tags WHERE key = ?", (HOMES,))
     connection.execute(

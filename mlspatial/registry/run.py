@@ -13,6 +13,7 @@ from typing import Any
 
 from mlspatial.core.manifest import Manifest
 from mlspatial.core.names import PARENTS, file_name
+from mlspatial.core.secrets import shown
 from mlspatial.registry import source
 from mlspatial.registry.artifacts import download
 from mlspatial.registry.naming import Names, artifact_path
@@ -107,7 +108,7 @@ class Run:
         from mlflow.entities import Param
 
         names = self._names["params"]
-        entries = [Param(names.of(name), str(value)[:MAX_VALUE]) for name, value in params.items()]
+        entries = [Param(names.of(name), shown(str(value))[:MAX_VALUE]) for name, value in params.items()]
         for first in range(0, len(entries), MAX_PARAMS):
             client().log_batch(self.id, params=entries[first : first + MAX_PARAMS])
 
@@ -125,7 +126,7 @@ class Run:
         from mlflow.entities import RunTag
 
         names = self._names["tags"]
-        client().log_batch(self.id, tags=[RunTag(names.of(name), str(value)) for name, value in tags.items()])
+        client().log_batch(self.id, tags=[RunTag(names.of(name), shown(str(value))) for name, value in tags.items()])
 
     def set_parents(self, parents: Iterable[str]) -> None:
         """Name the runs that this one's inputs come from; a long list becomes a file."""
@@ -172,7 +173,8 @@ class Run:
         tag = [InputTag("mlflow.data.context", "evaluation")]
         sets = [
             DatasetInput(
-                Dataset(one.name, one.digest, one.kind, json.dumps(one.source), profile=json.dumps(one.facts)), tag
+                Dataset(one.name, one.digest, one.kind, shown(json.dumps(one.source)), profile=json.dumps(one.facts)),
+                tag,
             )
             for one in data
         ]

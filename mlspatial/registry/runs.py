@@ -12,37 +12,43 @@ import getpass
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
-import psutil
 from filelock import FileLock, Timeout
 
 from mlspatial.core.errors import Busy, Unreachable
 from mlspatial.core.names import CFG, DATASET_ID, ENTRY, MODEL_ID, PARENTS, SPEC, STUDY, TAG, cache_folder
+from mlspatial.core.progress import say
 from mlspatial.core.stopping import Terminated as Terminated
 from mlspatial.core.stopping import stop_behind, stoppable, undisturbed
-from mlspatial.registry import notes, patience, source
+from mlspatial.registry import lives, notes, patience, source
 from mlspatial.registry.artifacts import Lacks, whole
 from mlspatial.registry.artifacts import download as download
 from mlspatial.registry.artifacts import local as local
 from mlspatial.registry.artifacts import missing as missing
 from mlspatial.registry.artifacts import there as there
+from mlspatial.registry.lives import BOOT as BOOT
+from mlspatial.registry.lives import DEAD_AFTER as DEAD_AFTER
+from mlspatial.registry.lives import HEARTBEAT as HEARTBEAT
+from mlspatial.registry.lives import PROCESS as PROCESS
+from mlspatial.registry.lives import now as _now
+from mlspatial.registry.lives import process as _process
 from mlspatial.registry.record import RunRecord, Spec, record_of
 from mlspatial.registry.run import MAX_TAG as MAX_TAG
 from mlspatial.registry.run import PARENTS_FILE as PARENTS_FILE
 from mlspatial.registry.run import Run
+from mlspatial.registry.source import check_patch as check_patch
 from mlspatial.registry.store import all_experiments, client, experiment_id
 
-HEARTBEAT, PROCESS, RESUMED, ENDED = TAG + "heartbeat", TAG + "process", TAG + "resumed", TAG + "ended"
-HEARTBEAT_SECONDS = 30.0
+RESUMED, ENDED = TAG + "resumed", TAG + "ended"
+HEARTBEAT_SECONDS = lives.HEARTBEAT_SECONDS
 BEAT_AGAIN_SECONDS = 5.0  # after a heartbeat that failed
-DEAD_AFTER = 10 * HEARTBEAT_SECONDS  # for runs of other machines; on this one the process table is asked
 LOCK_SECONDS = 0.05  # that a lock is waited for: who only looks whether it is held has it for a moment
 ANSWER = "answer"  # the entry of a run that only points to the run that holds the result
+FOREIGN: set[str] = set()  # dead runs of other people that we may not change
 LEFT: set[str] = set()  # runs that ended here while the store was away: they are RUNNING in it, and dead
 
 
@@ -65,7 +71,7 @@ def open_run(
     lacks(finished run): what is gone of that which it made; such a run does not answer. See `missing`.
     Ends FINISHED, FAILED on an exception, KILLED on SIGTERM or Ctrl-C. Under `mlflow run`, the project's own run is
     used; when an older run answers or goes on instead, the project's becomes an `answer` that names it.
-    Raises Busy when another process is making the same spec right now.
+    Raises Busy when another process is making the same spec right now, UserError where uncommitted changes hold a key.
     """
     listed = ",".join(parents)
     lock = _lock(spec.id)
@@ -76,7 +82,7 @@ def open_run(
     try:
         mark_dead_runs()
         same = find(spec=spec.id, entry=spec.entry)
-        running = next((run for run in same if run.status == "RUNNING"), None)
+        running = next((run for run in same if run.status == "RUNNING" and _lives(run)), None)
         same = [] if force else same
         finished = whole([run for run in same if run.status == "FINISHED"], name, lacks)
         if running and not finished:
@@ -87,7 +93,8 @@ def open_run(
             _join_study(finished, study)
             yield Run(finished.id, answered=True)
             return
-        killed = next((run for run in same if run.status == "KILLED"), None)
+        check_patch()
+        killed = next((run for run in same if run.status == "KILLED" and _is_left_to_us(run)), None)
         if killed:
             _point_to(killed, project_run, spec, name, study)
             begin = partial(_resume, killed, study)
@@ -149,7 +156,7 @@ def project_run_reserved() -> Iterator[None]:
 
 def _resume(killed: RunRecord, study: str) -> Run:
     run = Run(killed.id, resumed=True)
-    run.set_tags({RESUMED: int(killed.tags.get(RESUMED, 0)) + 1, PROCESS: _process(), HEARTBEAT: _now()})
+    run.set_tags({RESUMED: int(killed.tags.get(RESUMED, 0)) + 1, **lives.signs()})
     client().update_run(killed.id, status="RUNNING")  # after it says whose it is, lest others think its process is dead
     run.add_tags(source.versions())
     _join_study(killed, study)
@@ -168,8 +175,7 @@ def _start(spec: Spec, name: str, study: str, listed: str, project_run: str | No
         PARENTS: listed if len(listed) <= MAX_TAG else "",
         DATASET_ID: str(spec.inputs.get("dataset_id", "")),
         MODEL_ID: str(spec.inputs.get("model_id", "")),
-        PROCESS: _process(),
-        HEARTBEAT: _now(),
+        **lives.signs(),
         TAG + "version": str(spec.version),
         **source.tags(),
         **source.versions(),
@@ -302,38 +308,45 @@ def finished(spec: Spec) -> RunRecord | None:
 
 
 def mark_dead_runs() -> list[str]:
-    """Mark every RUNNING run of ours whose process is gone as KILLED. Returns their ids."""
+    """Mark every RUNNING run of ours whose process is gone as KILLED. Returns their ids.
+
+    Those of other people that we may not change are left as they are, and told once.
+    """
     dead = []
     for run in find(status="RUNNING"):
         left = run.id in LEFT and run.tags.get(PROCESS) == _process()
-        if left or not _lives(run):
+        if run.id not in FOREIGN and (left or not _lives(run)):
             LEFT.discard(run.id)
-            Run(run.id).set_tags({ENDED: f"process died; last heartbeat {run.tags.get(HEARTBEAT, 'never')}"})
-            client().set_terminated(run.id, "KILLED")
-            dead.append(run.id)
+            said = {ENDED: f"process died; last heartbeat {run.tags.get(HEARTBEAT, 'never')}"}
+            if _may_change(run, said):
+                client().set_terminated(run.id, "KILLED")
+                dead.append(run.id)
     return dead
 
 
-def _lives(run: RunRecord) -> bool:
-    host, _, rest = run.tags.get(PROCESS, "").partition(" ")
-    if host == socket.gethostname():
-        pid, _, created = rest.partition(" ")
-        try:
-            return f"{psutil.Process(int(pid)).create_time():.0f}" == created
-        except (psutil.Error, ValueError):
-            return False
+def _may_change(run: RunRecord, tags: Mapping[str, str]) -> bool:
+    """Set tags of a run; whether the store lets us."""
+    from mlflow.exceptions import MlflowException
+
     try:
-        return time.time() - float(run.tags.get(HEARTBEAT, "0")) < DEAD_AFTER
-    except ValueError:
+        Run(run.id).set_tags(tags)
+    except MlflowException as error:
+        if not patience.not_allowed(error):
+            raise
+        FOREIGN.add(run.id)
+        whose = run.tags.get("mlflow.user", "somebody else")
+        say(f"run {run.id} of {whose} ({run.name}) has died; it is left as it is, since you may not change it")
         return False
+    return True
 
 
-def _process() -> str:
-    return f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time():.0f}"
+def _is_left_to_us(killed: RunRecord) -> bool:
+    """Whether we may go on with a run; else another one is made."""
+    return killed.id not in FOREIGN and _may_change(killed, {HEARTBEAT: _now()})
 
 
-def _now() -> str:
-    return f"{time.time():.0f}"
+def _lives(run: RunRecord) -> bool:
+    return lives.lives(run.tags)
 
 
 def _point_to(answer: RunRecord, project_run: str | None, spec: Spec, name: str, study: str) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from mlspatial.core.errors import UserError
 from mlspatial.core.names import TAG
+from mlspatial.core.parameters import STORE_PATCH, STORE_PATCH_VARIABLE
+from mlspatial.core.secrets import found_in
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_PATCH = 1_000_000  # characters
+HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)")
 PACKAGES = ("torch", "torchvision", "scikit-learn", "numpy", "mlflow")  # a tag each, with _ for -
 
 
@@ -54,8 +61,42 @@ def joined(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def stores_patch() -> bool:
+    """Whether uncommitted changes are kept with runs: unless MLSPATIAL_STORE_PATCH=false. Raises BadValue."""
+    named = replace(STORE_PATCH, name=STORE_PATCH_VARIABLE)
+    return bool(named.convert(os.environ.get(STORE_PATCH_VARIABLE) or True))
+
+
+def check_patch() -> None:
+    """Raise UserError, with file and line, where the patch that would be stored holds a password or key."""
+    patch = dirty_patch()
+    for number, what in found_in(patch):
+        file, line = _place(patch.splitlines()[:number])
+        raise UserError(
+            f"{file}, line {line}: holds {what}, and uncommitted changes are kept with every run; take it out, or keep "
+            f"them out of the runs with {STORE_PATCH_VARIABLE}=false (store_patch: false in a study's file)"
+        )
+
+
+def _place(lines: Sequence[str]) -> tuple[str, int]:
+    """File and line, in the present checkout, of the last of a patch's lines."""
+    file, number = "the uncommitted changes", 0
+    for line in lines:
+        if line.startswith("+++ "):
+            file = line[4:].removeprefix("b/")
+        elif hunk := HUNK.match(line):
+            number = int(hunk[1]) - 1
+        elif line[:1] in ("+", " "):
+            number += 1
+    removed = lines[-1].startswith("-")
+    return (f"{file} (a line that was taken out)", number + 1) if removed else (file, max(number, 1))
+
+
 def dirty_patch() -> str:
-    """The difference to the commit as a patch, with the names of untracked files; empty in a clean checkout."""
+    """The difference to the commit as a patch, with the names of untracked files; empty in a clean checkout, and where
+    none is to be kept."""
+    if not stores_patch():
+        return ""
     status = (_git("status", "--porcelain") or "").strip()
     if not status:
         return ""

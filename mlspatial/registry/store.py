@@ -17,6 +17,7 @@ from typing import Any
 from filelock import FileLock
 
 from mlspatial.core.errors import Unreachable, UserError
+from mlspatial.core.secrets import parted
 from mlspatial.registry import places
 from mlspatial.registry.patience import away, hurried, patience, patiently, place, shown
 
@@ -37,7 +38,19 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # `patiently` ask
 
 
 def tracking_uri() -> str:
-    return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    """Address of the tracking store. User and password in a server's are moved to where MLflow looks for them, so that
+    no message, link or other machine gets them with the address."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    if not uri.startswith("http"):
+        return uri
+    address, user, password = parted(uri)
+    if user:
+        os.environ["MLFLOW_TRACKING_URI"] = address
+        if password:
+            os.environ |= {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": password}
+        else:
+            os.environ["MLFLOW_TRACKING_TOKEN"] = user
+    return address
 
 
 def database() -> Path | None:
@@ -214,7 +227,7 @@ def ui_address(experiment: str, run_id: str) -> str:
     """
     uri = tracking_uri()
     server = os.environ.get(UI) or (uri if uri.startswith("http") else LOCAL_UI)
-    server = server.rstrip("/")
+    server = parted(server)[0].rstrip("/")
     return f"{server}/#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"
 
 

@@ -17,7 +17,7 @@ from mlspatial.core.files import whole, write_text
 from mlspatial.core.hashing import content_id, file_sha256
 from mlspatial.core.parameters import FORCE, STUDY, Parameter, changed, entry
 from mlspatial.core.progress import bar, say
-from mlspatial.registry import runs
+from mlspatial.registry import notes, runs
 from mlspatial.registry.patience import shown
 from mlspatial.registry.store import UI, require, tracking_uri, whereabouts
 
@@ -80,9 +80,8 @@ def compare(*, items: str, out: str, format: str = "all", study: str = "", force
                 run.log_file(file, None if file.name in PAGES else ITEMS)
             listed = ", ".join(file.name for file in files if file.name not in PAGES)
             page = f"The report is the artifact {REPORT}. " if any(file.name == REPORT for file in files) else ""
-            run.describe(
-                f"{page}{len(used)} finished runs of {f'study {study}' if study else 'all studies'}; {listed}."
-            )
+            whose = f"study {notes.plain(study)}" if study else "all studies"
+            run.describe(f"{page}{len(used)} finished runs of {whose}; {listed}.")
             run.log_text(json.dumps({file.name: file_sha256(file) for file in files}, indent=0), FILES)
     say(f"report: {(folder / REPORT).resolve()}" if "html" in formats else f"files: {folder.resolve()}")
     return run.id

@@ -156,7 +156,7 @@ def _log(run: runs.Run, network: Network, kind: str) -> None:
     rows = [(row["benchmark"], row["region"], row["layer"], row["raw"], row["ceiling"], row["ceiled"],
              FORMULA_WORDS[row["formula"]]) for row in network.values]  # fmt: skip
     head = ("benchmark", "region", "layer", "r", "ceiling", "ceiled", "by")
-    run.describe(f"From {network.facts['source']}.\n\n{notes.table(head, rows)}")
+    run.describe(f"From {notes.plain(str(network.facts['source']))}.\n\n{notes.table(head, rows)}")
 
 
 # ---- reading ----------------------------------------------------------------------------------------------------

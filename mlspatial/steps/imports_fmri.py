@@ -149,7 +149,8 @@ def _log(run: runs.Run, network: Network, rows: list[dict[str, Any]], model_id: 
     run.set_tags({TAG + name: value for name, value in tags.items()})
     run.log({f"{BENCHMARK}/{metric}": value for metric, value in _means(network).items()})
     run.log_table(pd.DataFrame(rows).assign(model_id=model_id), SCORES)
-    run.describe(f"From {source}.\n\n{notes.table(('metric', 'r, mean over subjects'), _means(network).items())}")
+    means = notes.table(("metric", "r, mean over subjects"), _means(network).items())
+    run.describe(f"From {notes.plain(str(source))}.\n\n{means}")
 
 
 def _means(network: Network) -> dict[str, float]:

@@ -18,7 +18,8 @@ from mlspatial.core.parameters import FORCE, STUDY, Parameter, entry
 from mlspatial.core.progress import say, stages
 from mlspatial.data.shards import is_whole
 from mlspatial.registry import notes, runs
-from mlspatial.registry.datasets import COPIES, FOLDER, folders, is_known
+from mlspatial.registry.datasets import COPIES, FOLDER, folders, is_known, ours
+from mlspatial.registry.named import is_ours, remember
 
 VERSION = 1
 SHEET, LATENTS = "00_sheet.png", "pictures/latents.png"  # a name that stands first in the list of artifacts
@@ -112,10 +113,10 @@ def render(
     identities = len(studio.pairs())
     if n_train < identities:
         say(f"render: n_train={n_train} is below the number of identities ({identities}); not all are shown")
-    known = [other for run in runs.find(spec=spec.id, status="FINISHED") for other in folders(run)]
+    known = [other for run in runs.find(spec=spec.id, status="FINISHED") for other in folders(run) if is_ours(other)]
 
     def lacks(run: runs.RunRecord) -> list[str]:
-        here = any(is_whole(place, run.dataset_id) for place in folders(run))
+        here = any(is_whole(place, run.dataset_id) for place in ours(run))
         return [*([] if here else [f"dataset {run.tags.get(FOLDER)}"]), *_pictures_gone(run)]
 
     drawn = 0
@@ -132,6 +133,7 @@ def render(
 
             return render_dataset(recipe, folder, dataset, workers=workers, progress=show, known=elsewhere)
 
+    remember(folder)
     with runs.open_run(spec, name=f"render {dataset}", study=study, force=force, lacks=lacks) as run:
         if run.answered:
             if out and not is_whole(folder, (record := runs.get(run.id)).dataset_id):

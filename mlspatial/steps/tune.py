@@ -23,9 +23,9 @@ from mlspatial.core.errors import BadValue, Busy, Unreachable, UserError
 from mlspatial.core.names import STUDY, cache_folder
 from mlspatial.core.parameters import entry
 from mlspatial.core.progress import bar, say
+from mlspatial.core.secrets import shown as _hide
 from mlspatial.registry import notes, runs
 from mlspatial.registry.datasets import find_dataset
-from mlspatial.registry.patience import shown as _hide
 from mlspatial.registry.store import tracking_uri
 from mlspatial.steps.render import rendered_first
 from mlspatial.steps.tune_space import KINDS, Axis

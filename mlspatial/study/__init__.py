@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from mlspatial.core.hashing import content_id
-from mlspatial.core.parameters import Parameter, entry
+from mlspatial.core.parameters import STORE_PATCH_VARIABLE, Parameter, entry
 from mlspatial.core.progress import say
 from mlspatial.registry import runs
 from mlspatial.study import workers
@@ -58,6 +59,10 @@ def study(
     run; package: where the entries' functions are. A failure does not stop the others. Raises Unfinished at the end.
     """
     file = load(Path(config)).with_options(jobs=jobs, backend=backend, scheduler=scheduler, together=together)
+    if not file.store_patch:
+        os.environ[STORE_PATCH_VARIABLE] = "false"
+    if not dry_run:
+        runs.check_patch()
     for other in namesakes(Path(config), file.name):
         say(f"study {file.name}: {other} has the same name, so the runs of both are found as one; change `name` in one")
     plan = make_plan(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -12,11 +13,14 @@ from typing import Any
 import yaml
 
 from mlspatial.core.errors import BadValue, UnknownName, UserError
-from mlspatial.core.parameters import ENTRIES, Entry, Parameter
+from mlspatial.core.parameters import ENTRIES, STORE_PATCH, Entry, Parameter
+from mlspatial.core.secrets import found_in
+from mlspatial.registry.patience import OWN_PLACES
 from mlspatial.steps import load_entries
 
 ORDER = ("render", "tune", "train", "score", "similarity", "decode", "compare")  # in which they are run
 BACKENDS = ("loky", "dask")
+MOST_CALLS = 100_000  # of one section: more is a slip of a list
 MERGE = "<<"  # YAML's own key that takes over another mapping
 
 
@@ -34,7 +38,8 @@ class Step:
 class StudyFile:
     """A study as it was written. jobs: in parallel, 0 for one a core; backend: loky (this machine) or dask; scheduler:
     address of a dask scheduler that runs already; together: networks that one call may train on the same batches, 0
-    for 8 when jobs=1 and else 1; cluster: kind and settings of a queue, for dask-jobqueue."""
+    for 8 when jobs=1 and else 1; cluster: kind and settings of a queue, for dask-jobqueue; store_patch: whether
+    its runs keep uncommitted changes."""
 
     path: Path
     name: str
@@ -45,6 +50,7 @@ class StudyFile:
     scheduler: str = ""
     together: int = 0
     cluster: dict[str, Any] = field(default_factory=dict)
+    store_patch: bool = True
 
     def with_options(self, *, jobs: int = -1, backend: str = "", scheduler: str = "", together: int = -1) -> StudyFile:
         """What was asked for on the command line wins over the file; a scheduler's address means dask."""
@@ -76,6 +82,7 @@ OPTIONS = {
     "backend": Parameter("backend", str, "", choices=BACKENDS),
     "scheduler": Parameter("scheduler", str, ""),
     "together": Parameter("together", int, "", least=0),
+    "store_patch": STORE_PATCH,
 }
 KEYS = ("name", *OPTIONS, "cluster", "defaults", *ORDER)
 
@@ -92,8 +99,15 @@ def load(path: Path) -> StudyFile:
         root = loader.get_single_node()
     except OSError as error:
         raise UserError(f"config={path}: cannot be read ({error.strerror}); see the files in studies/") from error
+    except RecursionError as error:
+        raise UserError(f"config={path}: is not YAML (it is nested too deeply)") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"config={path}: is not YAML ({' '.join(str(error).split())})") from error
+    for line, what in found_in(text, yaml=True):
+        raise UserError(
+            f"{path}, line {line}: holds {what}, and a study's file is kept with its run; {OWN_PLACES}, or have the "
+            "prologue of a job read a file of its own"
+        )
     if not isinstance(root, yaml.MappingNode):
         raise UserError(f"config={path}: must begin with `name: ...`")
     return _Reader(path, loader).read(text, root)
@@ -170,6 +184,10 @@ class _Reader:
         if missing := [name for name, parameter in known.items() if parameter.required and name not in axes]:
             raise self._error(node, f"{entry}: {missing[0]} is missing")
         values = [[self._converted(known[name], entry, item) for item in items] for name, items in axes.items()]
+        if (number := math.prod(map(len, values))) > MOST_CALLS:
+            raise self._error(
+                node, f"{entry}: its lists cross to {number:,} calls, more than {MOST_CALLS:,}; shorten one"
+            )
         for combination in itertools.product(*values):
             chosen = dict(zip(axes, combination, strict=True))
             yield Step(entry, self.entries[entry].defaults | chosen, _line(node), tuple(given))

@@ -67,3 +67,19 @@ def test_numbers_as_text() -> None:
     assert Correlation.of([1, 2], [1, 2]).text() == "n = 2"
     assert Correlation.of([1, 2, 3, math.nan], [3, 2, 0, 1]).n == 3
     assert Correlation.of([1, 2, 3], [1, 1, 1]).text() == "n = 3"
+
+
+def test_a_name_with_dollars_is_no_formula() -> None:
+    """Matplotlib sets what stands between two $ as mathematics, and refuses what is none."""
+    from matplotlib.figure import Figure
+
+    from mlspatial.compare.drawing import picture
+
+    figure = Figure()
+    axes = figure.subplots()
+    axes.set_title(r"cost $\frac{ and $")
+    axes.set_xlabel("$r^2$")
+    axes.set_xscale("log")
+    axes.set_ylabel("<script>alert(1)</script>")
+    svg = picture(figure, "svg", "x").decode()
+    assert svg.count("<svg") == 1 and "<script" not in svg

@@ -24,9 +24,10 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from mlspatial.core.errors import BadValue, Unreachable, UserError
+from mlspatial.core.progress import say
 from mlspatial.core.stopping import stoppable, undisturbed
 from mlspatial.registry import patience, runs, store
-from mlspatial.registry.patience import at_once, away, hurried, patiently, shown
+from mlspatial.registry.patience import at_once, away, hurried, patiently
 from mlspatial.registry.store import client
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +51,7 @@ class Answers:
 
     def __init__(self, address: str) -> None:
         self.address, self.statuses, self.asked = address, list[int](), 0
+        self.codes: dict[int, str] | None = {}  # MLflow's word for a status; None: a proxy's page instead
 
 
 @pytest.fixture
@@ -59,8 +61,10 @@ def answers() -> Iterator[Answers]:
             self.rfile.read(int(self.headers["Content-Length"]))
             made.asked += 1
             status = made.statuses.pop(0) if made.statuses else 200
-            code = "RESOURCE_DOES_NOT_EXIST" if status == 404 else "INTERNAL_ERROR"
+            codes = made.codes or {}
+            code = codes.get(status, "RESOURCE_DOES_NOT_EXIST" if status == 404 else "INTERNAL_ERROR")
             text = json.dumps({} if status == 200 else {"error_code": code, "message": "as told"}).encode()
+            text = b"You are not authenticated." if made.codes is None and status in (401, 403) else text
             self.send_response(status)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
@@ -261,14 +265,49 @@ def test_what_an_earlier_try_made_is_not_made_again() -> None:
     assert patiently(make, lambda: made[0] if made else None) == "x" and made == ["x"]
 
 
-def test_passwords_are_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert shown("postgresql://me:secret@host/db") == "postgresql://me:***@host/db"
-    assert shown("http://127.0.0.1:5000") == "http://127.0.0.1:5000"
+def test_passwords_are_not_told(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    word = "hunter" + "2"
     monkeypatch.setattr(store, "FIRST_SECONDS", 0.0)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:secret@127.0.0.1:{free_port()}")
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:{word}@127.0.0.1:{free_port()}/")
     with pytest.raises(UserError) as problem:
         client()
-    assert "secret" not in str(problem.value) and "me:***@" in str(problem.value)
+    assert word not in str(problem.value) and "me" not in os.environ["MLFLOW_TRACKING_URI"]
+    assert os.environ["MLFLOW_TRACKING_USERNAME"] == "me" and os.environ["MLFLOW_TRACKING_PASSWORD"] == word
+    assert store.ui_address("1", "a").startswith("http://127.0.0.1:")
+    monkeypatch.setenv(store.UI, f"https://me:{word}@mlflow.example.org")
+    assert store.ui_address("1", "a").startswith("https://mlflow.example.org/#/")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"postgresql://me:{word}@127.0.0.1:{free_port()}/db")
+    assert store.whereabouts() == os.environ["MLFLOW_TRACKING_URI"].replace(word, "***")
+    say(f"cannot reach {os.environ['MLFLOW_TRACKING_URI']}")
+    assert word not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("json_body", [True, False])
+def test_a_wrong_password_says_so_and_is_not_tried_again(
+    answers: Answers, monkeypatch: pytest.MonkeyPatch, json_body: bool
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", answers.address)
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "me")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hunter" + "2")
+    answers.codes = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED"} if json_body else None
+    answers.statuses, answers.asked = [401], 0
+    with pytest.raises(UserError, match="wrong password, or no user me; set MLFLOW_TRACKING_USERNAME and") as problem:
+        client()
+    assert answers.asked == 1 and problem.value.exit_code == 2 and "hunter" not in str(problem.value)
+    made = client()
+    answers.statuses = [403]
+    with pytest.raises(MlflowException) as refusal:
+        made.search_experiments()
+    assert patience.not_allowed(refusal.value).endswith("user me may not do this; ask for the right to it")
+    assert patience.not_allowed(MlflowException("other")) == ""
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "")
+    monkeypatch.setenv("HOME", "/nowhere")
+    answers.statuses = [401]
+    with pytest.raises(UserError, match="wants a user and a password"):
+        made.search_experiments()
 
 
 def test_an_interruption_ends_the_waits_of_all_threads() -> None:

@@ -22,6 +22,23 @@ def test_lists_are_crossed_and_defaults_filled_in(tmp_path: Path) -> None:
     assert (file.jobs, file.backend, file.together) == (1, "loky", 0)
 
 
+def test_a_file_that_holds_a_password_is_refused_with_its_line(tmp_path: Path) -> None:
+    word = "hunter" + "2hunter2"
+    for line in (
+        f'cluster: {{kind: slurm, job_script_prologue: ["export MLFLOW_TRACKING_PASSWORD={word}"]}}',
+        f"tune: {{task: distance, storage: 'postgresql://me:{word}@host/optuna'}}",
+        f"cluster: {{kind: slurm, password: {word}}}",
+        f"# password: {word}",
+    ):
+        with pytest.raises(
+            UserError, match=r"study.yaml, line 2: holds a password.*MLFLOW_TRACKING_PASSWORD"
+        ) as problem:
+            load(write(tmp_path, f"name: leaky\n{line}\n"))
+        assert word not in str(problem.value) and "\n" not in str(problem.value)
+    advice = 'cluster: {kind: slurm, job_script_prologue: [". ~/mlflow.sh", "export MLFLOW_TRACKING_PASSWORD=$WORD"]}'
+    assert load(write(tmp_path, f"name: tight\nstore_patch: false\n{advice}\n")).store_patch is False
+
+
 def test_options_defaults_and_merged_mappings(tmp_path: Path) -> None:
     text = """
 name: options

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from mlspatial.core.errors import UserError
+from mlspatial.core.limits import MOST_PIXELS, demand_pixels, demand_regular
 
 SUFFIXES = (".hdr", ".exr", ".png", ".jpg", ".jpeg")
 HEAD = 1 << 16  # bytes that hold a header
@@ -24,11 +25,13 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 def size(file: Path) -> tuple[int, int]:
     """Width and height, upright, from the head of a file. Raises UserError."""
+    from PIL import Image
+
+    demand_regular(file, f"environments: {file}")
     try:
         if _is_picture(file):
-            from PIL import Image
-
             with Image.open(file) as picture:
+                demand_pixels(f"environments: {file}", picture.size)
                 width, height = picture.size
                 return (height, width) if picture.getexif().get(0x0112, 1) >= 5 else (width, height)
         with file.open("rb") as stream:
@@ -40,8 +43,10 @@ def size(file: Path) -> tuple[int, int]:
         left, top, right, low = struct.unpack_from("<4i", head, start)
         _check_channels(file, head)
         return right - left + 1, low - top + 1
-    except (OSError, ValueError, TypeError, struct.error) as error:
+    except (OSError, ValueError, TypeError, SyntaxError, struct.error) as error:
         raise unreadable(file) from error
+    except Image.DecompressionBombError as error:
+        raise UserError(f"environments: {file} declares more than {MOST_PIXELS:,} pixels; save it smaller") from error
 
 
 def check_shape(file: Path, width: int, height: int) -> None:
