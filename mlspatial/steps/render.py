@@ -155,9 +155,7 @@ def render(
             "seed": seed,
         }
         said |= {"categories": categories, "dataset": manifest.dataset_id, "folder": str(folder)}
-        run.describe(
-            notes.facts(said) + "\n\nLook at the artifacts pictures/contact_sheet.png and pictures/latents.png."
-        )
+        run.describe(notes.facts(said) + f"\n\nLook at the artifacts {SHEET} and {LATENTS}.")
     return run.id
 
 
