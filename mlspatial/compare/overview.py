@@ -12,7 +12,7 @@ from mlspatial.compare.evidence import PIXELS, Evidence
 from mlspatial.compare.grouping import in_words, layer_label, layer_order, similarities
 from mlspatial.compare.scores import committed, values
 from mlspatial.compare.style import ordered
-from mlspatial.compare.words import arch_label, mean_text
+from mlspatial.compare.words import arch_label, benchmark_labels, mean_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +57,8 @@ def _asked(evidence: Evidence, networks: pd.DataFrame) -> str:
     parts += [f"beside {_listed(controls)} ones"] if controls and len(trained) else []
     asked = []
     if len(best := committed(evidence)):
-        regions = [f"{name} ({region})" if region else name for name, region in _pairs(best)]
+        called = benchmark_labels(best.benchmark)
+        regions = [f"{called[name]} ({region})" if region else called[name] for name, region in _pairs(best)]
         asked.append(f"scored on {_listed(regions)}")
     asked += ["compared with each other"] if len(evidence.pairs) else []
     if len(evidence.decodings):
@@ -68,6 +69,8 @@ def _asked(evidence: Evidence, networks: pd.DataFrame) -> str:
 def _learned(networks: pd.DataFrame) -> str:
     """Each part of a task where it is learned alone, else in whatever is trained on it; mean over networks."""
     trained = networks[~networks.task.isin(REFERENCES)]
+    if len(trained):
+        trained = trained[trained.dataset == trained.dataset.mode().iloc[0]]  # not the controls on other images
     said = []
     for end, words in LEARNED.items():
         column, part = f"heldout/{end}", end.split("/", 1)[0]
@@ -89,7 +92,7 @@ def _aligned(evidence: Evidence, networks: pd.DataFrame) -> list[str]:
     best = committed(evidence)
     best = best.assign(value=values(best))
     rows = best.merge(networks[["model_id", "task", "condition"]], on="model_id")
-    texts = []
+    texts, called = [], benchmark_labels(best.benchmark)
     for name, region in _pairs(rows)[:NAMED]:
         part = rows[rows.benchmark == name].groupby("model_id").agg(
             value=("value", "mean"), task=("task", "first"), condition=("condition", "first")
@@ -99,7 +102,8 @@ def _aligned(evidence: Evidence, networks: pd.DataFrame) -> list[str]:
         if means["mean"].notna().sum() == 0:
             continue
         top = means["mean"].idxmax()
-        text = f"{name}{f' ({region})' if region else ''}: {in_words(top.task)} {_number(means.loc[top])} is highest"
+        title = f"{called[name]} ({region})" if region else called[name]
+        text = f"{title}: {in_words(top.task)} {_number(means.loc[top])} is highest"
         text += f" of {len(means)} trained conditions" if len(means) > 1 else ""
         if len(control) and np.isfinite(control.mean()):
             text += f", untrained {mean_text(control.mean(), control.std())} (n = {len(control)})"

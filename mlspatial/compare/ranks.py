@@ -16,7 +16,7 @@ from mlspatial.analysis.ranking import LEVEL, Estimate, Ranking
 from mlspatial.compare.conditions import known, last, names_of
 from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.run_ids import run_ids
-from mlspatial.compare.scores import committed
+from mlspatial.compare.scores import SIMULATED, committed
 from mlspatial.core.errors import UserError
 from mlspatial.core.hashing import content_id
 from mlspatial.core.predictions import Predictions
@@ -72,7 +72,8 @@ def rankings(
             elif ranked:
                 notes.append(ranked)
     for region in dict.fromkeys(one.region for one in made):
-        made += _region(region, [one for one in made if one.region == region])
+        recorded = [one for one in made if one.region == region and not one.benchmark.startswith(SIMULATED)]
+        made += _region(region, recorded)
     _LATEST[:] = [(evidence, options, (made, tuple(notes)))]
     return made, tuple(notes)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,13 @@ def region_label(region: str) -> str:
 
 def latent_label(latent: str) -> str:
     return LATENT_LABELS.get(latent, f"Rotation {latent[4:]}" if latent.startswith("rot_") else latent)
+
+
+def benchmark_labels(names: Iterable[str]) -> dict[str, str]:
+    """Names of benchmarks -> how a picture calls them: without their settings, where those do not tell them apart."""
+    found = list(dict.fromkeys(map(str, names)))
+    heads = [name.partition(":")[0] for name in found]
+    return {name: head if heads.count(head) == 1 else name for name, head in zip(found, heads, strict=True)}
 
 
 def arch_label(arch: str) -> str:

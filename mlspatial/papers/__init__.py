@@ -39,7 +39,8 @@ def sources(ids: Iterable[str]) -> list[str]:
 def key_items(ids: Iterable[str]) -> list[str]:
     """Those of the ids that carry a message, the ranking of networks first, then those of every paper in turn."""
     there = set(ids)
-    return [name for name in ("ranking", *(name for paper in PAPERS for name in PAPERS[paper].key)) if name in there]
+    keys = ["figure_ranking", *(name for paper in PAPERS for name in PAPERS[paper].key)]
+    return [name for name in keys if name in there]
 
 
 def _natural(name: str) -> list[Any]:

@@ -259,15 +259,16 @@ def _conditions(evidence: Evidence) -> dict[str, dict[str, int]]:
 
 
 def _sheets(used: Sequence[runs.RunRecord], evidence: Evidence) -> dict[str, bytes]:
-    """What a dataset's pictures are of -> its contact sheet as a JPEG: of the one with most images that has a sheet,
-    among those of the study and those that its networks were trained on."""
+    """What a dataset's pictures are of -> its contact sheet as a JPEG: of the one that most networks were
+    trained on, then that with most images, among those of the study and of its networks."""
     from mlspatial.steps.render import FORMER_SHEET, SHEET
 
     rendered = [run for run in used if run.entry == "render"]
     wanted = set(evidence.networks.dataset_id) - {run.dataset_id for run in rendered} - {""}
     if wanted:
         rendered += [run for run in runs.find(entry="render", status="FINISHED") if run.dataset_id in wanted]
-    rendered.sort(key=lambda run: -int(run.cfg.get("n_train", 0)))  # of equally large ones the newest
+    trained = evidence.networks.dataset_id.value_counts().to_dict()
+    rendered.sort(key=lambda run: (-trained.get(run.dataset_id, 0), -int(run.cfg.get("n_train", 0))))
     for run in rendered:
         name = next((name for name in (SHEET, FORMER_SHEET) if not runs.missing(name)(run)), None)
         if name is None:

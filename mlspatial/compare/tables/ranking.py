@@ -12,7 +12,7 @@ from mlspatial.compare.ranks import MODELS, PAIRS, SEED, Ranked, interval, model
 from mlspatial.compare.run_ids import run_ids
 from mlspatial.compare.style import FAINT, INK, SMALL, panels, task_style, tidy
 from mlspatial.compare.table import NAN, TABLES, Cell, Table
-from mlspatial.compare.words import region_label
+from mlspatial.compare.words import benchmark_labels, region_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,10 +96,11 @@ def figure_ranking(evidence: Evidence) -> Drawing:
         return Drawing.empty("figure_ranking", TITLE, NONE, DATA)
     most = max(len(one.ranking.models) for one in made)
     figure, axes = panels(len(made), 2, width=4.4, height=0.75 + 0.19 * max(most, 3))
-    for axis, one in zip(axes, made, strict=True):
-        _panel(axis, one)
+    for axis, one, title in zip(axes, made, _headings(made), strict=True):
+        _panel(axis, one, title)
     caption = (
-        f"{CAPTION} Grey band: noise ceiling. Bars on the right (or letters) join models of one group. "
+        f"{CAPTION} Grey band: noise ceiling. Intervals that leave the axis are wider than it. Bars on the right (or "
+        "letters) join models of one group. "
         f"{' '.join(_about(one) for one in made)}"
     )
     import pandas as pd
@@ -111,7 +112,7 @@ def figure_ranking(evidence: Evidence) -> Drawing:
     return Drawing("figure_ranking", TITLE, caption, figure, data, runs, notes=notes)
 
 
-def _panel(axis: Axes, one: Ranked) -> None:
+def _panel(axis: Axes, one: Ranked, title: str) -> None:
     models = one.ranking.models
     if one.ranking.lower == one.ranking.lower:
         axis.axvspan(one.ranking.lower, one.ranking.upper, color=FAINT, alpha=0.3, linewidth=0, zorder=0)
@@ -123,15 +124,25 @@ def _panel(axis: Axes, one: Ranked) -> None:
             axis.plot(model.scores, [place] * len(model.scores), linestyle="", marker="|", markersize=5,
                       color=look.colour, alpha=0.6, zorder=2)  # fmt: skip
     axis.axvline(0.0, color=FAINT, linewidth=0.7, zorder=1)
+    _limits(axis, one)
     axis.set_ylim(len(models) - 0.4, -0.6)
     axis.set_yticks(range(len(models)), [model.name for model in models], fontsize=SMALL)
-    tidy(axis, x="r, mean over units", title=_heading(one))
+    tidy(axis, x="r, mean over units", title=title)
     _groups(axis, [model.letters for model in models])
 
 
-def _heading(one: Ranked) -> str:
-    region = region_label(one.region)
-    return one.benchmark if region in one.benchmark else f"{one.benchmark} ({region})"
+def _headings(made: list[Ranked]) -> list[str]:
+    called, regions = benchmark_labels(one.benchmark for one in made), [region_label(one.region) for one in made]
+    titles = [called[one.benchmark] for one in made]
+    return [t if region in t else f"{t} ({region})" for t, region in zip(titles, regions, strict=True)]
+
+
+def _limits(axis: Axes, one: Ranked) -> None:
+    """All scores, zero and the ceiling; an interval of few seeds may leave the axis."""
+    seen = [score for model in one.ranking.models for score in (*model.scores, model.estimate.value)]
+    seen += [0.0, *(bound for bound in (one.ranking.lower, one.ranking.upper) if bound == bound)]
+    room = 0.12 * (max(seen) - min(seen))
+    axis.set_xlim(min(seen) - room, max(seen) + room)
 
 
 def _groups(axis: Axes, letters: list[str]) -> None:

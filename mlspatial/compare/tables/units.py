@@ -12,7 +12,7 @@ from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.run_ids import run_ids, run_text
 from mlspatial.compare.scores import committed
 from mlspatial.compare.style import FAINT, INK, SMALL, legend, sheet, task_order, task_style, tidy
-from mlspatial.compare.words import region_label
+from mlspatial.compare.words import benchmark_labels, region_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,14 +39,15 @@ def figure_units(evidence: Evidence) -> Drawing:
     data = unit_table(evidence)
     if data.empty:
         return Drawing.empty("figure_units", TITLE, NONE, COLUMNS)
-    benchmarks = list(dict.fromkeys(data.benchmark))
+    benchmarks, called = list(dict.fromkeys(data.benchmark)), benchmark_labels(data.benchmark)
     deep = bool((data.kind == "depth").any())
     most = int(data[data.kind == "committed"].groupby("benchmark").condition.nunique().max())
     figure, axes = sheet(len(benchmarks), 2 if deep else 1, width=4.0, height=0.8 + 0.24 * max(most, 5))
     for row, benchmark in zip(axes, benchmarks, strict=True):
         part = data[data.benchmark == benchmark]
         region = region_label(str(part.region.iloc[0]))
-        _spread(row[0], part[part.kind == "committed"], benchmark if region in benchmark else f"{benchmark} ({region})")
+        title = called[benchmark]
+        _spread(row[0], part[part.kind == "committed"], title if region in title else f"{title} ({region})")
         if deep:
             _depth(row[1], part[part.kind == "depth"])
     if deep:

@@ -10,6 +10,6 @@ PAPER = register(
         title="Vision CNNs trained to estimate spatial latents learned similar ventral-stream-aligned representations",
         citation="Xie, Huang, Alter, Schwartz, Tenenbaum and DiCarlo, ICLR 2025",
         published=(MEANS, CORRELATIONS),
-        key=("figure_2", "figure_3", "figure_4b", "figure_4a", "figure_5c", "figure_e1"),
+        key=("figure_2", "figure_4b", "figure_3", "figure_4a", "figure_5c", "figure_e1"),
     )
 )
