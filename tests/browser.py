@@ -57,8 +57,9 @@ class Browser:
     def _next(self, seconds: float) -> dict[str, Any]:
         end = time.monotonic() + seconds
         while b"\0" not in self._rest:
-            ready, _, _ = select.select([self._back], [], [], max(0.0, end - time.monotonic()))
-            assert ready, "the browser does not answer"
+            waiting = select.poll()  # select takes no descriptor above 1023
+            waiting.register(self._back, select.POLLIN)
+            assert waiting.poll(1000 * max(0.0, end - time.monotonic())), "the browser does not answer"
             part = os.read(self._back, 1 << 20)
             assert part, "the browser has ended"
             self._rest += part

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,9 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def registry(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An initialised, empty registry in a folder of its own, which is also the working directory."""
+def registry(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An initialised, empty registry in a folder of its own, which is also the working directory. Its connections are
+    closed at the end: a process has so many files, and runs thousands of tests."""
     from mlspatial.registry.store import client
 
     shutil.copy(empty_database, tmp_path / "mlflow.db")
@@ -45,7 +47,19 @@ def registry(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "test")
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     client().create_experiment("test", artifact_location=f"file://{tmp_path}/artifacts")
-    return tmp_path
+    yield tmp_path
+    close_databases(tmp_path)
+
+
+def close_databases(folder: Path) -> None:
+    """Of the databases below a folder, what MLflow keeps open; whoever asks again opens them anew."""
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Models
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Runs
+
+    for store in (Runs, Models):
+        for uri, engine in list(store._engine_map.items()):
+            if str(folder) in str(uri):
+                engine.dispose()
 
 
 @pytest.fixture(scope="session")

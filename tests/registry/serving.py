@@ -91,9 +91,14 @@ class Gate:
 
     def _pass(self, inner: socket.socket, outer: socket.socket) -> None:
         losing = False
+        waiting = select.poll()  # select takes no descriptor above 1023, and a suite in one process has many
+        sides = {side.fileno(): side for side in (inner, outer)}
+        for number in sides:
+            waiting.register(number, select.POLLIN)
         try:
             while True:
-                for source in select.select([inner, outer], [], [])[0]:
+                for number, _ in waiting.poll():
+                    source = sides[number]
                     data = source.recv(1 << 16)
                     if source is inner:
                         named = [request for request in self._to_lose if request in data.partition(b"\r\n")[0]]
