@@ -161,12 +161,16 @@ class Memory:
         return self._datasets[name]
 
 
-@cache
 def code_hash() -> str:
     """Of this package's files and a user's plugins: what another version made is asked for again (and answered, if it
     is the same)."""
+    return _hash_of((PACKAGE, *map(Path, own_modules())))
+
+
+@cache
+def _hash_of(places: tuple[Path, ...]) -> str:
     digest = hashlib.sha256()
-    for place in (PACKAGE, *map(Path, own_modules())):
+    for place in places:
         for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
             if path.suffix in (".py", ".yaml", ".csv"):
                 digest.update(str(path.relative_to(place.parent)).encode() + b"\0" + path.read_bytes())

@@ -9,6 +9,7 @@ import pytest
 
 from mlspatial.core.errors import UserError
 from mlspatial.study import load, make_plan
+from mlspatial.study.memory import code_hash
 from tests.study.examples import ROOT, SMALL, write
 
 
@@ -204,3 +205,16 @@ def test_two_files_of_one_name_are_told_apart_before_their_runs_mix(tmp_path: Pa
     assert [namesakes(path, load(path).name) for path in sorted((ROOT / "studies").glob("*.yaml"))] == [[]] * len(
         list((ROOT / "studies").glob("*.yaml"))
     )
+
+
+def test_the_code_that_a_study_remembers_is_that_of_the_plugins_at_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where they were others earlier in the same process."""
+    monkeypatch.delenv("MLSPATIAL_PLUGINS", raising=False)
+    without = code_hash()
+    (tmp_path / "mine.py").write_text("")
+    monkeypatch.setenv("MLSPATIAL_PLUGINS", str(tmp_path))
+    assert code_hash() != without
+    monkeypatch.delenv("MLSPATIAL_PLUGINS")
+    assert code_hash() == without
