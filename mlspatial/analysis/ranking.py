@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -242,7 +243,7 @@ def _ranked(
     bounded: Mapping[str, Estimate],
     scores: Mapping[str, tuple[float, ...]],
     alpha: float,
-    **facts: object,
+    **facts: Any,
 ) -> Ranking:
     from scipy.stats import false_discovery_control
 
@@ -267,7 +268,7 @@ def _ranked(
         )
         for name in names
     )  # fmt: skip
-    return Ranking(models, made, **facts)  # type: ignore[arg-type]
+    return Ranking(models, made, **facts)
 
 
 def _turned(estimate: Estimate) -> Estimate:

@@ -15,6 +15,7 @@ from mlspatial.benchmarks.choices import ANSWERS, Choices
 from mlspatial.benchmarks.descriptions import described, find_folder, number, one_of
 from mlspatial.benchmarks.ids import some, stem
 from mlspatial.benchmarks.picture_files import BACKGROUNDS, read_pictures
+from mlspatial.benchmarks.response_tables import reading
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 from mlspatial.core.limits import demand_parquet
 from mlspatial.core.progress import say
@@ -85,14 +86,13 @@ def read_choices(
 
     if not path.is_file():
         raise UserError(f"choices {path}: cannot be read (there is no such file)")
-    try:
+    with reading(f"choices {path}"):
         if path.suffix == ".parquet":
             demand_parquet(path, f"choices {path}")
             table = pd.read_parquet(path)
         else:
-            table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str, keep_default_na=False)
-    except (OSError, ValueError, NotImplementedError, LookupError) as error:
-        raise UserError(f"choices {path}: cannot be read ({str(error).splitlines()[0]})") from error
+            form: dict[str, Any] = {"sep": "\t" if path.suffix == ".tsv" else ",", "encoding": "utf-8-sig"}
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, **form)
     column = {}
     for kind, known in COLUMNS.items():
         column[kind] = next((name for name in known if name in table), "")

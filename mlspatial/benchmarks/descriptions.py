@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from mlspatial.core.errors import BadValue, UnknownName, UserError
+from mlspatial.core.errors import BadValue, UnknownName, UserError, in_one_line
 from mlspatial.core.names import data_folders
 
 
@@ -20,7 +20,7 @@ def read_yaml(path: Path, keys: Sequence[str]) -> tuple[dict[str, Any], dict[str
     except RecursionError as error:
         raise UserError(f"{path}: cannot be read (it is nested too deeply)") from error
     except (OSError, ValueError, yaml.YAMLError) as error:  # a date that is none is a ValueError
-        raise UserError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from error
+        raise UserError(f"{path}: cannot be read ({in_one_line(error)})") from error
     if not isinstance(settings, dict):
         raise UserError(f"{path}: must be a list of `key: value` lines with {', '.join(keys)}")
     return settings, plain

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from mlspatial.core.errors import UserError
+from mlspatial.core.errors import UserError, in_one_line
 
 TRIALS = 750  # of a session
 SCALE = 300.0  # what percent signal change was multiplied with to be kept as int16
@@ -154,7 +154,7 @@ def read_volume(path: Path, shape: tuple[int, ...] | None = None) -> np.ndarray:
     try:
         volume = np.asarray(nibabel.Nifti1Image.from_filename(path).get_fdata())
     except (OSError, EOFError, ValueError, nibabel.filebasedimages.ImageFileError) as error:
-        raise UserError(f"{path}: cannot be read ({str(error).splitlines()[0]}); download it again") from error
+        raise UserError(f"{path}: cannot be read ({in_one_line(error)}); download it again") from error
     if volume.ndim != 3 or shape not in (None, volume.shape):
         raise UserError(f"{path}: is of shape {volume.shape}, the other volumes are {shape}")
     return volume
@@ -180,7 +180,7 @@ def read_session(path: Path, shape: tuple[int, ...], voxels: np.ndarray) -> np.n
     try:
         values = (_from_hdf5 if path.suffix == ".hdf5" else _from_nifti)(path, shape, voxels)
     except (OSError, EOFError) as error:
-        raise UserError(f"{path}: cannot be read ({str(error).splitlines()[0]}); download it again") from error
+        raise UserError(f"{path}: cannot be read ({in_one_line(error)}); download it again") from error
     values /= SCALE
     return values
 
@@ -195,7 +195,7 @@ def read_images(path: Path, ids: Sequence[int], out: np.ndarray) -> None:
             for place in np.argsort(ids):
                 out[place] = images[ids[place] - 1]
     except (OSError, KeyError) as error:
-        raise UserError(f"{path}: cannot be read ({str(error).splitlines()[0]}); download it again") from error
+        raise UserError(f"{path}: cannot be read ({in_one_line(error)}); download it again") from error
 
 
 def image_shape(path: Path, most: int) -> tuple[int, ...]:
@@ -206,7 +206,7 @@ def image_shape(path: Path, most: int) -> tuple[int, ...]:
         with h5py.File(path) as file:
             shape, kind = file["imgBrick"].shape, file["imgBrick"].dtype
     except (OSError, KeyError) as error:
-        raise UserError(f"{path}: cannot be read ({str(error).splitlines()[0]}); download it again") from error
+        raise UserError(f"{path}: cannot be read ({in_one_line(error)}); download it again") from error
     if len(shape) != 4 or shape[3] != 3 or shape[0] < most or kind != np.uint8:
         raise UserError(f"{path}: imgBrick is {kind} of shape {shape}, must be uint8 ({most} or more, h, w, 3)")
     return tuple(shape[1:])
@@ -277,7 +277,7 @@ def _matlab(path: Path) -> dict[str, np.ndarray]:
             found = {name: np.asarray(value) for name, value in loadmat(path, variable_names=names).items()}
         return {name: found[name].astype(np.int64) for name in names}
     except (OSError, KeyError, ValueError, TypeError) as error:
-        raise UserError(f"{path}: cannot be read ({str(error).splitlines()[0]}); needs {', '.join(names)}") from error
+        raise UserError(f"{path}: cannot be read ({in_one_line(error)}); needs {', '.join(names)}") from error
 
 
 def _first(files: Sequence[Path]) -> Path:

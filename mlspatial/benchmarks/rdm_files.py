@@ -14,7 +14,7 @@ import numpy as np
 
 from mlspatial.benchmarks.ids import some, stems, texts
 from mlspatial.benchmarks.matlab import MAT, chosen, field_of, has_field, texts_of, variables
-from mlspatial.benchmarks.response_tables import MISSING, TABLES
+from mlspatial.benchmarks.response_tables import MISSING, TABLES, reading
 from mlspatial.core.errors import StimulusMismatch, UserError
 from mlspatial.core.limits import demand_npy, demand_parquet
 
@@ -189,7 +189,7 @@ def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
     """(names of the columns, rows) of a table as the texts that stand there; ids may look like numbers."""
     import pandas as pd
 
-    try:
+    with reading(f"rdms {path}"):
         if path.suffix == ".parquet":
             demand_parquet(path, f"rdms {path}")
             table = pd.read_parquet(path)
@@ -198,13 +198,6 @@ def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
         form: dict[str, Any] = {"sep": "\t" if path.suffix == ".tsv" else ",", "encoding": "utf-8-sig"}
         cells = pd.read_csv(path, header=None, dtype=str, keep_default_na=False, **form).to_numpy().tolist()
         return cells[0], cells[1:]
-    except (
-        OSError,
-        ValueError,
-        NotImplementedError,
-        LookupError,
-    ) as error:  # pandas' and Arrow's own errors are ValueErrors
-        raise UserError(f"rdms {path}: cannot be read ({str(error).splitlines()[0]})") from error
 
 
 def _number(path: Path, cell: str) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from mlspatial.benchmarks.ids import one_each, some, stems, texts
 from mlspatial.benchmarks.responses import NAMES, Responses, counting, gathered
-from mlspatial.core.errors import StimulusMismatch, UserError
+from mlspatial.core.errors import StimulusMismatch, UserError, in_one_line
 from mlspatial.core.limits import demand_parquet
 from mlspatial.core.progress import say
 
@@ -127,12 +128,21 @@ def _strata(path: Path, table: pd.DataFrame, label: str) -> list[str] | None:
     return texts(path, table[label], label) if label else None
 
 
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """What pandas or Arrow say of a table that they cannot read, as one line. what: the file, for people."""
+    try:
+        yield
+    except (OSError, ValueError, NotImplementedError, LookupError) as error:  # their own are among these
+        raise UserError(f"{what}: cannot be read ({in_one_line(error)})") from error
+
+
 def _table(path: Path, what: str, label: str = "label") -> pd.DataFrame:
     """A csv, tsv or Parquet file. Ids and labels of a csv are text as it stands there: 0012 is not 12, NA is a name."""
     import pandas as pd
 
     text = {*NAMES["stimulus"], *NAMES["neuroid"], label}
-    try:
+    with reading(f"{what} {path}"):
         if path.suffix == ".parquet":
             demand_parquet(path, f"{what} {path}")
             table = pd.read_parquet(path)
@@ -150,13 +160,6 @@ def _table(path: Path, what: str, label: str = "label") -> pd.DataFrame:
             float_precision="round_trip",
             **form,
         )
-    except (
-        OSError,
-        ValueError,
-        NotImplementedError,
-        LookupError,
-    ) as error:  # pandas' and Arrow's own errors are ValueErrors
-        raise UserError(f"{what} {path}: cannot be read ({str(error).splitlines()[0]})") from error
     if table.shape[1] == 1 and ";" in str(table.columns[0]):
         raise UserError(f"{what} {path}: its columns have ; between them; save it with commas")
     nameless = [table.columns[place] for place, name in enumerate(plain) if not name and place < table.shape[1]]

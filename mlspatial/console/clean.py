@@ -18,6 +18,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mlspatial.console.layout import Cell, amount, place, size_of, table, when
@@ -120,7 +121,7 @@ def _caches(parts: Iterable[str], has_registry: bool) -> list[Item]:
         if part == "train":
             items += _states(folder, has_registry)
         elif size := size_of(folder):
-            items.append(Item(place(folder), CACHES[part], size, lambda folder=folder: shutil.rmtree(folder)))  # type: ignore[misc]
+            items.append(Item(place(folder), CACHES[part], size, partial(shutil.rmtree, folder)))
     return items
 
 

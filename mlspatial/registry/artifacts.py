@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -69,7 +69,8 @@ def _kept(run_id: str, root: str, name: str, target: Path) -> bool:
 @contextmanager
 def files(root: str) -> Iterator[Callable[..., Path]]:
     """A function from the name of an artifact under an address to its local path; a copy that lasts as long when it is
-    elsewhere. Of several names the first that is there counts."""
+    elsewhere. Of several names the first that is there counts; elsewhere FileNotFoundError where none is, and only
+    then: what cannot be fetched now is no file that was never there."""
     from mlflow.exceptions import MlflowException
 
     folder = local_path(root)
@@ -78,12 +79,24 @@ def files(root: str) -> Iterator[Callable[..., Path]]:
         def file(*names: str) -> Path:
             if folder is not None:
                 return _first(folder, names)
-            for name in names[:-1]:
-                with suppress(MlflowException, OSError):
+            for name in names:
+                try:
                     return fetch(f"{root}/{name}", copies)
-            return fetch(f"{root}/{names[-1]}", copies)
+                except (MlflowException, OSError):
+                    if _is_listed(root, name):
+                        raise
+            raise FileNotFoundError(f"{root} has no {' or '.join(names)}")
 
         yield file
+
+
+def _is_listed(root: str, name: str) -> bool:
+    """Whether a remote store says that it has an artifact."""
+    import mlflow
+
+    above = f"{root}/{name}".rpartition("/")[0]
+    found = patiently(lambda: mlflow.artifacts.list_artifacts(artifact_uri=above))
+    return any(item.path.rpartition("/")[2] == name.rpartition("/")[2] for item in found)
 
 
 def _first(folder: Path, names: tuple[str, ...]) -> Path:

@@ -271,6 +271,14 @@ def test_mistakes_are_said(lab: Path, capsys: pytest.CaptureFixture[str]) -> Non
 # Recorded data --------------------------------------------------------------------------------------------------------
 
 
+def test_a_file_of_a_spreadsheet_is_read_as_any_other(lab: Path) -> None:
+    """Spreadsheets begin a csv with a byte order mark."""
+    plain = load_choices(described(lab))
+    table = pd.read_csv(lab / "choices.csv", keep_default_na=False)
+    table.to_csv(lab / "choices.csv", index=False, encoding="utf-8-sig")
+    assert np.array_equal(load_choices(described(lab)).people, plain.people)
+
+
 def geirhos(name: str, images: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Choices, dict[str, np.ndarray]]:
     """A shipped benchmark, and what the networks in its file chose."""
     folder = recordings("geirhos2019")

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+import yaml
 from PIL import Image
 
 from mlspatial.benchmarks.find import benchmark_names
@@ -274,3 +275,18 @@ def test_netcdf_that_does_not_say_what_is_what(lab: Path, trials: np.ndarray) ->
 def test_names_in_a_comma_list_may_have_parameters() -> None:
     text = "cowley2023_v4?, simulated_it:layer=layer4.0.relu,trials=40?,mine.yaml"
     assert benchmark_names(text) == ["cowley2023_v4?", "simulated_it:layer=layer4.0.relu,trials=40?", "mine.yaml"]
+
+
+def test_an_error_that_says_nothing_is_told_by_its_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlspatial.benchmarks.descriptions import read_yaml
+    from mlspatial.benchmarks.response_tables import reading
+
+    with (
+        pytest.raises(UserError, match=r"^responses a\.csv: cannot be read \(IndexError\)$"),
+        reading("responses a.csv"),
+    ):
+        raise IndexError
+    (tmp_path / "a.yaml").write_text("name: a")
+    monkeypatch.setattr(yaml, "safe_load", lambda _text: (_ for _ in ()).throw(ValueError))
+    with pytest.raises(UserError, match=r"a\.yaml: cannot be read \(ValueError\)$"):
+        read_yaml(tmp_path / "a.yaml", ["name"])

@@ -38,7 +38,7 @@ def test_addresses_are_told_without_passwords(address: str, masked: str) -> None
     [
         "http://127.0.0.1:5000",
         "http://host:5000/#/runs?mail=me@host",
-        "sqlite:////home/me@host/mlflow.db",
+        "sqlite:////folder/me@host/mlflow.db",
         "models:/resnet18.spatial117.distance@seed0",
         "torchvision:resnet50@random0,file:a.pt?arch=resnet18&seed=0&group=mine",
         "python:net:Net@random0?input_size=48",

@@ -25,7 +25,7 @@ from mlflow.entities import LoggedModelOutput
 
 from mlspatial.core.errors import Unreachable
 from mlspatial.core.names import STUDY, cache_folder, file_name
-from mlspatial.registry import patience, read, runs
+from mlspatial.registry import artifacts, patience, read, runs
 from mlspatial.registry.activations import file_name as array_name
 from mlspatial.registry.read import rest
 from mlspatial.registry.store import client
@@ -165,6 +165,36 @@ def test_artifacts_of_any_name_go_through_a_server(gate: Gate, tmp_path: Path) -
         return pd.DataFrame({"text": [file(f"layers/cka/{names[1]}").read_text()]})
 
     assert read.tables("odd-1", chosen, parse).text.tolist() == [LAYERS[1]]
+
+
+def test_what_was_never_kept_is_no_trouble_at_a_server_and_what_is_there_is_never_passed_over(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    """A run from before units and predictions were kept has none, without a word; where the better of two files cannot
+    be fetched, the other one is not taken for it."""
+    with runs.open_run(spec(older=1), name="x") as run:
+        run.log_text("{}", "scores.json")
+        run.log_text("better", "deep/better.txt")
+        run.log_text("other", "other.txt")
+    root = client().get_run(run.id).info.artifact_uri
+    chosen = pd.DataFrame({"run_id": [run.id], "artifact_uri": [root], "end_time": [pd.Timestamp(1, tz="UTC")]})
+    assert read.units(chosen).empty and read.units(chosen, all_layers=True).empty
+    assert read.predictions(chosen)(run.id, {("b", "pls")}) == []
+    assert not [warning for warning in recwarn if "left out" in str(warning.message)]
+    fetch = artifacts.fetch
+
+    def broken(uri: str, folder: Path | str | None = None) -> Path:
+        if uri.endswith("better.txt"):
+            raise OSError("cut off")
+        return fetch(uri, folder)
+
+    monkeypatch.setattr(artifacts, "fetch", broken)
+    with artifacts.files(root) as file:
+        assert file("deep/absent.txt", "other.txt").read_text() == "other"
+        with pytest.raises(OSError, match="cut off"):
+            file("deep/better.txt", "other.txt")
+        with pytest.raises(FileNotFoundError, match=r"has no absent\.txt or no/absent\.txt"):
+            file("absent.txt", "no/absent.txt")
 
 
 def test_what_the_server_did_although_its_answer_was_lost_is_not_done_twice(

@@ -43,7 +43,7 @@ def _scored(evidence: Evidence) -> pd.DataFrame:
         found = GENERATED_BY.search(str(name))
         part = part.drop_duplicates("model_id")
         for row in part.itertuples():
-            generates = bool(found) and row.model_id == found[1]  # type: ignore[index]
+            generates = found is not None and row.model_id == found[1]
             if not generates and row.model_id not in tasks.index:
                 continue
             runs = [row.run_id] if generates else [tasks.run_id[row.model_id], row.run_id]
