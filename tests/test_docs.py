@@ -58,6 +58,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.timeout(3600)
+@pytest.mark.slow
 def test_the_tutorial_runs(registry: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(ROOT / "studies", registry / "studies")
     text = (ROOT / "docs" / "tutorial.md").read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,8 +31,12 @@ def call(command: object, *arguments: str) -> tuple[int, str, str]:
 
 @pytest.fixture
 def rendered(registry: Path) -> Path:
-    code, out, _ = call(render.main, *RENDER, "--n_train", "120", "--n_heldout", "40", "--workers", "1")
+    code, out, told = call(render.main, *RENDER, "--n_train", "120", "--n_heldout", "40", "--workers", "1")
     assert code == 0 and out.splitlines()[-1].startswith("run ")
+    for name in re.findall(r"(\S+\.png)", told):  # what the summary says to look at is there
+        (run,) = runs.find(entry="render")
+        assert runs.there(run.id, [name.rstrip(",")]), name
+    assert "00_sheet.png" in told
     return registry / "data" / "tiny"
 
 

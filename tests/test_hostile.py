@@ -1,6 +1,6 @@
 """Inputs that are broken, hostile or absurd: each ends with one line that names it, before anything large is read.
 
-Every case is a file of at most a few megabytes. No case may take more memory than a small multiple of that.
+Every case is a file of at most a few megabytes. No case may keep more memory than a hundred times that.
 """
 
 # ruff: noqa: E501 (a case a line)
@@ -74,12 +74,14 @@ def pictures(name: str, content: bytes) -> Callable[[Path], Any]:
     return read
 
 
-def archive(*members: tuple[str, bytes], change: Callable[[bytes], bytes] = lambda data: data) -> Callable[[Path], Any]:
+def archive(
+    *members: tuple[str, bytes | int], change: Callable[[bytes], bytes] = lambda data: data
+) -> Callable[[Path], Any]:
     def read(folder: Path) -> Any:
         file = io.BytesIO()
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
             for name, content in members:
-                made.writestr(name, content)
+                made.writestr(name, content if isinstance(content, bytes) else bytes(content))  # so many noughts
         (folder / "a.zip").write_bytes(change(file.getvalue()))
         return read_pictures(folder / "a.zip")
 
@@ -241,7 +243,7 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a panorama that is a bomb": (panorama("a.png", png(60_000, 30_000, data=b"")), r"a.png.*(pixels|cannot be read)"),
     "a panorama that is a pipe": (special(os.mkfifo, FolderEnvironments, "a.hdr"), r"a.hdr: cannot be read \(no plain file"),
     # archives
-    "an archive whose member is 1000 times itself": (archive(("a.png", bytes(64 * MIB))), r"a.png .*declares 67,108,864 bytes"),
+    "an archive whose member is 1000 times itself": (archive(("a.png", 64 * MIB)), r"a.png .*declares 67,108,864 bytes"),
     "an archive that is cut short": (archive(("a.png", png()), change=lambda d: d[:-30]), r"a.zip: is neither a folder nor"),
     "an archive with a damaged member": (
         archive(("a.png", png()), change=lambda d: d[:45] + b"\xff" * 10 + d[55:]), r"a.png .*: cannot be unpacked"),
@@ -324,7 +326,7 @@ def test_what_is_hostile_ends_with_one_line(name: str, tmp_path: Path) -> None:
             work(tmp_path)
     text = str(problem.value)
     assert len(text) < 600 and problem.value.exit_code == 2 and "\n" not in text, text
-    assert process.memory_info().rss - before < 300 * MIB
+    assert process.memory_info().rss - before < 300 * MIB  # kept; what was asked for at once is refused by the limit
     assert not list(Path(tmp_path).glob("**/evil.sh"))
 
 

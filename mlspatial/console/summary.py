@@ -100,7 +100,10 @@ def _counted(number: int, what: str, several: str = "") -> str:
 
 @_of("render")
 def _render(records: list[RunRecord]) -> Lines:
+    from mlspatial.steps.render import FORMER_SHEET, LATENTS, SHEET
+
     (record,) = records[:1]
+    sheet = FORMER_SHEET if runs.there(record.id, [FORMER_SHEET]) else SHEET
     cfg, folder = record.cfg, record.tags.get(FOLDER, record.cfg.get("out", ""))
     images = f"{int(cfg['n_train']):,} training and {int(cfg['n_heldout']):,} held-out images of {cfg['size']} px"
     speed = record.metrics.get("images_per_s")
@@ -108,7 +111,7 @@ def _render(records: list[RunRecord]) -> Lines:
         "made": f"dataset {cfg['dataset']} ({record.dataset_id}): {images}, "
         f"{_counted(int(cfg['n_categories']), 'category', 'categories')}"
         + (f"; {speed:.0f} images/s" if speed else ""),
-        "look at": f"{place(folder)}\n" + _look(record, "pictures/contact_sheet.png", "pictures/latents.png"),
+        "look at": f"{place(folder)}\n" + _look(record, sheet, LATENTS),
         "next": command("train", task="translation", dataset=cfg["dataset"], batches=300),
     }
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from mlspatial.core.errors import UserError
 
 MOST_PIXELS = 1 << 26  # of one picture: 8192 x 8192, .2 GB as RGB
-CGROUP = (  # the limit of a container or job, and what of it is used
-    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
-    (Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes")),
+CGROUPS = Path("/sys/fs/cgroup")
+#: of a control group, by version: its limit, what of it is used, and what of that only keeps files at hand
+MEMORY = (
+    ("memory.max", "memory.current", ("inactive_file", "active_file")),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file")),
 )
 _GIB = 1 << 30
 
@@ -27,13 +30,24 @@ def free_memory() -> int:
     """Bytes that this process may still take: of the machine, and of the container or job that it is in."""
     import psutil
 
-    free = int(psutil.virtual_memory().available)
-    for most, used in CGROUP:
-        try:
-            free = min(free, max(0, int(most.read_text()) - int(used.read_text())))
-        except (OSError, ValueError):  # there is none, or it says "max"
-            continue
-    return free
+    return min([int(psutil.virtual_memory().available), *_free_in_groups()])
+
+
+def _free_in_groups() -> Iterator[int]:
+    """What the limits of the control groups that this process is in leave, of those that there are."""
+    folders = [CGROUPS, CGROUPS / "memory"]
+    with suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, kinds, place = line.split(":", 2)
+            if kinds in ("", "memory"):
+                own = CGROUPS / kinds / place.lstrip("/")
+                folders += [own, *(above for above in own.parents if above.is_relative_to(CGROUPS))]
+    for folder in dict.fromkeys(folders):
+        for most, used, cached in MEMORY:
+            with suppress(OSError, ValueError):  # there is none, or it says "max"
+                limit, taken = int((folder / most).read_text()), int((folder / used).read_text())
+                stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+                yield max(0, limit - taken + sum(int(stat.get(name, 0)) for name in cached))
 
 
 def demand_memory(what: str, nbytes: float, does: str = "declares") -> None:

@@ -24,12 +24,12 @@ _ARGUMENT = re.compile(
 KEYS = {
     "a private key": r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----",
     "an AWS access key": r"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b",
-    "an AWS secret key": r"(?i)aws.{0,30}['\"\s=:][A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])",
+    "an AWS secret key": r"(?i)\baws.{0,30}['\"\s=:](?![0-9a-f]{40}\b)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])",
     "a GitHub token": r"\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{22,}",
     "a GitLab token": r"\bglpat-[\w-]{20,}",
     "a Slack token": r"\bxox[abeoprs]-[\w-]{10,}",
     "a Hugging Face token": r"\bhf_[A-Za-z0-9]{30,}",
-    "an API key": r"\bsk-[A-Za-z0-9_-]{20,}|\b[rs]k_live_[A-Za-z0-9]{20,}",
+    "an API key": r"\bsk-(?:proj-|ant-|live-|svcacct-)[A-Za-z0-9_-]{20,}|\bsk-[A-Za-z0-9]{32,}\b|\b[rs]k_live_[A-Za-z0-9]{20,}",
     "a Google API key": r"\bAIza[\w-]{35}",
     "a package index token": r"\bpypi-AgEI[\w-]{40,}",
     "a Databricks token": r"\bdapi[0-9a-f]{32}",
@@ -43,7 +43,11 @@ _PROGRAM = re.compile(rf"(?i)\b\w*{_NAME}['\"]?\s*(?::|=(?!=))\s*(['\"])([^'\"\s
 _YAML = re.compile(rf"(?i)(?:^|[{{,#])[\s-]*['\"]?[\w-]*{_NAME}['\"]?\s*:\s+['\"]?([^\s'\"#,}}]{{4,}})")
 _IN_ADDRESS = re.compile(rf"://[^:/@{_END}]*:(?!\d+(?:[/?#,]|$))([^/{_END}]+)@")
 #: variables, what is to be filled in, and code that asks for one
-_PLACEHOLDER = re.compile(r"[$<{%(\[].*|[.*xX_-]+|[A-Z_]+|[A-Za-z_.]+[(\[].*|true|false|none|null", re.DOTALL)
+_PLACEHOLDER = re.compile(
+    r"[$<{%(\[].*|[.*xX_-]+|[A-Z_]+|[A-Za-z_.]+[(\[].*|true|false|none|null|\d+"
+    r"|(?:my_?|your_?|the_?)?(?:user|password|passwd|pwd|string|secret|token|key|api_?key)|[A-Za-z]+(?:[._][A-Za-z]+)+",
+    re.DOTALL | re.IGNORECASE,
+)  # a number of a vocabulary, the word itself, a name of a program
 
 
 def shown(text: str) -> str:
@@ -91,4 +95,5 @@ def _kind(line: str, yaml: bool) -> str:
 
 
 def _real(value: str) -> bool:
-    return not _PLACEHOLDER.fullmatch(value.strip("'\"")) and bool(value.strip("'\""))
+    value = value.strip("'\"").rstrip("`.,;:!?")
+    return bool(value) and not _PLACEHOLDER.fullmatch(value)

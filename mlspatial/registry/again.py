@@ -15,6 +15,8 @@ from mlspatial.registry.store import client
 LIVE = "-live"  # at the end of the name of a dataset whose images were rendered as they were needed
 FILES = ("weights.safetensors", "spec.json")  # of a network
 HERE = ("device", "workers", "cache", "resume")  # how it was run, not what came out
+RANKS = "ranks"  # processes that trained a network together, where they were several
+FACTS = (RANKS, "augment_version")  # what a train run tells beside the parameters that its command takes
 
 
 def lost_networks(run: RunRecord) -> list[str]:
@@ -50,13 +52,15 @@ def train_again(run_id: str, *, force: bool = True) -> str:
     except MlflowException:
         return f"its run {run_id} is gone from the registry: take an undamaged copy, or train such a network anew"
     record = record_of(run)
-    cfg = {name: value for name, value in record.cfg.items() if name not in HERE and value != ""}
+    cfg = {name: value for name, value in record.cfg.items() if name not in (*HERE, *FACTS) and value != ""}
     if "dataset" in cfg:
         cfg["dataset"] = _dataset(run, record)
     cfg |= {"study": ",".join(record.studies)} if record.studies else {}
     words = [word for name, value in cfg.items() for word in (f"--{name}", value)]
+    ranks = record.cfg.get(RANKS, "")
+    program = ["torchrun", "--nproc_per_node", ranks] if ranks else ["python"]
     return "train it again: " + shlex.join(
-        ["python", "-m", "entrypoints.train", *words, *(("--force", "true") if force else ())]
+        [*program, "-m", "entrypoints.train", *words, *(("--force", "true") if force else ())]
     )
 
 
@@ -76,7 +80,7 @@ def _dataset(run: Any, record: RunRecord) -> str:
         if not name or (prefix and plain == label):
             continue
         try:
-            if find_dataset(name)[1].dataset_id == record.dataset_id:
+            if find_dataset(name, typed=False)[1].dataset_id == record.dataset_id:
                 return prefix + name
         except UserError:
             continue

@@ -32,22 +32,23 @@ def is_there(run: runs.RunRecord) -> bool:
 
 
 def ours(run: runs.RunRecord) -> list[Path]:
-    """Those of `folders` that may be read. Raises DatasetError where it is only elsewhere: then it is asked for."""
-    every = folders(run)
-    found = [folder for folder in every if named.is_ours(folder)]
-    if not any(folder.joinpath(MANIFEST).is_file() for folder in found):
-        named.demand_ours(f"dataset {run.cfg.get('dataset', run.dataset_id)}", every)
-    return found
+    """Those of `folders` that may be read without asking: what lies elsewhere is not there for whoever does not ask for
+    it by name (`find_dataset`)."""
+    return [folder for folder in folders(run) if named.is_ours(folder)]
 
 
-def find_dataset(name: str) -> tuple[Path, Manifest, runs.RunRecord | None]:
+def find_dataset(name: str, *, typed: bool = True) -> tuple[Path, Manifest, runs.RunRecord | None]:
     """(folder, manifest, the run that made it) of a dataset: a folder, a dataset_id, or the newest one of a name.
+
+    typed: whether a person has written the name; a folder that comes from the registry is not made theirs by this.
 
     Raises UnknownName, or DatasetError when the registry knows the dataset but its files are gone, or are in a folder
     that nobody here has named (see `named`).
     """
     made = runs.find(entry="render", status="FINISHED")
     if (folder := Path(name)).joinpath(MANIFEST).is_file():
+        if not typed and not named.is_ours(folder):
+            raise DatasetError(f"dataset={name}: nobody here has named this folder; {named.ADVICE.format(folder)}")
         manifest = Manifest.load(folder)
         named.remember(folder)
         return folder, manifest, next((run for run in made if run.dataset_id == manifest.dataset_id), None)

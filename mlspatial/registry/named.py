@@ -3,6 +3,7 @@ named here before. Whoever may write to a registry may write any folder into a t
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from filelock import FileLock
@@ -11,6 +12,8 @@ from mlspatial.core.errors import DatasetError
 from mlspatial.core.names import cache_folder, data_folders
 from mlspatial.registry import places
 from mlspatial.registry.store import database
+
+ADVICE = "if that is right, name the folder once (dataset={0} of train), or add the one that it is in to MLSPATIAL_DATA"
 
 
 def remember(folder: Path) -> None:
@@ -32,11 +35,10 @@ def is_ours(folder: Path) -> bool:
 
 def demand_ours(what: str, folders: list[Path]) -> None:
     """Raise DatasetError for folders that are there and that nobody here has named."""
-    if strange := [folder for folder in folders if folder.is_dir() and not is_ours(folder)]:
+    if strange := [folder for folder in folders if os.path.isdir(folder) and not is_ours(folder)]:
         raise DatasetError(
             f"{what}: the registry says that it is in {strange[0]}, which is neither in this project nor in "
-            f"MLSPATIAL_DATA and was never named here; if that is right, name it once (dataset={strange[0]}), or add "
-            f"{strange[0].parent} to MLSPATIAL_DATA"
+            f"MLSPATIAL_DATA and was never named here; {ADVICE.format(strange[0])}"
         )
 
 

@@ -51,7 +51,11 @@ PARAMETERS = (
     ),
     Parameter("layers", str, "auto (the architecture's candidates), names; fMRI: also all.", "auto"),
     Parameter(
-        "metrics", str, "own (each benchmark's) and others: pls, ridge, rsa, cka, one_to_one, crsa, versa.", "own"
+        "metrics",
+        str,
+        "own (each benchmark's) and others: pls, ridge, rsa, cka, one_to_one, crsa, versa, rdm_*, of choices accuracy, "
+        "error_consistency, shape_bias.",
+        "own",
     ),
     Parameter("engine", str, "fast, or reference: Brain-Score's own code, for its benchmarks.", "fast"),
     Parameter("selection", str, "Of the layer: auto (as Brain-Score), raw (raw features), half.", "auto"),

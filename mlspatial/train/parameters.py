@@ -12,7 +12,7 @@ TRAIN = (
         "task", str, "distance, translation, rotation, category, identity, joined by +, or all; A|B share batches."
     ),
     Parameter("dataset", str, "Name, id or folder of a dataset; live:NAME renders fresh images.", "spatial117"),
-    Parameter("arch", str, "Architecture: resnet18, resnet50, or one of your own.", "resnet18"),
+    Parameter("arch", str, "resnet18, resnet34, resnet50, resnet18wN (34, 50) of width N, or your own.", "resnet18"),
     Parameter("seed", int, "Of the initial weights.", 0, "draw"),
     Parameter("seeds", str, "Several seeds that share batches, such as 0-5; instead of seed.", "", "draw"),
     Parameter("order_seed", int, "Of the order of the images.", 0),

@@ -76,16 +76,24 @@ def test_decoding_without_a_block_scores_the_other_test_stimuli() -> None:
     category = Latent("kind", "", "category", categories=("c0", "c1"))
     values = {"x": x, "angle": angle, "kind": kinds}
     records = decode(features, values, [*LATENTS, category], splits)
-    own = blocks(120)
+    own, checked = blocks(120), set()
     for record in records:
         assert record.left_out.shape == (BLOCKS,) and np.isfinite(record.left_out).all()
         train, test = splits[record.fold]
         if record.latent == "x" and record.measure == "pearson_r":
+            checked.add(record.latent)
             predicted = Ridge(record.alpha).fit(features[train], x[train]).predict(features[test])
             for b in range(BLOCKS):
                 kept = own[test] != b
                 assert record.left_out[b] == pytest.approx(np.corrcoef(predicted[kept], x[test][kept])[0, 1], abs=1e-8)
+        if record.measure == "angular_error_deg":  # of the test stimuli, so their sums follow
+            checked.add(record.latent)
+            total = record.value * len(test)
+            inside = np.array([total - record.left_out[b] * (own[test] != b).sum() for b in range(BLOCKS)])
+            assert (inside >= -1e-9).all() and inside.sum() == pytest.approx(total)
         if record.measure == "accuracy":  # the hits are whole numbers, so the hits of each block follow
             hits = round(record.value * len(test))
             inside = [hits - record.left_out[b] * (own[test] != b).sum() for b in range(BLOCKS)]
             assert np.allclose(inside, np.round(inside), atol=1e-9) and sum(inside) == pytest.approx(hits)
+            checked.add(record.latent)
+    assert checked == {"x", "angle", "kind"}

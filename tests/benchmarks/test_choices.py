@@ -153,7 +153,7 @@ def test_a_read_out_learns_from_images_whose_cues_agree(lab: Path) -> None:
     assert (chosen[train] == -1).all() and np.isin(chosen[test], range(4)).all()
     assert found.score(found.labels).raw == 1.0 and found.score(found.labels).ceiling == 0.5  # anna and ben together
     kappa = found.score(found.labels, "error_consistency")
-    assert np.isnan(kappa.raw) or kappa.n == 24
+    assert np.isnan(kappa.raw)  # two who are always right agree as chance has it
 
 
 def test_without_a_second_cue_each_image_is_read_by_a_read_out_of_others(lab: Path) -> None:

@@ -320,10 +320,10 @@ def test_eleven_layers_and_twelve_subjects_take_less_than_a_second() -> None:
     for metric in Geometries.metrics:
         stimuli = Stimuli(tuple(map(str, range(92))), images)
         found = Geometries("b", "IT", stimuli, rdms, tuple(map(str, range(12))), metric=metric)
-        before = time.process_time()
+        before = time.thread_time()
         for layer in layers:
             found.scores(layer, metric, Way())
-        assert time.process_time() - before < 1.0, metric
+        assert time.thread_time() - before < 1.0, metric
 
 
 # In score and with recorded data --------------------------------------------------------------------------------------

@@ -345,7 +345,7 @@ def test_a_stop_ends_a_wait_where_signals_do_not_raise(monkeypatch: pytest.Monke
     """A run that is begun or ended is not disturbed by signals; the wait for the store in it still ends at once."""
     said = threading.Event()
     monkeypatch.setattr(patience, "say", lambda _: said.set())
-    monkeypatch.setenv("MLSPATIAL_PATIENCE", "30")
+    monkeypatch.setenv("MLSPATIAL_PATIENCE", "300")
     sender = threading.Thread(target=lambda: (said.wait(60), os.kill(os.getpid(), signal.SIGINT)))
     began = time.monotonic()
     sender.start()
@@ -354,4 +354,4 @@ def test_a_stop_ends_a_wait_where_signals_do_not_raise(monkeypatch: pytest.Monke
             patiently(lambda: _raise_or(ConnectionRefusedError()))
         ended = time.monotonic()
     sender.join()
-    assert ended - began < 25  # not the seconds of its patience
+    assert ended - began < 100  # not the seconds of its patience

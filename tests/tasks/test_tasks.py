@@ -193,6 +193,9 @@ def test_what_is_kept_of_every_image_has_the_metrics_as_its_means(name: str, col
     assert kept["loss"].mean() == pytest.approx(metrics["loss"], rel=1e-5)
     for part in task.parts:
         assert kept[f"{part}_loss"].mean() == pytest.approx(metrics[f"{part}/loss"], rel=1e-5)
+    needs = {"distance": "z_error", "translation": "x_error", "rotation": "rotation_error",
+             "category": "category_true", "identity": "identity_true"}  # fmt: skip
+    assert {needs[part] for part in task.parts if part in needs} <= set(kept)
     for latent in ("x", "y", "z"):
         if f"{latent}_error" in kept:
             part = "distance" if latent == "z" else "translation"
