@@ -23,6 +23,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Derived data of the tests; meshes, panoramas and kernels are shared by all of them."""
     folder = tmp_path_factory.mktemp("cache")
     os.environ["MLSPATIAL_CACHE"] = str(folder)
+    os.environ["XDG_CONFIG_HOME"] = str(folder / "settings")  # not those of whoever runs the tests
     return folder
 
 

@@ -94,8 +94,9 @@ def clean(*, what: str = "all", yes: bool = False) -> list[str]:
         item.remove()
     print(f"{total} removed")
     if replaced:
-        print("the runs can be restored until this frees their disk:")
-        print(f"  mlflow gc --backend-store-uri {shown(tracking_uri())}")
+        print("runs can be restored (the networks of trainings cannot) until this frees the disk of all deleted runs:")
+        where = "  (where the server is, on its database)" if tracking_uri().startswith("http") else ""
+        print(f"  mlflow gc{where or f' --backend-store-uri {shown(tracking_uri())}'}")
     return []
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 INNER = WIDTH - 2  # columns of a table, which is indented
 MOST = 60  # runs that are read; a summary must not take longer than what it sums up
+DRAWN = ("seed", "seeds", "device", "workers", "cache", "resume", "checkpoints", "evaluations")  # not of a condition
 SAME = "_mae_", "mae_deg", "/loss"  # parts of metrics' names that say again what others say
 HELDOUT = "heldout/"
 Lines = dict[str, str]
@@ -129,7 +130,11 @@ def _train(records: list[RunRecord]) -> Lines:
         rows.append(row)
     first = records[0]
     tasks = "|".join(dict.fromkeys(record.cfg["task"] for record in records))
-    selector = f"task={tasks},dataset={first.cfg['dataset']}" + (",step=0" if first.cfg["batches"] == "0" else "")
+    seeds = "|".join(dict.fromkeys(record.cfg["seed"] for record in records))
+    selector = f"task={tasks},dataset={first.cfg['dataset']},arch={first.cfg['arch']},seed={seeds}"
+    selector += ",step=0" if first.cfg["batches"] == "0" else ""
+    if first.cfg.get("hidden") == "True":  # no selector finds these
+        selector = ",".join(f"runs:/{record.id}/model" for record in records)
     return {
         "made": f"{_counted(len(records), 'network')} ({first.cfg['arch']}), on held-out images:",
         "numbers": table(rows, INNER),
@@ -282,9 +287,19 @@ def _study(records: list[RunRecord]) -> Lines:
     reports = [run.cfg.get("out", "") for run in made if run.entry == "compare"]
     report = Path(reports[0]) / "report.html" if reports else None
     best: list[dict[str, Cell]] = []
-    trained = [run for run in made if run.entry == "train" and run.cfg.get("batches") != "0"]
-    for task in dict.fromkeys(run.cfg["task"] for run in reversed(trained)):
-        same = [heldout(run) for run in trained if run.cfg["task"] == task]
+    trained: dict[str, RunRecord] = {}  # the newest of a spec
+    for run in made:
+        if run.entry == "train" and run.cfg.get("batches") != "0" and run.cfg.get("hidden") != "True":
+            trained.setdefault(run.spec, run)
+
+    def condition(run: RunRecord) -> tuple[str, ...]:
+        return run.cfg["task"], *(value for key, value in sorted(run.cfg.items()) if key not in ("task", *DRAWN))
+
+    several = len({run.cfg["dataset"] for run in trained.values()}) > 1
+    for one in dict.fromkeys(map(condition, reversed(trained.values()))):
+        alike = [run for run in trained.values() if condition(run) == one]
+        same = [heldout(run) for run in alike]
+        task = one[0] + (f" ({alike[0].cfg['dataset']})" if several else "")
         names = [key for key in same[0] if all(isinstance(one.get(key), float) for one in same)]
         means = {key: sum(float(one[key] or 0.0) for one in same) / len(same) for key in names}
         best.append({"trained on": task, "runs": len(same), **means})

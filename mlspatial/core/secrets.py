@@ -29,7 +29,7 @@ KEYS = {
     "a GitLab token": r"\bglpat-[\w-]{20,}",
     "a Slack token": r"\bxox[abeoprs]-[\w-]{10,}",
     "a Hugging Face token": r"\bhf_[A-Za-z0-9]{30,}",
-    "an API key": r"\bsk-(?:proj-|ant-|live-|svcacct-)[A-Za-z0-9_-]{20,}|\bsk-[A-Za-z0-9]{32,}\b|\b[rs]k_live_[A-Za-z0-9]{20,}",
+    "an API key": r"\bsk-(?:(?:proj|ant|live|svcacct)-[\w-]{20,}|[A-Za-z0-9]{32,}\b)|\b[rs]k_live_[A-Za-z0-9]{20,}",
     "a Google API key": r"\bAIza[\w-]{35}",
     "a package index token": r"\bpypi-AgEI[\w-]{40,}",
     "a Databricks token": r"\bdapi[0-9a-f]{32}",
@@ -41,7 +41,7 @@ _NAME = r"(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key)
 _SHELL = re.compile(r"\b(?:[A-Z][A-Z0-9_]*_)?(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|ACCESS_KEY)=([^\s;&)\]]{4,})")
 _PROGRAM = re.compile(rf"(?i)\b\w*{_NAME}['\"]?\s*(?::|=(?!=))\s*(['\"])([^'\"\s]{{6,}})\1")
 _YAML = re.compile(rf"(?i)(?:^|[{{,#])[\s-]*['\"]?[\w-]*{_NAME}['\"]?\s*:\s+['\"]?([^\s'\"#,}}]{{4,}})")
-_IN_ADDRESS = re.compile(rf"://[^:/@{_END}]*:(?!\d+(?:[/?#,]|$))([^/{_END}]+)@")
+_IN_ADDRESS = re.compile(rf"://[^:/@{_END}]*:(?!\d+(?:[/?#,]|$))([^{_END}]+)@")
 #: variables, what is to be filled in, and code that asks for one
 _PLACEHOLDER = re.compile(
     r"[$<{%(\[].*|[.*xX_-]+|[A-Z_]+|[A-Za-z_.]+[(\[].*|true|false|none|null|\d+"

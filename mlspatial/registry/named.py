@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from mlspatial.core.errors import DatasetError
-from mlspatial.core.names import cache_folder, data_folders
+from mlspatial.core.names import data_folders
 from mlspatial.registry import places
 from mlspatial.registry.store import database
 
@@ -21,6 +21,7 @@ def remember(folder: Path) -> None:
     place = str(folder.resolve())
     if "\n" in place or is_ours(folder):
         return
+    _file().parent.mkdir(parents=True, exist_ok=True)
     with FileLock(_file().with_suffix(".lock")), _file().open("a") as file:
         file.write(place + "\n")
 
@@ -43,7 +44,9 @@ def demand_ours(what: str, folders: list[Path]) -> None:
 
 
 def _file() -> Path:
-    return cache_folder("places") / "datasets.txt"
+    """Beside a user's other settings: what was allowed cannot be made again, as what is in a cache can."""
+    settings = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "mlspatial"
+    return settings / "datasets.txt"
 
 
 def _named() -> set[str]:

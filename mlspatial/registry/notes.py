@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mlspatial.core.names import DATASET_ID
+from mlspatial.core.secrets import shown
 from mlspatial.registry.record import RunRecord, Spec
 from mlspatial.registry.store import client
 
@@ -88,7 +89,7 @@ def _address(experiment: str, run_id: str) -> str:
 
 def plain(text: str) -> str:
     """A name inside Markdown: no link, picture, HTML, code or line of its own."""
-    text = " ".join(text.replace("[", "(").replace("]", ")").replace("|", "/").replace("`", "'").split())
+    text = " ".join(shown(text).replace("[", "(").replace("]", ")").replace("|", "/").replace("`", "'").split())
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return SCHEME.sub(r"\1&#58;//", SPECIAL.sub(r"\\\1", text))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from mlspatial.core.names import BENCHMARKS_GIVEN
 from mlspatial.registry import runs
 from mlspatial.registry.again import lost_networks
 from mlspatial.registry.artifacts import download
@@ -18,6 +20,7 @@ from mlspatial.registry.places import local_path
 from mlspatial.registry.record import RunRecord
 from mlspatial.registry.store import client
 
+UNSEEN = "unseen/"  # stands for artifacts that this machine cannot see, which no other run is known to have
 UNIMPORTANT = "source/"  # artifacts that say with which uncommitted changes a run was made
 REPLACED = ("FINISHED", "FAILED")
 
@@ -75,6 +78,8 @@ def _holds_all(by: RunRecord, run: RunRecord, its: Iterable[ModelRecord], networ
 def _names(run: RunRecord) -> set[str]:
     """Paths of all artifacts of a run that matter."""
     root = local_path(run.artifacts) if run.artifacts else None
+    if root is not None and not root.is_dir():  # on a disk that is not here, or of a run that made none
+        return set() if run.status != "FINISHED" else {UNSEEN + run.id}
     if root is not None:
         found = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
     else:
@@ -103,15 +108,16 @@ def _needed_by(staying: Iterable[RunRecord], found: dict[str, Superseded]) -> se
     needed: set[str] = set()
     for run in staying:
         needed |= {parent for parent in _parents(run) if parent in found}
-        for value in run.cfg.values():
+        for value in (*run.cfg.values(), run.tags.get(BENCHMARKS_GIVEN, "")):
             if "models:/" in value or "runs:/" in value:
                 needed |= {run_id for name, run_id in names.items() if _mentions(value, name)}
     return needed
 
 
 def _mentions(text: str, name: str) -> bool:
-    """Whether a comma list holds an address, or an address with this run's id in it."""
-    return any(part == name or f"runs:/{name}" in part for part in (one.strip() for one in text.split(",")))
+    """Whether a text holds an address, whole, or an address with this run's id in it."""
+    address = name if "/" in name else f"runs:/{name}"
+    return re.search(rf"(?<![\w./-]){re.escape(address)}(?![\w.-])", text) is not None
 
 
 def _parents(run: RunRecord) -> tuple[str, ...]:

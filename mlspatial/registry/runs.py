@@ -19,7 +19,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from mlspatial.core.errors import Busy, Unreachable
+from mlspatial.core.errors import Busy, Unreachable, in_one_line
 from mlspatial.core.names import CFG, DATASET_ID, ENTRY, MODEL_ID, PARENTS, SPEC, STUDY, TAG, cache_folder
 from mlspatial.core.progress import say
 from mlspatial.core.stopping import Terminated as Terminated
@@ -105,7 +105,12 @@ def open_run(
             if len(known) < len(spec.cfg):  # of one that was killed at once, the rest
                 _describe(run, {key: value for key, value in spec.cfg.items() if key not in known}, listed)
             yield run
-            _note(run, spec, listed)
+            from mlflow.exceptions import MlflowException
+
+            try:
+                _note(run, spec, listed)
+            except MlflowException as error:  # words about a result are not worth the result
+                say(f"run {run.id}: has no description: {in_one_line(error)}")
     finally:
         lock.release()
 

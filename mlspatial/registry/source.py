@@ -7,7 +7,7 @@ import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 
@@ -70,12 +70,19 @@ def stores_patch() -> bool:
 def check_patch() -> None:
     """Raise UserError, with file and line, where the patch that would be stored holds a password or key."""
     patch = dirty_patch()
-    for number, what in found_in(patch):
-        file, line = _place(patch.splitlines()[:number])
+    for number, what in _keys_in(patch):
+        lines = patch.splitlines()[:number]
+        file, line = _place(lines)
+        how = "take it out" if lines[-1].startswith("+") else "it is in the last commit, so take it out and commit that"
         raise UserError(
-            f"{file}, line {line}: holds {what}, and uncommitted changes are kept with every run; take it out, or keep "
+            f"{file}, line {line}: holds {what}, and uncommitted changes are kept with every run; {how}, or keep "
             f"them out of the runs with {STORE_PATCH_VARIABLE}=false (store_patch: false in a study's file)"
         )
+
+
+@lru_cache(maxsize=2)
+def _keys_in(patch: str) -> list[tuple[int, str]]:
+    return list(found_in(patch))
 
 
 def _place(lines: Sequence[str]) -> tuple[str, int]:

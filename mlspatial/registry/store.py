@@ -258,7 +258,8 @@ def _experiment(name: str, beside: str, suffix: str) -> str:
     found = client().get_experiment_by_name(name)
     if found is None:
         place = None
-        if name == EXPERIMENT or neighbour is not None:
+        ours = name == EXPERIMENT or neighbour is not None
+        if ours and not tracking_uri().startswith("http"):  # a server says itself where
             place = _place(neighbour or client().get_experiment(beside), suffix or name)
         try:
             return str(client().create_experiment(name, artifact_location=place))
@@ -273,10 +274,8 @@ def _experiment(name: str, beside: str, suffix: str) -> str:
     return str(found.experiment_id)
 
 
-def _place(neighbour: Any, name: str) -> str | None:
-    """A folder of artifacts beside another experiment's; None where the store says itself where they go."""
-    if tracking_uri().startswith("http"):
-        return None
+def _place(neighbour: Any, name: str) -> str:
+    """A folder of artifacts beside another experiment's."""
     place = str(neighbour.artifact_location).rstrip("/")
     return place + name if name.startswith("-") else f"{place.rpartition('/')[0]}/{name}"
 

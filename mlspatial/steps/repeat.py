@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 
 STEP = 100  # between the seeds of two repetitions: more than a study has
 SEEDED = ("seed", "order_seed")
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "render": {"seed": 0},
-    "train": {"seed": 0, "order_seed": 0},
-    "similarity": {"seed": 0},
-    "decode": {"seed": 0},
-}
+
+
+def _defaults() -> dict[str, dict[str, Any]]:
+    """entry -> its seeds where a study names none."""
+    from mlspatial.core.parameters import ENTRIES
+    from mlspatial.steps import load_entries
+
+    load_entries()
+    found = {name: ENTRIES[name].defaults for name in ENTRIES}
+    return {name: {key: given[key] for key in SEEDED if key in given} for name, given in found.items()}
 
 
 def repeated(text: str, number: int) -> str:
@@ -51,7 +55,11 @@ def repeated(text: str, number: int) -> str:
     def renamed(words: str) -> str:
         words = word.sub(rf"\1{end}", words)
         words = re.sub(r"(@seed)(\d+)", lambda found: f"{found[1]}{int(found[2]) + shift}", words)
-        return re.sub(r"(?<=[,:])(seed=)(\d+)", lambda found: f"{found[1]}{int(found[2]) + shift}", words)
+        return re.sub(
+            r"(?<![\w-])seed=([\d|]+)",
+            lambda found: "seed=" + "|".join(str(int(seed) + shift) for seed in found[1].split("|")),
+            words,
+        )
 
     def other(key: str, value: Any) -> Any:
         if key in SEEDED:
@@ -65,9 +73,10 @@ def repeated(text: str, number: int) -> str:
         return renamed(value) if named else value
 
     made: dict[str, Any] = {}
+    defaults = _defaults()
     for key, value in study.items():
-        if key in DEFAULTS:
-            sections = [DEFAULTS[key] | section for section in _sections(value)]
+        if defaults.get(key):
+            sections = [defaults[key] | section for section in _sections(value)]
             sections = [{k: v for k, v in one.items() if k != "seed" or "seeds" not in one} for one in sections]
             made[key] = [{name: other(name, one) for name, one in section.items()} for section in sections]
         elif isinstance(value, dict | list) and key != "cluster":

@@ -8,6 +8,7 @@ import pytest
 
 from mlspatial.console.clean import clean
 from mlspatial.core.errors import UserError
+from mlspatial.core.names import BENCHMARKS_GIVEN
 from mlspatial.registry import removal, runs
 from mlspatial.registry.models import load, select
 from mlspatial.registry.store import client
@@ -203,3 +204,23 @@ def test_without_a_registry_none_is_made(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("MLSPATIAL_CACHE", str(tmp_path / "kept"))
     clean(yes=True)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_network_behind_a_brain_that_was_scored_on_stays(registry: Path) -> None:
+    """Its address is in no parameter: the benchmark is named by the network's hash, but for what the command said."""
+    old, _ = _train_again(registry)
+    address = next(record for record in select("step=all") if record.run_id == old)
+    asked = f"simulated_v4:network=models:/{address.name}/{address.version},stimuli=60,cowley2023_v4?"
+    assert old in going()
+    with runs.open_run(runs.Spec("score", 1, {"seed": 1}, {"benchmarks": "simulated_v4:network-0"}), name="s") as run:
+        run.log_text("{}", "scores.json")
+        run.set_tags({BENCHMARKS_GIVEN: asked})
+    assert old not in going()
+
+
+def test_artifacts_that_cannot_be_seen_from_here_count_as_some(registry: Path, tmp_path: Path) -> None:
+    old, new = made(), made(force=True)
+    assert old in going()
+    folder = Path(runs.get(old).artifacts.removeprefix("file://"))
+    folder.rename(folder.with_name("unmounted"))
+    assert old not in going() and new not in going()

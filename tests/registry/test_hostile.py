@@ -19,7 +19,7 @@ def elsewhere(
     registry: Path, small_dataset: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Path, runs.RunRecord]:
     """A dataset outside of the project, and a run that says it is there."""
-    monkeypatch.setenv("MLSPATIAL_CACHE", str(registry / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(registry / "settings"))
     monkeypatch.delenv("MLSPATIAL_DATA", raising=False)
     folder = tmp_path_factory.mktemp("elsewhere") / "small"
     shutil.copytree(small_dataset, folder)
@@ -34,9 +34,12 @@ def test_a_folder_that_only_the_registry_names_is_asked_for(elsewhere: tuple[Pat
     for name in ("small", str(record.dataset_id)):
         with pytest.raises(DatasetError, match=r"neither in this project nor in MLSPATIAL_DATA") as problem:
             find_dataset(name)
-        assert f"name it once (dataset={folder})" in str(problem.value) and "\n" not in str(problem.value)
-    with pytest.raises(DatasetError, match="never named here"):
-        is_there(record)
+        told = str(problem.value)
+        assert f"name the folder once (dataset={folder} of train)" in told and "\n" not in told
+    assert not is_there(record)  # for whoever only asks whether
+    with pytest.raises(DatasetError, match="nobody here has named this folder"):
+        find_dataset(str(folder), typed=False)  # what the registry says is no word of a person
+    assert not is_there(record)
     assert find_dataset(str(folder))[0] == folder  # the advice
     assert find_dataset("small")[0] == folder and is_there(record)
 
@@ -66,7 +69,7 @@ def test_a_copy_in_the_project_is_used_and_the_other_not_looked_at(
     runs.Run(record.id).set_tags({COPIES: str(registry / "data" / "small")})
     assert find_dataset("small")[0] == registry / "data" / "small"
     named.remember(registry / "data" / "small")
-    assert not (registry / "cache" / "places" / "datasets.txt").exists()  # what is in the project needs no list
+    assert not (registry / "settings" / "mlspatial" / "datasets.txt").exists()  # what is in the project needs no list
 
 
 EVIL = (

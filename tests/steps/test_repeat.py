@@ -86,3 +86,10 @@ def test_what_cannot_be_repeated_gets_one_line(registry: Path) -> None:
         done.returncode == 1
         and done.stderr.strip() == "repeat: nowhere.yaml: cannot be read (No such file or directory)"
     )
+
+
+def test_every_seed_of_a_selector_moves() -> None:
+    text = "name: a\ntune: {dataset: a}\nscore: {models: 'seed=0|1,task=x,order_seed=3', benchmarks: simulated_v1}\n"
+    made = yaml.safe_load(repeated(text, 1))
+    assert made["score"][0]["models"] == "seed=100|101,task=x,order_seed=3"
+    assert made["tune"][0]["seed"] == 100  # stated nowhere, so tune's own, moved
