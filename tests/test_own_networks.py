@@ -59,7 +59,7 @@ def test_the_page_s_network(
     assert status == 0, told
     assert told.count(f"python:mynetworks: running {folder}/mynetworks.py") == 1
     groups = pd.read_json(runs.local(compared, "groups_cka.json"), orient="split")
-    assert set(groups["first"]) == set(groups["second"]) == {"mine"} and set(groups.pairs) == {1}
+    assert set(groups["first"]) == set(groups["second"]) == {"untrained"} and set(groups.pairs) == {1}
     assert set(groups.layer) == {"body.1", "body.3", "body.5"}
     forget()
 
