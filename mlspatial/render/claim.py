@@ -21,11 +21,15 @@ def give_up(folder: Path) -> None:
         (folder / RECIPE_FILE).unlink(missing_ok=True)
 
 
-def claim(folder: Path, recipe: dict[str, Any]) -> bool:
-    """Write recipe.json and return True, or raise when the folder belongs to another recipe; False when it is there."""
+def claim(folder: Path, recipe: dict[str, Any], *, at_work: bool = False) -> bool:
+    """Write recipe.json and return True, or raise when the folder belongs to another recipe; False when it is there.
+
+    at_work: the folder was claimed before, and what lies in it is one's own; another try, which failed, may have taken
+    the recipe away.
+    """
     path = folder / RECIPE_FILE
     if not path.is_file():
-        if strangers := [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]:
+        if not at_work and (strangers := [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]):
             raise DatasetError(f"{folder} holds other files ({strangers[0]}, ...); choose an empty folder with out=")
         write_json(path, recipe)
         return True

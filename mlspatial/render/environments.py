@@ -30,7 +30,7 @@ SHADED = {"forest": 2.0}  # where little of the ground is in the open, it may be
 LAMP_LIT = 0.6  # share of KEY for a room at night
 WHITE = 1.45  # most radiance of a white board that lies on the ground
 BRIGHTEST = 1e4  # radiance; brighter pixels would show as blocks, and hold no more light than a sun has
-FOLDER_VERSION = "2"  # of how files are read
+FOLDER_VERSION = "3"  # of how files are read
 OWN = "own"  # the one sky of a scene from a file
 
 

@@ -236,12 +236,14 @@ def _fill(
     ready = partial(tell, "render", done, total)
     with closing(_in_parallel(recipe, recipe_id(full), folder, missing, workers, tell, ready)) as made:
         for shard in made:
+            claim(folder, full, at_work=True)  # another try may have given it up before this shard was there
             shards[shard.file] = shard
             done += shard.rows
             tell("render", done, total)
     splits = {split: tuple(shards[file] for s, file, *_ in jobs if s == split) for split in _sizes(recipe)}
     manifest = Manifest(name, full, studio.schema, splits)
     manifest = Manifest(name, full, studio.schema, splits, _statistics(folder, manifest))
+    claim(folder, full, at_work=True)
     if not (folder / MANIFEST).is_file() or Manifest.load(folder) != manifest:
         manifest.save(folder)
     return manifest

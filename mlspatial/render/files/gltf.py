@@ -17,9 +17,9 @@ from urllib.parse import unquote
 import numpy as np
 
 from mlspatial.core.errors import UserError
-from mlspatial.render.files.look import UNMOVED, Look, find, read_picture, sampled
+from mlspatial.render.colors import linear_to_srgb, srgb_to_linear
+from mlspatial.render.files.look import GREY, UNMOVED, Look, find, read_picture, sampled
 from mlspatial.render.library.finish import Finish
-from mlspatial.render.library.materials import from_srgb
 
 MAGIC, JSON_CHUNK = 0x46546C67, 0x4E4F534A
 #: Extensions that a file may require: those that are read, and those that only change a finish.
@@ -133,13 +133,15 @@ class Document:
         metal_rough = material.get("pbrMetallicRoughness", {})
         factor = np.array(metal_rough.get("baseColorFactor", (1.0,) * 4), float)
         rough, metal = float(metal_rough.get("roughnessFactor", 1.0)), float(metal_rough.get("metallicFactor", 1.0))
-        base = self._picture(_base_texture(material))
+        base = self._picture(_base_texture(material), "drawn grey")
         if (gloss := material.get("extensions", {}).get(SPEC_GLOSS)) is not None:
             factor, rough, metal = _converted(gloss)
-        finishes = self._picture(metal_rough.get("metallicRoughnessTexture"))
+        finishes = self._picture(
+            metal_rough.get("metallicRoughnessTexture"), "roughness and metalness as the factors say"
+        )
         color, texture = factor[:3], None if base is None else np.ascontiguousarray(base[..., :3])
         if base is None and _base_texture(material) is not None:
-            color = color * float(from_srgb((0.5,) * 3)[0])  # a texture that is lost
+            color = color * srgb_to_linear(np.full(3, GREY))  # a texture that is lost
         color, texture = self._with_emission(material, color, texture)
         opacity, mode = None, material.get("alphaMode", "OPAQUE")
         cutoff = float(material.get("alphaCutoff", 0.5)) if mode == "MASK" else 0.5
@@ -157,25 +159,29 @@ class Document:
         factor = np.array(material.get("emissiveFactor", (0.0,) * 3), float) * float(strength)
         if not factor.max() > 0.0:
             return color, texture
-        shine = self._picture(material.get("emissiveTexture"))
+        named = material.get("emissiveTexture")
+        shine = self._picture(named, "drawn without its own light")
+        if named is not None and shine is None:  # where it shines is not known
+            return color, texture
         if shine is None:
             if texture is None:
                 return np.clip(color + factor, 0.0, 1.0), None
             light = np.broadcast_to(np.clip(factor, 0.0, 1.0), texture.shape)
         else:
-            light = np.clip(_linear(shine[..., :3]) * factor, 0.0, 1.0)
+            light = np.clip(srgb_to_linear(shine[..., :3] / 255.0) * factor, 0.0, 1.0)
         if texture is None:
             under = np.broadcast_to(color, light.shape)
         else:
             height, width = light.shape[:2]
             v, u = np.meshgrid((np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width, indexing="ij")
-            under = _linear(sampled(texture, np.stack([u.ravel(), 1.0 - v.ravel()], 1))).reshape(light.shape) * color
+            levels = sampled(texture, np.stack([u.ravel(), 1.0 - v.ravel()], 1)).reshape(light.shape)
+            under = srgb_to_linear(levels / 255.0) * color
         total = np.clip(under + light, 0.0, 1.0)
-        srgb = np.where(total <= 0.0031308, 12.92 * total, 1.055 * total ** (1.0 / 2.4) - 0.055)
-        return np.ones(3), np.round(255.0 * srgb).astype(np.uint8)
+        return np.ones(3), np.round(255.0 * linear_to_srgb(total)).astype(np.uint8)
 
-    def _picture(self, info: dict[str, Any] | None) -> np.ndarray | None:
-        """uint8 (h, w, 4) of a texture that a material names; None, with a warning, when it cannot be had."""
+    def _picture(self, info: dict[str, Any] | None, without: str) -> np.ndarray | None:
+        """uint8 (h, w, 4) of a texture that a material names; None when it cannot be had, with a warning that says what
+        is drawn without it."""
         if info is None:
             return None
         said = f"texture {info.get('index')}"
@@ -190,9 +196,9 @@ class Document:
             first = view.get("byteOffset", 0)
             return read_picture(self.buffer(view.get("buffer", 0))[first : first + view["byteLength"]])
         except FileNotFoundError:
-            warnings.warn(f"{self.path}: {said} is not found; drawn grey", stacklevel=6)
+            warnings.warn(f"{self.path}: {said} is not found; {without}", stacklevel=6)
         except (OSError, ValueError, SyntaxError, KeyError, IndexError, TypeError) as error:
-            warnings.warn(f"{self.path}: {said} cannot be read ({type(error).__name__}); drawn grey", stacklevel=6)
+            warnings.warn(f"{self.path}: {said} cannot be read ({type(error).__name__}); {without}", stacklevel=6)
         return None
 
 
@@ -240,8 +246,3 @@ def _converted(gloss: dict[str, Any]) -> tuple[np.ndarray, float, float]:
     of_specular = (specular - DIELECTRIC * (1.0 - metal)) / max(metal, 1e-6)
     color = np.clip(of_diffuse + (of_specular - of_diffuse) * metal**2, 0.0, 1.0)
     return np.append(color, diffuse[3]), rough, metal
-
-
-def _linear(levels: np.ndarray) -> np.ndarray:
-    s = levels / 255.0
-    return np.where(s <= 0.04045, s / 12.92, ((s + 0.055) / 1.055) ** 2.4)

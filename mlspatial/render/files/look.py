@@ -70,12 +70,18 @@ def _any_case(folder: Path, relative: str) -> Path | None:
 
 
 def read_picture(data: bytes) -> np.ndarray:
-    """uint8 (h, w, 4) sRGB and opacity, at most LARGEST_TEXTURE along a side. Raises OSError or ValueError."""
+    """uint8 (h, w, 4) sRGB and opacity, at most LARGEST_TEXTURE along a side. Raises OSError, ValueError
+    or SyntaxError."""
     from PIL import Image
 
-    with Image.open(io.BytesIO(data)) as image:
+    try:
+        image = Image.open(io.BytesIO(data))
         image.load()
-        return pixels_of(image)
+    except (OSError, ValueError, SyntaxError):
+        raise
+    except Exception as error:  # every format has its own ways to be broken
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+    return pixels_of(image)
 
 
 def pixels_of(image) -> np.ndarray:

@@ -9,17 +9,30 @@ from __future__ import annotations
 import os
 import re
 import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
 
 from mlspatial.core.errors import UserError
 from mlspatial.core.limits import MOST_PIXELS, demand_pixels, demand_regular
+from mlspatial.render.colors import srgb_to_linear
 
 SUFFIXES = (".hdr", ".exr", ".png", ".jpg", ".jpeg")
 HEAD = 1 << 16  # bytes that hold a header
 RESOLUTION = re.compile(rb"\n([-+])([XY]) (\d+) ([-+])([XY]) (\d+)\n")
 DARK = 1e-4  # of the median: what is darker says nothing about the exposure
+ORIENTATION = 0x0112  # tag of EXIF
+#: What turns an array of rows upright, by its EXIF orientation (TIFF 6.0, tag 274).
+UPRIGHT = {
+    2: lambda rows: rows[:, ::-1],
+    3: lambda rows: rows[::-1, ::-1],
+    4: lambda rows: rows[::-1],
+    5: lambda rows: rows.swapaxes(0, 1),
+    6: lambda rows: np.rot90(rows, -1),
+    7: lambda rows: rows[::-1, ::-1].swapaxes(0, 1),
+    8: np.rot90,
+}
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
@@ -33,7 +46,7 @@ def size(file: Path) -> tuple[int, int]:
             with Image.open(file) as picture:
                 demand_pixels(f"environments: {file}", picture.size)
                 width, height = picture.size
-                return (height, width) if picture.getexif().get(0x0112, 1) >= 5 else (width, height)
+                return (height, width) if picture.getexif().get(ORIENTATION, 1) >= 5 else (width, height)
         with file.open("rb") as stream:
             head = stream.read(HEAD)
         if file.suffix.lower() == ".hdr":
@@ -104,18 +117,33 @@ def _picture(file: Path) -> np.ndarray:
     try:
         with Image.open(file) as picture:
             deep = _bits(file) == 16 and picture.mode in ("RGB", "RGBA")
+            turn = UPRIGHT.get(picture.getexif().get(ORIENTATION, 1), np.asarray)
             upright = ImageOps.exif_transpose(picture)
+            _warn_of_holes(file, upright)
             if upright.mode.startswith("I"):
                 values = np.repeat((np.asarray(upright, np.float64) / 65535.0)[..., None], 3, axis=2)
-                return _linear(np.clip(values, 0.0, 1.0)).astype(np.float32)
+                return srgb_to_linear(np.clip(values, 0.0, 1.0)).astype(np.float32)
             levels = np.asarray(upright.convert("RGB"))
     except (OSError, ValueError, SyntaxError) as error:
         raise unreadable(file) from error
     if deep:
         whole = _opened(file)
         if whole is not None and whole.dtype == np.uint16:
-            return _linear(whole[..., 2::-1] / 65535.0).astype(np.float32)
-    return _linear(np.arange(256) / 255.0).astype(np.float32)[levels]
+            return srgb_to_linear(turn(whole)[..., 2::-1] / 65535.0).astype(np.float32)
+    return srgb_to_linear(np.arange(256) / 255.0).astype(np.float32)[levels]
+
+
+def _warn_of_holes(file: Path, picture) -> None:
+    """Warn of a picture that is transparent somewhere: what it stores there need not be what anybody has seen."""
+    if "A" not in picture.getbands() and "transparency" not in picture.info:
+        return
+    alpha = np.asarray(picture.convert("RGBA").getchannel("A"))
+    if (share := float((alpha < 255).mean())) > 0.0:
+        warnings.warn(
+            f"environments: {file} is transparent in {100.0 * share:.2g} % of its pixels; drawn with the colours that "
+            "it stores there; save it without transparency",
+            stacklevel=4,
+        )
 
 
 def _bits(file: Path) -> int:
@@ -125,18 +153,15 @@ def _bits(file: Path) -> int:
     return head[24] if head[:8] == b"\x89PNG\r\n\x1a\n" and len(head) == 26 else 8
 
 
-def _linear(s: np.ndarray) -> np.ndarray:
-    return np.where(s <= 0.04045, s / 12.92, ((s + 0.055) / 1.055) ** 2.4)
-
-
 def _cv2(file: Path):
     os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")  # read by OpenCV when it opens its first EXR file
     try:
         import cv2
     except ImportError as error:
+        other = "save it with 8 bits a channel" if _is_picture(file) else "convert the panoramas to png"
         raise UserError(
             f"environments: {file.name} needs OpenCV, which does not load here ({error}); "
-            "install opencv-python-headless, or convert the panoramas to png"
+            f"install opencv-python-headless, or {other}"
         ) from error
     return cv2
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mlspatial.core.errors import UserError
+from mlspatial.render.colors import srgb_to_linear
 from mlspatial.render.files.gltf import COLORS, NO_MATERIAL, Document
 from mlspatial.render.files.look import GREY, UNMOVED, Look, sampled
 from mlspatial.render.files.obj import read_obj
@@ -21,11 +22,14 @@ from mlspatial.render.files.surface import is_closed, kept_faces, mended
 from mlspatial.render.library.assemble import ambient, merge
 from mlspatial.render.library.finish import Finish
 from mlspatial.render.library.materials import from_srgb
-from mlspatial.render.library.part import Part, join, new_part
+from mlspatial.render.library.part import Part, join, new_part, shortest_edge
 from mlspatial.render.mesh import Mesh
 
-VERSION = "2"  # of how files are read; counts up whenever a mesh of a file could change
+VERSION = "3"  # of how files are read; counts up whenever a mesh of a file could change
 MOST_TRIANGLES = 50_000
+#: What reading a broken file comes to in our own code; JSON with something else in place of an object has no .get.
+BROKEN = (OSError, ValueError, KeyError, IndexError, TypeError)
+BROKEN_JSON = (*BROKEN, AttributeError)
 MOST_COLORS = 4096  # different face colours kept as finishes of their own
 FINISH_STEPS = 8  # of roughness and of metalness, where a texture says them
 FINE_EDGE = 0.042  # of the longest axis: faces are cut so small where a texture says more than their colour
@@ -51,6 +55,7 @@ def load_mesh(path: Path, turn: np.ndarray | None = None) -> Mesh:
     if total > MOST_TRIANGLES:
         warnings.warn(f"{path}: {total} triangles, simplified to {MOST_TRIANGLES}", stacklevel=2)
         pieces = [_simpler(g, max(12, int(len(g.faces) * MOST_TRIANGLES / total))) for g in pieces]
+    pieces = [_with_edges(g) for g in pieces]
     longest = float(np.ptp(box, axis=0).max())
     whole = mended(join([_part(g, longest, look_of(g), path) for g in pieces if len(g.faces)]))
     if turn is not None:
@@ -77,27 +82,13 @@ def _read(path: Path) -> tuple[list[Any], Callable[[Any], Look | None]]:
     import trimesh
 
     logging.getLogger("trimesh").setLevel(logging.ERROR)
-    kind, named = path.suffix.lower().lstrip("."), {}
+    kind = path.suffix.lower().lstrip(".")
+    source, named, more = _opened(path, kind)
     try:
-        if kind in ("glb", "gltf"):
-            document = Document(path)
-            document.check()
-            named = document.looks()
-            scene = trimesh.load_scene(io.BytesIO(document.geometry()), file_type="glb", process=False)
-        elif kind == "obj":
-            text, named = read_obj(path)
-            stated = "".join(f"newmtl {name}\nKd 1 1 1\n" for name in named)
-            text = ("mtllib m\n" if named else "") + _without_libraries(text)
-            scene = trimesh.load_scene(
-                io.BytesIO(text.encode()), file_type="obj", resolver={"m": stated.encode()}, process=False
-            )
-        else:
-            scene = trimesh.load_scene(path, process=False)
+        scene = trimesh.load_scene(source, process=False, **more)
         found = [g for g in scene.dump(concatenate=False) if isinstance(g, trimesh.Trimesh) and len(g.faces)]
-    except UserError:
-        raise
     except Exception as error:  # every format has its own ways to be broken
-        raise UserError(f"{path}: cannot be read ({type(error).__name__}: {error}); repair or remove it") from error
+        raise _unreadable(path, error) from error
     for geometry in found:
         colors = geometry.vertex_attributes.get(COLORS)
         if colors is not None and len(colors) == len(geometry.vertices):
@@ -105,6 +96,31 @@ def _read(path: Path) -> tuple[list[Any], Callable[[Any], Look | None]]:
     if kind in ("ply", "stl"):
         return found, lambda g: None
     return found, lambda g: named.get(str(getattr(getattr(g.visual, "material", None), "name", NO_MATERIAL)))
+
+
+def _opened(path: Path, kind: str) -> tuple[Any, dict[str, Look], dict[str, Any]]:
+    """What trimesh is given of a file, the looks of its materials by name, and how trimesh is to take it."""
+    if kind in ("glb", "gltf"):
+        try:
+            document = Document(path)
+            document.check()
+            looks = document.looks()
+            return io.BytesIO(document.geometry()), looks, {"file_type": "glb"}
+        except BROKEN_JSON as error:
+            raise _unreadable(path, error) from error
+    if kind != "obj":
+        return path, {}, {}
+    try:
+        text, named = read_obj(path)
+    except BROKEN as error:
+        raise _unreadable(path, error) from error
+    stated = "".join(f"newmtl {name}\nKd 1 1 1\n" for name in named)
+    text = ("mtllib m\n" if named else "") + _without_libraries(text)
+    return io.BytesIO(text.encode()), named, {"file_type": "obj", "resolver": {"m": stated.encode()}}
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path}: cannot be read ({type(error).__name__}: {error}); repair or remove it")
 
 
 def _without_libraries(text: str) -> str:
@@ -144,6 +160,12 @@ def _only(geometry: Any, faces: np.ndarray, tidy: bool = False) -> Any:
     return out
 
 
+def _with_edges(geometry: Any) -> Any:
+    """The geometry without the faces that new_part would drop, whose colours then go as well."""
+    vertices, faces = np.asarray(geometry.vertices, float), np.asarray(geometry.faces)
+    return _only(geometry, shortest_edge(vertices, faces) > 1e-9 * np.ptp(vertices, axis=0).max())
+
+
 def _part(geometry: Any, longest: float, look: Look | None, path: Path) -> Part:
     """A trimesh as a Part; its texture coordinates pass merge unchanged."""
     vertices, faces = np.asarray(geometry.vertices, float), np.asarray(geometry.faces)
@@ -156,12 +178,11 @@ def _part(geometry: Any, longest: float, look: Look | None, path: Path) -> Part:
     if look.uv is not UNMOVED:
         uv = uv @ look.uv[:, :2].T + look.uv[:, 2]
     part = new_part(vertices, uv * longest, faces, look.finish, outward=False)
-    if len(part.faces) == len(faces):
-        if colors is not None and len(colors) == len(vertices):  # glTF's are linear, and multiply the material
-            part = _colored(part, colors[faces].mean(axis=1), look.finish)
-        elif visual.kind in ("face", "vertex"):
-            levels = np.asarray(visual.face_colors)[:, :3]
-            part = _colored(part, np.stack([from_srgb(c / 255.0) for c in levels]), Finish((1.0, 1.0, 1.0), tile=1.0))
+    if colors is not None:  # glTF's are linear, and multiply the material
+        part = _colored(part, colors[faces].mean(axis=1), look.finish)
+    elif visual.kind in ("face", "vertex"):
+        levels = srgb_to_linear(np.asarray(visual.face_colors)[:, :3] / 255.0)
+        part = _colored(part, levels, Finish((1.0, 1.0, 1.0), tile=1.0))
     return _detailed(part, look, longest, path)
 
 
@@ -212,8 +233,9 @@ def _simpler(geometry, most: int):
     """At most `most` triangles: by quadric errors where that library is there, else by clustering of vertices."""
     if len(geometry.faces) <= most:
         return geometry
-    has_texture = getattr(geometry.visual, "uv", None) is not None
-    if not has_texture:  # the quadric method drops texture coordinates
+    visual = geometry.visual
+    bare = getattr(visual, "uv", None) is None and visual.kind not in ("face", "vertex")
+    if bare and COLORS not in geometry.vertex_attributes:  # the quadric method drops coordinates and colours
         try:
             return geometry.simplify_quadric_decimation(face_count=most)
         except ImportError:
@@ -229,15 +251,17 @@ def _clustered(geometry, most: int):
     while fine - coarse > max(1, coarse // 50):
         middle = (coarse + fine) // 2
         coarse, fine = (middle, fine) if len(_cluster(vertices, faces, span / middle)[1]) <= most else (coarse, middle)
-    kept, faces = _cluster(vertices, faces, span / coarse)
+    kept, faces, origin = _cluster(vertices, faces, span / coarse)
     out = geometry.copy()
+    out.update_faces(origin)  # and their colours
     out.update_vertices(kept)
     out.faces = np.searchsorted(kept, faces)
     return out
 
 
-def _cluster(vertices: np.ndarray, faces: np.ndarray, cell: float) -> tuple[np.ndarray, np.ndarray]:
-    """The vertices that stand for their cells (those nearest to the mean), and the faces between different cells."""
+def _cluster(vertices: np.ndarray, faces: np.ndarray, cell: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The vertices that stand for their cells (those nearest to the mean), the faces between different cells, and
+    which faces those were."""
     q = np.floor((vertices - vertices.min(axis=0)) / cell).astype(np.int64)
     _, group = np.unique((q[:, 0] * 8192 + q[:, 1]) * 8192 + q[:, 2], return_inverse=True)
     group = group.reshape(-1)
@@ -247,7 +271,6 @@ def _cluster(vertices: np.ndarray, faces: np.ndarray, cell: float) -> tuple[np.n
     chosen = order[np.r_[True, group[order][1:] != group[order][:-1]]]
     faces = chosen[group[faces]]
     real = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
-    faces = faces[real]
-    _, first = np.unique(np.sort(faces, axis=1), axis=0, return_index=True)
-    faces = faces[np.sort(first)]
-    return np.unique(faces), faces
+    _, first = np.unique(np.sort(faces[real], axis=1), axis=0, return_index=True)
+    origin = np.flatnonzero(real)[np.sort(first)]
+    return np.unique(faces[origin]), faces[origin], origin

@@ -12,6 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from mlspatial.core.errors import BadValue
+from mlspatial.render.colors import linear_to_srgb, srgb_to_linear
 from mlspatial.render.lighting import WHITE, Lighting
 from mlspatial.render.mesh import Material, Mesh
 from mlspatial.render.shelf import Pools
@@ -204,16 +205,6 @@ def mip_levels(texture: np.ndarray, largest: int) -> list[np.ndarray]:
             linear = 0.5 * (linear[0::2] + linear[1::2])
         if width > 1:
             linear = 0.5 * (linear[:, 0::2] + linear[:, 1::2])
-
-
-def srgb_to_linear(value: np.ndarray) -> np.ndarray:
-    """IEC 61966-2-1, values in 0..1."""
-    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-
-
-def linear_to_srgb(value: np.ndarray) -> np.ndarray:
-    """IEC 61966-2-1, values in 0..1."""
-    return np.where(value <= 0.0031308, 12.92 * value, 1.055 * value ** (1.0 / 2.4) - 0.055)
 
 
 def tone_map(radiance: np.ndarray) -> np.ndarray:
