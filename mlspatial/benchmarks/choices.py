@@ -109,14 +109,22 @@ class Choices(Benchmark):
         """The output units of a network that answers itself, else those that are asked for."""
         if self.answers == "readout":
             return super().layers(asked, model)
+        from mlspatial.models.extract import device_of
+        from mlspatial.models.layers import output_layer
+        from mlspatial.models.spec import grey
+
         module, spec = model.structure
-        units = [name for name, part in module.named_modules() if getattr(part, "out_features", 0) == IMAGENET_UNITS]
-        if not units or spec.units != IMAGENET_UNITS:
+        what, advice = f"benchmark {self.identifier}: {spec.arch}", "set answers: readout (as geirhos2019_readout)"
+        if "imagenet" not in spec.head:
+            own = f" ({', '.join(spec.head)})" if spec.head else ""
             raise UserError(
-                f"benchmark {self.identifier}: {spec.arch} has {spec.units} output units, not ImageNet's 1000 "
-                "classes; set answers: readout (as geirhos2019_readout), which fits a read-out on its layers"
+                f"{what} has {spec.units} output units{own}, not ImageNet's 1000 classes; {advice}, which fits a "
+                "read-out on its layers"
             )
-        return (units[-1],)
+        output, layer = output_layer(module, grey(spec, device_of(module)))
+        if not layer or output.shape[1:] != (IMAGENET_UNITS,):
+            raise UserError(f"{what}: its output is no layer's, so that none can be read; {advice}")
+        return (layer,)
 
     @cached_property
     def conflict(self) -> np.ndarray:
