@@ -85,8 +85,9 @@ def tensors(output: Any) -> Iterator[torch.Tensor]:
 def output_layer(module: nn.Module, image: torch.Tensor) -> tuple[torch.Tensor, str]:
     """(what a network gives for an image, (1, 3, h, w); the layer whose output that is, "" where it is no layer's).
 
-    Of layers that hand on the same tensor unchanged, a dropout behind a linear layer or the container of both, the
-    first; one whose output is changed in place before it leaves the network is not it. Puts the network into eval mode.
+    Of layers that hand on the same numbers unchanged, a dropout behind a linear layer, the container of both or what is
+    flattened after it, the first; one whose output is changed in place before it leaves the network is not it. Puts the
+    network into eval mode.
     """
     import torch
 
@@ -107,8 +108,15 @@ def output_layer(module: nn.Module, image: torch.Tensor) -> tuple[torch.Tensor, 
     finally:
         for hook in hooks:
             hook.remove()
-    same = (name for name, (one, changes) in outputs.items() if one is whole and changes == _state(whole)[1])
-    return whole, next(same, "")
+    state = _state(whole)[1]
+    return whole, next((name for name, (one, changes) in outputs.items() if changes == state and _same(one, whole)), "")
+
+
+def _same(one: torch.Tensor | None, whole: torch.Tensor) -> bool:
+    """Whether two tensors are the same memory, in whatever shape."""
+    if one is None or not (one.is_contiguous() and whole.is_contiguous()):
+        return one is whole
+    return one.data_ptr() == whole.data_ptr() and one.numel() == whole.numel() and one.dtype == whole.dtype
 
 
 def _state(tensor: torch.Tensor | None) -> tuple[torch.Tensor | None, int]:
