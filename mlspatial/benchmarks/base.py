@@ -239,6 +239,12 @@ def demand_responses(what: str, responses: np.ndarray, stimuli: Stimuli, unit: s
         )
 
 
+def standard_error(values: np.ndarray) -> float:
+    """Of the mean of the values that are finite; NaN for fewer than two."""
+    known = np.asarray(values, np.float64)[np.isfinite(values)]
+    return float(known.std(ddof=1) / np.sqrt(len(known))) if len(known) > 1 else float("nan")
+
+
 def digests(kind: str, *arrays: np.ndarray | None) -> list[str]:
     """A SHA-256 of each array that is there. kind: of number that they are hashed as."""
     there = (np.ascontiguousarray(array, dtype=kind) for array in arrays if array is not None)

@@ -16,7 +16,7 @@ import numpy as np
 from mlspatial.analysis import choices as measures
 from mlspatial.analysis import svc
 from mlspatial.analysis.splits import k_folds
-from mlspatial.benchmarks.base import Benchmark, Layer, Way, digests
+from mlspatial.benchmarks.base import Benchmark, Layer, Way, digests, standard_error
 from mlspatial.benchmarks.categories16 import SIXTEEN
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.hashing import content_id
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from mlspatial.models.sinks import Product
 
-VERSION = "1"
+VERSION = "2"
 ANSWERS = ("imagenet", "readout")
 READOUT_C = 1.0  # of a linear SVC, of features whose mean squared length is 1
 FOLDS, FOLDS_SEED = 5, 20250102
@@ -102,26 +102,43 @@ class Choices(Benchmark):
         return {"features" if self.answers == "imagenet" else "gram": None}
 
     def check(self, metric: str, way: Way) -> None:
-        if metric == "shape_bias" and self.textures is None:
-            raise UserError(f"benchmark {self.identifier}: shape_bias needs images with a second cue; leave it out")
+        if metric == "shape_bias":
+            self._demand_conflict()
+        if self.answers == "readout":
+            _ = self.folds  # raises for too few images to learn from
 
     def layers(self, asked: tuple[str, ...], model: LazyModel) -> tuple[str, ...]:
         """The output units of a network that answers itself, else those that are asked for."""
         if self.answers == "readout":
             return super().layers(asked, model)
+        from mlspatial.models.extract import device_of
+        from mlspatial.models.layers import output_layer
+        from mlspatial.models.spec import grey
+
         module, spec = model.structure
-        units = [name for name, part in module.named_modules() if getattr(part, "out_features", 0) == IMAGENET_UNITS]
-        if not units or spec.units != IMAGENET_UNITS:
+        what, advice = f"benchmark {self.identifier}: {spec.arch}", "set answers: readout (as geirhos2019_readout)"
+        if "imagenet" not in spec.head:
+            own = f" ({', '.join(spec.head)})" if spec.head else ""
             raise UserError(
-                f"benchmark {self.identifier}: {spec.arch} has {spec.units} output units, not ImageNet's 1000 "
-                "classes; set answers: readout (as geirhos2019_readout), which fits a read-out on its layers"
+                f"{what} has {spec.units} output units{own}, not ImageNet's 1000 classes; {advice}, which fits a "
+                "read-out on its layers"
             )
-        return (units[-1],)
+        output, layer = output_layer(module, grey(spec, device_of(module)))
+        if not layer or output.shape[1:] != (IMAGENET_UNITS,):
+            raise UserError(f"{what}: its output is no layer's, so that none can be read; {advice}")
+        return (layer,)
 
     @cached_property
     def conflict(self) -> np.ndarray:
         """(n,) whether an image's two cues are at odds; nowhere without a second one."""
         return np.zeros(len(self.labels), bool) if self.textures is None else self.labels != self.textures
+
+    def _demand_conflict(self) -> None:
+        what = f"benchmark {self.identifier}: shape_bias needs images"
+        if self.textures is None:
+            raise UserError(f"{what} with a second cue; leave it out")
+        if not self.conflict.any():
+            raise UserError(f"{what} whose cues are at odds, there are none; leave it out")
 
     @cached_property
     def folds(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
@@ -163,14 +180,15 @@ class Choices(Benchmark):
         """Of an observer's choices, (n,): of those that networks are asked about. The ceiling is how people do: their
         mean accuracy, their shape bias taken together, or a person's agreement with the others, on average."""
         metric = metric or self.metric
+        if metric == "shape_bias":
+            self._demand_conflict()
         value, per_person = self._compared(chosen, self.people, metric)
         ceiling = self._ceiling(metric)
-        several = len(per_person) > 1
         n = self._decisions(chosen) if metric == "shape_bias" else len(self.asked)
         if metric in ("accuracy", "shape_bias"):
             error = np.sqrt(value * (1 - value) / n) if n else np.nan
         else:
-            error = np.std(per_person, ddof=1) / np.sqrt(len(per_person)) if several else np.nan
+            error = standard_error(per_person)
         return Score(
             raw=value,
             ceiling=self._of_people(metric),
@@ -179,7 +197,7 @@ class Choices(Benchmark):
             metric=metric,
             version=VERSION,
             formula="r/c",
-            ceiling_error=float(np.nanstd(ceiling, ddof=1) / np.sqrt(len(ceiling))) if several else np.nan,
+            ceiling_error=standard_error(ceiling),
             values=None if metric in ("accuracy", "shape_bias") else per_person[None],
             selection="output units" if self.answers == "imagenet" else "all layers, read out on other images",
             more={"answers": self.answers},
@@ -192,8 +210,8 @@ class Choices(Benchmark):
         if metric == "accuracy":
             return measures.accuracy(own, truth), np.full(len(others), np.nan)
         if metric == "shape_bias":
-            assert self.textures is not None
-            return measures.shape_bias(own, truth, self.textures[rows]), np.full(len(others), np.nan)
+            second = truth if self.textures is None else self.textures[rows]
+            return measures.shape_bias(own, truth, second), np.full(len(others), np.nan)
         if metric == "error_consistency":
             kappas = np.array([measures.error_consistency(own == truth, one == truth) for one in theirs])
             return float(np.nanmean(kappas)) if np.isfinite(kappas).any() else float("nan"), kappas

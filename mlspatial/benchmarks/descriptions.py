@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,11 +71,19 @@ def one_of(path: Path, settings: Mapping[str, Any], key: str, known: Sequence[st
 
 
 def number(path: Path, settings: Mapping[str, Any], key: str, default: float) -> float:
-    """A number above 0."""
+    """A finite number above 0."""
     value = settings.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= sys.float_info.max:
         raise BadValue(f"{path}: {key}", value, "must be a number above 0")
     return value
+
+
+def whole(path: Path, settings: Mapping[str, Any], key: str, default: int) -> int:
+    """A whole number of at least 1."""
+    value = settings.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 1 or value % 1:
+        raise BadValue(f"{path}: {key}", value, "must be a whole number of at least 1")
+    return int(value)
 
 
 def truth(path: Path, settings: Mapping[str, Any], key: str) -> bool:

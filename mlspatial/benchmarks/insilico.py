@@ -120,37 +120,23 @@ def rates_of(module: nn.Module, spec: ModelSpec, stimuli: Stimuli) -> tuple[np.n
 
     from mlspatial.analysis.device import numerics
     from mlspatial.models.extract import device_of
-    from mlspatial.models.layers import tensors
+    from mlspatial.models.layers import output_layer, tensors
     from mlspatial.models.spec import grey, to_input
 
     place = device_of(module)
-    outputs: dict[str, object] = {}  # kept, so that no two are at one address
-
-    def listen(name: str) -> Callable[..., None]:
-        def hook(_module: object, _inputs: object, output: object) -> None:
-            outputs[name] = next(tensors(output), None)
-
-        return hook
-
-    module.eval()
+    with numerics():
+        whole, layer = output_layer(module, grey(spec, place))
+    if whole.ndim != 2 or len(whole) != 1:
+        shape = tuple(whole.shape)
+        raise UserError(f"network {spec.arch} gives {shape} for an image, not a row of rates; name one that does")
+    found = []
     with numerics(), torch.inference_mode():
-        hooks = [part.register_forward_hook(listen(name)) for name, part in module.named_modules() if name]
-        try:
-            whole = next(tensors(module(grey(spec, place))))
-        finally:
-            for hook in hooks:
-                hook.remove()
-        if whole.ndim != 2 or len(whole) != 1:
-            shape = tuple(whole.shape)
-            raise UserError(f"network {spec.arch} gives {shape} for an image, not a row of rates; name one that does")
-        found = []
         for first in range(0, len(stimuli), 32):
             images = torch.from_numpy(stimuli.images[first : first + 32]).to(place)
             found.append(next(tensors(module(to_input(images, spec)))).cpu().numpy().astype(np.float64))
     rates = np.concatenate(found)
     if not np.isfinite(rates).all():
         raise UserError(f"network {spec.arch} gives rates that are not finite; look at the network")
-    layer = next((name for name in reversed(outputs) if outputs[name] is whole), "")
     return np.round(rates.clip(min=0.0) / STEP) * STEP, layer
 
 

@@ -48,25 +48,38 @@ def _version_7_3(path: Path) -> dict[str, np.ndarray]:
                 name: one for name, one in file.items() if isinstance(one, h5py.Dataset) and one.dtype.kind in "fiu"
             }
             demand_memory(str(path), sum(one.size * one.dtype.itemsize for one in sets.values()), "its arrays declare")
-            return {name: one[()].T for name, one in sets.items()}  # h5py sees the axes in reverse
+            # h5py sees the axes in reverse; MATLAB has at least two
+            return {name: np.atleast_2d(one[()].T) for name, one in sets.items()}
     except (OSError, RuntimeError, LookupError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({in_one_line(error)})") from error
 
 
-def chosen(path: Path, found: dict[str, np.ndarray], fits: Any, variable: str, what: str) -> tuple[str, np.ndarray]:
+def chosen(
+    path: Path, found: dict[str, np.ndarray], fits: Any, variable: str, what: str, advice: str = "name one as variable:"
+) -> tuple[str, np.ndarray]:
     """(name, array) of the variable that is named, or the only one that fits. Raises UserError for none or several.
 
-    fits(array): whether it can be what is looked for; what: that, in words.
+    fits(array): whether it can be what is looked for; what: that, in words; advice: what to do
+    about several.
     """
     if variable and variable not in found:
         raise UserError(f"{path}: has no variable {variable} (variables: {some(found)})")
     names = [variable] if variable else [name for name, value in found.items() if fits(value)]
-    if len(names) != 1:
-        there = f"{len(names)} variables are {what} ({some(names)})" if names else f"no variable is {what}"
-        raise UserError(f"{path}: {there}; name one as variable: (variables: {some(found)})")
+    if len(names) > 1:
+        raise UserError(f"{path}: {len(names)} variables are {what} ({some(names)}); {advice}")
+    if not names:
+        there = f"variables: {some(found)}" if found else "there are no variables of numbers"
+        new = "; of version 7.3 arrays of numbers alone are read, so save others with -v7" if _is_new(path) else ""
+        raise UserError(f"{path}: no variable is {what} ({there}){new or '; save one as that'}")
     if not fits(found[names[0]]):
         raise UserError(f"{path}: variable {names[0]} is not {what}")
     return names[0], found[names[0]]
+
+
+def _is_new(path: Path) -> bool:
+    import h5py
+
+    return bool(h5py.is_hdf5(path))
 
 
 def has_field(array: np.ndarray, field: str) -> bool:
@@ -92,7 +105,8 @@ def pictures(path: Path) -> Iterator[tuple[str, bytes]]:
     """
     from PIL import Image
 
-    _, array = chosen(path, variables(path), _shows, "", "a struct array with a field image, or uint8 (h, w, 3, n)")
+    words = "a struct array with a field image, or uint8 (h, w, 3, n)"
+    _, array = chosen(path, variables(path), _shows, "", words, "save one of them alone")
     images = field_of(array, IMAGE) if array.dtype.names else [array[..., i] for i in range(array.shape[3])]
     for number, image in enumerate(images, 1):
         name = f"image{number:0{len(str(len(images)))}d}.png"

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from math import isqrt
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mlspatial.benchmarks.ids import some, stems, texts
 from mlspatial.benchmarks.matlab import MAT, chosen, field_of, has_field, texts_of, variables
-from mlspatial.benchmarks.response_tables import MISSING, TABLES, reading
+from mlspatial.benchmarks.response_tables import MISSING, TABLES, demand_columns, form_of, reading
 from mlspatial.core.errors import StimulusMismatch, UserError
 from mlspatial.core.limits import demand_npy, demand_parquet
 
@@ -123,12 +122,15 @@ def _from_mat(path: Path, variable: str) -> Rdms:
     def fits(array: np.ndarray) -> bool:
         if array.dtype.names:
             return has_field(array, RDM)
-        return array.dtype.kind in "fiu" and (
-            _is_square(array.reshape(*array.shape[:2], -1)[:, :, 0]) or _in_rows(array)
-        )
+        return array.dtype.kind in "fiu" and array.size > 0 and (_is_square(_first(array)) or _in_rows(array))
+
+    def is_column(array: np.ndarray) -> bool:
+        return fits(array) or (array.dtype.kind in "fiu" and _in_rows(array.T))
 
     words = "a struct array with a field RDM, (n, n, matrices) or (matrices, pairs)"
-    name, array = chosen(path, variables(path), fits, variable, words)
+    there = variables(path)
+    columns = bool(variable) or not any(map(fits, there.values()))  # labels of stimuli may look like a column of pairs
+    name, array = chosen(path, there, is_column if columns else fits, variable, words)
     if array.dtype.names:
         parts = [_condensed(path, part.ravel() if 1 in part.shape else part) for part in field_of(array, RDM)]
         if any(len(part) != 1 or part.shape != parts[0].shape for part in parts):
@@ -144,6 +146,9 @@ def _from_mat(path: Path, variable: str) -> Rdms:
 
 def _from_table(path: Path) -> Rdms:
     head, rows = _cells(path)
+    demand_columns(f"rdms {path}", head)
+    if not rows:
+        raise UserError(f"rdms {path}: has no rows below the names of its columns; save the matrix with them")
     first, second = (next((head.index(name) for name in names if name in head), -1) for names in PAIR)
     if first >= 0 and second >= 0:
         return _from_long(path, head, rows, first, second)
@@ -154,6 +159,9 @@ def _from_table(path: Path) -> Rdms:
             f"({some(columns, 3)}); name the same in both, or have columns {PAIR[0][0]}, {PAIR[1][0]}, {VALUE[0]}"
         )
     place = {name: i for i, name in enumerate(columns)}
+    if len(place) < len(columns):
+        twice = next(name for name in columns if columns.count(name) > 1)
+        raise UserError(f"rdms {path}: stimulus {twice} is there twice; keep one of its rows and columns")
     matrix = np.array([[_number(path, cell) for cell in row[1:]] for row in rows])
     return Rdms(_condensed(path, matrix[:, [place[name] for name in ids]]), ("0",), tuple(ids))
 
@@ -195,8 +203,7 @@ def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
             table = pd.read_parquet(path)
             table = table if isinstance(table.index, pd.RangeIndex) else table.reset_index()
             return [str(name) for name in table], [[str(cell) for cell in row] for row in table.to_numpy().tolist()]
-        form: dict[str, Any] = {"sep": "\t" if path.suffix == ".tsv" else ",", "encoding": "utf-8-sig"}
-        cells = pd.read_csv(path, header=None, dtype=str, keep_default_na=False, **form).to_numpy().tolist()
+        cells = pd.read_csv(path, header=None, dtype=str, keep_default_na=False, **form_of(path)).to_numpy().tolist()
         return cells[0], cells[1:]
 
 
@@ -216,13 +223,20 @@ def _is_square(array: np.ndarray) -> bool:
     return bool(np.nanmax(np.abs(array - array.T), initial=0.0) <= ASYMMETRY * np.nanmax(np.abs(array), initial=0.0))
 
 
+def _first(array: np.ndarray) -> np.ndarray:
+    """The first of (n, n, ...) matrices."""
+    return array.reshape(*array.shape[:2], -1)[:, :, 0]
+
+
 def _in_rows(array: np.ndarray) -> bool:
     return array.ndim == 2 and stimuli_of(array.shape[1]) > 2
 
 
 def _condensed(path: Path, array: np.ndarray) -> np.ndarray:
-    """(matrices, pairs) of square or condensed ones."""
+    """(matrices, pairs) of square or condensed ones; a column of pairs is one."""
     array = np.asarray(array, np.float64)
+    if array.ndim == 2 and array.shape[1] == 1 and _in_rows(array.T):
+        array = array.T
     if array.ndim == 1 or (array.ndim == 2 and not _is_square(array) and stimuli_of(array.shape[1])):
         if not stimuli_of(array.shape[-1]):
             raise UserError(f"rdms {path}: {array.shape[-1]} numbers are not n (n - 1) / 2 pairs of n stimuli")
@@ -232,6 +246,8 @@ def _condensed(path: Path, array: np.ndarray) -> np.ndarray:
         raise UserError(
             f"rdms {path}: an array of shape {array.shape} is neither square, (matrices, n, n), nor (matrices, pairs)"
         )
+    if n < 3 or not array.size:
+        raise UserError(f"rdms {path}: an array of shape {array.shape} has no geometry; needs matrices of 3 stimuli")
     squares = array.reshape(-1, n, n)
     for number, square in enumerate(squares):
         if not _is_square(square):
@@ -242,7 +258,7 @@ def _condensed(path: Path, array: np.ndarray) -> np.ndarray:
                 f"{square[j, i]:g}); average it with its transpose if both mean the same"
             )
         diagonal = np.nan_to_num(np.diag(square))
-        if np.abs(diagonal).max() > ASYMMETRY * np.nanmax(np.abs(square)):
+        if np.abs(diagonal).max() > ASYMMETRY * np.nanmax(np.abs(square), initial=0.0):
             raise UserError(
                 f"rdms {path}: matrix {number} has {diagonal[np.argmax(np.abs(diagonal))]:g} on its diagonal; hand "
                 "over dissimilarities (1 - similarity), which are 0 there"

@@ -15,7 +15,7 @@ import numpy as np
 
 from mlspatial.analysis import rdm_ceiling, rsa
 from mlspatial.analysis.rdm_ceiling import POOLINGS, noise_ceiling
-from mlspatial.benchmarks.base import Benchmark, Layer, Way, digests
+from mlspatial.benchmarks.base import Benchmark, Layer, Way, digests, standard_error
 from mlspatial.benchmarks.descriptions import ceiling_of, described, find_folder, number, one_of, truth
 from mlspatial.benchmarks.ids import in_doubt, some
 from mlspatial.benchmarks.picture_files import BACKGROUNDS, read_pictures
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from mlspatial.models.sinks import Product
 
-VERSION = "1"
+VERSION = "2"
 PREFIX = "rdm_"
 CEILINGS = ("lower", "upper", "none")
 DISTANCES = {"correlation": "pattern", "euclidean": "gram"}  # of a layer -> the array that it comes out of
@@ -134,12 +134,12 @@ class Geometries(Benchmark):
         return Score(
             raw=float(found.mean()),
             ceiling=float(ceiling),
-            error=_standard_error(found),
+            error=standard_error(found),
             n=len(found),
             metric=metric,
             version=VERSION,
-            formula="r/c",
-            ceiling_error=_standard_error(spread),
+            formula="none" if self.ceiling == "none" else "r/c",
+            ceiling_error=standard_error(spread),
             values=found[None],
             selection="all stimuli",
             more={"ceiling_lower": float(lower.mean()), "ceiling_upper": float(upper.mean())} if several else {},
@@ -204,7 +204,3 @@ def _patterns(path: Path, given: Any) -> dict[str, str]:
     if isinstance(given, Mapping) and all(isinstance(name, str) and name for name in given.values()):
         return dict(given)
     raise BadValue(f"{path}: subjects", given, "must be a list of names of matrices, or lines `subject: name*`")
-
-
-def _standard_error(values: np.ndarray) -> float:
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")

@@ -10,7 +10,7 @@ import numpy as np
 
 from mlspatial.analysis.pls import COMPONENTS
 from mlspatial.benchmarks import neurons, voxels
-from mlspatial.benchmarks.descriptions import ceiling_of, described, find_folder, number
+from mlspatial.benchmarks.descriptions import ceiling_of, described, find_folder, number, whole
 from mlspatial.benchmarks.ids import in_doubt, some
 from mlspatial.benchmarks.neurons import NeuralBenchmark
 from mlspatial.benchmarks.picture_files import BACKGROUNDS, read_pictures
@@ -91,7 +91,7 @@ def recorded(
         trials=responses.trials if repeated else None,
         metric=settings.get("metric", "pls"),
         ceiling=settings.get("ceiling", "split_half" if repeated else "none"),
-        components=int(number(path, settings, "components", COMPONENTS)),
+        components=whole(path, settings, "components", COMPONENTS),
         strata=read_labels(folder / strata, stimuli.ids) if beside else responses.labels,
         splits=settings.get("splits", "brainscore"),
         neuroids=responses.neuroids,

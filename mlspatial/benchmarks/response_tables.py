@@ -137,6 +137,29 @@ def reading(what: str) -> Iterator[None]:
         raise UserError(f"{what}: cannot be read ({in_one_line(error)})") from error
 
 
+def form_of(path: Path) -> dict[str, Any]:
+    """What pandas is told of a csv or tsv file; spreadsheets begin one with a byte order mark."""
+    return {"sep": "\t" if path.suffix == ".tsv" else ",", "encoding": "utf-8-sig"}
+
+
+def head_of(path: Path, what: str) -> list[str]:
+    """Names of the columns of a csv or tsv file as they stand there, "" for one without; see `demand_columns`."""
+    import pandas as pd
+
+    first = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False, **form_of(path)).iloc[0].tolist()
+    demand_columns(what, first)
+    return first
+
+
+def demand_columns(what: str, names: Iterable[str]) -> None:
+    """Raises UserError for a name of several columns, and for a file with semicolons. what: the file, for people."""
+    listed = list(names)
+    if len(listed) == 1 and ";" in listed[0]:
+        raise UserError(f"{what}: its columns have ; between them; save it with commas")
+    if twice := [name for name, count in Counter(listed).items() if name and count > 1]:
+        raise UserError(f"{what}: column {twice[0]} is there twice; keep one")
+
+
 def _table(path: Path, what: str, label: str = "label") -> pd.DataFrame:
     """A csv, tsv or Parquet file. Ids and labels of a csv are text as it stands there: 0012 is not 12, NA is a name."""
     import pandas as pd
@@ -146,22 +169,18 @@ def _table(path: Path, what: str, label: str = "label") -> pd.DataFrame:
         if path.suffix == ".parquet":
             demand_parquet(path, f"{what} {path}")
             table = pd.read_parquet(path)
+            demand_columns(f"{what} {path}", map(str, table.columns))
             named = [name for name in table.index.names if name in text]
             return (table.reset_index(named) if named else table).reset_index(drop=True)
-        form: dict[str, Any] = {"sep": "\t" if path.suffix == ".tsv" else ",", "encoding": "utf-8-sig"}
-        plain = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False, **form).iloc[0].tolist()
-        if twice := [name for name, count in Counter(plain).items() if name and count > 1]:
-            raise UserError(f"{what} {path}: column {twice[0]} is there twice; keep one")
+        plain = head_of(path, f"{what} {path}")
         table = pd.read_csv(
             path,
             dtype=dict.fromkeys(text & set(plain), str),
             na_values={name: MISSING for name in plain if name not in text},
             keep_default_na=False,
             float_precision="round_trip",
-            **form,
+            **form_of(path),
         )
-    if table.shape[1] == 1 and ";" in str(table.columns[0]):
-        raise UserError(f"{what} {path}: its columns have ; between them; save it with commas")
     nameless = [table.columns[place] for place, name in enumerate(plain) if not name and place < table.shape[1]]
     for column in nameless:
         if column != table.columns[0] and (table[column] != "").any():

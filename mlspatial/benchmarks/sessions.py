@@ -29,7 +29,7 @@ from mlspatial.models.stimuli import Stimuli
 if TYPE_CHECKING:
     import pandas as pd
 
-VERSION = "1"
+VERSION = "2"
 DRAWS, SEED = 1000, 20250103  # of the bootstrap over sessions and units
 SHARED = ("name", "region")  # keys that sessions cannot have of their own
 
@@ -87,7 +87,7 @@ class Sessions(Benchmark):
         """One score of those of the sessions. Of regressions the median over the units of all, mean over splits, its
         ceiling likewise; of comparisons of matrices the mean over sessions. Each session's own is in `more`.
 
-        Without a ceiling for every session there is none. error_sessions: standard deviation of the score when sessions
+        Without a ceiling for every session it is 1. error_sessions: standard deviation of the score when sessions
         are drawn anew, and units within them.
         """
         more: dict[str, Any] = {}
@@ -100,7 +100,8 @@ class Sessions(Benchmark):
             formula = found[0].formula if len({score.formula for score in found}) == 1 else "none"
             facts |= {"error": spread, "n": len(raw), "values": None, "formula": formula, "ceiling_error": np.nan}
             more["error_sessions"] = spread
-            return replace(found[0], raw=raw.mean(), ceiling=ceilings.mean(), more=more, **facts)
+            facts["ceiling"] = 1.0 if formula == "none" else ceilings.mean()
+            return replace(found[0], raw=raw.mean(), more=more, **facts)
         values = [np.asarray(score.values) for score in found]
         given = [part.ceilings_of(measure) for part in self.parts]
         score = score_of_correlations(
@@ -110,8 +111,18 @@ class Sessions(Benchmark):
             version=measure.version,
             formula=measure.formula,
         )
-        more["error_sessions"] = error_over_sessions(values)
+        more["error_sessions"] = error_over_sessions(values, seed=SEED)
+        if all(one is not None for one in given):
+            facts["ceiling_error"] = self._ceiling_error(score.ceiling_error)
         return replace(score, more=more, **facts)
+
+    def _ceiling_error(self, halvings: float) -> float:
+        """Of the pooled ceiling, as of one session's (Neurons._told): over halvings, and over units and stimuli, which
+        are others in each session, so that their errors add up by the share of the units."""
+        units = np.array([len(part.neuroids) for part in self.parts])
+        spread = np.array([part.ceiling_spread for part in self.parts])
+        drawn = np.sqrt(((units / units.sum() * spread) ** 2).sum())
+        return float(np.hypot(halvings if np.isfinite(halvings) else 0.0, drawn))
 
     def per_unit(self, score: Score) -> pd.DataFrame | None:
         """As of recordings, with the session of each unit."""
@@ -143,10 +154,10 @@ def joined(ceilings: Sequence[Ceilings], units: Sequence[int]) -> Ceilings:
     return np.concatenate([np.broadcast_to(one, (rows, count)) for one, count in zip(each, units, strict=True)], axis=1)
 
 
-def error_over_sessions(values: Sequence[np.ndarray], *, seed: int = SEED, draws: int = DRAWS) -> float:
+def error_over_sessions(values: Sequence[np.ndarray], *, seed: int, draws: int = DRAWS) -> float:
     """Standard deviation of the pooled score over draws of sessions, with replacement, and of units within them.
 
-    values: (splits, units) r of each session.
+    values: (splits, units) r of each session; seed: of the draws.
     """
     rng = np.random.default_rng(seed)
     found = np.empty(draws)

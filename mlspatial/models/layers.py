@@ -8,7 +8,7 @@ the tokens of the image): blocks.3, layer1.0.relu#1, blocks.3.attn-2, blocks.11[
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from fnmatch import fnmatchcase
 from math import isqrt
@@ -80,6 +80,48 @@ def tensors(output: Any) -> Iterator[torch.Tensor]:
     elif is_dataclass(output):
         for field in fields(output):
             yield from tensors(getattr(output, field.name))
+
+
+def output_layer(module: nn.Module, image: torch.Tensor) -> tuple[torch.Tensor, str]:
+    """(what a network gives for an image, (1, 3, h, w); the layer whose output that is, "" where it is no layer's).
+
+    Of layers that hand on the same numbers unchanged, a dropout behind a linear layer, the container of both or what is
+    flattened after it, the first; one whose output is changed in place before it leaves the network is not it. Puts the
+    network into eval mode.
+    """
+    import torch
+
+    outputs: dict[str, tuple[torch.Tensor | None, int]] = {}  # kept, so that no two are at one address
+
+    def listen(name: str) -> Callable[..., None]:
+        def hook(_module: object, _inputs: object, output: object) -> None:
+            outputs.pop(name, None)  # its last call is the layer
+            outputs[name] = _state(next(tensors(output), None))
+
+        return hook
+
+    module.eval()
+    hooks = [part.register_forward_hook(listen(name)) for name, part in module.named_modules() if name]
+    try:
+        with torch.no_grad():  # in inference mode nobody counts changes in place
+            whole = next(tensors(module(image)))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    state = _state(whole)[1]
+    return whole, next((name for name, (one, changes) in outputs.items() if changes == state and _same(one, whole)), "")
+
+
+def _same(one: torch.Tensor | None, whole: torch.Tensor) -> bool:
+    """Whether two tensors are the same memory, in whatever shape."""
+    if one is None or not (one.is_contiguous() and whole.is_contiguous()):
+        return one is whole
+    return one.data_ptr() == whole.data_ptr() and one.numel() == whole.numel() and one.dtype == whole.dtype
+
+
+def _state(tensor: torch.Tensor | None) -> tuple[torch.Tensor | None, int]:
+    """A tensor and how often it was changed in place, 0 where nobody counts."""
+    return tensor, 0 if tensor is None or tensor.is_inference() else tensor._version
 
 
 def prefix_tokens(module: nn.Module) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -153,7 +154,8 @@ def test_a_read_out_learns_from_images_whose_cues_agree(lab: Path) -> None:
     assert (chosen[train] == -1).all() and np.isin(chosen[test], range(4)).all()
     assert found.score(found.labels).raw == 1.0 and found.score(found.labels).ceiling == 0.5  # anna and ben together
     kappa = found.score(found.labels, "error_consistency")
-    assert np.isnan(kappa.raw)  # two who are always right agree as chance has it
+    assert np.isnan(kappa.values[0, 0]) and kappa.values[0, 1] == 0.0  # anna is always right, ben never
+    assert kappa.raw == 0.0 and np.isnan(kappa.error)  # of the one person who has one
 
 
 def test_without_a_second_cue_each_image_is_read_by_a_read_out_of_others(lab: Path) -> None:
@@ -221,7 +223,7 @@ def test_scored_at_layers_and_refused_without_classes(registry: Path, lab: Path)
     assert set(table.metric) == {"shape_bias", "accuracy"} and len(table) == 4 and set(table.region) == {"behavior"}
     assert table.raw.between(0, 1).all() and set(table.answers) == {"readout"}
     described(lab, answers="imagenet")
-    with pytest.raises(UserError, match="toy has 5 output units, not ImageNet's 1000 classes; set answers: readout"):
+    with pytest.raises(UserError, match=r"toy has 5 output units \(.*\), not ImageNet's .*; set answers: readout"):
         run_score(benchmarks=str(lab / "mine.yaml"))
 
 
@@ -239,10 +241,14 @@ def test_mistakes_are_said(lab: Path, capsys: pytest.CaptureFixture[str]) -> Non
     table.iloc[1:].to_csv(lab / "lacks.csv", index=False)
     pd.concat([table, table.iloc[:1]]).to_csv(lab / "twice.csv", index=False)
     table.assign(imagename="x.png").to_csv(lab / "strange.csv", index=False)
+    table.to_csv(lab / "german.csv", index=False, sep=";")
+    table.set_axis(["subj", "imagename", "subj"], axis=1).to_csv(lab / "double.csv", index=False)
     table.rename(columns={"subj": "who"}).to_csv(lab / "columns.csv", index=False)
     table.assign(object_response="yes").to_csv(lab / "words.csv", index=False)
     for lines, error, words in (
-        ({"choices": "lacks.csv"}, UserError, r"lacks 1 images \(first: .*leave out the observer or the pictures"),
+        ({"choices": "lacks.csv"}, UserError, r"ben lacks 1 images \(first: .*; leave ben out by people:, or take the"),
+        ({"choices": "double.csv"}, UserError, "column subj is there twice; keep one"),
+        ({"choices": "german.csv"}, UserError, "its columns have ; between them; save it with commas"),
         ({"choices": "twice.csv"}, UserError, "has two choices of .*; keep one"),
         ({"choices": "strange.csv"}, StimulusMismatch, r"choices of 1 stimuli without a picture \(x\)"),
         ({"choices": "columns.csv"}, UserError, r"has no column observer \(columns: who, "),
@@ -259,6 +265,7 @@ def test_mistakes_are_said(lab: Path, capsys: pytest.CaptureFixture[str]) -> Non
     ):
         with pytest.raises(error, match=words):
             load_yaml(described(lab, **lines))
+    load_yaml(described(lab, people='"*"'))
     assert "choices.csv: 48 of 144 choices are no category (na) and count as no answer" in capsys.readouterr().err
     for picture in (lab / "pictures").iterdir():
         picture.rename(picture.with_name(picture.name.replace("oven", "zoo")))
@@ -266,6 +273,40 @@ def test_mistakes_are_said(lab: Path, capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(UserError, match=r"category zoo has no known ImageNet classes .*; set answers: readout"):
         load_yaml(described(lab, answers="imagenet"))
     assert load_yaml(described(lab)).identifier == "mine"  # as it advises
+
+
+def test_people_who_do_not_count_are_not_looked_at(lab: Path) -> None:
+    """As the message on an observer with too few choices advises."""
+    table = pd.read_csv(lab / "choices.csv", keep_default_na=False)
+    table[(table.subj != "ben") | table.imagename.str.contains("bear")].to_csv(lab / "choices.csv", index=False)
+    with pytest.raises(UserError, match="leave ben out by people:"):
+        load_choices(described(lab))
+    found = load_choices(described(lab, people="[ann*, net]"))
+    assert found.observers == ("anna", "net") and found.people.shape == (2, 48)
+    assert load_choices(described(lab, people="anna")).observers == ("anna",)
+
+
+def test_pictures_with_underscores_are_found_at_the_end_of_a_stimulus(lab: Path) -> None:
+    """Of names that both fit the longer one: dog_1 is not 1."""
+    pd.DataFrame(
+        [("a", "s1_dog_1.png", "dog"), ("a", "s1_1.png", "bear"), ("a", "s2_cat_1", "cat")],
+        columns=["observer", "stimulus_id", "choice"],
+    ).to_csv(lab / "few.csv", index=False)
+    _, answers = read_choices(lab / "few.csv", ["dog_1", "1", "cat_1"], ["bear", "cat", "dog"], "toy")
+    assert answers.tolist() == [[2, 0, 1]]
+
+
+def test_a_benchmark_without_conflicting_cues_has_no_shape_bias(lab: Path) -> None:
+    """Refused before a network runs."""
+    found = load_choices(described(lab))
+    alike = replace(found, labels=found.labels, textures=found.labels)
+    with pytest.raises(UserError, match="shape_bias needs images whose cues are at odds, there are none"):
+        alike.check("shape_bias", Way())
+    three = Stimuli(found.stimuli.ids[:3], found.stimuli.images[:3])
+    few = Choices("few", three, KINDS[:3], np.arange(3), np.arange(3)[None], ("a",), metric="accuracy")
+    few = replace(few, answers="readout")
+    with pytest.raises(UserError, match="few"):
+        few.check("accuracy", Way())
 
 
 # Recorded data --------------------------------------------------------------------------------------------------------

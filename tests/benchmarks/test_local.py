@@ -213,6 +213,10 @@ def test_neuroids_that_saw_other_repeats_or_only_one(lab: Path, trials: np.ndarr
         ("responses: long.csv\nsplits: kfold\n", BadValue, "splits=kfold: must be brainscore or kfold:K"),
         ("responses: long.csv\nsplits: kfold:50\n", UserError, "40 stimuli are too few for 50 folds"),
         ("responses: long.csv\ndegrees: wide\n", BadValue, "degrees=wide"),
+        ("responses: long.csv\ndegrees: .nan\n", BadValue, "degrees=nan: must be a number above 0"),
+        ("responses: long.csv\ndegrees: .inf\n", BadValue, "degrees=inf: must be a number above 0"),
+        ("responses: long.csv\ncomponents: 2.5\n", BadValue, "components=2.5: must be a whole number of at least 1"),
+        ("responses: long.csv\ncomponents: true\n", BadValue, "components=True: must be a whole number"),
         ("responses: long.csv\ncomponents: 36\n", UserError, "36 training stimuli are too few for 36 components"),
     ],
 )

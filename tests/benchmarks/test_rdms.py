@@ -159,6 +159,24 @@ def test_files_of_version_7_3(lab: Path, squares: np.ndarray) -> None:
     with (lab / "r.mat").open("r+b") as stream:
         stream.write(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM")
     np.testing.assert_array_equal(read_rdms(lab / "r.mat").values, squares[:, *ROWS])
+    with h5py.File(lab / "r.mat", "r+") as file:
+        del file["rdms"]
+        file["flat"], file["words"] = squares[0][ROWS], "none"  # as other programs than MATLAB write a vector
+    np.testing.assert_array_equal(read_rdms(lab / "r.mat").values, squares[:1, *ROWS])
+    with h5py.File(lab / "r.mat", "r+") as file:
+        del file["flat"]
+    with pytest.raises(UserError, match=r"no variables of numbers.*; of version 7.3 arrays of numbers alone are read"):
+        read_rdms(lab / "r.mat")
+
+
+def test_a_column_of_pairs_is_a_matrix(lab: Path, squares: np.ndarray) -> None:
+    """As pdist's output is after a transpose; beside a whole matrix a column may be anything."""
+    savemat(lab / "r.mat", {"d": squares[0][ROWS][:, None]})
+    np.save(lab / "r.npy", squares[0][ROWS][:, None])
+    for name in ("r.mat", "r.npy"):
+        np.testing.assert_array_equal(read_rdms(lab / name).values, squares[:1, *ROWS])
+    savemat(lab / "both.mat", {"d": squares[0], "labels": np.arange(66)[:, None]})
+    np.testing.assert_array_equal(read_rdms(lab / "both.mat").values, squares[:1, *ROWS])
 
 
 @pytest.mark.parametrize(
@@ -191,6 +209,13 @@ def test_mistakes_are_said(lab: Path, squares: np.ndarray) -> None:
     pairs.to_csv(lab / "lacks.csv", index=False)
     pd.concat([pairs, pairs.assign(dissimilarity=2.0)]).to_csv(lab / "twice.csv", index=False)
     savemat(lab / "two.mat", {"a": squares[0], "b": squares[1]})
+    savemat(lab / "empty.mat", {"a": np.zeros((0, 0)), "b": np.zeros((2, 5))})
+    np.save(lab / "nothing.npy", np.zeros((0, 12, 12)))
+    np.save(lab / "nan.npy", np.full((12, 12), np.nan))
+    (lab / "cell.csv").write_text("3\n")
+    (lab / "german.csv").write_text("stimulus_1;stimulus_2;dissimilarity\na;b;1\n")
+    (lab / "column.csv").write_text(",a,a\na,0,1\nb,1,0\n")
+    (lab / "row.csv").write_text(",a,b,c\na,0,1,2\na,0,1,2\nb,1,0,1\n")
     for lines, error, words in (
         ({"rdms": "few.npy"}, StimulusMismatch, "the matrices are of 11 stimuli, 12 have images"),
         ({"rdms": "odd.npy"}, UserError, r"11 numbers are not n \(n - 1\) / 2 pairs"),
@@ -200,6 +225,13 @@ def test_mistakes_are_said(lab: Path, squares: np.ndarray) -> None:
         ({"rdms": "twice.csv"}, UserError, "the pair im00, im01 has 1 and 2; give it one"),
         ({"rdms": "two.mat"}, UserError, r"2 variables are a struct array .* \(a, b\); name one as variable:"),
         ({"rdms": "two.mat", "variable": "c"}, UserError, "has no variable c"),
+        ({"rdms": "empty.mat"}, UserError, r"no variable is a struct array .*\(variables: a, b\); save one as that"),
+        ({"rdms": "nothing.npy"}, UserError, "has no geometry; needs matrices of 3 stimuli"),
+        ({"rdms": "nan.npy"}, UserError, "lacks|no distances|is not symmetric|66 of 66 pairs"),
+        ({"rdms": "cell.csv"}, UserError, "has no rows below the names of its columns"),
+        ({"rdms": "german.csv"}, UserError, "its columns have ; between them; save it with commas"),
+        ({"rdms": "column.csv"}, UserError, "column a is there twice; keep one"),
+        ({"rdms": "row.csv"}, UserError, "the first column names"),
         ({"rdms": "r.npy", "variable": "c"}, UserError, "is for MATLAB files alone"),
         ({"rdms": "none.npy"}, UserError, "there is no such file"),
         ({"rdms": "r.txt"}, UserError, "there is no such file"),
@@ -266,6 +298,7 @@ def test_a_layer_is_compared_with_every_subject(squares: np.ndarray) -> None:
     assert np.isnan(geometries(squares, ceiling=0.5).score(correlation, "rdm_pearson").ceiled)  # is of another metric
     alone = geometries(squares[:1], ceiling="none").score(correlation)
     assert alone.ceiled == alone.raw and np.isnan(alone.error) and not alone.more
+    assert alone.formula == "none" and geometries(squares, ceiling=0.5).score(correlation).formula == "r/c"
 
 
 def test_versions_follow_what_decides_a_score(squares: np.ndarray) -> None:

@@ -24,7 +24,7 @@ from tests import toys
 from tests.conftest import RECORDINGS, recordings
 from tests.steps.asking import run_score, table_of
 
-NAMES, SIZES, UNITS = ("0901", "b"), (40, 50), (3, 5)
+NAMES, SIZES, UNITS = ("0901", "b"), (40, 50), (6, 5)
 HEAD = "region: V4\nmetric: ridge\naxes: [stimulus, neuroid, repeat]\n"
 
 
@@ -76,9 +76,12 @@ def test_each_session_scores_as_alone_and_units_are_pooled(lab: Path) -> None:
         per_unit.append(expected.values)
         ceilings.append(single.ceilings_of(single.measure()))
     pooled = np.concatenate(per_unit, axis=1)
-    assert score.values == pytest.approx(pooled, abs=1e-6) and pooled.shape == (10, 8)
+    assert score.values == pytest.approx(pooled, abs=1e-6) and pooled.shape == (10, 11)
     assert score.raw == pytest.approx(np.median(pooled, axis=1).mean(), abs=1e-6)
     assert score.ceiling == pytest.approx(np.median(np.concatenate(ceilings, axis=1), axis=1).mean())
+    spread = [share * alone(lab, name).ceiling_spread for share, name in zip((6 / 11, 5 / 11), NAMES, strict=True)]
+    halvings = np.median(np.concatenate(ceilings, axis=1), axis=1).std() / np.sqrt(10)
+    assert score.ceiling_error == pytest.approx(np.sqrt(np.square(spread).sum() + halvings**2), rel=1e-6)
     table = found.per_unit(score)
     assert table is not None and table.groupby("session").unit.nunique().to_dict() == dict(
         zip(NAMES, UNITS, strict=True)
@@ -104,7 +107,9 @@ def test_matrices_are_compared_within_sessions(lab: Path) -> None:
 def test_without_a_ceiling_of_each_session_there_is_none(lab: Path) -> None:
     found = load_sessions(described(lab, of_b=", ceiling: none"))
     (score,) = found.scores(Layer({"gram": pack(gram_of(found), np.float64)}, lambda: 1), "ridge", Way())
-    assert score.ceiled == score.raw and score.formula == "none"
+    assert score.ceiled == score.raw and score.formula == "none" and score.ceiling == 1.0
+    (of_matrices,) = found.scores(Layer({"gram": pack(gram_of(found), np.float64)}, lambda: 1), "cka_debiased", Way())
+    assert of_matrices.ceiled == of_matrices.raw and of_matrices.formula == "none" and of_matrices.ceiling == 1.0
     assert score.more["ceiled 0901"] != score.more["raw 0901"] and score.more["ceiled b"] == score.more["raw b"]
 
 
@@ -116,8 +121,9 @@ def test_the_error_over_sessions_knows_that_sessions_differ(rng: np.random.Gener
     means = np.std([np.median(rng.choice(medians, 25)) for _ in range(2000)], ddof=1)
     assert found == pytest.approx(means, rel=0.15)
     alike = [np.tile(rng.normal(size=60), (10, 1)) for _ in range(4)]
-    assert error_over_sessions(alike) == pytest.approx(1.2533 / np.sqrt(240), rel=0.3)  # of a median of normal values
-    assert error_over_sessions(alike) == error_over_sessions(alike)
+    of_units = error_over_sessions(alike, seed=2)
+    assert of_units == pytest.approx(1.2533 / np.sqrt(240), rel=0.3)  # of a median of normal values
+    assert error_over_sessions(alike, seed=2) == of_units
 
 
 def test_versions_follow_the_sessions(lab: Path) -> None:
@@ -141,7 +147,7 @@ def test_scored_with_sessions_in_units(registry: Path, lab: Path) -> None:
     assert units.groupby("benchmark").session.unique().map(list).to_dict() == {
         "mine": list(NAMES), "toy_sites6_60_4": [""],
     }  # fmt: skip
-    assert len(units[units.benchmark == "mine"]) == 8 * 10
+    assert len(units[units.benchmark == "mine"]) == 11 * 10
 
 
 @pytest.mark.parametrize(

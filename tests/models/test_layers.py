@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from mlspatial.models.build import build, sketch
-from mlspatial.models.layers import CANDIDATE_LAYERS, block_layers, candidate_layers, decoding_layers
-from mlspatial.models.sources import default_spec
-from mlspatial.models.spec import ModelSpec
+from mlspatial.models.layers import CANDIDATE_LAYERS, block_layers, candidate_layers, decoding_layers, output_layer
+from mlspatial.models.sources import default_spec, load_external
+from mlspatial.models.spec import ModelSpec, grey
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -199,3 +199,39 @@ def test_networks_of_plain_parts() -> None:
     assert layers == ("conv", "flat", "fc1", "fc2")
     assert block_layers(plain, layers) == ("conv", "flat", "fc1") and block_layers(plain, ("fc2",)) == ("fc2",)
     assert decoding_layers(plain, layers) == ("pixels", "conv", "flat", "fc1", "fc2")
+
+
+@pytest.mark.parametrize(
+    ("arch", "layer"),
+    [
+        ("torchvision:resnet18", "fc"),
+        ("torchvision:mobilenet_v2", "classifier.1"),
+        ("torchvision:squeezenet1_1", "classifier.3"),  # flattened afterwards
+        ("timm:vit_tiny_patch16_224", "head"),
+        ("timm:deit_tiny_distilled_patch16_224", ""),  # the mean of two heads
+    ],
+)
+def test_the_layer_whose_output_is_the_network_s(arch: str, layer: str) -> None:
+    if arch.startswith("timm"):
+        pytest.importorskip("timm")
+    module, spec = load_external(f"{arch}@random")
+    whole, found = output_layer(module, grey(spec, torch.device("cpu")))
+    assert found == layer and whole.shape == (1, 1000)
+
+
+def test_a_layer_whose_output_is_changed_in_place_is_not_the_network_s() -> None:
+    class Changed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = nn.Linear(4, 3), nn.ReLU(inplace=True)
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return self.two(self.one(image.flatten(1)[:, :4]))
+
+    class Added(Changed):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return super().forward(image).add_(1.0)
+
+    image = torch.zeros(1, 3, 2, 2)
+    assert output_layer(Changed(), image)[1] == "two"
+    assert output_layer(Added(), image)[1] == ""
