@@ -102,11 +102,12 @@ def benchmarks(best: pd.DataFrame) -> dict[str, tuple[str, ...]]:
 
 
 def region_scores(evidence: Evidence, networks: pd.DataFrame, formula: str = PUBLISHED) -> pd.DataFrame:
-    """One row a network and column (a region, or neural_mean): model_id, column, value, runs.
+    """One row a network and column (a region, or neural_mean): model_id, column, value, error, runs.
 
     networks: those that are compared, rows with model_id. A region's value is the mean over its `benchmarks`, for the
     networks that have all of those that are not public. neural_mean is what was imported where a mean was, else the
-    mean of V1, V2, V4 and IT, of networks that have all four.
+    mean of V1, V2, V4 and IT, of networks that have all four. error: standard error of the value, see `errors_of`; of
+    a mean that of independent recordings.
     """
     import pandas as pd
 
@@ -118,7 +119,7 @@ def region_scores(evidence: Evidence, networks: pd.DataFrame, formula: str = PUB
     have = best.groupby(["model_id", "region"]).benchmark.transform("nunique")
     public = {region for region, used in names.items() if all(map(is_public, used))}
     best = best[(have == best.region.map({name: len(used) for name, used in names.items()})) | best.region.isin(public)]
-    best = best.assign(value=values(best, formula))
+    best = best.assign(value=values(best, formula), error=errors_of(best, formula))
     regions = grouped(best.rename(columns={"region": "column", "run_id": "runs"}), "column")
     neural = regions[regions.column.isin(REGIONS)]
     whole = neural.groupby("model_id").column.transform("size") == len(REGIONS)
@@ -128,7 +129,8 @@ def region_scores(evidence: Evidence, networks: pd.DataFrame, formula: str = PUB
 
 
 def alignment(evidence: Evidence, networks: pd.DataFrame | None = None, *, formula: str = PUBLISHED) -> pd.DataFrame:
-    """One row a scored network: its facts, a column for every region's score, neural_mean and score_runs (run ids).
+    """One row a scored network: its facts, a column for every region's score, neural_mean, score_runs (run ids), and
+    for each of these scores a column `error_column(name)` with its standard error.
 
     networks: those that are compared, all without them; regions as in `region_scores`. neural_mean averages the regions
     of REGIONS that anybody has here, for the networks that have all of these; others get NaN.
@@ -136,23 +138,36 @@ def alignment(evidence: Evidence, networks: pd.DataFrame | None = None, *, formu
     networks = evidence.networks if networks is None else networks
     scored = region_scores(evidence, networks, formula)
     table = scored.pivot(index="model_id", columns="column", values="value")
+    errors = scored.pivot(index="model_id", columns="column", values="error").reindex_like(table)
     neural = [region for region in REGIONS if region in table]
+    given = table[MEAN].copy() if MEAN in table else np.nan
     means = table[neural].mean(axis=1, skipna=False) if neural else np.nan
     table[MEAN] = table[MEAN].fillna(means) if MEAN in table else means
+    of_means = np.sqrt((errors[neural] ** 2).sum(axis=1, skipna=False)) / max(len(neural), 1)
+    errors[MEAN] = errors[MEAN].where(given.notna(), of_means) if MEAN in errors else of_means
+    table = table.join(errors.rename(columns=error_column))
     table["score_runs"] = scored[scored.column != MEAN].groupby("model_id").runs.agg(run_ids)
     return networks.merge(table.reset_index(), on="model_id", how="inner")
 
 
+def error_column(name: str) -> str:
+    """The column of `alignment` with the standard errors of the scores in the column `name`."""
+    return f"{name}_error"
+
+
 def grouped(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """One row a network and value of the column `name`: mean of value (NaN when one is) and runs, each id once."""
+    """One row a network and value of the column `name`: mean of value (NaN when one is), its standard error, which is
+    that of independent ones, and runs, each id once."""
     import pandas as pd
 
     by = ["model_id", name]
     rows = table.explode("runs")
     runs = rows.drop_duplicates([*by, "runs"]).groupby(by, sort=False).runs.agg(tuple)
-    unknown = table.value.isna().groupby([table[key] for key in by], sort=False).any()
-    means = table.groupby(by, sort=False).value.mean().mask(unknown)
-    return pd.DataFrame({"value": means, "runs": runs}).reset_index()
+    groups = table.assign(variance=table.error**2).groupby(by, sort=False)[["value", "variance"]]
+    known = groups.count().eq(groups.size(), axis=0)  # of all that are averaged
+    found = groups.mean().where(known)
+    errors = (found.variance / groups.size()) ** 0.5
+    return pd.DataFrame({"value": found.value, "error": errors, "runs": runs}).reset_index()
 
 
 def sources(evidence: Evidence, networks: pd.DataFrame) -> tuple[str, ...]:

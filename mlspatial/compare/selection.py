@@ -10,7 +10,7 @@ import pandas as pd
 from mlspatial.compare.conditions import FIELDS, REFERENCES, Condition, fullness, known, last, nearest, once
 from mlspatial.compare.evidence import BEHAVIOR, REGIONS, Evidence
 from mlspatial.compare.run_ids import run_ids, run_text
-from mlspatial.compare.scores import CEILED, alignment, benchmarks, ceiled_by, committed, is_public
+from mlspatial.compare.scores import CEILED, alignment, benchmarks, ceiled_by, committed, error_column, is_public
 from mlspatial.compare.style import canonical, ordered, task_style
 from mlspatial.compare.table import label
 from mlspatial.compare.words import arch_label, region_label
@@ -221,6 +221,19 @@ def summary(rows: pd.DataFrame, column: str) -> dict[str, object]:
     kept = rows[rows[column].notna()]
     found = kept[column].astype(float)
     return {"mean": found.mean(), "sd": found.std(ddof=1), "n": len(kept), "run_ids": " ".join(runs_of(kept))}
+
+
+def errors(rows: pd.DataFrame, column: str) -> pd.Series:
+    """Standard errors of the networks' scores in the column, NaN where nobody knows; of rows of `alignment`."""
+    return rows[error_column(column)].astype(float)
+
+
+def error_words(found: Iterable[float], how: str) -> str:
+    """What the errors in a figure are, as a sentence for its caption; "" where there are none. how: they are shown."""
+    known = pd.Series(list(found), dtype=float).dropna()
+    if known.empty:
+        return ""
+    return f" {how} standard error of a network's score, from those of r and ceiling (median {known.median():.3f})."
 
 
 def absent(published: Iterable[str], found: Iterable[str]) -> list[str]:

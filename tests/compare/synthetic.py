@@ -276,8 +276,9 @@ def _scores(
     )
     ceiling = 0.7
     return table.assign(
-        primary=True, raw=table.ceiled * ceiling, ceiling=ceiling, error=0.01, n=10, formula="r2_over_c", version="1",
-        engine="fast", selection="same images", r2_over_c=table.ceiled, r_over_c_squared=table.ceiled,
+        primary=True, raw=table.ceiled * ceiling, ceiling=ceiling, error=0.01, ceiling_error=0.02,
+        ceiled_error=0.015 + 0.01 * (table.depth % 2), n=10, formula="r2_over_c", version="1", engine="fast",
+        selection="same images", r2_over_c=table.ceiled, r_over_c_squared=table.ceiled,
     ).reindex(columns=list(SCORES))  # fmt: skip
 
 

@@ -159,6 +159,30 @@ def test_figure_c3_shows_single_seeds(panel: str) -> None:
     assert [axis.get_title("left") for axis in axes] == list("abcdef")
 
 
+@pytest.mark.parametrize("name", ["figure_3", "figure_c1", "figure_c3", "figure_c5", "figure_c7"])
+def test_errors_of_scores_are_thin_lines(name: str) -> None:
+    """As long as the table beside the picture says; without known errors there are none, and no word of them."""
+    drawing = drawn(name)
+    assert drawing.data.error.notna().all() and "Thin lines: standard error" in drawing.caption
+    axis = drawing.figure.axes[0]
+    across = 0 if name == "figure_c5" else 1
+    lines = [path for part in axis.collections for path in _segments(part) if len(path) == 2]
+    lengths = {round(float(np.ptp(path[:, across])), 9) for path in lines}
+    assert lengths >= {round(2 * error, 9) for error in _first_panel(drawing)}
+    unknown = replace(full(), scores=full().scores.assign(ceiled_error=np.nan))
+    bare = FIGURES[name](unknown)
+    assert bare.data.error.isna().all() and "standard error" not in bare.caption
+
+
+def _segments(collection: object) -> list[np.ndarray]:
+    return collection.get_segments() if hasattr(collection, "get_segments") else []
+
+
+def _first_panel(drawing: Drawing) -> pd.Series:
+    column = "panel" if "panel" in drawing.data else "region"
+    return drawing.data.error[drawing.data[column] == drawing.data[column].iloc[0]]
+
+
 def test_figure_c2_is_over_parts_of_one_dataset() -> None:
     drawing = drawn("figure_c2")
     part = drawing.data.query("task == 'all'")

@@ -34,8 +34,8 @@ def alignment(evidence: Evidence) -> Table:
     if networks.empty:
         return Table("alignment", "Alignment", caption, (), {}, ("No score runs yet.",))
 
-    errors = dict(zip(zip(best.model_id, best.benchmark, strict=True), errors_of(best), strict=True))
-    each = grouped(best.assign(value=values(best)).rename(columns={"run_id": "runs"}), "benchmark")
+    each = best.assign(value=values(best), error=errors_of(best)).rename(columns={"run_id": "runs"})
+    each = grouped(each, "benchmark")
 
     def cells(group: pd.DataFrame) -> dict[str, Cell]:
         mine = each[each.model_id.isin(group.model_id)]
@@ -43,13 +43,12 @@ def alignment(evidence: Evidence) -> Table:
         for name in columns:
             part = mine[mine.benchmark == name]
             absent = unscored(evidence, group, f"on {name}", name, not_a_number=len(part) > 0)
-            found[name] = alone(Cell.of(part.value, part.runs, counts=means_over(group, part), why=absent), name, part)
+            found[name] = alone(Cell.of(part.value, part.runs, counts=means_over(group, part), why=absent), part)
         return found
 
-    def alone(cell: Cell, benchmark: str, part: pd.DataFrame) -> Cell:
+    def alone(cell: Cell, part: pd.DataFrame) -> Cell:
         """Of one network the interval of its own score."""
-        error = errors.get((part.model_id.iloc[0], benchmark), float("nan")) if len(part) == 1 else float("nan")
-        half = 1.96 * error
+        half = 1.96 * float(part.error.iloc[0]) if len(part) == 1 else float("nan")
         return replace(cell, low=cell.mean - half, high=cell.mean + half) if half == half else cell
 
     rows = _rows(networks, cells)

@@ -9,14 +9,14 @@ import pandas as pd
 from mlspatial.compare.conditions import REFERENCES
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
-from mlspatial.compare.selection import Chosen, absent, choose, runs_of, summary
+from mlspatial.compare.selection import Chosen, absent, choose, error_words, errors, runs_of, summary
 from mlspatial.compare.style import TASKS, legend, level, sheet, task_style, tidy
 from mlspatial.compare.words import means_text
 
 ARCH = "resnet50"  # Xie et al. 2025, appendix B.1
 CATEGORIES = (2, 4, 6, 8, 16)  # Xie et al. 2025, appendix A.2: the datasets TDW-N
 TITLE = "Neural alignment and the number of output units"
-COLUMNS = ["series", "task", "label", "outputs", "mean", "sd", "n", "run_ids"]
+COLUMNS = ["series", "task", "label", "outputs", "mean", "sd", "n", "error", "run_ids"]
 
 
 @FIGURES.register("figure_2")
@@ -52,7 +52,7 @@ def _subsets(chosen: Chosen) -> pd.DataFrame:
 
 def _row(series: str, task: str, part: pd.DataFrame) -> dict[str, Any]:
     facts = {"series": series, "task": task, "label": task_style(task).label, "outputs": float(part.outputs.iloc[0])}
-    return facts | summary(part, "neural_mean")
+    return facts | summary(part, "neural_mean") | {"error": errors(part, "neural_mean").median()}
 
 
 def _draw(chosen: Chosen, data: pd.DataFrame) -> Any:
@@ -93,8 +93,8 @@ def _caption(chosen: Chosen, data: pd.DataFrame) -> str:
     trained = tasks[~tasks.index.isin(REFERENCES)]
     text = (
         f"Alignment of {chosen.label} networks ({chosen.mean_words}) against the number of output units that were "
-        f"supervised: {means_text(tasks)}. Bars and bands: one SD over seeds (n − 1). Horizontal lines: networks "
-        "without training on these images."
+        f"supervised: {means_text(tasks)}. Bars and bands: one SD over seeds (n − 1)."
+        f"{error_words(data.error, 'Not drawn:')} Horizontal lines: networks without training on these images."
     )
     for reference in ("imagenet", "all"):
         if reference in tasks.index and "distance" in trained.index:

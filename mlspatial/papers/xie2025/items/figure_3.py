@@ -10,14 +10,14 @@ import pandas as pd
 from mlspatial.compare.conditions import once
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
-from mlspatial.compare.selection import Chosen, absent, choose, run_texts, runs_of
-from mlspatial.compare.style import SMALL, TEXT, panels, remark, task_style, tidy
+from mlspatial.compare.selection import Chosen, absent, choose, error_words, errors, run_texts, runs_of
+from mlspatial.compare.style import SMALL, TEXT, panels, remark, task_style, tidy, whiskers
 from mlspatial.compare.words import Correlation, batches_text
 
 ARCH = "resnet50"  # Xie et al. 2025, appendix B.1
 PUBLISHED = ("category", "distance", "translation", "rotation")  # panels a to d
 TITLE = "Neural alignment and performance"
-COLUMNS = ["panel", "task", "seed", "step", "performance", "alignment", "r", "p", "n", "model_id", "run_ids"]
+COLUMNS = ["panel", "task", "seed", "step", "performance", "alignment", "error", "r", "p", "n", "model_id", "run_ids"]
 
 
 @FIGURES.register("figure_3")
@@ -31,14 +31,14 @@ def figure_3(evidence: Evidence) -> Drawing:
         return Drawing.empty("figure_3", TITLE, caption, COLUMNS, absent(PUBLISHED, ()))
     tasks = [task for task in (*PUBLISHED, "identity") if task in set(rows.task)]
     shown = [(task_style(task).label, rows[rows.task == task], "neural_mean") for task in tasks]
-    figure = scatters(shown, rows.step, chosen.mean_label)
+    figure, data = scatters(shown, rows.step, chosen.mean_label), tidy_points(shown)
     caption = (
         f"Alignment of {chosen.label} networks ({chosen.mean_words}) against performance (negative held-out loss) in "
         f"the task they were trained in. Each point is a checkpoint of one seed ({_seeds(rows)}), its colour the "
-        f"number of training batches; no point is left out. {correlations(shown)} Checkpoints of one training are not "
-        "independent: p is too small."
+        f"number of training batches; no point is left out.{error_words(data.error, 'Thin lines:')} "
+        f"{correlations(shown)} Checkpoints of one training are not independent: p is too small."
     )
-    data, missing = tidy_points(shown), absent(PUBLISHED, tasks)
+    missing = absent(PUBLISHED, tasks)
     return Drawing("figure_3", TITLE, caption, figure, data, runs_of(rows), missing, chosen.notes)
 
 
@@ -57,7 +57,8 @@ def tidy_points(shown: Panels) -> pd.DataFrame:
     parts = []
     for title, rows, column in shown:
         found = Correlation.of(rows.performance, rows[column])
-        facts = {"panel": title, "alignment": rows[column], "r": found.r, "p": found.p, "n": found.n}
+        facts = {"panel": title, "alignment": rows[column], "error": errors(rows, column)}
+        facts |= {"r": found.r, "p": found.p, "n": found.n}
         parts.append(rows.assign(**facts, run_ids=run_texts(rows))[COLUMNS])
     return pd.concat(parts, ignore_index=True)
 
@@ -84,6 +85,7 @@ def scatters(shown: Panels, steps: pd.Series, label: str) -> Any:
     drawn = None
     for axis, (title, rows, column) in zip(axes, shown, strict=True):
         x, y = rows.performance.to_numpy(float), rows[column].to_numpy(float)
+        whiskers(axis, x, y, errors(rows, column), "#777777")
         drawn = axis.scatter(x, y, c=rows.step.astype(float), norm=norm, cmap="viridis_r", s=16, linewidths=0.3,
                              edgecolors="#333333")  # fmt: skip
         axis.margins(0.08, 0.14)

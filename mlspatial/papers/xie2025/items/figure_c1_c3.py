@@ -8,12 +8,12 @@ import pandas as pd
 
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import BEHAVIOR, REGIONS, Evidence
-from mlspatial.compare.selection import absent, choose, run_texts, runs_of, summary
-from mlspatial.compare.style import TASKS, ordered, panels, spread, task_style, ticks, tidy
+from mlspatial.compare.selection import absent, choose, error_words, errors, run_texts, runs_of, summary
+from mlspatial.compare.style import TASKS, ordered, panels, spread, task_style, ticks, tidy, whiskers
 from mlspatial.compare.words import arch_label, means_text, region_label
 
 PANELS = ("neural_mean", *REGIONS, BEHAVIOR)  # a to f
-COLUMNS = ["panel", "task", "label", "outputs", "model_id", "seed", "score", "mean", "sd", "n", "run_ids"]
+COLUMNS = ["panel", "task", "label", "outputs", "model_id", "seed", "score", "error", "mean", "sd", "n", "run_ids"]
 
 
 @FIGURES.register("figure_c1")
@@ -45,7 +45,8 @@ def by_task(evidence: Evidence, name: str, arch: str) -> Drawing:
     first = data[data.panel == shown[0]].drop_duplicates("task")
     caption = (
         f"Ceiled scores of {chosen.label} networks, by training task. Points: networks; bars: mean and one SD over "
-        f"seeds (n − 1). Ceiled: {chosen.ceiled_by}. {region_label(shown[0])}: {means_text(first)}."
+        f"seeds (n − 1).{error_words(data.error, 'Thin lines:')} Ceiled: {chosen.ceiled_by}. "
+        f"{region_label(shown[0])}: {means_text(first)}."
     )
     return Drawing(name, title, caption, _draw(data, shown), data, runs_of(rows), missing, chosen.notes)
 
@@ -58,7 +59,7 @@ def _panel(rows: pd.DataFrame, panel: str) -> pd.DataFrame:
         if kept.empty:
             continue
         facts = summary(kept, panel)
-        facts["run_ids"] = run_texts(kept)
+        facts |= {"run_ids": run_texts(kept), "error": errors(kept, panel)}
         label = task_style(str(task)).label
         parts.append(kept.assign(panel=panel, label=label, score=kept[panel].astype(float), **facts)[COLUMNS])
     return pd.concat(parts, ignore_index=True)
@@ -76,8 +77,9 @@ def _draw(data: pd.DataFrame, shown: list[str]) -> Any:
             if mine.empty:
                 continue
             look = task_style(task)
-            axis.scatter(place + spread(len(mine), 0.22), mine.score, color=look.colour, marker=look.marker, s=11,
-                         alpha=0.8, linewidths=0, zorder=3)  # fmt: skip
+            at = place + spread(len(mine), 0.22)
+            whiskers(axis, at, mine.score, mine.error, look.colour)
+            axis.scatter(at, mine.score, color=look.colour, marker=look.marker, s=11, alpha=0.8, linewidths=0, zorder=3)
             axis.errorbar(place, mine["mean"].iloc[0], mine.sd.iloc[0], color=look.colour, capsize=2.5, elinewidth=1.1)
             axis.hlines(mine["mean"].iloc[0], place - 0.33, place + 0.33, color=look.colour, linewidth=1.6)
         axis.set_xlim(-0.6, len(tasks) - 0.4)

@@ -9,14 +9,15 @@ import pandas as pd
 from mlspatial.compare.conditions import REFERENCES, last
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
-from mlspatial.compare.selection import Chosen, absent, choose, runs_of, summary
+from mlspatial.compare.selection import Chosen, absent, choose, error_words, errors, runs_of, summary
 from mlspatial.compare.style import legend, ordered, sheet, task_style, tidy
 from mlspatial.compare.words import batches_text, mean_text
 
 ARCH = "resnet50"  # Xie et al. 2025, appendix B.1
 PUBLISHED = ("distance", "translation", "rotation", "category", "all")
 TITLE = "Neural alignment and the number of training images"
-COLUMNS = ["task", "label", "dataset", "n_train", "fraction", "mean", "sd", "n", "run_ids"]
+COLUMNS = ["task", "label", "dataset", "n_train", "fraction", "mean", "sd", "n", "error", "run_ids"]
+NEURAL = "neural_mean"
 ENOUGH = 2  # sizes of one dataset that make a curve
 TRAINING = ["settings", "init", "imported", "averaged"]
 
@@ -32,13 +33,16 @@ def figure_c2(evidence: Evidence) -> Drawing:
     tasks = ordered(rows.task)
     groups = [(task, part) for task in tasks for _, part in rows[rows.task == task].groupby("n_train")]
     facts = [part.iloc[0][["task", "dataset", "n_train", "fraction"]].to_dict() for _, part in groups]
-    labels = [{"label": task_style(task).label, **summary(part, "neural_mean")} for task, part in groups]
+    labels = [
+        {"label": task_style(task).label, **summary(part, NEURAL), "error": errors(part, NEURAL).median()}
+        for task, part in groups
+    ]
     data = pd.DataFrame([first | second for first, second in zip(facts, labels, strict=True)], columns=COLUMNS)
     sizes = sorted(set(data.n_train))
     span = " to ".join(batches_text(size) for size in dict.fromkeys([sizes[0], sizes[-1]]))
     caption = (
         f"Alignment of {chosen.label} networks ({chosen.mean_words}) against the number of images in their training "
-        f"set, {span}. Mean and one SD over seeds (n − 1). {_words(data, tasks)}"
+        f"set, {span}. Mean and one SD over seeds (n − 1).{error_words(data.error, 'Not drawn:')} {_words(data, tasks)}"
     )
     missing = absent(PUBLISHED, tasks)
     if len(sizes) == 1:

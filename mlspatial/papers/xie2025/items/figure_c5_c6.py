@@ -12,11 +12,11 @@ from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import BEHAVIOR, REGIONS, Evidence
 from mlspatial.compare.run_ids import run_ids, run_text
 from mlspatial.compare.scores import committed, formulas, is_public
-from mlspatial.compare.selection import Chosen, absent, choose
-from mlspatial.compare.style import SMALL, TASKS, legend, letters, ordered, sheet, spread, task_style, tidy
+from mlspatial.compare.selection import Chosen, absent, choose, error_words
+from mlspatial.compare.style import SMALL, TASKS, legend, letters, ordered, sheet, spread, task_style, tidy, whiskers
 from mlspatial.compare.words import arch_label, means_text, region_label
 
-COLUMNS = ["region", "benchmark", "task", "label", "model_id", "seed", "score", "mean", "sd", "n", "run_ids"]
+COLUMNS = ["region", "benchmark", "task", "label", "model_id", "seed", "score", "error", "mean", "sd", "n", "run_ids"]
 MEAN = "mean"  # of a region's benchmarks, for the networks that have all of them
 OVER_REGIONS = "neural_mean"
 WIDEST = 26  # characters of a benchmark's name on one line
@@ -63,7 +63,8 @@ def other_benchmarks(evidence: Evidence, name: str, arch: str) -> Drawing:
     formula = formulas(best[best.benchmark.isin(points.benchmark)])
     caption = (
         f"Ceiled scores of {chosen.label} networks on {which}. Each point is a network, black bars are means over "
-        f"seeds; rows named mean are over the region's benchmarks. {formula} {listed}. Mean of {of}: {means_text(top)}."
+        f"seeds; rows named mean are over the region's benchmarks.{error_words(data.error, 'Thin lines:')} {formula} "
+        f"{listed}. Mean of {of}: {means_text(top)}."
     )
     # which benchmarks make up the public scores is nothing that holds here
     notes = [note for note in chosen.notes if not note.startswith(("Not the five", "No scores of"))]
@@ -87,7 +88,7 @@ def _points(evidence: Evidence, chosen: Chosen) -> pd.DataFrame:
     best = (others if len(others) else best).drop_duplicates(["model_id", "benchmark"]).merge(facts, on="model_id")
     texts = [run_text(ids) for ids in zip(best.train, best.run_id, strict=True)]
     labels = [task_style(task).label for task in best.task]
-    best = best.assign(score=scores.values(best), label=labels, run_ids=texts)
+    best = best.assign(score=scores.values(best), error=scores.errors_of(best), label=labels, run_ids=texts)
     return best.loc[best.score.notna(), [name for name in COLUMNS if name not in ("mean", "sd", "n")]]
 
 
@@ -110,9 +111,10 @@ def _mean(points: pd.DataFrame, over: str) -> pd.DataFrame:
     """One row a network that has all of them: the mean over benchmarks or regions."""
     found = points.groupby("model_id", sort=False)[over].transform("nunique")
     whole = points[found == points[over].nunique()]
-    groups = whole.groupby("model_id", sort=False)
+    means = scores.grouped(whole.assign(value=whole.score, runs=whole.run_ids, one=over), "one").set_index("model_id")
     rows = whole.drop_duplicates("model_id").set_index("model_id")
-    return rows.assign(score=groups.score.mean(), run_ids=groups.run_ids.agg(run_text)).reset_index()
+    texts = whole.groupby("model_id", sort=False).run_ids.agg(run_text)
+    return rows.assign(score=means.value, error=means.error, run_ids=texts).reset_index()
 
 
 def _draw(data: pd.DataFrame, shown: list[str]) -> Any:
@@ -135,6 +137,7 @@ def _draw(data: pd.DataFrame, shown: list[str]) -> Any:
                 axis.axhspan(place - 0.5, place + 0.5, color="#f3f3f3", linewidth=0, zorder=0)
             for task, mine in here.groupby("task", sort=False):
                 look, y = task_style(str(task)), place + offsets[str(task)]
+                whiskers(axis, mine.score, [y] * len(mine), mine.error, look.colour, along="x")
                 axis.scatter(mine.score, [y] * len(mine), s=13, color=look.colour, marker=look.marker, linewidths=0,
                              alpha=0.8, label=look.label, zorder=3)  # fmt: skip
                 if len(mine) > 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import BEHAVIOR, REGIONS, Evidence
-from mlspatial.compare.selection import choose, runs_of
+from mlspatial.compare.selection import choose, error_words, runs_of
 from mlspatial.compare.words import region_label
 from mlspatial.papers.xie2025.items.figure_3 import COLUMNS, correlations, points, scatters, tidy_points
 
@@ -24,11 +24,12 @@ def figure_c7(evidence: Evidence) -> Drawing:
         caption = "No checkpoint of a network trained to estimate distance has both a held-out loss and a score."
         return Drawing.empty("figure_c7", TITLE, caption, COLUMNS, missing)
     shown = [(region_label(region), rows[rows[region].notna()], region) for region in regions]
-    figure = scatters(shown, rows.step, "Ceiled score")
+    figure, data = scatters(shown, rows.step, "Ceiled score"), tidy_points(shown)
     seeds = rows.seed.nunique()
     caption = (
         f"Ceiled score of {chosen.label} networks trained to estimate distance against their performance (negative "
         f"held-out loss), region by region: {len(rows)} checkpoints of {seeds} {'seeds' if seeds > 1 else 'seed'}, "
-        f"coloured by the number of training batches. Ceiled: {chosen.ceiled_by}. {correlations(shown)}"
+        f"coloured by the number of training batches.{error_words(data.error, 'Thin lines:')} "
+        f"Ceiled: {chosen.ceiled_by}. {correlations(shown)}"
     )
-    return Drawing("figure_c7", TITLE, caption, figure, tidy_points(shown), runs_of(rows), missing, chosen.notes)
+    return Drawing("figure_c7", TITLE, caption, figure, data, runs_of(rows), missing, chosen.notes)
