@@ -140,11 +140,10 @@ def alignment(evidence: Evidence, networks: pd.DataFrame | None = None, *, formu
     table = scored.pivot(index="model_id", columns="column", values="value")
     errors = scored.pivot(index="model_id", columns="column", values="error").reindex_like(table)
     neural = [region for region in REGIONS if region in table]
-    given = table[MEAN].copy() if MEAN in table else np.nan
     means = table[neural].mean(axis=1, skipna=False) if neural else np.nan
-    table[MEAN] = table[MEAN].fillna(means) if MEAN in table else means
     of_means = np.sqrt((errors[neural] ** 2).sum(axis=1, skipna=False)) / max(len(neural), 1)
-    errors[MEAN] = errors[MEAN].where(given.notna(), of_means) if MEAN in errors else of_means
+    errors[MEAN] = errors[MEAN].where(table[MEAN].notna(), of_means) if MEAN in table else of_means
+    table[MEAN] = table[MEAN].fillna(means) if MEAN in table else means
     table = table.join(errors.rename(columns=error_column))
     table["score_runs"] = scored[scored.column != MEAN].groupby("model_id").runs.agg(run_ids)
     return networks.merge(table.reset_index(), on="model_id", how="inner")

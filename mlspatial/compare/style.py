@@ -207,10 +207,11 @@ def level(axis: Axes, mean: float, sd: float, task: str, *, label: str = "", das
         axis.axhspan(mean - sd, mean + sd, color=look.colour, alpha=0.18, linewidth=0, zorder=0)
 
 
-def whiskers(axis: Axes, x: Any, y: Any, errors: Any, colour: Any, *, along: str = "y") -> None:
-    """Thin lines of one standard error about points, along x or y; none where an error is NaN."""
-    axis.errorbar(x, y, **{f"{along}err": np.asarray(errors, float)}, fmt="none", ecolor=colour, elinewidth=0.6,
-                  alpha=0.55, zorder=1.5)  # fmt: skip
+def whiskers(axis: Axes, x: Any, y: Any, errors: Any, colour: Any, *, across: bool = False) -> None:
+    """Thin lines of one standard error about points, across or upright; none where an error is NaN."""
+    lengths = np.asarray(errors, float)
+    upright, level = (None, lengths) if across else (lengths, None)
+    axis.errorbar(x, y, upright, level, fmt="none", ecolor=colour, elinewidth=0.6, alpha=0.55, zorder=1.5)
 
 
 def remark(axis: Axes, text: str, x: Any = (), y: Any = (), *, size: float = SMALL) -> None:

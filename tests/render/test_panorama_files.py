@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +99,34 @@ def test_a_picture_on_its_side_is_turned(tmp_path: Path) -> None:
     assert panorama.size(tmp_path / "a.jpg") == (W, H)
     read = panorama.read(tmp_path / "a.jpg")
     assert read.shape == (H, W, 3) and read[:, -4:].mean() > 0.9 and read[:, :32].mean() < 0.05
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_sixteen_bits_are_turned_as_eight_are(tmp_path: Path, orientation: int) -> None:
+    """Pillow turns the eight-bit picture; the deep one has to be the same, with more levels."""
+    stored = (H, W) if orientation < 5 else (W, H)
+    deep = np.random.default_rng(orientation).integers(0, 65535, (*stored, 3)).astype(np.uint16)
+    tag = b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+    for name, levels in (("deep.png", deep), ("flat.png", (deep // 257).astype(np.uint8))):
+        written = cv2.imencode(".png", levels)[1].tobytes()
+        chunk = b"eXIf" + tag
+        chunk = struct.pack(">I", len(tag)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        (tmp_path / name).write_bytes(written[:33] + chunk + written[33:])
+    assert panorama.size(tmp_path / "deep.png") == (W, H)
+    one, other = (panorama.read(tmp_path / name) for name in ("deep.png", "flat.png"))
+    assert one.shape == other.shape == (H, W, 3)
+    np.testing.assert_allclose(one, other, atol=0.012)
+    assert len(np.unique(one)) > 1000
+
+
+def test_a_transparent_panorama_is_told(tmp_path: Path) -> None:
+    pixels = np.full((H, W, 4), 255, np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "whole.png")
+    panorama.read(tmp_path / "whole.png")  # without a word
+    pixels[: H // 4, :, 3] = 0
+    Image.fromarray(pixels).save(tmp_path / "holes.png")
+    with pytest.warns(UserWarning, match=r"holes\.png is transparent in 25 % of its pixels; .* save it without"):
+        panorama.read(tmp_path / "holes.png")
 
 
 def exr(file: Path, pixels: np.ndarray) -> Path:

@@ -10,6 +10,7 @@ import os
 import re
 import struct
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +25,14 @@ RESOLUTION = re.compile(rb"\n([-+])([XY]) (\d+) ([-+])([XY]) (\d+)\n")
 DARK = 1e-4  # of the median: what is darker says nothing about the exposure
 ORIENTATION = 0x0112  # tag of EXIF
 #: What turns an array of rows upright, by its EXIF orientation (TIFF 6.0, tag 274).
-UPRIGHT = {
+UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda rows: rows[:, ::-1],
     3: lambda rows: rows[::-1, ::-1],
     4: lambda rows: rows[::-1],
     5: lambda rows: rows.swapaxes(0, 1),
     6: lambda rows: np.rot90(rows, -1),
     7: lambda rows: rows[::-1, ::-1].swapaxes(0, 1),
-    8: np.rot90,
+    8: lambda rows: np.rot90(rows, 1),
 }
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 

@@ -137,7 +137,7 @@ def _draw(data: pd.DataFrame, shown: list[str]) -> Any:
                 axis.axhspan(place - 0.5, place + 0.5, color="#f3f3f3", linewidth=0, zorder=0)
             for task, mine in here.groupby("task", sort=False):
                 look, y = task_style(str(task)), place + offsets[str(task)]
-                whiskers(axis, mine.score, [y] * len(mine), mine.error, look.colour, along="x")
+                whiskers(axis, mine.score, [y] * len(mine), mine.error, look.colour, across=True)
                 axis.scatter(mine.score, [y] * len(mine), s=13, color=look.colour, marker=look.marker, linewidths=0,
                              alpha=0.8, label=look.label, zorder=3)  # fmt: skip
                 if len(mine) > 1:
