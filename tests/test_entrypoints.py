@@ -30,13 +30,15 @@ def call(command: object, *arguments: str) -> tuple[int, str, str]:
 
 
 @pytest.fixture
-def rendered(registry: Path) -> Path:
+def rendered(registry: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MLSPATIAL_PROGRESS", "1")  # with the summary
     code, out, told = call(render.main, *RENDER, "--n_train", "120", "--n_heldout", "40", "--workers", "1")
     assert code == 0 and out.splitlines()[-1].startswith("run ")
     for name in re.findall(r"(\S+\.png)", told):  # what the summary says to look at is there
         (run,) = runs.find(entry="render")
         assert runs.there(run.id, [name.rstrip(",")]), name
     assert "00_sheet.png" in told
+    monkeypatch.setenv("MLSPATIAL_PROGRESS", "0")
     return registry / "data" / "tiny"
 
 

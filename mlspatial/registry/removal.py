@@ -78,8 +78,8 @@ def _holds_all(by: RunRecord, run: RunRecord, its: Iterable[ModelRecord], networ
 def _names(run: RunRecord) -> set[str]:
     """Paths of all artifacts of a run that matter."""
     root = local_path(run.artifacts) if run.artifacts else None
-    if root is not None and not root.is_dir():  # on a disk that is not here, or of a run that made none
-        return set() if run.status != "FINISHED" else {UNSEEN + run.id}
+    if root is not None and not root.is_dir():  # of a run that made none, or with its experiment on a disk not here
+        return set() if root.parents[1].is_dir() or run.status != "FINISHED" else {UNSEEN + run.id}
     if root is not None:
         found = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
     else:

@@ -10,7 +10,7 @@ from mlspatial.console.clean import clean
 from mlspatial.core.errors import UserError
 from mlspatial.core.names import BENCHMARKS_GIVEN
 from mlspatial.registry import removal, runs
-from mlspatial.registry.models import load, select
+from mlspatial.registry.models import load, select, versions
 from mlspatial.registry.store import client
 from tests import toys
 
@@ -209,7 +209,7 @@ def test_without_a_registry_none_is_made(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_network_behind_a_brain_that_was_scored_on_stays(registry: Path) -> None:
     """Its address is in no parameter: the benchmark is named by the network's hash, but for what the command said."""
     old, _ = _train_again(registry)
-    address = next(record for record in select("step=all") if record.run_id == old)
+    address = next(record for record in versions("") if record.run_id == old)
     asked = f"simulated_v4:network=models:/{address.name}/{address.version},stimuli=60,cowley2023_v4?"
     assert old in going()
     with runs.open_run(runs.Spec("score", 1, {"seed": 1}, {"benchmarks": "simulated_v4:network-0"}), name="s") as run:
@@ -221,6 +221,6 @@ def test_a_network_behind_a_brain_that_was_scored_on_stays(registry: Path) -> No
 def test_artifacts_that_cannot_be_seen_from_here_count_as_some(registry: Path, tmp_path: Path) -> None:
     old, new = made(), made(force=True)
     assert old in going()
-    folder = Path(runs.get(old).artifacts.removeprefix("file://"))
-    folder.rename(folder.with_name("unmounted"))
+    experiment = Path(runs.get(old).artifacts.removeprefix("file://")).parents[1]
+    experiment.rename(experiment.with_name("unmounted"))
     assert old not in going() and new not in going()

@@ -82,7 +82,9 @@ def test_training_and_a_study_are_summed_up(networks: list[ModelRecord]) -> None
     run.flush()
     said = summary.summary("train", [train], time.time())
     assert fits(said) and "top1" in said and ".812" in said and "1.500" in said
-    assert "show task=category,dataset=toys" in said and "--benchmarks simulated_v1" in said
+    told = " ".join(said.split())  # long commands are broken into lines
+    assert "show task=category,dataset=toys,arch=toy" in told
+    assert "score --models task=category,dataset=toys,arch=toy,seed=1 --benchmarks simulated_v1" in told
     with runs.open_run(runs.Spec("study", 1, {}, {"name": "s"}), name="study s") as opened:
         pass
     said = summary.summary("study", [opened.id], time.time())
