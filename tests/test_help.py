@@ -54,7 +54,9 @@ def test_choices_are_named() -> None:
     known = {
         ("train", "task"): [name for name in TASKS if name != "height"],
         ("train", "arch"): {name for name in ARCHITECTURES if name.startswith("resnet")},
-        ("train", "augment"): [name for name in AUGMENTATIONS if AUGMENTATIONS[name].__module__.startswith("mlspatial.")],
+        ("train", "augment"): [
+            name for name in AUGMENTATIONS if AUGMENTATIONS[name].__module__.startswith("mlspatial.")
+        ],
         ("train", "precision"): PRECISIONS,
         ("train", "cache"): CACHES,
         ("tune", "task"): TASKS,

@@ -295,7 +295,7 @@ def _study(records: list[RunRecord]) -> Lines:
     def condition(run: RunRecord) -> tuple[str, ...]:
         return run.cfg["task"], *(value for key, value in sorted(run.cfg.items()) if key not in ("task", *DRAWN))
 
-    several = len({run.cfg.get("dataset", "") for run in trained.values()}) > 1
+    several = len({run.cfg["dataset"] for run in trained.values()}) > 1
     for one in dict.fromkeys(map(condition, reversed(trained.values()))):
         alike = [run for run in trained.values() if condition(run) == one]
         same = [heldout(run) for run in alike]

@@ -76,8 +76,9 @@ def test_scores_and_similarities_are_summed_up(networks: list[ModelRecord], imag
 
 def test_training_and_a_study_are_summed_up(networks: list[ModelRecord]) -> None:
     (train,) = [run.id for run in runs.find(entry="train") if run.cfg["task"] == "category"]
+    for one in runs.find(entry="train"):
+        runs.Run(one.id).log_params({"cfg.dataset": "toys"})
     run = runs.Run(train)
-    run.log_params({"cfg.dataset": "toys"})
     run.log({"heldout/loss": 1.5, "heldout/category/top1": 0.812, "heldout/category/loss": 1.5})
     run.flush()
     said = summary.summary("train", [train], time.time())
