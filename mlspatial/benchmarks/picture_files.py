@@ -9,6 +9,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,19 @@ GREY = (128, 128, 128)  # Brain-Score's, around pictures that are smaller than t
 
 
 def read_pictures(path: Path, degrees: float = FIELD, background: str = "") -> Stimuli:
+    """What `_read` gives; an archive that has not changed since is read once."""
+    if not path.is_file():
+        return _read(path, degrees, background)
+    facts = path.stat()
+    return _read_once(path.resolve(), degrees, background, (facts.st_mtime_ns, facts.st_size))
+
+
+@lru_cache(maxsize=1)
+def _read_once(path: Path, degrees: float, background: str, stamp: tuple[int, int]) -> Stimuli:
+    return _read(path, degrees, background)
+
+
+def _read(path: Path, degrees: float, background: str) -> Stimuli:
     """The pictures of a folder, zip file or MATLAB file, in the order of their names.
 
     degrees: visual angle of a picture's width. One that is smaller than FIELD stands on grey, of a larger one the
@@ -80,7 +94,7 @@ def _files(path: Path) -> tuple[int, Iterator[tuple[str, bytes]]]:
         return len(made), iter(made)
     if path.is_dir():
         files = [file for file in sorted(path.iterdir()) if _is_picture(file)]
-        return len(files), map(_content, files)
+        return len(files), _contents(files)
     if path.is_file() and zipfile.is_zipfile(path):
         try:
             with zipfile.ZipFile(path) as archive:
@@ -96,27 +110,35 @@ def _is_picture(file: Path) -> bool:
     return file.suffix.lower() in PICTURES and not file.name.startswith(".")  # macOS adds files ._NAME that are none
 
 
-def _content(file: Path) -> tuple[str, bytes]:
-    what = f"stimulus {file.name} in {file.parent}"
-    demand_regular(file, what)
-    demand_memory(what, file.stat().st_size, "has")
-    try:
-        return file.name, file.read_bytes()
-    except OSError as error:
-        raise UserError(f"{what}: cannot be read ({error.strerror})") from error
+def _contents(files: list[Path]) -> Iterator[tuple[str, bytes]]:
+    sizes = {}
+    for file in files:
+        demand_regular(file, f"stimulus {file.name} in {file.parent}")
+        sizes[file] = file.stat().st_size
+    if sizes:
+        largest = max(sizes, key=lambda file: sizes[file])
+        demand_memory(f"stimulus {largest.name} in {largest.parent}", sizes[largest], "has")
+    for file in files:
+        try:
+            yield file.name, file.read_bytes()
+        except OSError as error:
+            raise UserError(f"stimulus {file.name} in {file.parent}: cannot be read ({error.strerror})") from error
 
 
 def _members(path: Path, members: list[zipfile.ZipInfo]) -> Iterator[tuple[str, bytes]]:
     """Of an archive; nothing is unpacked to disk, so that a member's name leads nowhere."""
+    for member in members:
+        if member.file_size > MOST_PACKED * max(member.compress_size, 1) + (1 << 20):
+            raise UserError(
+                f"stimulus {member.filename} in {path}: declares {member.file_size:,} bytes of "
+                f"{member.compress_size:,} packed ones, which no picture does; make the archive anew"
+            )
+    if members:
+        largest = max(members, key=lambda one: one.file_size)
+        demand_memory(f"stimulus {largest.filename} in {path}", largest.file_size)
     with zipfile.ZipFile(path) as archive:
         for member in members:
             what = f"stimulus {member.filename} in {path}"
-            if member.file_size > MOST_PACKED * max(member.compress_size, 1) + (1 << 20):
-                raise UserError(
-                    f"{what}: declares {member.file_size:,} bytes of {member.compress_size:,} packed ones, which no "
-                    "picture does; make the archive anew"
-                )
-            demand_memory(what, member.file_size)
             try:
                 yield member.filename, archive.read(member)
             except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError, EOFError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,11 @@ def shapes(n: int, size: int) -> tuple[list[str], np.ndarray, None]:
 
 def shapes_on_noise(n: int, size: int, *, seed: int) -> np.ndarray:
     """(n, size, size, 3) uint8: coloured 1/f noise with three overlapping shaded ellipses or rectangles each."""
+    return _shapes_on_noise(n, size, seed).copy()
+
+
+@lru_cache(maxsize=2)  # brains of several regions look at the same
+def _shapes_on_noise(n: int, size: int, seed: int) -> np.ndarray:
     y, x = (np.mgrid[:size, :size] / size) * 2 - 1
     images = np.empty((n, size, size, 3), dtype=np.uint8)
     for i in range(n):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from mlspatial.benchmarks import picture_files
 from mlspatial.benchmarks.picture_files import read_pictures
+from mlspatial.benchmarks.pictures import shapes_on_noise
 from mlspatial.core.errors import UserError
 from tests.conftest import case
 
@@ -85,3 +89,26 @@ def test_files_of_several_pictures_are_refused(tmp_path: Path) -> None:
     frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:])
     with pytest.raises(UserError, match=r"a\.tif in .* holds 3 pictures; save one a file"):
         read_pictures(tmp_path)
+
+
+def test_an_archive_is_read_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def written(level: int) -> Path:
+        Image.fromarray(np.full((8, 8, 3), level, np.uint8)).save(tmp_path / "a.png")
+        with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+            archive.write(tmp_path / "a.png", "a.png")
+        os.utime(tmp_path / "p.zip", ns=(level, level))
+        return tmp_path / "p.zip"
+
+    first = picture_files.read_pictures(written(10))
+    with monkeypatch.context() as patch:
+        patch.setattr(picture_files, "_files", None)  # cannot be read again
+        assert picture_files.read_pictures(tmp_path / "p.zip") is first
+    assert picture_files.read_pictures(written(20)).images[0, 0, 0, 0] == 20
+    wide = picture_files.read_pictures(tmp_path / "p.zip", 16.0)
+    assert wide.images.shape != first.images.shape
+
+
+def test_shapes_of_one_call_are_not_those_of_another() -> None:
+    first = shapes_on_noise(3, 16, seed=5)
+    first[:] = 0
+    assert shapes_on_noise(3, 16, seed=5).any()
