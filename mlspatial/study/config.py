@@ -6,6 +6,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -115,9 +116,13 @@ def load(path: Path) -> StudyFile:
 
 def namesakes(path: Path, name: str) -> list[Path]:
     """Other study files beside this one with the same name: the runs of both would be found as one study."""
-    others = sorted(other for other in path.parent.glob("*.y*ml") if other.resolve() != path.resolve())
     pattern = re.compile(rf"^name:\s*[\"']?{re.escape(name)}[\"']?\s*(#.*)?$", re.MULTILINE)
-    return [other for other in others if pattern.search(other.read_text(errors="replace"))]
+    found = []
+    for other in sorted(path.parent.glob("*.y*ml")):
+        with suppress(OSError):  # a folder, or another user's
+            if other.resolve() != path.resolve() and pattern.search(other.read_text(errors="replace")):
+                found.append(other)
+    return found
 
 
 class _Reader:

@@ -197,6 +197,8 @@ def test_two_files_of_one_name_are_told_apart_before_their_runs_mix(tmp_path: Pa
     mine = write(tmp_path, SMALL)
     copy = tmp_path / "copy.yaml"
     copy.write_text(SMALL)
+    (tmp_path / "folder.yaml").mkdir()
+    (tmp_path / "gone.yml").symlink_to(tmp_path / "nowhere")
     assert namesakes(mine, "small") == [copy] and namesakes(copy, "small") == [mine]
     copy.write_text(SMALL.replace("name: small", "name: small2 # mine"))
     assert namesakes(mine, "small") == []
