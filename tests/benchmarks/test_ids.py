@@ -358,3 +358,40 @@ def test_two_benchmarks_of_one_name_are_not_one(lab: Path) -> None:
     assert [known.name for known in find(f"{lab}/a.yaml,{lab}/a.yaml", False)[0]] == ["session"]
     (lab / "b.yaml").write_text((lab / "b.yaml").read_text().replace("session", "other"))  # as it advises
     assert [known.name for known in find(f"{lab}/a.yaml,{lab}/b.yaml", False)[0]] == ["session", "other"]
+
+
+def test_small_recordings_of_which_few_stimuli_were_repeated(tmp_path: Path) -> None:
+    """10 of 80 twice: the noise comes from those, and counts as often as each mean holds it."""
+    found = small("few_repeats", tmp_path)
+    trials = np.load(case("recordings/few_repeats") / "r.npy")
+    counts = np.isfinite(trials).sum(axis=2)
+    assert sorted(set(counts[:, 0])) == [1, 2] and (counts[:, 0] == 2).sum() == 10
+    means = np.nanmean(trials, axis=2)
+    twice = counts[:, 0] == 2
+    noise = np.nanvar(trials[twice], axis=2, ddof=1).mean(axis=0)  # of one trial, a unit
+    expected = 1 - (noise / counts).mean(axis=0) / means.var(axis=0, ddof=1)
+    assert np.median(found.ceilings) == pytest.approx(np.median(expected), abs=1e-3)
+    assert 0.7 < np.median(expected) < 0.8
+
+
+@pytest.mark.parametrize("name", ["s_neg0", "s_noise"])
+def test_a_negative_correlation_is_no_positive_score(name: str, tmp_path: Path) -> None:
+    """Squared it would be a positive one, and over a ceiling of noise a large one."""
+    score = small(name, tmp_path).score(np.random.default_rng(0).normal(size=(80, 300)))
+    assert score.raw < 0 and score.ceiled == pytest.approx(-(score.raw**2) / score.ceiling)
+
+
+def test_the_region_is_part_of_what_a_benchmark_is(tmp_path: Path) -> None:
+    one, other = small("s_reg", tmp_path), small("npy_base", tmp_path)
+    assert np.array_equal(one.responses, other.responses) and (one.region, other.region) == ("IT", "V4")
+    assert one.version != other.version
+
+
+def test_two_benchmarks_of_one_name_are_refused(tmp_path: Path) -> None:
+    from mlspatial.steps.scoring_plan import Plan
+
+    for name in ("twinA", "twinB"):
+        small(name, tmp_path)
+    both = ",".join(str(tmp_path / name / f"{name}.yaml") for name in ("twinA", "twinB"))
+    with pytest.raises(UserError, match=r"session.*twin|twin.*session"):
+        Plan.of(both, "own", "auto", "fast", "auto", "paper", False)
