@@ -96,8 +96,8 @@ def read_triplets(
         raise UserError(f"{what}: has no triplets")
     place = {name: i for i, name in enumerate(ids)}
     words = np.unique(rows)
-    found = [place.get(stem(word)) for word in words.tolist()]
-    if None in found or (names is not None and all(word.isdecimal() for word in words.tolist())):
+    found: list[int] = [place[stem(word)] for word in words.tolist() if stem(word) in place]
+    if len(found) < len(words) or (names is not None and all(word.isdecimal() for word in words.tolist())):
         found = _by_number(what, words.tolist(), ids, names, first)
     at = np.array(found, np.int64)[np.searchsorted(words, rows)]
     sets, odd = np.sort(at[:, :3], axis=1), at[:, 3]

@@ -303,7 +303,7 @@ def test_an_onnx_file_says_its_input_and_names_its_outputs(network: str, registr
     assert "`model.onnx` (opset 17)" in text and str(registry) not in model.SerializeToString().decode(errors="ignore")
 
 
-@pytest.mark.parametrize("name", ["resnet18w4", "torchvision:vit_b_16", "torchvision:shufflenet_v2_x0_5"])
+@pytest.mark.parametrize("name", ["resnet18w4", "timm:vit_tiny_patch16_224", "torchvision:shufflenet_v2_x0_5"])
 def test_onnx_runtime_gives_the_network_s_outputs(name: str) -> None:
     """For any number of images; of a network without heads, one output."""
     pytest.importorskip("onnx", reason="pip install onnx")

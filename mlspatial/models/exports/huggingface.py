@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mlspatial import __version__
+import mlspatial
 from mlspatial.core.files import write_json, write_text
 from mlspatial.models.exports.base import EXPORTS, README, Form, Order, write_network
 from mlspatial.models.spec import ModelSpec
@@ -33,7 +33,7 @@ def config(spec: ModelSpec) -> dict[str, Any]:
     """
     facts: dict[str, Any] = {
         "model_type": "mlspatial",
-        "mlspatial_version": __version__,
+        "mlspatial_version": mlspatial.__version__,
         "model_id": spec.model_id,
         "architectures": [spec.arch],
         "num_channels": 3,

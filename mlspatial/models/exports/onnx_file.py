@@ -28,7 +28,7 @@ OPSET = 17  # of the operators; LayerNorm is one of them since 17
 IMAGE, FEATURES = "image", "features"
 LARGEST = 2**31 - 2**20  # bytes: what a protocol buffer holds, less room for the graph
 FURTHEST = 1e-3  # between outputs, relative to the largest: what another order of sums leaves
-ADVICE = "pip install 'mlspatial[onnx]' (or pip install onnx onnxruntime)"
+ADVICE = "pip install onnx onnxruntime"
 
 
 @EXPORTS.register("onnx")
