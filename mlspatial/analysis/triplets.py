@@ -85,12 +85,13 @@ def fitted_steepness(similar: np.ndarray, odd: np.ndarray) -> float:
 
 def crossvalidated(similar: np.ndarray, odd: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """((m,) log likelihoods, (2,) inverse temperatures): each half of the sets is judged by the temperature of the
-    other. groups: (m,) number of each judgement's set, so that one set is in one half."""
-    kinds = np.unique(groups)
-    if len(kinds) < 2:
+    other. groups: (m,) number of each judgement's set, from 0, so that one set is in one half."""
+    kinds = int(groups.max()) + 1
+    if kinds < 2:
         raise StimulusMismatch("one set of stimuli has no halves")
-    chosen = np.random.default_rng(HALVES_SEED).permutation(kinds)[: len(kinds) // 2]
-    first = np.isin(groups, chosen)
+    chosen = np.zeros(kinds, bool)
+    chosen[np.random.default_rng(HALVES_SEED).permutation(kinds)[: kinds // 2]] = True
+    first = chosen[groups]
     found, steepness = np.empty(len(odd)), []
     for fit, test in ((first, ~first), (~first, first)):
         steepness.append(fitted_steepness(similar[fit], odd[fit]))
@@ -100,9 +101,8 @@ def crossvalidated(similar: np.ndarray, odd: np.ndarray, groups: np.ndarray) -> 
 
 def counts(odd: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """(sets, 3) how often each was named. groups: (m,) from 0 on."""
-    found = np.zeros((int(groups.max()) + 1, 3))
-    np.add.at(found, (groups, odd), 1)
-    return found
+    sets = int(groups.max()) + 1
+    return np.bincount(3 * groups + odd, minlength=3 * sets).reshape(sets, 3).astype(np.float64)
 
 
 def by_others(odd: np.ndarray, groups: np.ndarray, people: np.ndarray | None = None) -> np.ndarray:
@@ -134,12 +134,11 @@ def by_all(odd: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 def clustered_error(values: np.ndarray, groups: np.ndarray) -> float:
     """Standard error of the mean of (m,) values, of which those of one set depend on each other; NaN of fewer than two
-    sets. Values that are NaN do not count. With one judgement a set it is the usual one."""
+    sets. Values that are NaN do not count. With one judgement a set it is the usual one. groups: (m,) from 0 on."""
     known = np.isfinite(values)
-    if not known.any():
+    counted = values[known]
+    sets = int((np.bincount(groups[known]) > 0).sum()) if known.any() else 0
+    if sets < 2:
         return float("nan")
-    kinds, of = np.unique(groups[known], return_inverse=True)
-    sums = np.bincount(of, weights=values[known] - values[known].mean())
-    if len(kinds) < 2:
-        return float("nan")
-    return float(np.sqrt((sums**2).sum() * len(kinds) / (len(kinds) - 1)) / known.sum())
+    sums = np.bincount(groups[known], weights=counted - counted.mean())
+    return float(np.sqrt((sums**2).sum() * sets / (sets - 1)) / len(counted))

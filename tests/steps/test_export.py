@@ -97,6 +97,7 @@ def test_a_folder_is_the_same_network_again(network: str, registry: Path) -> Non
     folder = registry / "out" / "first"
     assert set(bytes_of(folder)) == {"weights.safetensors", "spec.json", "config.json", "README.md"}
     same_activations("task=translation,seed=0,step=5", folder)
+    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1  # who may read one may read all
     run = runs.get(run_id)
     assert run.entry == "export" and run.parents == (network,) and run.tags["mlspatial.folder"] == str(folder)
     assert run.model_id == select("seed=0,step=5")[0].model_id and run.tags["mlspatial.step"] == "5"

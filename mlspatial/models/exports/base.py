@@ -59,7 +59,8 @@ def write_network(order: Order, folder: Path) -> None:
     from safetensors.torch import save_file
 
     save_file(separate(order.module), folder / WEIGHTS)
-    write_json(folder / SPEC, order.spec.to_json())
+    spec = write_json(folder / SPEC, order.spec.to_json())
+    (folder / WEIGHTS).chmod(spec.stat().st_mode)  # safetensors lets nobody else read what it writes
     load_folder(folder, order.spec.model_id)
 
 

@@ -17,6 +17,10 @@ LOADING = """from mlspatial.models.sources import load_external
 module, spec = load_external("file:.")"""
 KIND = "image-feature-extraction"  # of Hugging Face's kinds of tasks, the one that fits
 Number = float | None
+STANDARDISED = ("distance", "translation")
+#: what a part of the output is, where the task says it
+MEANINGS = dict.fromkeys(STANDARDISED, "metres, standardised; spec.json has mean and SD")
+MEANINGS |= {"rotation": "sines and cosines of the Euler angles", "imagenet": "logits of ImageNet's 1,000 classes"}
 
 
 @dataclass(frozen=True)
@@ -100,8 +104,7 @@ def described(spec: ModelSpec) -> str:
 def _meaning(spec: ModelSpec, part: str) -> str:
     if part in spec.classes:
         return f"logits of {len(spec.classes[part])} classes (spec.json names them)"
-    stated = [name for name in spec.statistics if name in part or part in ("distance", "translation")]
-    return "standardised; spec.json has mean and SD" if stated else ""
+    return MEANINGS.get(part, "") if spec.statistics or part not in STANDARDISED else ""
 
 
 def _scores(rows: Iterable[Mapping[str, Any]]) -> str:
