@@ -52,7 +52,7 @@ def export(
     record = _one(models)
     form = EXPORTS[to]()
     name = name or plain_name(f"{record.name}_seed{record.seed}" + (f"_step{record.step}" if record.run_id else ""))
-    folder = Path(out) if out else Path("exports") / f"{name}-{to}"
+    folder = Path(out).expanduser() if out else Path("exports") / f"{name}-{to}"
     form.check(record.spec, name, folder)
     demand_room(folder, form.files)
     card = card_of(record)

@@ -117,6 +117,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 import brainscore_vision
 
@@ -137,7 +138,7 @@ def test_activations_are_those_of_the_export():
     for layer, known in expected.items():
         values = found.sel(layer=layer).values.ravel()
         assert len(values) == known["features"]
-        near = 1e-4 * known["largest"]
+        near = (5e-3 if torch.cuda.is_available() else 1e-4) * known["largest"]  # GPUs may round to ten bits
         assert values[: len(known["first"])] == pytest.approx(known["first"], abs=near)
         assert abs(values).max() == pytest.approx(known["largest"], abs=near)
         assert values.mean() == pytest.approx(known["mean"], abs=near)

@@ -16,6 +16,10 @@ LICENCE = "# license: yours to choose; write an identifier such as apache-2.0 he
 LOADING = """from mlspatial.models.sources import load_external
 module, spec = load_external("file:.")"""
 KIND = "image-feature-extraction"  # of Hugging Face's kinds of tasks, the one that fits
+OWN_CODE = (
+    "The architecture `{}` is code that is not in this folder: put the file that registers it into a folder named by "
+    "`MLSPATIAL_PLUGINS`, or its module onto Python's path. Other code than that of the export is refused."
+)
 Number = float | None
 STANDARDISED = ("distance", "translation")
 #: what a part of the output is, where the task says it
@@ -52,6 +56,7 @@ class Card:
             f"## Load it\n\nIn this folder (elsewhere, with its path in the place of the `.`):\n\n"
             f"```python\n{LOADING}\n```\n\n`mlspatial.models.spec.to_input(images, spec)` makes its input of (b, h, w, "
             "3) uint8 images.",
+            OWN_CODE.format(_cell(spec.arch)) if spec.code else "",
             more,
             f"## Input and output\n\n{described(spec)}",
             f"## Training\n\n{trained}" if self.training else "",

@@ -39,14 +39,15 @@ def put(out: Path, write: Callable[[Path], Answer], force: bool = False) -> Answ
     An earlier export there is left alone where it is the same to the byte, replaced with force. Raises BadValue where
     it is another one.
     """
+    out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
     if not hashes(out):
-        if out.is_dir():
-            shutil.rmtree(out)
+        for name in BESIDE:
+            shutil.rmtree(out / name, ignore_errors=True)
         with whole(out) as partial:
             partial.mkdir()
             return write(partial)
-    beside = out.with_name(f".{text_hash(str(out.resolve()))}.new")
+    beside = out.with_name(f".{text_hash(str(out))}.new")
     shutil.rmtree(beside, ignore_errors=True)
     with whole(beside) as partial:
         partial.mkdir()
@@ -57,7 +58,7 @@ def put(out: Path, write: Callable[[Path], Answer], force: bool = False) -> Answ
     if not force:
         shutil.rmtree(beside)
         raise BadValue("out", out, "holds another export; name another folder, or take force=true to replace it")
-    former = out.with_name(f".{text_hash(str(out.resolve()))}.former")
+    former = out.with_name(f".{text_hash(str(out))}.former")
     shutil.rmtree(former, ignore_errors=True)
     out.replace(former)
     beside.replace(out)
