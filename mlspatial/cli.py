@@ -64,9 +64,15 @@ class Mistake(click.UsageError):
 
 
 class Command(click.Command):
-    """A command that tells a mistake in one line, and ends when it is done. examples: what may be typed behind it."""
+    """A command that tells a mistake in one line, and ends when it is done. examples: what may be typed behind it;
+    first: the parameter that a first word without an option's name is."""
 
     examples: tuple[str, ...] = ()
+    first: str = ""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        named = [f"--{self.first}"] if self.first and args and not args[0].startswith("-") else []
+        return super().parse_args(ctx, [*named, *args])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         if self.examples:
@@ -122,7 +128,7 @@ def command(entry: Entry, positional: str = "") -> Command:
         finish(entry.name, entry.run, **parameters)
 
     made = Command(entry.name, params=options, help=entry.help, callback=work, context_settings=SETTINGS)
-    made.examples = entry.examples
+    made.examples, made.first = entry.examples, entry.first
     return made
 
 

@@ -51,6 +51,8 @@ ONLY = {
     "trimesh": "render/library/files.py",
     "timm": "models/sources/timm.py",
     "open_clip": "models/sources/openclip.py",
+    "onnx": "models/exports/onnx_file.py",
+    "onnxruntime": "models/exports/onnx_file.py",
     "visualpriors": "models/sources/taskonomy.py",
 }
 NO_TORCH = ("core",)

@@ -42,7 +42,7 @@ def load_choices(path: Path) -> Choices:
     shown = cues(path, "category", settings["category"], stimuli.ids)
     second = cues(path, "texture", settings["texture"], stimuli.ids) if "texture" in settings else None
     categories = tuple(sorted(set(shown) | set(second or ())))
-    people = _people(path, plain.get("people", "*"))
+    people = wanted_people(path, plain.get("people", "*"))
     observers, answers = read_choices(folder / settings["choices"], stimuli.ids, categories, what, people)
     numbers = {name: place for place, name in enumerate(categories)}
     return Choices(
@@ -101,7 +101,7 @@ def read_choices(
         if not column[kind]:
             raise UserError(f"choices {path}: has no column {known[0]} (columns: {some(table.columns)})")
     everybody = [str(name) for name in table[column["observer"]]]
-    observers = _counting(path, sorted(set(everybody)), people)
+    observers = counted_people(path, sorted(set(everybody)), people)
     table = table[[name in observers for name in everybody]]
     place = {name: i for i, name in enumerate(ids)}
     names = [_picture(str(name), place) for name in table[column["stimulus"]]]
@@ -138,7 +138,7 @@ def _picture(name: str, place: Mapping[str, int]) -> str:
     return next((end for end in ("_".join(parts[i:]) for i in range(len(parts))) if end in place), whole)
 
 
-def _people(path: Path, wanted: Any) -> list[str]:
+def wanted_people(path: Path, wanted: Any) -> list[str]:
     """Names or patterns of the observers that count."""
     patterns = [wanted] if isinstance(wanted, str) else wanted
     if not isinstance(patterns, list) or not all(isinstance(name, str) for name in patterns):
@@ -146,7 +146,7 @@ def _people(path: Path, wanted: Any) -> list[str]:
     return patterns
 
 
-def _counting(path: Path, observers: Sequence[str], patterns: Sequence[str]) -> tuple[str, ...]:
+def counted_people(path: Path, observers: Sequence[str], patterns: Sequence[str]) -> tuple[str, ...]:
     """The observers that patterns fit. Raises BadValue for a pattern that fits none."""
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in observers):

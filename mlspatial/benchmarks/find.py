@@ -14,6 +14,7 @@ from mlspatial.benchmarks.descriptions import read_yaml
 from mlspatial.benchmarks.rdms import load_geometries
 from mlspatial.benchmarks.recordings import KEYS, load_benchmark
 from mlspatial.benchmarks.sessions import load_sessions
+from mlspatial.benchmarks.triplet_files import load_triplets
 from mlspatial.core.errors import BadValue, UnknownName
 from mlspatial.models.lazy import Network
 
@@ -26,6 +27,7 @@ FORMS: dict[str, Callable[[Path], Benchmark]] = {
     "rdms": load_geometries,
     "choices": load_choices,
     "sessions": load_sessions,
+    "triplets": load_triplets,
 }
 
 

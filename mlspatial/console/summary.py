@@ -273,6 +273,16 @@ def _import(records: list[RunRecord]) -> Lines:
     }
 
 
+@_of("export")
+def _export(records: list[RunRecord]) -> Lines:
+    (record,) = records[:1]
+    return {
+        "made": f"{record.name} in {place(record.tags.get(FOLDER, record.cfg.get('out', '')))}",
+        "look at": _look(record, "README.md"),
+        "next": command("score", models=f"file:{place(record.tags.get(FOLDER, ''))}", benchmarks="simulated_v1"),
+    }
+
+
 @_of("study")
 def _study(records: list[RunRecord]) -> Lines:
     (record,) = records[:1]

@@ -80,7 +80,7 @@ class Parameter:
 class Entry:
     """An entry point. run: does the work, takes every parameter by name and returns the id of its run, or several.
 
-    examples: what somebody may type behind its name.
+    examples: what somebody may type behind its name; first: the parameter whose value may stand there without a name.
     """
 
     name: str
@@ -88,6 +88,7 @@ class Entry:
     parameters: tuple[Parameter, ...]
     run: Callable[..., str | list[str]]
     examples: tuple[str, ...] = ()
+    first: str = ""
 
     def __getitem__(self, name: str) -> Parameter:
         return next(parameter for parameter in self.parameters if parameter.name == name)
@@ -112,9 +113,10 @@ def entry(
     parameters: tuple[Parameter, ...],
     run: Callable[..., str | list[str]],
     examples: tuple[str, ...] = (),
+    first: str = "",
 ) -> Entry:
     """An entry point, registered under its name."""
-    return ENTRIES.register(name)(Entry(name, help, parameters, run, examples))
+    return ENTRIES.register(name)(Entry(name, help, parameters, run, examples, first))
 
 
 def free(parameters: Iterable[Parameter]) -> frozenset[str]:

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from mlspatial.analysis import gram, matching
+from mlspatial.analysis import dots, gram, matching
 from mlspatial.analysis import projection as projecting
+from mlspatial.analysis.dots import Dots
 from mlspatial.analysis.gram import Gram, PatternGram
 from mlspatial.analysis.projection import projection
 from mlspatial.analysis.rsa import condensed
@@ -40,6 +41,7 @@ PRODUCTS: dict[str, Product] = {
     "gram": (Gram, Gram.packed),  # (n (n + 1) / 2,), float64 of a layer that is kept exact, see analysis.gram.pack
     # (n (n - 1) / 2,) float32 Pearson r between the stimuli's patterns, the upper triangle row by row
     "pattern": (PatternGram, lambda gram: condensed(gram.correlations()).astype(np.float32)),
+    "dot": (Dots, Dots.condensed),  # (n (n - 1) / 2,) float64 x_i . x_j, the same triangle
 }
 
 #: kind, without what stands behind its first hyphen -> version of how a layer's activations become it, or the module
@@ -47,6 +49,7 @@ PRODUCTS: dict[str, Product] = {
 VERSIONS: dict[str, Any] = {
     "gram": gram,
     "pattern": gram,
+    "dot": dots,
     "projection": projecting,
     "one_to_one": matching,
     "features": "1",

@@ -32,6 +32,7 @@ KINDS = {
     "recovery": "Whether the network that made simulated responses is found among others",
     "compare": "Tables, figures and the report of finished runs",
     "import": "Scores that were computed elsewhere",
+    "export": "A network written for another program, with what is known of it",
     "study": "A grid of training, scoring and analyses",
 }
 

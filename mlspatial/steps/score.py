@@ -54,7 +54,7 @@ PARAMETERS = (
         "metrics",
         str,
         "own (each benchmark's) and others: pls, ridge, rsa, cka, one_to_one, crsa, versa, rdm_*, of choices accuracy, "
-        "error_consistency, shape_bias.",
+        "error_consistency, shape_bias, log_likelihood.",
         "own",
     ),
     Parameter("engine", str, "fast, or reference: Brain-Score's own code, for its benchmarks.", "fast"),

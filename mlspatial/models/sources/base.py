@@ -57,6 +57,16 @@ class Selector:
         return replace(spec, input_size=size, mean=mean, sd=sd)
 
 
+@dataclass(frozen=True)
+class Written:
+    """A network as code that needs its library alone. build: an expression that makes it, untrained; above: what has to
+    stand above that, imports first; packages: that it imports beside torch."""
+
+    build: str
+    above: str
+    packages: tuple[str, ...] = ()
+
+
 class Source:
     """Where networks come from: one file and one registration in SOURCES under the scheme of its selectors.
 
@@ -99,6 +109,10 @@ class Source:
     def convert(self, state: State, spec: ModelSpec, module: nn.Module) -> State:
         """A file's parameters under the network's own names as far as `named` finds them -> all of them."""
         return state
+
+    def written(self, spec: ModelSpec) -> Written | None:
+        """Code that builds such a network without this package; None where there is none so short."""
+        return None
 
     def maker(self, name: str) -> Any:
         """The class or function of a user's own that makes a network, None for those of libraries."""

@@ -4,11 +4,14 @@ but which no installed library holds, built from published descriptions (`file:W
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from mlspatial.core.widths import WIDTH
 from mlspatial.models.build import ARCHITECTURES, with_units
-from mlspatial.models.sources.base import OWN, SOURCES, Source
+from mlspatial.models.sources.base import OWN, SOURCES, Source, Written
+from mlspatial.models.sources.torchvision import INIT_IMAGENET, as_call
 from mlspatial.models.spec import IMAGENET_UNITS, INPUT_SIZE, ModelSpec, imagenet_head
 
 if TYPE_CHECKING:
@@ -43,10 +46,30 @@ class Own(Source):
         name, colon, published = spec.arch.partition(":")
         return _published()[published].make(spec.units) if colon else with_units(ARCHITECTURES[name], spec.units)
 
+    def written(self, spec: ModelSpec) -> Written | None:
+        """Of torchvision's ResNets, those of other widths too; not of what users have registered."""
+        if spec.code or not spec.units:
+            return None
+        if spec.arch in INIT_IMAGENET:
+            return as_call(spec.arch, {"weights": None, "num_classes": spec.units})
+        if found := WIDTH.fullmatch(spec.arch):
+            return _of_width(found[1], int(found[2]), spec.units)
+        return None
+
     def maker(self, name: str) -> Any:
         if name not in ARCHITECTURES:
             return None
         return ARCHITECTURES[name]
+
+
+def _of_width(base: str, width: int, units: int) -> Written:
+    """A ResNet of another width, with the code of its class."""
+    from mlspatial.models.resnets import STAGES, WideResNet
+
+    block, blocks = STAGES[base]
+    above = "from torch import nn\nfrom torchvision.models.resnet import BasicBlock, Bottleneck, ResNet\n\n\n"
+    above += inspect.getsource(WideResNet).rstrip()
+    return Written(f"WideResNet({block.__name__}, {blocks!r}, {units}, {width})", above, ("torchvision",))
 
 
 def _published() -> Plugins[Published]:

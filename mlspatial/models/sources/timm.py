@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mlspatial.core.errors import UnknownName, UserError, in_one_line
 from mlspatial.models.build import sized
 from mlspatial.models.fetch import fetched, from_hub
-from mlspatial.models.sources.base import SOURCES, Selector, Source, square
+from mlspatial.models.sources.base import SOURCES, Selector, Source, Written, square
 from mlspatial.models.spec import ModelSpec, imagenet_head
 from mlspatial.models.weights import UNREADABLE
 
@@ -75,6 +75,11 @@ class Timm(Source):
             return dict(turn(state, module))
         except Exception:  # not of a layout that it knows: what does not fit is told by name
             return state
+
+    def written(self, spec: ModelSpec) -> Written | None:
+        facts = {"pretrained": False, "num_classes": spec.units, **self._size(spec)}
+        words = ", ".join([repr(spec.arch.partition(":")[2]), *(f"{key}={value!r}" for key, value in facts.items())])
+        return Written(f"timm.create_model({words})", "import timm", ("timm",))
 
     def _size(self, spec: ModelSpec) -> dict[str, Any]:
         """What a network that is made for one size of images is told of it."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlspatial.core.errors import UnknownName
 from mlspatial.models.build import sized, with_units
 from mlspatial.models.fetch import fetched
-from mlspatial.models.sources.base import SOURCES, Selector, Source, parse_selector
+from mlspatial.models.sources.base import SOURCES, Selector, Source, Written, parse_selector
 from mlspatial.models.spec import IMAGENET_MEAN, IMAGENET_SD, IMAGENET_UNITS, INPUT_SIZE, ModelSpec, imagenet_head
 from mlspatial.models.weights import fill, named, read_state
 
@@ -66,6 +66,11 @@ class Torchvision(Source):
                 return dict(interpolate_embeddings(spec.input_size, int(module.patch_size), today))
         return today
 
+    def written(self, spec: ModelSpec) -> Written | None:
+        name = spec.arch.partition(":")[2]
+        facts = {"weights": None, "num_classes": spec.units, **_settings(name, spec.input_size)}
+        return as_call(name, facts) if spec.units else None
+
     def about(self, asked: Selector) -> dict[str, str]:
         """ImageNet top-1 in per cent, as torchvision states it for its own weights."""
         weights = None if asked.drawn is not None else self._enum(asked.name)
@@ -85,17 +90,28 @@ class Torchvision(Source):
         return weights[tag]
 
 
+def as_call(name: str, facts: Mapping[str, object]) -> Written:
+    """A call of torchvision as code."""
+    words = ", ".join([repr(name), *(f"{key}={value!r}" for key, value in facts.items())])
+    return Written(f"torchvision.models.get_model({words})", "import torchvision", ("torchvision",))
+
+
+def _settings(name: str, input_size: int) -> dict[str, Any]:
+    """What a network is made with besides its units."""
+    if name.startswith("vit_"):
+        return {"image_size": input_size}
+    if name.startswith("maxvit"):
+        return {"input_size": (input_size, input_size)}
+    if name in ("googlenet", "inception_v3"):  # as with torchvision's weights, less the heads for training
+        return {"aux_logits": False, "transform_input": True, "init_weights": True}
+    return {}
+
+
 def create(name: str, units: int, input_size: int = INPUT_SIZE) -> nn.Module:
     """A network of torchvision with so many units, 0 for none, from scratch."""
     from torchvision.models import get_model
 
-    extra: dict[str, Any] = {}
-    if name.startswith("vit_"):
-        extra = {"image_size": input_size}
-    elif name.startswith("maxvit"):
-        extra = {"input_size": (input_size, input_size)}
-    elif name in ("googlenet", "inception_v3"):  # as with torchvision's weights, less the heads for training
-        extra = {"aux_logits": False, "transform_input": True, "init_weights": True}
+    extra = _settings(name, input_size)
     return with_units(lambda number: get_model(name, weights=None, num_classes=number, **extra), units)
 
 
