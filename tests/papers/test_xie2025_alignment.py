@@ -77,6 +77,15 @@ def test_figure_2_is_mean_and_sd_over_seeds(task: str) -> None:
     assert row.sd == pytest.approx(math.sqrt(sum((v - mean) ** 2 for v in values) / 2))
 
 
+def test_figure_2_without_numbers_of_output_units() -> None:
+    """As of networks that were trained elsewhere, of which nobody says it."""
+    networks = full().networks.assign(outputs=np.nan)
+    drawing = FIGURES["figure_2"](replace(full(), networks=networks))
+    assert "Distance: not drawn, its number of output units is not known." in drawing.notes
+    low, high = drawing.figure.axes[0].get_xlim()
+    assert 0 < low < 1 and high >= 10
+
+
 def test_figure_2_has_the_curve_over_categories_and_levels() -> None:
     drawing = drawn("figure_2")
     curve = drawing.data.query("series == 'categories'")

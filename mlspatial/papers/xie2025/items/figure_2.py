@@ -38,7 +38,9 @@ def figure_2(evidence: Evidence) -> Drawing:
     missing = absent(TASKS, finals.task)
     missing += [f"Object category, {n} categories" for n in CATEGORIES if n not in set(subsets.outputs)]
     caption, runs = _caption(chosen, data), runs_of(pd.concat([finals, subsets]))
-    return Drawing("figure_2", TITLE, caption, _draw(chosen, data), data, runs, missing, chosen.notes)
+    placed = data.task.isin(REFERENCES) | (data.outputs > 0)
+    notes = [f"{row.label}: not drawn, its number of output units is not known." for row in data[~placed].itertuples()]
+    return Drawing("figure_2", TITLE, caption, _draw(chosen, data), data, runs, missing, [*chosen.notes, *notes])
 
 
 def _subsets(chosen: Chosen) -> pd.DataFrame:
@@ -80,7 +82,7 @@ def _draw(chosen: Chosen, data: pd.DataFrame) -> Any:
             linewidth=0, elinewidth=1, label=f"{look.label} ({row.outputs:.0f})", zorder=3,
         )  # fmt: skip
     drawn = data.outputs[(data.outputs > 0) & (data.task != "imagenet")]
-    axis.set_xlim(min(drawn.min(), 1) / 1.5, max(drawn.max(), 10) * 1.5)
+    axis.set_xlim(min([1, *drawn]) / 1.5, max([10, *drawn]) * 1.5)
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.xaxis.set_minor_formatter(NullFormatter())
     tidy(axis, x="Number of output units", y=chosen.mean_label, title=f"{chosen.label} networks")
