@@ -173,10 +173,10 @@ class Benchmark(ABC):
         the unit's mean response, NaN where it is not known); None for scores that are not of units."""
         return None
 
-    def predictions(self, layer: Layer, name: str, metric: str, way: Way) -> Predictions | None:
-        """Cross-validated predictions of the responses by the layer that counts, each stimulus predicted once; None for
-        metrics that predict nothing. name: of the layer."""
-        return None
+    def predictions(self, layer: Layer, name: str, metric: str, way: Way) -> tuple[Predictions, ...]:
+        """Cross-validated predictions of the responses by the layer that counts, each stimulus predicted once, of every
+        recording that there is; none for metrics that predict nothing. name: of the layer."""
+        return ()
 
     def matrix(self, layer: Layer, metric: str, score: Score) -> np.ndarray | None:
         """The network's condensed similarity matrix at the layer that counts, of a metric in `geometries`."""

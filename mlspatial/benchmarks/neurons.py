@@ -211,14 +211,18 @@ class Neurons(Benchmark):
             }
         )
 
-    def predictions(self, layer: Layer, name: str, metric: str, way: Way) -> Predictions | None:
+    def predictions(self, layer: Layer, name: str, metric: str, way: Way) -> tuple[Predictions, ...]:
         """By the benchmark's splits where they test every stimulus once, else by ten folds; of the half of the stimuli
         that is reported where layers are chosen on the other one."""
+        return self.predicted(self._seen(layer), name, metric, way)
+
+    def predicted(self, seen: Representation, name: str, metric: str, way: Way) -> tuple[Predictions, ...]:
+        """The same of what the benchmark sees of a layer."""
         measure = None if metric == ONE_TO_ONE else yardsticks.find_metric(metric)
         if not isinstance(measure, Regression) or measure.predict is None:
-            return None
+            return ()
         rows = self.halves[1][0] if way.selection == "half" else np.arange(len(self.stimuli))
-        whole, responses = self._seen(layer), self.responses[rows]
+        whole, responses = seen, self.responses[rows]
         mine = self.folds if len(rows) == len(self.stimuli) else ()
         folds = partition(mine, len(rows), None if self.strata is None else np.asarray(self.strata)[rows])
         if len(rows) < len(self.stimuli):
@@ -229,10 +233,11 @@ class Neurons(Benchmark):
             predicted[test], place[test] = part, number
         noise = None if self.noise is None else self.noise[rows].astype(np.float32)
         ids = tuple(self.stimuli.ids[row] for row in rows)
-        return Predictions(
+        made = Predictions(
             self.identifier, self.region, metric, name, ids, place, tuple(self.names), predicted,
             responses.astype(np.float32), noise, self.reliability,
         )  # fmt: skip
+        return (made,)
 
     def chooser(self, layer: Layer) -> tuple[Representation | None, str]:
         """(what of a layer stands for it in the choice, None for what is scored; in words)."""

@@ -23,13 +23,14 @@ from mlspatial.benchmarks.neurons import ONE_TO_ONE, NeuralBenchmark, Neurons
 from mlspatial.benchmarks.recordings import KEYS, TEXT, recorded
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.hashing import content_id
+from mlspatial.core.predictions import Predictions, recording_of
 from mlspatial.core.score import Score
 from mlspatial.models.stimuli import Stimuli
 
 if TYPE_CHECKING:
     import pandas as pd
 
-VERSION = "2"
+VERSION = "3"
 DRAWS, SEED = 1000, 20250103  # of the bootstrap over sessions and units
 SHARED = ("name", "region")  # keys that sessions cannot have of their own
 
@@ -123,6 +124,17 @@ class Sessions(Benchmark):
         spread = np.array([part.ceiling_spread for part in self.parts])
         drawn = np.sqrt(((units / units.sum() * spread) ** 2).sum())
         return float(np.hypot(halvings if np.isfinite(halvings) else 0.0, drawn))
+
+    def predictions(self, layer: Layer, name: str, metric: str, way: Way) -> tuple[Predictions, ...]:
+        """Of each session, in their order; a session's benchmark is this one's name and its own."""
+        whole = Representation(layer.gram, layer.arrays.get("pattern"))
+        found, first = [], 0
+        for session, part in zip(self.names, self.parts, strict=True):
+            rows = np.arange(first, first + len(part.stimuli))
+            for one in part.predicted(whole.part(rows), name, metric, way):
+                found.append(replace(one, benchmark=recording_of(self.identifier, session)))
+            first += len(part.stimuli)
+        return tuple(found)
 
     def per_unit(self, score: Score) -> pd.DataFrame | None:
         """As of recordings, with the session of each unit."""

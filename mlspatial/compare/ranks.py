@@ -48,13 +48,15 @@ class Ranked:
     tasks: dict[str, str]
     runs: dict[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()
+    mark: str = ""  # of the responses of one recording
 
 
 def rankings(
     evidence: Evidence, *, statistic: Statistic = "mean", resamples: int = RESAMPLES, seed: int = SEED
 ) -> tuple[list[Ranked], tuple[str, ...]]:
-    """(of every benchmark for which predictions of two conditions or more are kept, and of a region that has several
-    recordings over these; notes on what is left out). Networks are last checkpoints, under the benchmark's own metric.
+    """(of every recording, a benchmark or a session of one, for which predictions of two conditions or more are kept,
+    and of a region that has several recordings over these; notes on what is left out). Networks are last checkpoints,
+    under the benchmark's own metric.
     """
     options = {"statistic": statistic, "resamples": resamples, "seed": seed}
     if _LATEST and _LATEST[0][0] is evidence and _LATEST[0][1] == options:
@@ -66,14 +68,16 @@ def rankings(
     if len(networks):
         networks = networks.assign(label=names_of(networks.condition))
         for benchmark, rows in best[best.model_id.isin(networks.model_id)].groupby("benchmark", sort=True):
-            ranked = _benchmark(str(benchmark), rows.merge(networks[["model_id", "label", "task"]]), evidence, options)
-            if isinstance(ranked, Ranked):
-                made.append(ranked)
-            elif ranked:
-                notes.append(ranked)
+            rows = rows.merge(networks[["model_id", "label", "task"]])
+            for name, kept in _kept(str(benchmark), rows, evidence).items():
+                ranked = _recording(name, rows, kept, options)
+                if isinstance(ranked, Ranked):
+                    made.append(ranked)
+                else:
+                    notes.append(ranked)
     for region in dict.fromkeys(one.region for one in made):
         recorded = [one for one in made if one.region == region and not one.benchmark.startswith(SIMULATED)]
-        made += _region(region, recorded)
+        made += _region(region, list({one.mark: one for one in recorded}.values()))  # one under two names counts once
     _LATEST[:] = [(evidence, options, (made, tuple(notes)))]
     return made, tuple(notes)
 
@@ -81,15 +85,18 @@ def rankings(
 _LATEST: list[tuple[Evidence, dict[str, Any], tuple[list[Ranked], tuple[str, ...]]]] = []  # for table and figure alike
 
 
-def _benchmark(name: str, rows: pd.DataFrame, evidence: Evidence, options: dict[str, Any]) -> Ranked | str:
-    """Of one benchmark; in words why there is none, "" where nobody expects one."""
-    kept: dict[str, Predictions] = {}
+def _kept(benchmark: str, rows: pd.DataFrame, evidence: Evidence) -> dict[str, dict[str, Predictions]]:
+    """Recording of a benchmark -> network -> what is kept of it."""
+    kept: dict[str, dict[str, Predictions]] = {}
     for row in rows.itertuples():
-        for one in evidence.predictions(row.run_id, {(name, str(row.metric))}):
-            kept[row.model_id] = one
+        for one in evidence.predictions(row.run_id, {(benchmark, str(row.metric))}):
+            kept.setdefault(one.benchmark, {})[row.model_id] = one
+    return kept
+
+
+def _recording(name: str, rows: pd.DataFrame, kept: dict[str, Predictions], options: dict[str, Any]) -> Ranked | str:
+    """Of one recording; in words why there is none."""
     lacking = rows.label.nunique() - rows.label[rows.model_id.isin(kept)].nunique()
-    if not kept:
-        return ""
     rows, other = _same(rows[rows.model_id.isin(kept)], kept)
     found = [f"{name}: {other} networks are left out, their responses are not those of the others."] if other else []
     found += [f"{name}: {lacking} conditions have no kept predictions; score them again."] if lacking else []
@@ -119,7 +126,7 @@ def _benchmark(name: str, rows: pd.DataFrame, evidence: Evidence, options: dict[
         found.append(f"{name}: with 1,000 units, 95 % intervals held 92 % of what was simulated (docs/analysis.md).")
     tasks = {str(row.label): str(row.task) for row in rows.itertuples()}
     runs = {str(label): run_ids(part.run_id) for label, part in rows.groupby("label")}
-    return Ranked(name, first.region, ranking_, tasks, runs, tuple(found))
+    return Ranked(name, first.region, ranking_, tasks, runs, tuple(found), _mark(first))
 
 
 def _same(rows: pd.DataFrame, kept: dict[str, Predictions]) -> tuple[pd.DataFrame, int]:

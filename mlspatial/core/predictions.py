@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PREDICTIONS, STIMULI = "predictions.parquet", "stimuli.parquet"
 WORDS = ("benchmark", "region", "metric", "layer", "unit")
 KEY = ("benchmark", "metric")
+SESSION = ", session "  # between the name of a benchmark and that of one of its recordings
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Predictions:
     responses: np.ndarray
     noise: np.ndarray | None
     reliability: np.ndarray
+
+
+def recording_of(benchmark: str, session: str) -> str:
+    """What one session of a benchmark is called in its predictions."""
+    return f"{benchmark}{SESSION}{session}"
 
 
 def write(found: Sequence[Predictions], folder: Path) -> tuple[Path, Path]:
@@ -65,14 +71,18 @@ def write(found: Sequence[Predictions], folder: Path) -> tuple[Path, Path]:
 
 
 def read(file: Callable[[str], Path], benchmarks: Collection[tuple[str, str]] | None = None) -> Iterator[Predictions]:
-    """What a run has kept. file: name -> its local path; benchmarks: only these (benchmark, metric)."""
+    """What a run has kept. file: name -> its local path; benchmarks: only these (benchmark, metric), with
+    the sessions of each."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     shown, units = pq.read_table(file(STIMULI)), pq.ParquetFile(file(PREDICTIONS))
     for group in range(units.num_row_groups):
         first = units.read_row_group(group, columns=[*WORDS]).slice(0, 1).to_pylist()
-        if not first or (benchmarks is not None and tuple(first[0][name] for name in KEY) not in benchmarks):
+        if not first:
+            continue
+        whole, metric = first[0]["benchmark"].partition(SESSION)[0], first[0]["metric"]
+        if benchmarks is not None and not {(first[0]["benchmark"], metric), (whole, metric)} & set(benchmarks):
             continue
         table, facts = units.read_row_group(group), first[0]
         mine = shown.filter(pc.and_(*(pc.equal(shown[name], facts[name]) for name in KEY)))

@@ -213,10 +213,8 @@ def _by_layers(
             found = scores[benchmark.identifier, metric]
             place = benchmark.commit(found, way)
             matrix = benchmark.matrix(gathered.layer(gathered.layers[place]), metric, found[place])
-            if kept := _predicted(
-                benchmark, gathered.layer(gathered.layers[place]), gathered.layers[place], metric, way
-            ):
-                predicted.append(kept)
+            name = gathered.layers[place]
+            predicted += _predicted(benchmark, gathered.layer(name), name, metric, way)
             if matrix is not None:
                 matrices[f"{benchmark.identifier} {metric}"] = matrix
             facts = {"benchmark": benchmark.identifier, "region": benchmark.region, "primary": metric == benchmark.own}
@@ -253,7 +251,7 @@ def _tried(one: Benchmark, others: Sequence[Benchmark], name: str, layer: Layer,
     return found
 
 
-def _predicted(benchmark: Benchmark, layer: Layer, name: str, metric: str, way: Way) -> Predictions | None:
+def _predicted(benchmark: Benchmark, layer: Layer, name: str, metric: str, way: Way) -> tuple[Predictions, ...]:
     """What is kept of the layer that counts; nothing, saying why, where a metric fails there."""
     from numpy.linalg import LinAlgError
     from torch.linalg import LinAlgError as TorchError
@@ -263,7 +261,7 @@ def _predicted(benchmark: Benchmark, layer: Layer, name: str, metric: str, way: 
     except (UserError, LinAlgError, TorchError, ArithmeticError) as error:
         why = " ".join(str(error).split())
         say(f"{benchmark.identifier}: no predictions by {metric} of layer {name} are kept: {why}")
-        return None
+        return ()
 
 
 def _by_reference(

@@ -19,6 +19,7 @@ from mlspatial.benchmarks.neurons import NeuralBenchmark
 from mlspatial.benchmarks.pictures import shapes_on_noise
 from mlspatial.benchmarks.sessions import Sessions, error_over_sessions, load_sessions
 from mlspatial.core.errors import BadValue, UserError
+from mlspatial.core.predictions import read, recording_of, write
 from mlspatial.registry import runs
 from tests import toys
 from tests.conftest import RECORDINGS, recordings
@@ -88,6 +89,29 @@ def test_each_session_scores_as_alone_and_units_are_pooled(lab: Path) -> None:
     )
     one = table[(table.session == "b") & (table.unit == "2")].sort_values("split")
     assert one.r.to_numpy() == pytest.approx(per_unit[1][:, 2], abs=1e-6)
+
+
+def test_predictions_of_each_session_are_kept(lab: Path, tmp_path: Path) -> None:
+    """As of each alone; read back together by the benchmark's name, or one by one."""
+    found = load_sessions(described(lab))
+    layer = Layer({"gram": pack(gram_of(found), np.float64)}, lambda: 1)
+    made = found.predictions(layer, "conv", "ridge", Way())
+    names = [recording_of("mine", name) for name in NAMES]
+    assert [one.benchmark for one in made] == names
+    for one, name in zip(made, NAMES, strict=True):
+        single = alone(lab, name)
+        pixels = single.stimuli.images.reshape(len(single.stimuli), -1) / 255.0
+        own = Layer({"gram": pack(centred(pixels @ pixels.T), np.float64)}, lambda: 1)
+        (expected,) = single.predictions(own, "conv", "ridge", Way())
+        assert one.stimuli == expected.stimuli and one.units == expected.units and one.region == "V4"
+        np.testing.assert_allclose(one.predicted, expected.predicted, atol=1e-5)
+        np.testing.assert_array_equal(one.responses, expected.responses)
+    assert not found.predictions(layer, "conv", "cka_debiased", Way())
+    write(made, tmp_path)
+    kept = list(read(lambda name: tmp_path / name, {("mine", "ridge")}))
+    assert [one.benchmark for one in kept] == names and kept[1].stimuli == made[1].stimuli
+    assert [one.benchmark for one in read(lambda name: tmp_path / name, {(names[1], "ridge")})] == names[1:]
+    assert not list(read(lambda name: tmp_path / name, {("min", "ridge"), ("mine", "pls25")}))
 
 
 def test_matrices_are_compared_within_sessions(lab: Path) -> None:
