@@ -1,4 +1,4 @@
-"""verify: every known published number that the data at hand allow, computed anew by the code that is installed here."""
+"""verify: every known published number that the data at hand allow, computed anew by the code that is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A check: a number that somebody else has published, or that follows from mathematics, beside the same computed here."""
+"""A check: a number that somebody has published, or that follows from mathematics, beside the same computed here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from mlspatial.core.errors import UnknownName, UserError, in_one_line
 from mlspatial.core.hashing import file_sha256
@@ -79,6 +79,7 @@ class Resampled:
 
 
 Value = float | tuple[float, ...] | Resampled
+Compute = TypeVar("Compute", bound=Callable[[], Value])
 #: how a computed number must lie to the published one, give or take the tolerance
 Relation = Literal["equal", "below", "above"]
 
@@ -161,10 +162,10 @@ def check(
     *needs: Need,
     relation: Relation = "equal",
     differs: str = "",
-) -> Callable[[Callable[[], Value]], Callable[[], Value]]:
+) -> Callable[[Compute], Compute]:
     """Register a function as what computes a published number; the words are those of Check."""
 
-    def add(compute: Callable[[], Value]) -> Callable[[], Value]:
+    def add(compute: Compute) -> Compute:
         register(Check(name, what, source, numbers(published), tolerance, compute, needs, relation, differs))
         return compute
 

@@ -13,16 +13,18 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "name", "what", "source", "relation", "published", "published_high", "computed", "computed_high", "tolerance",
-    "verdict", "note", "seconds",
+    "verdict", "note", "seconds", "published_text", "computed_text",
 )  # fmt: skip
 SIGNS = {"equal": "", "below": "at most ", "above": "at least "}
 HEADS = ("number", "is", "published", "computed", "tolerance", "verdict")
-MOST = 6  # decimals; what needs more is told with three digits
+MOST = 6  # decimals
+SMALL = 1e-4  # below it numbers are told with three digits and a power of ten
 EXACT = 1e-4  # tolerances below it are of equal procedures, whose differences are rounding
 
 
 def table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """A row a check, columns COLUMNS; NaN where there is no number, and in *_high unless it is an interval."""
+    """A row a check, columns COLUMNS; NaN where there is no number, and in *_high unless it is an interval. *_text: the
+    numbers as people read them."""
     import pandas as pd
 
     rows = []
@@ -31,7 +33,7 @@ def table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
         made = one.check
         rows.append(
             (made.name, made.what, made.source, made.relation, *published, *computed, made.tolerance, one.verdict,
-             one.note, one.seconds)
+             one.note, one.seconds, *cells(one)[2:4])
         )  # fmt: skip
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -59,23 +61,29 @@ def cells(one: Outcome) -> tuple[str, ...]:
 
 
 def shown(values: Sequence[float], made: Check, more: int = 0) -> str:
-    """Numbers to the digit that the tolerance tells apart, and `more` beyond; a difference that must be none as below
-    its tolerance."""
-    if made.published == (0.0,) and made.tolerance < EXACT and len(values) == 1 and values[0] != 0:
+    """Numbers to the digit that was published or that the tolerance tells apart, and `more` beyond; a difference that
+    must be none as below its tolerance."""
+    if made.published == (0.0,) and made.relation == "equal" and made.tolerance < EXACT and values[0] != 0:
         return f"< {made.tolerance:.0e}" if abs(values[0]) < made.tolerance else f"{values[0]:.1e}"
-    texts = [_number(value, made.tolerance, more) for value in values]
+    room = math.ceil(round(-math.log10(2 * made.tolerance), 6)) if made.tolerance > 0 else 0
+    digits = min(max(room, *(_decimals(value) for value in made.published), 0), MOST)
+    texts = [_number(value, digits, more) for value in values]
     return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
 
 
-def _number(value: float, tolerance: float, more: int) -> str:
+def _decimals(value: float) -> int:
+    text = repr(value)
+    return MOST if "e" in text else len(text.partition(".")[2].rstrip("0"))
+
+
+def _number(value: float, digits: int, more: int) -> str:
     if not math.isfinite(value):
         return "not a number"
-    digits = math.ceil(round(-math.log10(2 * tolerance), 6)) if tolerance > 0 else MOST + 1
-    if value == int(value) and (digits <= 0 or digits > MOST):
+    if value == 0 or (digits == 0 and value == int(value)):
         return f"{value:,.0f}"
-    if digits > MOST:
+    if abs(value) < SMALL:
         return f"{value:.3g}"
-    text = f"{value:,.{max(digits + more, 0)}f}"
+    text = f"{value:,.{digits + more}f}"
     return text.removeprefix("-") if not float(text.replace(",", "")) else text
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlspatial.core.errors import UserError
 from mlspatial.papers import known_items
 from mlspatial.papers.conwell2024 import PAPER, VALUES
 from mlspatial.papers.conwell2024.statements import Statement, statements, unit
 from mlspatial.verify.base import Check, Files, Resampled, Value, register
+
+if TYPE_CHECKING:
+    from mlspatial.compare.evidence import Evidence
 
 TABLES = Files(
     "conwell2024",
@@ -47,7 +51,7 @@ def printed(folder: str) -> dict[tuple[str, str, str], Statement]:
 
 
 @lru_cache(maxsize=1)
-def _evidence(folder: str):  # type: ignore[no-untyped-def]
+def _evidence(folder: str) -> Evidence:
     from mlspatial.steps.imports_fmri import read
     from mlspatial.verify.evidence import of_fmri
 

