@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlspatial.core.progress import say
 from mlspatial.verify.base import Check, Files, check, register
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def correlations(folder: str) -> np.ndarray:
     from mlspatial.models.sinks import Features
     from mlspatial.models.sources import load_external
 
+    say("verify: 33 networks of neurons see 1,200 images; about 2 min on two cores")
     module, spec = load_external("insilico:cowley2023_v4")
     sink = Features()
     extract(module, spec, read_pictures(Path(folder) / COMPACT.names[1]), ["rates"], sink)
