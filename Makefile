@@ -13,7 +13,7 @@ REPORT = reports/$(basename $(notdir $(CONFIG)))/report.html
 PROJECT = 'import mlflow.projects as p; p.run(".", "study", parameters={"config": "$(CONFIG)"}, env_manager="local")'
 PORT ?= 5000
 
-.PHONY: quickstart test lint bench ui pins mlproject docs gallery clean
+.PHONY: quickstart test lint bench ui pins mlproject docs gallery checks clean
 
 quickstart: $(VENV)/ready ## a small study from rendering to the report, whose path it ends with
 	@echo "mlflow run . -e study -P config=$(CONFIG) --env-manager local"
@@ -44,6 +44,9 @@ docs: $(VENV)/ready ## the documentation as pages, in site/
 
 gallery: $(VENV)/ready ## docs/gallery.md and its pictures, every figure from a made-up study
 	MPLBACKEND=agg python -m docs.make_gallery
+
+checks: $(VENV)/ready ## docs/verify.md, every published number computed anew
+	@python -m mlspatial.verify.write
 
 pins: $(VENV)/ready ## resolve the requirements anew
 	uv pip compile --quiet --no-annotate --no-header --python-version 3.11 requirements.in -o requirements.txt

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 import click
 
 from mlspatial.console import summary, tools
-from mlspatial.core.errors import BadValue, Busy, UserError
+from mlspatial.core.errors import BadValue, Busy, Refuted, UserError
 from mlspatial.core.parameters import ENTRIES, Entry, Parameter
 from mlspatial.core.progress import say
 from mlspatial.core.secrets import shown
@@ -134,11 +134,11 @@ def command(entry: Entry, positional: str = "") -> Command:
 
 def entries() -> list[Entry]:
     """All entry points, by name."""
-    from mlspatial import study
+    from mlspatial import study, verify
     from mlspatial.steps import load_entries
 
     load_entries()
-    assert study.ENTRY.name in ENTRIES
+    assert {study.ENTRY.name, verify.ENTRY.name} <= set(ENTRIES)
     return [ENTRIES[name] for name in ENTRIES]
 
 
@@ -156,20 +156,26 @@ class Entries(click.Group):
 
 
 def finish(entry: str, work: Callable[..., str | list[str]], **parameters: Any) -> None:
-    """Do the work of an entry point, tell its summary and print `run ID` as the last line.
+    """Do the work of an entry point, tell its summary and print `run ID` as the last line, also of a run whose result
+    is that something does not hold, which exits 1.
 
     A user's mistake becomes one line on standard error and exit code 2, a stop the code 128 + its signal; anything
     else keeps its traceback and exits 1. What another process is making is waited for.
     """
     try:
         with stoppable():
-            began = time()
-            made = _patiently(entry, work, parameters)
+            began, refuted = time(), None
+            try:
+                made = _patiently(entry, work, parameters)
+            except Refuted as error:
+                made, refuted = error.runs, error
             run_ids = [made] if isinstance(made, str) else made
             summary.tell(entry, run_ids, began)
             for run_id in run_ids:
                 click.echo(f"run {run_id}")
-            return
+            if refuted is None:
+                return
+            raise refuted
     except BaseException as error:
         if not isinstance(error, Exception) and not stop_behind(error):
             raise

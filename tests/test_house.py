@@ -36,8 +36,10 @@ MAY_SEE = {
     "steps": {"core", "data", "tasks", "models", "render", "train", "benchmarks", "registry", "analysis"}
     | {"compare", "papers"},
     "study": {"core", "registry", "steps"},
+    "verify": {"core", "data", "tasks", "models", "render", "benchmarks", "registry", "analysis", "compare", "papers"}
+    | {"steps"},
     "console": {"core", "registry", "benchmarks", "steps"},
-    "cli": {"core", "registry", "steps", "study", "console"},
+    "cli": {"core", "registry", "steps", "study", "verify", "console"},
     "__main__": {"cli"},
     "mlproject": {"core", "cli", "reference"},
     "reference": {"core"},

@@ -141,14 +141,24 @@ def select_voxels(folder: NsdFolder, subject: int, family: str) -> Selection:
     return Selection({family: np.any(list(parts.values()), axis=0), **parts}, ncsnr)
 
 
-def _needed(folder: NsdFolder, subject: int, family: str, sessions: int) -> list[Path]:
-    found = [folder.design(), folder.stimuli(), folder.ncsnr(subject)]
+def copies() -> list[Path]:
+    """Where a copy of the dataset is looked for: NSD_DATA, or the folder nsd of the data folders."""
+    return [Path(os.environ["NSD_DATA"])] if os.environ.get("NSD_DATA") else [one / "nsd" for one in data_folders()]
+
+
+def voxel_files(folder: NsdFolder, subject: int, family: str = "OTC") -> list[Path]:
+    """The files that `select_voxels` reads."""
+    found = [folder.ncsnr(subject)]
     if family == "EVC":
         atlases = ["prf-visualrois"]
     else:
         atlases = ["streams", *CATEGORIES]
         found += [folder.roi(subject, "nsdgeneral"), *(folder.contrast(subject, name) for name in CATEGORIES)]
-    found += [folder.roi(subject, name) for name in atlases] + [folder.labels(subject, name) for name in atlases]
+    return found + [part(subject, name) for part in (folder.roi, folder.labels) for name in atlases]
+
+
+def _needed(folder: NsdFolder, subject: int, family: str, sessions: int) -> list[Path]:
+    found = [folder.design(), folder.stimuli(), *voxel_files(folder, subject, family)]
     return found + [folder.session(subject, number) for number in range(1, sessions + 1)]
 
 
@@ -166,17 +176,17 @@ def _cached(name: str, subject: int, family: str) -> _Kept:
     """What is kept of a subject, made of the copy where the cache has nothing, or something older than the copy."""
     from filelock import FileLock
 
-    copies = [Path(os.environ["NSD_DATA"])] if os.environ.get("NSD_DATA") else [f / "nsd" for f in data_folders()]
+    places = copies()
     store = cache_folder("nsd")
 
     def file_of(copy: Path) -> Path:
         key = content_id([CACHE_VERSION, str(copy.resolve())])
         return store / f"subj{subject:02d}-{family}-{key}.parquet"
 
-    copy = next((copy for copy in copies if copy.is_dir() or file_of(copy).is_file()), None)
+    copy = next((copy for copy in places if copy.is_dir() or file_of(copy).is_file()), None)
     if copy is None:
         raise UserError(
-            f"{name}: no copy of the Natural Scenes Dataset at {' or '.join(map(str, copies))}; set NSD_DATA to the "
+            f"{name}: no copy of the Natural Scenes Dataset at {' or '.join(map(str, places))}; set NSD_DATA to the "
             "folder that holds nsddata, nsddata_betas and nsddata_stimuli"
         )
     file = file_of(copy)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mlspatial.console.layout import WIDTH, Cell, command, facts, invocation, place, table
 from mlspatial.core.errors import in_one_line
-from mlspatial.core.names import FOLDER, STUDY, TAG
+from mlspatial.core.names import CHECKS, FOLDER, STUDY, TAG
 from mlspatial.core.progress import duration, say, silent
 from mlspatial.registry import runs
 from mlspatial.registry.places import local_path
@@ -28,6 +28,8 @@ MOST = 60  # runs that are read; a summary must not take longer than what it sum
 DRAWN = ("seed", "seeds", "device", "workers", "cache", "resume", "checkpoints", "evaluations")  # not of a condition
 SAME = "_mae_", "mae_deg", "/loss"  # parts of metrics' names that say again what others say
 HELDOUT = "heldout/"
+MOST_CHECKS, MOST_LACKING = 40, 8  # of verify: shown one by one; lines on what is not there
+VERDICTS = ("holds", "known to differ", "fails", "cannot run")
 Lines = dict[str, str]
 
 _SUMMARIES: dict[str, Callable[[list[RunRecord]], Lines]] = {}
@@ -320,3 +322,33 @@ def _study(records: list[RunRecord]) -> Lines:
         "look at": f"{place(report) if report and report.is_file() else ''}\n".lstrip() + _look(record),
         "next": f"{invocation('show')} study={name}\n" + command("compare", study=name),
     }  # fmt: skip
+
+
+@_of("verify")
+def _verify(records: list[RunRecord]) -> Lines:
+    (record,) = records[:1]
+    found = table_file(runs.local(record.id, CHECKS))
+    counts = Counter(found.verdict)
+    told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
+    field = found.name.str.partition(".")[0]
+    rows: list[dict[str, Cell]] = []
+    if len(found) <= MOST_CHECKS:
+        texts = ("name", "published_text", "computed_text", "verdict")
+        rows = [dict(zip(("number", "published", "computed", "verdict"), row, strict=True))
+                for row in found[list(texts)].itertuples(index=False)]  # fmt: skip
+    else:
+        for name in dict.fromkeys(field):
+            mine = Counter(found.verdict[field == name])
+            rows.append({"field": name, "checks": sum(mine.values()), **{v: mine[v] for v in VERDICTS}})
+    wrong = [f"{one.name}: {one.computed_text or one.note} for {one.published_text}"
+             for one in found[found.verdict == "fails"].itertuples()]  # fmt: skip
+    lacking = dict.fromkeys(one.note for one in found[found.verdict == "cannot run"].itertuples())
+    return {
+        "made": f"{_counted(len(found), 'published number')} computed anew: {told}",
+        "numbers": table(rows, INNER, most=MOST_CHECKS),
+        "fails": "\n".join(wrong),
+        "cannot run": "\n".join(f"- {note}" for note in list(lacking)[:MOST_LACKING])
+        + (f"\n... and {len(lacking) - MOST_LACKING} more" if len(lacking) > MOST_LACKING else ""),
+        "look at": _look(record, "checks.md", "checks.csv"),
+        "next": command("verify", only=f"{field.iloc[0]}.*"),
+    }

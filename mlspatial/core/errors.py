@@ -51,6 +51,20 @@ class DatasetError(UserError):
     """A dataset folder that is missing, incomplete, damaged or of another recipe."""
 
 
+class Refuted(UserError):
+    """What was asked for is done, and does not hold: nobody's mistake, so exit code 1. runs: ids of its finished runs,
+    which are told as those of a success are."""
+
+    exit_code = 1
+
+    def __init__(self, text: str, runs: list[str]) -> None:
+        super().__init__(text)
+        self.text, self.runs = text, runs
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (self.text, self.runs)
+
+
 class Unreachable(UserError):
     """The tracking store stays away for longer than was waited: nobody's mistake, so exit code 1."""
 

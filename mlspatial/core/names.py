@@ -14,6 +14,7 @@ DEVICE, PRECISION = TAG + "device", TAG + "precision"  # cpu or cuda NAME; of th
 BENCHMARKS_GIVEN = TAG + "benchmarks_given"  # of a score run: as its command named them
 FOLDER = TAG + "folder"  # of a dataset
 CFG = "cfg."
+CHECKS = "checks.json"  # artifact of a verify run: a row a check
 LEFT_OUT = "left_out.parquet"  # artifact: results without one block of stimuli each
 HIDDEN = "hidden."  # begins the names of registered models that are parts of simulated brains
 ACTIVATIONS = "activations-"  # and the precision: what is kept of a layer, beside grams, projections, ...

@@ -26,7 +26,8 @@ Span = tuple[float, float]
 class Statement:
     """One printed number (or interval): part is value, interval or p; printed: as published; ours: the same of the
     evidence, as (value,) or (low, high), empty where it cannot be had; reproduced: to the printed precision, None
-    where it cannot be had; reason: why not; resampled: whether the interval is a bootstrap's, see `reproduces`."""
+    where it cannot be had; reason: why not; resampled: whether the interval is a bootstrap's, see `reproduces`; spans:
+    where 99 % of its resamplings put the two limits of such an interval."""
 
     item: str
     metric: str
@@ -37,6 +38,7 @@ class Statement:
     reason: str
     resampled: bool
     runs: tuple[str, ...]
+    spans: tuple[Span, Span] | None = None
 
 
 def statements(evidence: Evidence) -> list[Statement]:
@@ -90,7 +92,7 @@ def _compared(row: dict[str, str], ours: Found | None) -> Iterator[Statement]:
         remark = row["remark"] or ("" if there else f"needs {row['source']}")
         yield Statement(
             row["item"], row["metric"], part, printed, values if there else (), same, "" if same else remark,
-            part == "interval" and spans is not None, got.runs,
+            part == "interval" and spans is not None, got.runs, spans if part == "interval" else None,
         )  # fmt: skip
 
 
