@@ -245,6 +245,31 @@ def standard_error(values: np.ndarray) -> float:
     return float(known.std(ddof=1) / np.sqrt(len(known))) if len(known) > 1 else float("nan")
 
 
+#: columns of units' tables, under which nothing else that is known of a unit is kept
+COLUMNS = (
+    *("model_id", "benchmark", "region", "metric", "layer", "committed", "primary", "unit", "split", "r"),
+    *("reliability", "run_id"),
+)
+
+
+def units_table(
+    values: np.ndarray, names: Sequence[str], reliability: np.ndarray, facts: Mapping[str, Sequence[str]]
+) -> pd.DataFrame:
+    """A row a unit and split. values: (splits, units) r; reliability: (units,); facts: name -> what else is known of
+    each unit, as text; one that is called as a column of ours gets neuroid_ before it."""
+    import pandas as pd
+
+    splits, units = values.shape
+    columns = {
+        "unit": np.tile(names, splits),
+        "split": np.repeat(np.arange(splits, dtype=np.int16), units),
+        "r": np.asarray(values, np.float32).ravel(),
+        "reliability": np.tile(reliability, splits),
+    }
+    known = {f"neuroid_{name}" if name in COLUMNS else name: told for name, told in facts.items()}
+    return pd.DataFrame(columns | {name: np.tile(np.asarray(told, object), splits) for name, told in known.items()})
+
+
 def digests(kind: str, *arrays: np.ndarray | None) -> list[str]:
     """A SHA-256 of each array that is there. kind: of number that they are hashed as."""
     there = (np.ascontiguousarray(array, dtype=kind) for array in arrays if array is not None)

@@ -7,8 +7,8 @@ simulated ones.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,7 +21,7 @@ from mlspatial.analysis.gram import centred
 from mlspatial.analysis.splits import Split, k_folds, partition
 from mlspatial.analysis.versions import versions
 from mlspatial.analysis.yardsticks import Ceilings, Metric, Regression, Representation, score_of_correlations
-from mlspatial.benchmarks.base import Benchmark, Layer, Truth, Way, demand_responses, digests
+from mlspatial.benchmarks.base import Benchmark, Layer, Truth, Way, demand_responses, digests, units_table
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.core.hashing import content_id
 from mlspatial.core.predictions import Predictions
@@ -197,19 +197,8 @@ class Neurons(Benchmark):
         return replace(score, ceiling_error=float(np.hypot(self.ceiling_spread, halvings)))
 
     def per_unit(self, score: Score) -> pd.DataFrame | None:
-        import pandas as pd
-
-        if score.values is None:
-            return None
-        splits, units = score.values.shape
-        return pd.DataFrame(
-            {
-                "unit": np.tile(self.names, splits),
-                "split": np.repeat(np.arange(splits, dtype=np.int16), units),
-                "r": np.asarray(score.values, np.float32).ravel(),
-                "reliability": np.tile(self.reliability, splits),
-            }
-        )
+        facts = getattr(self, "facts", {})
+        return None if score.values is None else units_table(score.values, self.names, self.reliability, facts)
 
     def predictions(self, layer: Layer, name: str, metric: str, way: Way) -> tuple[Predictions, ...]:
         """By the benchmark's splits where they test every stimulus once, else by ten folds; of the half of the stimuli
@@ -289,8 +278,9 @@ class NeuralBenchmark(Neurons):
     region: V1, V2, V4, IT, ...; metric: one of own_metrics(); components: of pls; ceiling: a name in CEILINGS or a
     number above 0 and up to 1, in the unit that the metric's ceiling has; strata: (n,) labels whose shares both sides
     of a split keep, or None; splits: "brainscore" (10 x 90 % and 10 %) or "kfold:K"; neuroids: names, default numbers;
-    recipe: of simulated responses, which then stands for them in `version`; truth: of simulated ones, where known.
-    Raises UserError for responses that cannot be scored, BadValue for a setting that cannot be meant.
+    recipe: of simulated responses, which then stands for them in `version`; truth: of simulated ones, where known;
+    facts: name -> what is known of each neuroid (session, ROI), kept with its scores. Raises UserError for responses
+    that cannot be scored, BadValue for a setting that cannot be meant.
     """
 
     identifier: str
@@ -306,6 +296,7 @@ class NeuralBenchmark(Neurons):
     neuroids: tuple[str, ...] = ()
     recipe: str = ""
     truth: Truth | None = None
+    facts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         what = f"benchmark {self.identifier}"

@@ -14,6 +14,7 @@ from mlspatial.benchmarks.descriptions import ceiling_of, described, find_folder
 from mlspatial.benchmarks.ids import in_doubt, some
 from mlspatial.benchmarks.neurons import NeuralBenchmark
 from mlspatial.benchmarks.picture_files import BACKGROUNDS, read_pictures
+from mlspatial.benchmarks.readers import base as readers
 from mlspatial.benchmarks.response_files import read_responses
 from mlspatial.benchmarks.response_tables import TABLES, read_labels
 from mlspatial.benchmarks.responses import Responses
@@ -21,12 +22,15 @@ from mlspatial.benchmarks.voxels import FmriBenchmark
 from mlspatial.core.errors import BadValue, UserError
 
 KEYS = (
-    *("name", "region", "folder", "stimuli", "responses", "axes", "variable", "neuroids"),
+    *("name", "region", "folder", "stimuli", "responses", *readers.KEYS, "neuroids"),
     *("degrees", "background"),
     *("metric", "components", "splits", "strata", "ceiling", "subject"),
 )
 #: Keys whose values are text as they stand there: YAML would make 34 of 0042, a truth of NO, a number of 1_000
-TEXT = (*("name", "region", "folder", "stimuli", "responses", "variable", "splits", "strata", "subject", "background"),)
+TEXT = (
+    *("name", "region", "folder", "stimuli", "responses", *readers.TEXT),
+    *("splits", "strata", "subject", "background"),
+)
 FEWEST_GSN = 10  # stimuli of which a fifth are held out
 NOT_FMRI = ("components", "splits", "strata")  # of RSA on the halves of the stimuli
 
@@ -54,11 +58,11 @@ def recorded(
     file = folder / settings["responses"]
     responses = read_responses(
         file,
-        axes=settings.get("axes"),
         label="" if beside else strata,
         neuroids=settings.get("neuroids", ()),
         region=settings["region"],
-        variable=settings.get("variable", ""),
+        folder=folder,
+        **{key: settings[key] for key in readers.KEYS if key in settings},
     )
     if responses.stimuli is None and in_doubt(stimuli.ids):
         raise UserError(
@@ -75,7 +79,7 @@ def recorded(
             raise UserError(f"{what}: ceiling gsn needs {needs}, {there}; set ceiling: none or a number")
         return FmriBenchmark(
             identifier=called or settings.get("name", path.stem),
-            subject=settings.get("subject", ""),
+            subject=settings.get("subject", responses.subject),
             region=settings["region"],
             stimuli=stimuli,
             responses=_means(responses).astype(np.float32),
@@ -95,6 +99,7 @@ def recorded(
         strata=read_labels(folder / strata, stimuli.ids) if beside else responses.labels,
         splits=settings.get("splits", "brainscore"),
         neuroids=responses.neuroids,
+        facts=responses.facts,
     )
 
 

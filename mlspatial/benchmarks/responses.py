@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mlspatial.benchmarks.ids import one_each, some
 from mlspatial.core.errors import StimulusMismatch, UserError
 from mlspatial.core.progress import say
-
-if TYPE_CHECKING:
-    pass
 
 AXES = ("stimulus", "neuroid", "repeat")
 
@@ -31,12 +28,18 @@ NAMES = {
 @dataclass(frozen=True)
 class Responses:
     """trials: (stimuli, neuroids, repeats) float64, NaN = missing; stimuli: their ids (picture names without ending),
-    None where the file has none; neuroids: names; labels: one a stimulus, from the column asked for, or None."""
+    None where the file has none; neuroids: names; labels: one a stimulus, from the column asked for, or None; facts:
+    name -> what the file says of each neuroid (its session, electrode, ROI), as text; subject: whose responses."""
 
     trials: np.ndarray
     stimuli: tuple[str, ...] | None
     neuroids: tuple[str, ...]
     labels: np.ndarray | None = None
+    facts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    subject: str = ""
+
+    def with_facts(self, facts: Mapping[str, tuple[str, ...]], subject: str = "") -> Responses:
+        return replace(self, facts=facts, subject=subject)
 
     def aligned(self, ids: Sequence[str], what: str) -> Responses:
         """In the order of the stimuli `ids`; by name where the file has names, else as they are.
@@ -60,7 +63,7 @@ class Responses:
             )
         order = np.array([place[name] for name in ids])
         labels = None if self.labels is None else self.labels[order]
-        return Responses(self.trials[order], tuple(ids), self.neuroids, labels)
+        return replace(self, trials=self.trials[order], stimuli=tuple(ids), labels=labels)
 
 
 def counting(

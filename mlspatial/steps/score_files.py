@@ -67,12 +67,11 @@ def log_units(run: runs.Run, found: Sequence[pd.DataFrame], kept: str, folder: P
     import pandas as pd
 
     columns = ["model_id", "benchmark", "region", "metric", "layer", "committed", "unit", "split", "r", "reliability"]
-    if any("session" in part for part in found):
-        columns.append("session")  # "" for units of benchmarks with one
+    # what is known of units (session, ROI, electrode), "" where a benchmark does not say it
+    facts = list(dict.fromkeys(name for part in found for name in part if name not in (*columns, "primary")))
     table = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=columns)
-    table = table.reindex(columns=columns)
-    if "session" in table:
-        table = table.assign(session=table.session.fillna(""))
+    table = table.reindex(columns=[*columns, *facts])
+    table[facts] = table[facts].fillna("")
     for name, part in ((UNITS, table[table.committed.astype(bool)]), (ALL_UNITS, table)):
         if name == UNITS or kept == "all":
             part.to_parquet(folder / name, index=False)

@@ -206,8 +206,8 @@ def test_neuroids_that_saw_other_repeats_or_only_one(lab: Path, trials: np.ndarr
     ("lines", "error", "words"),
     [
         ("responses: r.txt\n", UserError, "r.txt: cannot be read"),
-        ("responses: mine.yaml\n", UserError, "must end in .npy, .mat, .nc"),
-        ("responses: long.csv\naxes: [stimulus, neuroid]\n", BadValue, "is for npy and MATLAB files alone"),
+        ("responses: mine.yaml\n", UserError, r"must end in .*\.mat, \.nc"),
+        ("responses: long.csv\naxes: [stimulus, neuroid]\n", BadValue, "is for MATLAB and npy files alone"),
         ("responses: long.csv\nceiling: 1.5\n", BadValue, "ceiling=1.5: must be one of split_half, repeats, none"),
         ("responses: long.csv\nceiling: true\n", BadValue, "ceiling=True"),
         ("responses: long.csv\nsplits: kfold\n", BadValue, "splits=kfold: must be brainscore or kfold:K"),

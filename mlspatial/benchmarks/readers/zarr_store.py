@@ -1,0 +1,83 @@
+"""Zarr stores as xarray writes them, formats 2 and 3, read through zarr itself: a folder, or a zip file of one.
+
+xarray names dimensions in an attribute of format 2 (_ARRAY_DIMENSIONS), in the array's own metadata of format 3, and
+coordinates in attributes; those conventions are decoded by xarray (CF).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlspatial.benchmarks.ids import some
+from mlspatial.benchmarks.readers.base import FOLDER, READERS, Asked, Reader, library
+from mlspatial.benchmarks.readers.netcdf import from_dataset
+from mlspatial.benchmarks.responses import Responses
+from mlspatial.core.errors import UserError, in_one_line
+from mlspatial.core.limits import demand_memory
+from mlspatial.core.progress import say
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+DIMENSIONS = "_ARRAY_DIMENSIONS"
+
+
+def read_zarr(path: Path, asked: Asked) -> Responses:
+    """Raises UserError, without zarr one that says how to install it."""
+    with library("zarr", path):
+        import zarr
+        import zarr.storage
+    try:
+        place: Any = zarr.storage.ZipStore(str(path), mode="r") if path.suffix == ".zip" else str(path)
+        group = zarr.open_group(place, mode="r")
+        arrays = dict(group.arrays())
+        declared = sum(int(np.prod(one.shape, dtype=float)) * one.dtype.itemsize for one in arrays.values())
+        demand_memory(f"responses {path}", declared, "its arrays declare")
+        data = _dataset(path, group, arrays)
+    except UserError:
+        raise
+    except Exception as error:  # a damaged store: codecs and metadata of all kinds raise what they like
+        raise UserError(f"responses {path}: cannot be read ({type(error).__name__}: {in_one_line(error)})") from error
+    return from_dataset(path, data, asked)
+
+
+def _dataset(path: Path, group: Any, arrays: dict[str, Any]) -> xr.Dataset:
+    import xarray as xr
+
+    attributes, variables = dict(group.attrs), {}
+    for name, array in arrays.items():
+        own = dict(array.attrs)
+        dimensions = own.pop(DIMENSIONS, None) or getattr(array.metadata, "dimension_names", None)
+        if dimensions is None or len(dimensions) != len(array.shape) or None in dimensions:
+            raise UserError(
+                f"responses {path}: array {name} has no names of dimensions; write it with xarray's to_zarr"
+            )
+        if array.fill_value is not None and np.ndim(array.fill_value) == 0 and array.dtype.kind in "iuf":
+            _tell_absent(path, name, array)
+            if array.metadata.zarr_format == 2:  # xarray keeps its own there, of format 3 in the attributes
+                own.setdefault("_FillValue", array.fill_value)
+        variables[name] = (tuple(dimensions), np.asarray(array[...]), own)
+    if not variables:
+        raise UserError(f"responses {path}: holds no arrays (groups: {some(name for name, _ in group.groups())})")
+    coordinates = str(attributes.pop("coordinates", "")).split()
+    data = xr.decode_cf(xr.Dataset({name: xr.Variable(*parts) for name, parts in variables.items()}))
+    return data.set_coords([name for name in coordinates if name in data])
+
+
+def _tell_absent(path: Path, name: str, array: Any) -> None:
+    """A chunk that is not there reads as the fill value: as missing where that is nan, else as a number."""
+    try:
+        there, all_of_them = array.nchunks_initialized, array.nchunks
+    except ValueError:  # zarr 3.1 in zip files whose arrays' names begin alike
+        return
+    if there < all_of_them and array.fill_value == array.fill_value:
+        say(
+            f"{path.name}: {all_of_them - there} of {all_of_them} chunks of {name} are not in the store and count as "
+            f"{array.fill_value}; copy the store anew if it was not written so"
+        )
+
+
+READERS.register("zarr")(Reader((".zarr", ".zarr.zip"), "zarr", read_zarr, (), FOLDER))
