@@ -13,6 +13,7 @@ from mlspatial.compare.run_ids import run_ids
 from mlspatial.compare.style import FAINT, INK, SMALL, panels, task_style, tidy
 from mlspatial.compare.table import NAN, TABLES, Cell, Table
 from mlspatial.compare.words import benchmark_labels, region_label
+from mlspatial.core.predictions import SESSION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -99,8 +100,8 @@ def figure_ranking(evidence: Evidence) -> Drawing:
     for axis, one, title in zip(axes, made, _headings(made), strict=True):
         _panel(axis, one, title)
     caption = (
-        f"{CAPTION} Grey band: noise ceiling. Intervals that leave the axis are wider than it. Bars on the right (or "
-        "letters) join models of one group. "
+        f"{CAPTION} Grey band: noise ceiling. Intervals that leave the axis are longer than all else in it. Bars on "
+        "the right (or letters) join models of one group. "
         f"{' '.join(_about(one) for one in made)}"
     )
     import pandas as pd
@@ -133,15 +134,20 @@ def _panel(axis: Axes, one: Ranked, title: str) -> None:
 
 def _headings(made: list[Ranked]) -> list[str]:
     called, regions = benchmark_labels(one.benchmark for one in made), [region_label(one.region) for one in made]
-    titles = [called[one.benchmark] for one in made]
+    titles = [called[one.benchmark].replace(SESSION, f"\n{SESSION.lstrip(', ')}") for one in made]
     return [t if region in t else f"{t} ({region})" for t, region in zip(titles, regions, strict=True)]
 
 
 def _limits(axis: Axes, one: Ranked) -> None:
-    """All scores, zero and the ceiling; an interval of few seeds may leave the axis."""
+    """All scores, zero, the ceiling and the intervals; one that is longer than all the rest may leave the axis."""
     seen = [score for model in one.ranking.models for score in (*model.scores, model.estimate.value)]
     seen += [0.0, *(bound for bound in (one.ranking.lower, one.ranking.upper) if bound == bound)]
-    room = 0.12 * (max(seen) - min(seen))
+    low, high = min(seen), max(seen)
+    for model in one.ranking.models:
+        half = model.estimate.half()
+        if half <= high - low:
+            seen += [model.estimate.value - half, model.estimate.value + half]
+    room = 0.06 * (max(seen) - min(seen))
     axis.set_xlim(min(seen) - room, max(seen) + room)
 
 
