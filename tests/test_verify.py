@@ -210,7 +210,7 @@ def test_a_run_keeps_everything_and_answers(registry: Path, monkeypatch: pytest.
     assert runs.local(run_id, "checks.md").read_text().startswith("8 checks: 8 holds, 0 fails, 0 known to differ, ")
     told = err.splitlines()
     assert any("8 published numbers computed anew: 8 holds" in line for line in told)
-    assert any(line.split() == ["mathematics.mixed_df", "6", "6.00000", "holds"] for line in told)
+    assert any(line.split() == ["mathematics.mixed_df", "6.0000", "6.00000", "holds"] for line in told)
     assert max(map(len, told)) <= 80
     again = call(main, "verify", "--only", "mathematics.mixed_df,mathematics.cka_*")  # in other words
     assert again[0] == 0 and len(runs.find(entry="verify")) == 2

@@ -31,28 +31,35 @@ def _scenes(positions: np.ndarray, rotation: np.ndarray | None = None) -> SceneB
     return SceneBatch(zeros, zeros, positions, eyes if rotation is None else np.tile(rotation, (count, 1, 1)), eyes)
 
 
+def _points(kind: str) -> np.ndarray:
+    """Corners of a cube of 1 m or of a plate, or many points of a sphere as wide, whose hull is drawn."""
+    if kind == "sphere":
+        height = np.linspace(-1, 1, 4001)
+        around, radius = np.pi * (3 - 5**0.5) * np.arange(4001), np.sqrt(1 - height**2)
+        return 0.5 * np.column_stack([radius * np.cos(around), height, radius * np.sin(around)])
+    corners = np.array(np.meshgrid(*[[-0.5, 0.5]] * 3)).reshape(3, -1).T
+    return corners * ((1, 1, 1) if kind == "cube" else (1, 1, 0.001))
+
+
 def _drawn(kind: str, positions: np.ndarray, rotation: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """((scenes, size, size) whether a pixel shows the object, (scenes,) share of it in the picture)."""
-    import trimesh
+    from scipy.spatial import ConvexHull
 
     from mlspatial.render.mesh import Environment, Material, Mesh
     from mlspatial.render.warp.engine import WarpRenderer
 
-    shapes = {
-        "sphere": lambda: trimesh.creation.icosphere(subdivisions=4),
-        "cube": lambda: trimesh.creation.box(extents=(1, 1, 1)),
-        "plate": lambda: trimesh.creation.box(extents=(1, 1, 0.001)),
-    }
-    shape = shapes[kind]()
-    low, high = shape.bounds
-    count = len(shape.vertices)
+    points = _points(kind)
+    faces = ConvexHull(points).simplices
+    outward = np.cross(*(points[faces[:, i]] - points[faces[:, 0]] for i in (1, 2)))
+    inside = (outward * points[faces].mean(axis=1)).sum(axis=1) < 0
+    faces[inside] = faces[inside][:, ::-1]
     mesh = Mesh(
-        vertices=((shape.vertices - (low + high) / 2) / max(high - low)).astype(np.float32),
-        normals=shape.vertex_normals.astype(np.float32),
-        uvs=np.zeros((count, 2), np.float32),
-        occlusion=np.ones(count, np.float32),
-        faces=shape.faces.astype(np.int32),
-        face_material=np.zeros(len(shape.faces), np.int32),
+        vertices=points.astype(np.float32),
+        normals=(points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32),
+        uvs=np.zeros((len(points), 2), np.float32),
+        occlusion=np.ones(len(points), np.float32),
+        faces=faces.astype(np.int32),
+        face_material=np.zeros(len(faces), np.int32),
         materials=(Material((0.01, 0.01, 0.01), roughness=1.0),),
     )
     renderer = WarpRenderer([mesh], [Environment("white", np.ones((64, 128, 3), np.float32))], size=SIZE)
