@@ -71,6 +71,10 @@ def test_a_known_difference_is_no_failure_and_an_error_is_one() -> None:
     assert outcome(made(value=0.7)).note.startswith("further from the published value")
     known = outcome(made(value=0.7, differs="a misprint"))
     assert (known.verdict, known.note, known.computed) == (DIFFERS, "a misprint", (0.7,))
+    right = outcome(made(value=0.7, differs="a misprint", instead=(0.7,)))
+    assert right.verdict == DIFFERS
+    other = outcome(made(value=0.8, differs="a misprint", instead=(0.7,)))  # neither what is printed nor what is right
+    assert other.verdict == FAILS and outcome(made(differs="a misprint", instead=(0.7,))).verdict == HOLDS
     assert outcome(made(value=0.5, differs="a misprint")).verdict == HOLDS
 
     def broken() -> float:

@@ -59,8 +59,7 @@ def chosen(
 ) -> tuple[str, np.ndarray]:
     """(name, array) of the variable that is named, or the only one that fits. Raises UserError for none or several.
 
-    fits(array): whether it can be what is looked for; what: that, in words; advice: what to do
-    about several.
+    fits(array): whether it can be what is looked for; what: that, in words; advice: what to do about several.
     """
     if variable and variable not in found:
         raise UserError(f"{path}: has no variable {variable} (variables: {some(found)})")

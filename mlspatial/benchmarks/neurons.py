@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -43,12 +44,14 @@ HALVES_SEED = 20250101
 
 class Neurons(Benchmark):
     """responses: (n stimuli, neuroids); strata: (n,) labels whose shares both sides of a split keep, or None; folds:
-    (train, test) indices into the stimuli; metric: a name in own_metrics(), the benchmark's own; components: of pls."""
+    (train, test) indices into the stimuli; metric: a name in own_metrics(), the benchmark's own; components: of pls;
+    facts: name -> what else is known of each neuroid."""
 
     responses: np.ndarray
     strata: np.ndarray | None
     metric: str
     components: int
+    facts: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     if TYPE_CHECKING:  # fields of Brain-Score's, computed of ours
 
         @property
@@ -197,8 +200,7 @@ class Neurons(Benchmark):
         return replace(score, ceiling_error=float(np.hypot(self.ceiling_spread, halvings)))
 
     def per_unit(self, score: Score) -> pd.DataFrame | None:
-        facts = getattr(self, "facts", {})
-        return None if score.values is None else units_table(score.values, self.names, self.reliability, facts)
+        return None if score.values is None else units_table(score.values, self.names, self.reliability, self.facts)
 
     def predictions(self, layer: Layer, name: str, metric: str, way: Way) -> tuple[Predictions, ...]:
         """By the benchmark's splits where they test every stimulus once, else by ten folds; of the half of the stimuli

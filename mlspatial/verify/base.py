@@ -92,7 +92,8 @@ class Check:
     published: as it is printed there, never an output of this software; tolerance: how far the computed number may lie
     from it: half of the last printed digit where nothing else is known; needs: what must be there; relation: whether
     the computed number must be equal to it or lie on one side; differs: why a published number cannot come out, where
-    that is known (a misprint, other data): it is shown, and is no failure.
+    that is known (a misprint, other data): it is shown, and is no failure; instead: what then comes out, where that is
+    known from elsewhere than this software, and where anything else is a failure.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Check:
     needs: tuple[Need, ...] = ()
     relation: Relation = "equal"
     differs: str = ""
+    instead: tuple[float, ...] = ()
 
     @property
     def field(self) -> str:
@@ -162,11 +164,12 @@ def check(
     *needs: Need,
     relation: Relation = "equal",
     differs: str = "",
+    instead: tuple[float, ...] = (),
 ) -> Callable[[Compute], Compute]:
     """Register a function as what computes a published number; the words are those of Check."""
 
     def add(compute: Compute) -> Compute:
-        register(Check(name, what, source, numbers(published), tolerance, compute, needs, relation, differs))
+        register(Check(name, what, source, numbers(published), tolerance, compute, needs, relation, differs, instead))
         return compute
 
     return add
@@ -205,13 +208,13 @@ def outcome(one: Check) -> Outcome:
     began = time.monotonic()
     try:
         found = one.compute()
-    except Exception as error:
+    except Exception as error:  # of whatever a check runs, a user's own code too; it is told and fails
         words = in_one_line(error) if isinstance(error, UserError) else f"{type(error).__name__}: {in_one_line(error)}"
         return Outcome(one, FAILS, note=words, seconds=time.monotonic() - began)
     computed, seconds = numbers(found), time.monotonic() - began
     if one.holds(found):
         return Outcome(one, HOLDS, computed, seconds=seconds)
-    if one.differs:
+    if one.differs and (not one.instead or replace(one, published=one.instead).holds(found)):
         return Outcome(one, DIFFERS, computed, one.differs, seconds)
     return Outcome(one, FAILS, computed, "further from the published value than the tolerance", seconds)
 

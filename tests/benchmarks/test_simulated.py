@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from scipy.stats import chisquare, poisson
 from torch import nn
 
@@ -21,31 +20,10 @@ from mlspatial.models.extract import extract
 from mlspatial.models.sinks import Features
 from mlspatial.models.spec import ModelSpec
 from mlspatial.models.stimuli import Stimuli
+from mlspatial.verify.fields.recovery import network as network_of
 
 SIZE = 32
 LAYERS = ("first", "second")
-
-
-class Small(nn.Module):
-    """Two layers of 12 and 8 units that a seed decides."""
-
-    def __init__(self, seed: int) -> None:
-        super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.filters, self.mix = nn.Conv2d(3, 12, 7, stride=4, padding=3), nn.Linear(12, 8)
-            nn.init.normal_(self.mix.weight)
-        self.first, self.second = nn.ReLU(), nn.ReLU()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        pooled = self.first(self.filters(x)).amax(dim=(2, 3)) ** 2
-        return self.second(self.mix(pooled - 1))
-
-
-def small(seed: int) -> tuple[nn.Module, ModelSpec]:
-    spec = ModelSpec("small", 8, {"category": (0, 8)}, ("category",), SIZE)
-    module = Small(seed)
-    return module, spec.with_weights(module)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +34,7 @@ def stimuli() -> Stimuli:
 def population(
     stimuli: Stimuli, trials: int, *, network: int = 0, seed: int = 1, neuroids: int = 10
 ) -> NeuralBenchmark:
-    module, spec = small(network)
+    module, spec = network_of(network)
     return simulated_population(
         module,
         spec,
@@ -76,7 +54,7 @@ def test_the_generating_network_and_layer_rank_first(stimuli: Stimuli) -> None:
     for trials in (2, 200):
         benchmark = population(stimuli, trials)
         for seed in (0, 1, 2):
-            module, spec = small(seed)
+            module, spec = network_of(seed)
             store = Features()
             extract(module, spec, stimuli, LAYERS, store)
             for layer in LAYERS:
@@ -112,7 +90,7 @@ def test_counts_are_poisson_and_fewer_trials_are_the_first_of_more(stimuli: Stim
     few, more = population(stimuli, 4), population(stimuli, 60)
     assert few.trials is not None and more.trials is not None
     assert np.array_equal(few.trials, more.trials[:, :, :4])
-    rates = layer_rates(*small(0), "second", stimuli, 10, seed=1)
+    rates = layer_rates(*network_of(0), "second", stimuli, 10, seed=1)
     assert (rates >= 0).all() and 3 < np.median(rates.mean(axis=0)) < 8
     whole = population(stimuli, 400).trials
     assert whole is not None
@@ -124,7 +102,7 @@ def test_counts_are_poisson_and_fewer_trials_are_the_first_of_more(stimuli: Stim
 
 
 def test_rates_are_affine_in_the_rectified_layer(stimuli: Stimuli) -> None:
-    module, spec = small(0)
+    module, spec = network_of(0)
     store = Features()
     extract(module, spec, stimuli, ("second", "mix"), store)
     units = store.pop("second")["features"].astype(np.float64)
@@ -139,7 +117,7 @@ def test_rates_are_affine_in_the_rectified_layer(stimuli: Stimuli) -> None:
 def test_a_population_is_named_by_what_made_it(stimuli: Stimuli) -> None:
     first = population(stimuli, 4)
     assert first.version == population(stimuli, 4).version
-    module, spec = small(1)
+    module, spec = network_of(1)
     changed = [
         population(stimuli, 5),
         population(stimuli, 4, seed=2),
@@ -179,11 +157,11 @@ def test_networks_behind_a_name_are_resolved_by_the_caller() -> None:
 
     def resolve(address: str) -> tuple[nn.Module, ModelSpec]:
         asked.append(address)
-        return small(3)
+        return network_of(3)
 
     name = "simulated_it:network=models:/mine@best,layer=second,stimuli=60,size=32,neuroids=4"
     benchmark = find_benchmark(name, resolve=resolve)
-    assert asked == ["models:/mine@best"] and f"network-{small(3)[1].model_id}" in benchmark.identifier
+    assert asked == ["models:/mine@best"] and f"network-{network_of(3)[1].model_id}" in benchmark.identifier
     with pytest.raises(BadValue, match="network=models:/mine@best: must be randomN"):
         find_benchmark(name)
 
@@ -207,7 +185,7 @@ def test_mistakes_in_a_name(name: str, error: type[Exception], words: str) -> No
 def test_every_metric_scores_a_population(stimuli: Stimuli) -> None:
     """The rates themselves are as good as can be; what is kept of a layer gives the same as the layer."""
     benchmark = population(stimuli, 20)
-    rates = layer_rates(*small(0), "second", stimuli, 10, seed=1)
+    rates = layer_rates(*network_of(0), "second", stimuli, 10, seed=1)
     for metric in ("ridge", "rsa", "rsa_spearman", "cka"):
         score = benchmark.score(rates, metric)
         assert score.ceiled == pytest.approx(1.0, abs=0.05), metric

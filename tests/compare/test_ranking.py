@@ -116,3 +116,17 @@ def test_what_has_no_predictions_is_said(seen: Evidence) -> None:
     assert len(TABLES["ranking"](fixed).rows) == 16
     tiny = predicted(seen, units=4, strength=STRENGTH)
     assert any("no ranking: 4 units are too few" in note for note in TABLES["ranking"](tiny).notes)
+
+
+def test_the_axis_holds_intervals_as_far_as_there_are_correlations(seen: Evidence) -> None:
+    """Two seeds make intervals that reach beyond 1, or further than everything else; others are seen whole."""
+    drawing = FIGURES["figure_ranking"](seen)
+    parts = drawing.data[drawing.data.kind == "model"].groupby("benchmark", sort=False)
+    whole = 0
+    for axis, (_, part) in zip(drawing.figure.axes, parts, strict=True):
+        low, high = axis.get_xlim()
+        assert -1.13 < low < 0 and 0 < high < 1.13
+        short = part[(part.high - part.low) / 2 <= part.score.max()]  # from zero, which is always there
+        assert (short.low.clip(lower=-1) >= low).all() and (short.high.clip(upper=1) <= high).all()
+        whole += len(short)
+    assert whole >= 8

@@ -19,7 +19,7 @@ import numpy as np
 from mlspatial.benchmarks.ids import some, stems, texts
 from mlspatial.benchmarks.readers.base import PATTERN, READERS, Asked, Reader
 from mlspatial.benchmarks.readers.nifti import NIFTI, Voxels, chosen_voxels, read_header, read_volumes
-from mlspatial.benchmarks.response_tables import demand_columns, head_of, reading
+from mlspatial.benchmarks.response_tables import demand_columns, form_of, head_of, reading
 from mlspatial.benchmarks.responses import Responses, counting, gathered
 from mlspatial.core.errors import UserError
 from mlspatial.core.limits import demand_memory
@@ -192,7 +192,7 @@ def _table(path: Path) -> pd.DataFrame:
     with reading(f"events {path}"):
         demand_memory(f"events {path}", 20 * path.stat().st_size, "may take")
         head_of(path, f"events {path}")
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, **form_of(path))
     demand_columns(f"events {path}", map(str, table.columns))
     if "onset" not in table:
         raise UserError(f"events {path}: has no column onset (columns: {some(table.columns)}); is it one of events?")

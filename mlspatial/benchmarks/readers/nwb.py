@@ -142,10 +142,9 @@ def _presentations(path: Path, file: h5py.File, asked: Asked) -> tuple[Table, st
 
 def _spikes(path: Path, file: h5py.File, counts: bool) -> Units:
     table = Table(path, "units", file["units"])
-    if "spike_times" not in table.columns or table.index("spike_times") is None:
+    ends = table.index("spike_times") if "spike_times" in table.columns else None
+    if ends is None:
         raise UserError(f"responses {path}: /units has no spike_times (columns: {some(table.columns)}); name a series:")
-    ends = table.index("spike_times")
-    assert ends is not None
     times = table.dataset("spike_times")
     if len(ends) != len(table) or (np.diff(ends) < 0).any() or (len(ends) and ends[-1] > times.shape[0]):
         raise UserError(f"responses {path}: spike_times_index does not fit spike_times; the file is damaged")

@@ -6,6 +6,8 @@ coordinates in attributes; those conventions are decoded by xarray (CF).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,26 +32,34 @@ def read_zarr(path: Path, asked: Asked) -> Responses:
     with library("zarr", path):
         import zarr
         import zarr.storage
-    try:
+    with _damage(path):
         place: Any = zarr.storage.ZipStore(str(path), mode="r") if path.suffix == ".zip" else str(path)
         group = zarr.open_group(place, mode="r")
-        arrays = dict(group.arrays())
-        declared = sum(int(np.prod(one.shape, dtype=float)) * one.dtype.itemsize for one in arrays.values())
-        demand_memory(f"responses {path}", declared, "its arrays declare")
-        data = _dataset(path, group, arrays)
-    except UserError:
-        raise
-    except Exception as error:  # a damaged store: codecs and metadata of all kinds raise what they like
+        arrays, attributes = dict(group.arrays()), dict(group.attrs)
+    declared = sum(int(np.prod(one.shape, dtype=float)) * one.dtype.itemsize for one in arrays.values())
+    demand_memory(f"responses {path}", declared, "its arrays declare")
+    if not arrays:
+        raise UserError(f"responses {path}: holds no arrays (groups: {some(name for name, _ in group.groups())})")
+    return from_dataset(path, _dataset(path, attributes, arrays), asked)
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """What zarr and xarray say of a store that is damaged, as one line: codecs and metadata of all kinds raise what
+    they like. Nothing of ours is called within it."""
+    try:
+        yield
+    except Exception as error:
         raise UserError(f"responses {path}: cannot be read ({type(error).__name__}: {in_one_line(error)})") from error
-    return from_dataset(path, data, asked)
 
 
-def _dataset(path: Path, group: Any, arrays: dict[str, Any]) -> xr.Dataset:
+def _dataset(path: Path, attributes: dict[str, Any], arrays: dict[str, Any]) -> xr.Dataset:
     import xarray as xr
 
-    attributes, variables = dict(group.attrs), {}
+    variables = {}
     for name, array in arrays.items():
-        own = dict(array.attrs)
+        with _damage(path):
+            own, values = dict(array.attrs), np.asarray(array[...])
         dimensions = own.pop(DIMENSIONS, None) or getattr(array.metadata, "dimension_names", None)
         if dimensions is None or len(dimensions) != len(array.shape) or None in dimensions:
             raise UserError(
@@ -59,11 +69,10 @@ def _dataset(path: Path, group: Any, arrays: dict[str, Any]) -> xr.Dataset:
             _tell_absent(path, name, array)
             if array.metadata.zarr_format == 2:  # xarray keeps its own there, of format 3 in the attributes
                 own.setdefault("_FillValue", array.fill_value)
-        variables[name] = (tuple(dimensions), np.asarray(array[...]), own)
-    if not variables:
-        raise UserError(f"responses {path}: holds no arrays (groups: {some(name for name, _ in group.groups())})")
-    coordinates = str(attributes.pop("coordinates", "")).split()
-    data = xr.decode_cf(xr.Dataset({name: xr.Variable(*parts) for name, parts in variables.items()}))
+        variables[name] = (tuple(dimensions), values, own)
+    coordinates = str(attributes.get("coordinates", "")).split()
+    with _damage(path):
+        data = xr.decode_cf(xr.Dataset({name: xr.Variable(*parts) for name, parts in variables.items()}))
     return data.set_coords([name for name in coordinates if name in data])
 
 

@@ -100,8 +100,8 @@ def figure_ranking(evidence: Evidence) -> Drawing:
     for axis, one, title in zip(axes, made, _headings(made), strict=True):
         _panel(axis, one, title)
     caption = (
-        f"{CAPTION} Grey band: noise ceiling. Intervals that leave the axis are longer than all else in it. Bars on "
-        "the right (or letters) join models of one group. "
+        f"{CAPTION} Grey band: noise ceiling. Intervals that leave the axis go beyond 1 or are longer than all else. "
+        "Bars on the right (or letters) join models of one group. "
         f"{' '.join(_about(one) for one in made)}"
     )
     import pandas as pd
@@ -139,7 +139,8 @@ def _headings(made: list[Ranked]) -> list[str]:
 
 
 def _limits(axis: Axes, one: Ranked) -> None:
-    """All scores, zero, the ceiling and the intervals; one that is longer than all the rest may leave the axis."""
+    """All scores, zero, the ceiling and the intervals, as far as there are correlations; one that is longer than all
+    the rest may leave the axis."""
     seen = [score for model in one.ranking.models for score in (*model.scores, model.estimate.value)]
     seen += [0.0, *(bound for bound in (one.ranking.lower, one.ranking.upper) if bound == bound)]
     low, high = min(seen), max(seen)
@@ -147,8 +148,9 @@ def _limits(axis: Axes, one: Ranked) -> None:
         half = model.estimate.half()
         if half <= high - low:
             seen += [model.estimate.value - half, model.estimate.value + half]
-    room = 0.06 * (max(seen) - min(seen))
-    axis.set_xlim(min(seen) - room, max(seen) + room)
+    low, high = max(min(seen), -1.0), min(max(seen), 1.0)
+    room = 0.06 * (high - low)
+    axis.set_xlim(low - room, high + room)
 
 
 def _groups(axis: Axes, letters: list[str]) -> None:

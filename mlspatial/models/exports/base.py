@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +34,7 @@ class Order:
     regions: Mapping[str, str] = field(default_factory=dict)
 
 
-class Form:
+class Form(ABC):
     """A form of export: one file and one registration in EXPORTS.
 
     files: all that it may write, folders' names with a slash behind them. Every form has the weights and the spec, so
@@ -42,12 +43,12 @@ class Form:
 
     files: ClassVar[tuple[str, ...]] = (WEIGHTS, SPEC, README)
 
-    def check(self, spec: ModelSpec, name: str, out: Path) -> None:
+    def check(self, spec: ModelSpec, name: str, out: Path) -> None:  # noqa: B027, most take every network
         """Raises UserError for what cannot be exported; asked before the weights are read."""
 
+    @abstractmethod
     def write(self, order: Order, folder: Path) -> dict[str, float]:
         """Write into an empty folder; numbers about it, for its run."""
-        raise NotImplementedError
 
 
 #: what a user types behind --to -> form

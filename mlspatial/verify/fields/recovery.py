@@ -63,8 +63,9 @@ def brain() -> NeuralBenchmark:
     """Ten neurons that mix units of the second layer of network 0, 200 Poisson trials."""
     from mlspatial.benchmarks.simulated import simulated_population
 
-    facts = {"identifier": "small", "region": "IT", "neuroids": 10, "trials": TRIALS, "seed": 1}
-    return simulated_population(*network(0), "second", stimuli(), **facts)  # type: ignore[arg-type]
+    return simulated_population(
+        *network(0), "second", stimuli(), identifier="small", region="IT", neuroids=10, trials=TRIALS, seed=1
+    )
 
 
 @lru_cache(maxsize=1)
