@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # of a suite in the background, whose tests are of Ctrl-C, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["MLSPATIAL_PROGRESS"] = "0"
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLSPATIAL_STORE_PATCH", "false")  # whatever is being changed in this checkout

@@ -22,7 +22,7 @@ from mlspatial.benchmarks.voxels import FmriBenchmark as Voxels
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.models.spec import ModelSpec
 from mlspatial.models.stimuli import Stimuli
-from tests.benchmarks.test_simulated import small
+from mlspatial.verify.fields.recovery import network
 
 
 def made(n: int, neuroids: int = 3, repeats: int = 4, **facts: Any) -> NeuralBenchmark:
@@ -151,7 +151,7 @@ def test_objects_and_textures_are_as_many_as_published() -> None:
 
 
 def test_a_tenth_of_the_mean_rate_is_spontaneous(rng: np.random.Generator) -> None:
-    module, spec = small(0)
+    module, spec = network(0)
     stimuli = Stimuli(tuple(map(str, range(200))), rng.integers(0, 255, (200, 32, 32, 3), dtype=np.uint8))
     rates = layer_rates(module, spec, "second", stimuli, 6, seed=1)
     assert rates.min(axis=0) / rates.mean(axis=0) == pytest.approx(0.1, abs=1e-3)

@@ -23,6 +23,7 @@ from mlspatial.benchmarks.triplets import Triplets
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 from mlspatial.models.stimuli import Stimuli
 from tests import toys
+from tests.benchmarks import assemblies
 from tests.steps.asking import run_score, table_of
 
 N, MANY = 20, 30_000
@@ -130,8 +131,9 @@ def test_halves_are_of_sets_and_judged_by_each_other(rng: np.random.Generator) -
     assert len({*found.groups[chosen]} & {*found.groups[~chosen]}) == 0
 
 
-def test_answers_are_those_of_brain_score(rng: np.random.Generator) -> None:
+def test_answers_are_those_of_brain_score(rng: np.random.Generator, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Of its class for this task, by dot products of features."""
+    assemblies.install(tmp_path_factory.mktemp("brainscore"))  # whoever imports the package first says where it keeps
     from brainscore_core.supported_data_standards.brainio.assemblies import NeuroidAssembly
     from brainscore_vision.model_helpers.brain_transformation import OddOneOut
 

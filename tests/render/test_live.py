@@ -129,13 +129,16 @@ def test_workers_end_with_a_killed_parent(dataset: tuple[Path, Manifest], how: s
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as parent:
         assert parent.stdout and parent.stderr
-        workers = [int(pid) for pid in parent.stdout.readline().split()]
-        assert workers and all(map(alive, workers))
-        if how is signal.SIGKILL:
+        try:
+            workers = [int(pid) for pid in parent.stdout.readline().split()]
+            assert workers and all(map(alive, workers))
+            if how is signal.SIGKILL:
+                parent.kill()
+            else:
+                os.killpg(parent.pid, how)
+            assert wait_for_end([*workers, parent.pid])
+        finally:  # Popen waits for whoever did not end
             parent.kill()
-        else:
-            os.killpg(parent.pid, how)
-        assert wait_for_end([*workers, parent.pid])
         errors = parent.stderr.read()
         assert ("Traceback" in errors) == (how is signal.SIGINT), errors
 
