@@ -1,4 +1,4 @@
-"""The columns of a rendered dataset, documented once: the manifest, the dataset card and docs/how-it-works.md say the same."""
+"""The columns of a rendered dataset, documented once: manifest, dataset card and docs/how-it-works.md agree."""
 
 from __future__ import annotations
 

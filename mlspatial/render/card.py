@@ -1,6 +1,6 @@
 """The card of a dataset folder: README.md, which says what the columns mean and how the folder is opened.
 
-Its first lines are the YAML that Hugging Face's `datasets` and hub read (huggingface.co/docs/hub/datasets-manual-configuration):
+Its first lines are the YAML that Hugging Face's `datasets` and hub read (their page "Manual Configuration"):
 which files are which split, and that the column of encoded images is one of pictures. Shards stay as they are.
 """
 
@@ -29,7 +29,7 @@ images = load_dataset("FOLDER")  # images["train"], images["heldout"], with deco
 
 ```python
 import pandas
-table = pandas.read_parquet("FOLDER/train")  # or heldout; the pictures are bytes, PIL.Image.open(io.BytesIO(..)) reads them
+table = pandas.read_parquet("FOLDER/train")  # or heldout; pictures are bytes: PIL.Image.open(io.BytesIO(..))
 ```
 
 ```python
