@@ -20,7 +20,7 @@ from mlspatial.core.latents import CAMERA_FRAME, EULER_CONVENTION, LatentSchema
 MANIFEST = "manifest.json"
 FORMAT = 1
 SPLITS = ("train", "heldout")
-CHECK = "check"  # key of the hash of everything else in the file; the name and the statistics are not in dataset_id
+CHECK = "check"  # key of the hash of everything else in the file; name, statistics, columns are not in dataset_id
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,15 @@ class Shard:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a dataset folder holds. recipe: every parameter that decides an image, JSON-like."""
+    """What a dataset folder holds. recipe: every parameter that decides an image, JSON-like; columns: of the shards,
+    name -> type, unit and meaning, which manifests from before lack."""
 
     name: str
     recipe: dict[str, Any]
     schema: LatentSchema
     splits: dict[str, tuple[Shard, ...]]
     statistics: dict[str, dict[str, float]] = field(default_factory=dict)
+    columns: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def recipe_id(self) -> str:
@@ -77,6 +79,7 @@ class Manifest:
             "schema": self.schema.to_json(),
             "splits": {name: [asdict(shard) for shard in shards] for name, shards in self.splits.items()},
             "statistics": self.statistics,
+            **({"columns": self.columns} if self.columns else {}),
         }
 
     def save(self, folder: Path) -> Path:
@@ -100,6 +103,7 @@ class Manifest:
                 schema=LatentSchema.from_json(data["schema"]),
                 splits={name: tuple(Shard(**shard) for shard in shards) for name, shards in data["splits"].items()},
                 statistics=data["statistics"],
+                columns=data.get("columns", {}),
             )
             stated = data["dataset_id"], data["format"]
             for shard in (shard for shards in manifest.splits.values() for shard in shards):

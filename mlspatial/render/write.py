@@ -6,14 +6,15 @@ import io
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, as_completed
-from contextlib import closing
-from dataclasses import asdict, dataclass
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mlspatial.core.columns import described
 from mlspatial.core.errors import BadValue, DatasetError
 from mlspatial.core.files import sweep
 from mlspatial.core.latents import spatial_schema
@@ -21,6 +22,7 @@ from mlspatial.core.manifest import MANIFEST, Manifest, Shard, recipe_id
 from mlspatial.core.plugins import import_all
 from mlspatial.data.shards import existing_shard, fetch_shard, plan, read_columns, stimulus_id, write_shard
 from mlspatial.render.assets import cached_mesh, meshes, panoramas
+from mlspatial.render.card import write_card
 from mlspatial.render.claim import check_space, claim, give_up
 from mlspatial.render.engine import RENDERERS, Renderer, SceneBatch
 from mlspatial.render.environments import load_environments
@@ -242,9 +244,15 @@ def _fill(
             tell("render", done, total)
     splits = {split: tuple(shards[file] for s, file, *_ in jobs if s == split) for split in _sizes(recipe)}
     manifest = Manifest(name, full, studio.schema, splits)
-    manifest = Manifest(name, full, studio.schema, splits, _statistics(folder, manifest))
+    manifest = Manifest(name, full, studio.schema, splits, _statistics(folder, manifest), described())
     claim(folder, full, at_work=True)
-    if not (folder / MANIFEST).is_file() or Manifest.load(folder) != manifest:
+    there = Manifest.load(folder) if (folder / MANIFEST).is_file() else None
+    if there and replace(there, columns=manifest.columns) == manifest:  # perhaps from before columns were described
+        manifest = there
+        with suppress(DatasetError):  # a whole dataset needs no card: it may lie where nobody can write
+            write_card(folder, manifest)
+    else:
+        write_card(folder, manifest)
         manifest.save(folder)
     return manifest
 

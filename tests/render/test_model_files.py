@@ -6,6 +6,7 @@ import io
 import json
 import struct
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -204,6 +205,40 @@ def test_what_a_material_file_lacks_is_named_and_drawn_grey(tmp_path: Path) -> N
     with pytest.warns(UserWarning, match="material 'b' is in none"):
         made = load_mesh(textured(tmp_path, "Kd 1 0 0", "mtllib m.mtl\nusemtl b"))
     assert made.materials[0].color == pytest.approx((GREY,) * 3, abs=1e-3)
+
+
+def told(load: Callable[[Path], Mesh], file: Path) -> list[str]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        load(file)
+    return [str(one.message) for one in caught]
+
+
+@pytest.mark.parametrize("key", ["map_Bump -bm 0.4", "bump", "norm", "map_Kn"])
+def test_relief_of_an_obj_is_named_once(tmp_path: Path, key: str) -> None:
+    """Whether the file is there or not: it is not drawn. Without it the model is the same."""
+    plain = silently(textured(tmp_path, "Kd 1 0 0"))
+    several = "".join(f"\nnewmtl b{i}\n{key} my map {i}.png" for i in range(4))
+    file = textured(tmp_path, f"Kd 1 0 0\n{key} bumps.png{several}")
+    named = "bumps.png, my map 0.png, my map 1.png and 2 more"
+    assert told(load_mesh, file) == [f"{file}: normal map {named} is not drawn; surfaces stay smooth"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert_same(load_mesh(file), plain)
+    silently(textured(tmp_path, f"Kd 1 0 0\n{key}"))  # names none
+
+
+def test_relief_of_a_glb_is_named_once(tmp_path: Path) -> None:
+    pixels = np.full((4, 4, 3), 128, np.uint8)
+    inside = write_glb(tmp_path / "a.glb", {"name": "skin", "normalTexture": {"index": 0}}, pixels)
+    assert told(load_mesh, inside) == [f"{inside}: normal map of material skin is not drawn; surfaces stay smooth"]
+    more = {"images": [{"uri": "n.png"}], "textures": [{"source": 0}]}
+    beside = write_glb(tmp_path / "b.glb", {"normalTexture": {"index": 0}}, **more)
+    assert told(load_mesh, beside) == [f"{beside}: normal map n.png is not drawn; surfaces stay smooth"]
+    broken = write_glb(tmp_path / "c.glb", {"normalTexture": {"index": 7}})
+    assert told(load_mesh, broken) == [
+        f"{broken}: normal map of material without a name is not drawn; surfaces stay smooth"
+    ]
 
 
 def test_black_times_a_texture_is_the_texture(tmp_path: Path) -> None:

@@ -140,19 +140,6 @@ def exr(file: Path, pixels: np.ndarray) -> Path:
     return file
 
 
-def test_exr_with_named_layers_is_refused_by_its_channels(tmp_path: Path) -> None:
-    file = exr(tmp_path / "a.exr", np.full((H, W, 3), 0.5))
-    data = file.read_bytes()
-    start = data.index(b"channels\0chlist\0")
-    head, tail = data[:start], data[start:]
-    size = int.from_bytes(tail[16:20], "little")
-    channels = tail[20 : 20 + size]
-    named = b"".join(b"View." + channels[i : i + 18] for i in range(0, size - 1, 18)) + b"\0"
-    file.write_bytes(head + tail[:16] + len(named).to_bytes(4, "little") + named + tail[20 + size :])
-    with pytest.raises(UserError, match=r"no channels R, G, B, but View\.B, View\.G, View\.R"):
-        panorama.size(file)
-
-
 def test_no_light_is_refused(tmp_path: Path) -> None:
     Image.new("RGB", (W, H)).save(tmp_path / "night.png")
     with pytest.raises(UserError, match=r"night\.png is black all over"):

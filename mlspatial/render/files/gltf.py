@@ -18,7 +18,7 @@ import numpy as np
 
 from mlspatial.core.errors import UserError
 from mlspatial.render.colors import linear_to_srgb, srgb_to_linear
-from mlspatial.render.files.look import GREY, UNMOVED, Look, find, read_picture, sampled
+from mlspatial.render.files.look import GREY, UNMOVED, Look, find, read_picture, sampled, warn_of_relief
 from mlspatial.render.library.finish import Finish
 
 MAGIC, JSON_CHUNK = 0x46546C67, 0x4E4F534A
@@ -126,8 +126,23 @@ class Document:
         return {**primitive, "material": len(materials) if index is None else index, "attributes": attributes}
 
     def looks(self) -> dict[str, Look]:
-        """The looks of the materials, by number. Warns of pictures that are not found or cannot be read."""
+        """The looks of the materials, by number. Warns of pictures that are not found or cannot be read, and of normal
+        maps, which are not drawn."""
+        warn_of_relief(self.path, [name for m in self.tree.get("materials", []) if (name := self._normal_map(m))])
         return {str(i): self._look(m) for i, m in enumerate(self.tree.get("materials", []))}
+
+    def _normal_map(self, material: dict[str, Any]) -> str:
+        """The name of a material's normal map; "" for none."""
+        info = material.get("normalTexture")
+        if info is None:
+            return ""
+        try:
+            image = self.tree["images"][self.tree["textures"][info["index"]]["source"]]
+            uri = str(image.get("uri", "data:"))
+            named = image.get("name", "") if uri.startswith("data:") else uri
+        except (KeyError, IndexError, TypeError):  # it would not be drawn either way
+            named = ""
+        return str(named) or f"of material {material.get('name', 'without a name')}"
 
     def _look(self, material: dict[str, Any]) -> Look:
         metal_rough = material.get("pbrMetallicRoughness", {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
@@ -67,6 +68,15 @@ def _any_case(folder: Path, relative: str) -> Path | None:
             there = alike[0]
         here = there
     return here if here.is_file() else None
+
+
+def warn_of_relief(model: Path, maps: list[str]) -> None:
+    """Warn once a file of the normal and bump maps that its materials name: surfaces are drawn without them."""
+    names = list(dict.fromkeys(name[:80] for name in maps if name))
+    if not names:
+        return
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    warnings.warn(f"{model}: normal map {', '.join(names[:3])}{more} is not drawn; surfaces stay smooth", stacklevel=5)
 
 
 def read_picture(data: bytes) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlspatial.render.files.look import GREY, UNMOVED, Look, find, read_picture
+from mlspatial.render.files.look import GREY, UNMOVED, Look, find, read_picture, warn_of_relief
 from mlspatial.render.library.finish import Finish
 from mlspatial.render.library.materials import from_srgb
 from mlspatial.render.library.polygons import triangulate
@@ -17,18 +17,22 @@ ROUGHNESS = 0.6  # MTL has none
 #: What may stand before a texture's name, and how many values follow at most.
 OPTIONS = {"blendu": 1, "blendv": 1, "cc": 1, "clamp": 1, "texres": 1, "bm": 1, "boost": 1, "imfchan": 1, "type": 1}
 OPTIONS |= {"mm": 2, "o": 3, "s": 3, "t": 3}
+RELIEF = ("map_bump", "bump", "norm", "map_kn", "map_norm")  # what normal and bump maps are called in MTL files
 BLACK = 1e-3  # a texture that is multiplied by less would not be seen
 
 
 def read_obj(path: Path) -> tuple[str, dict[str, Look]]:
     """The text of an OBJ file with concave polygons as triangles, and the looks of its materials by name.
 
-    Warns, with the name of the file, of material files and textures that are not found or cannot be read.
+    Warns, with the name of the file, of material files and textures that are not found or cannot be read, and of normal
+    and bump maps, which are not drawn.
     """
     text = _decoded(path.read_bytes()).replace("\r\n", "\n").replace("\\\n", " ")
     looks: dict[str, Look] = {}
-    for file in _libraries(path, text, tell=True):
+    libraries = _libraries(path, text, tell=True)
+    for file in libraries:
         looks |= read_mtl(file, path)
+    warn_of_relief(path, [name for file in libraries for name in _relief(file)])
     used = set(re.findall(r"^[ \t]*usemtl[ \t]+(.+?)[ \t]*$", text, flags=re.MULTILINE))
     if looks and not used and len(looks) == 1:  # one material, and nobody says for what
         text = f"usemtl {next(iter(looks))}\n{text}"
@@ -118,6 +122,14 @@ def read_mtl(file: Path, model: Path) -> dict[str, Look]:
                 warnings.warn(said, stacklevel=4)
     close()
     return looks
+
+
+def _relief(file: Path) -> list[str]:
+    """The normal and bump maps that an MTL file names."""
+    lines = (line.strip().replace("\t", " ").partition(" ") for line in _decoded(file.read_bytes()).splitlines())
+    return [
+        _texture_name(rest.strip(), file.parent)[0] for key, _, rest in lines if key.lower() in RELIEF and rest.strip()
+    ]
 
 
 def _texture_name(rest: str, folder: Path) -> tuple[str, np.ndarray]:

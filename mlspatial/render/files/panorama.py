@@ -18,6 +18,7 @@ import numpy as np
 from mlspatial.core.errors import UserError
 from mlspatial.core.limits import MOST_PIXELS, demand_pixels, demand_regular
 from mlspatial.render.colors import srgb_to_linear
+from mlspatial.render.files import exr
 
 SUFFIXES = (".hdr", ".exr", ".png", ".jpg", ".jpeg")
 HEAD = 1 << 16  # bytes that hold a header
@@ -49,16 +50,17 @@ def size(file: Path) -> tuple[int, int]:
                 width, height = picture.size
                 return (height, width) if picture.getexif().get(ORIENTATION, 1) >= 5 else (width, height)
         with file.open("rb") as stream:
-            head = stream.read(HEAD)
+            head = stream.read(HEAD if file.suffix.lower() == ".hdr" else exr.HEAD)
         if file.suffix.lower() == ".hdr":
             lines = _radiance_lines(file, head)
             return (lines[2], lines[1]) if lines[0] == "Y" else (lines[1], lines[2])
-        start = head.index(b"dataWindow\0box2i\0") + len(b"dataWindow\0box2i\0") + 4
-        left, top, right, low = struct.unpack_from("<4i", head, start)
-        _check_channels(file, head)
+        header = exr.header(head)
+        if not exr.is_plain(header.names):
+            exr.picture(header)
+        left, top, right, low = header.window
         return right - left + 1, low - top + 1
     except (OSError, ValueError, TypeError, SyntaxError, struct.error) as error:
-        raise unreadable(file) from error
+        raise unreadable(file, _reason(error)) from error
     except Image.DecompressionBombError as error:
         raise UserError(f"environments: {file} declares more than {MOST_PIXELS:,} pixels; save it smaller") from error
 
@@ -185,12 +187,42 @@ def _radiance(file: Path) -> np.ndarray:
     if file.suffix.lower() == ".hdr":
         pixels = _rgbe(file)
     else:
-        pixels = _opened(file)
+        pixels = _exr(file)
     if pixels is None or pixels.dtype != np.float32:
         raise unreadable(file)
     if pixels.ndim == 2:
         return np.repeat(pixels[..., None], 3, axis=2)
     return np.ascontiguousarray(pixels[..., 2::-1])
+
+
+def _exr(file: Path) -> np.ndarray | None:
+    """The picture of an EXR file: its plain channels, or else the layer that shows all the light."""
+    try:
+        with file.open("rb") as stream:
+            header = exr.header(stream.read(exr.HEAD))
+        if exr.is_plain(header.names):
+            if header.flags & exr.PARTS and not exr.is_beauty(header.part):
+                _warn_of_choice(file, "first part", header.part)
+            return _opened(file)
+        layer = exr.picture(header)
+        plain = exr.unnamed(file.read_bytes(), header, layer)
+    except (OSError, ValueError, struct.error) as error:
+        raise unreadable(file, _reason(error)) from error
+    if not exr.is_beauty(layer):
+        _warn_of_choice(file, "only layer", layer)
+    return _opened(file, plain)
+
+
+def _warn_of_choice(file: Path, what: str, name: str) -> None:
+    warnings.warn(
+        f"environments: {file} is drawn with its {what}, {name!r}; save it as one layer if another is meant",
+        stacklevel=5,
+    )
+
+
+def _reason(error: Exception) -> str:
+    """What an error says to the person whose file it is."""
+    return str(error) if isinstance(error, exr.Unread) else ""
 
 
 def _radiance_lines(file: Path, head: bytes) -> tuple[str, int, int]:
@@ -242,19 +274,3 @@ def _old_runs(file: Path, pixels: bytes, count: int, length: int) -> np.ndarray:
     rgbe = np.repeat(words[before], amount, axis=0).reshape(count, length, 4)
     scale = np.where(rgbe[..., 3] > 0, np.ldexp(1.0, rgbe[..., 3].astype(np.int32) - 136), 0.0)
     return (rgbe[..., 2::-1] * scale[..., None]).astype(np.float32)
-
-
-def _check_channels(file: Path, head: bytes) -> None:
-    """Raise UserError for an EXR file without plain channels R, G, B or Y, naming those that it has."""
-    start = head.find(b"channels\0chlist\0")
-    if start < 0:
-        return
-    start += len(b"channels\0chlist\0") + 4
-    names = []
-    while start < len(head) and head[start] != 0:
-        end = head.index(b"\0", start)
-        names.append(head[start:end].decode(errors="replace"))
-        start = end + 17
-    if not {"R", "G", "B"} <= set(names) and "Y" not in names:
-        shown = ", ".join(names[:6]) + (" ..." if len(names) > 6 else "")
-        raise unreadable(file, f"it has no channels R, G, B, but {shown}; save it as one layer")

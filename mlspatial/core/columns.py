@@ -1,0 +1,60 @@
+"""The columns of a rendered dataset, documented once: manifest, dataset card and docs/how-it-works.md agree."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+Type = Literal["string", "image", "category", "float32", "int64"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """type: of the values; an image is the bytes of a JPEG or PNG file, a category a string by dictionary.
+    unit: "" where there is none."""
+
+    name: str
+    type: Type
+    unit: str
+    meaning: str
+
+
+def _vector(prefix: str, what: str) -> tuple[Column, ...]:
+    return tuple(
+        Column(f"{prefix}{axis}", "float32", "m", f"{what}, {way}")
+        for axis, way in zip("xyz", ("to the right", "up", "forward"), strict=True)
+    )
+
+
+def _quaternion(prefix: str, what: str) -> tuple[Column, ...]:
+    return tuple(Column(f"{prefix}_{part}", "float32", "", f"{what}: {part} of its unit quaternion") for part in "wxyz")
+
+
+#: In the order in which a shard has them. Frames: core.latents.
+COLUMNS = (
+    Column("stimulus_id", "string", "", "name of the image: its split and its number there"),
+    Column("image", "image", "", "the picture, encoded as JPEG or PNG (the recipe says which); sRGB, 8 bits"),
+    Column("x", "float32", "m", "centre of the object's bounding box in the camera frame, to the right"),
+    Column("y", "float32", "m", "centre of the object's bounding box in the camera frame, up"),
+    Column("z", "float32", "m", "centre of the object's bounding box in the camera frame, into the image"),
+    Column("rot_0", "float32", "deg", "object's rotation in the camera frame, about x (pitch)"),
+    Column("rot_1", "float32", "deg", "object's rotation in the camera frame, about y (yaw)"),
+    Column("rot_2", "float32", "deg", "object's rotation in the camera frame, about z (roll)"),
+    *_quaternion("quat", "object's rotation in the camera frame"),
+    Column("category", "category", "", "what kind of object it is"),
+    Column("identity", "category", "", "which object of its category"),
+    Column("scene", "string", "", "name of the surroundings"),
+    Column("sky", "string", "", "which light the surroundings are in"),
+    *_vector("camera_", "camera's position in the world (floor at y = 0)"),
+    *_quaternion("camera_quat", "camera's rotation in the world"),
+    *_vector("object_", "position in the world of the centre of the object's bounding box"),
+    *_quaternion("object_quat", "object's rotation in the world"),
+    Column("seed_index", "int64", "", "number that, with the recipe's seed, draws the scene; from 2^40 in heldout"),
+    Column("visible", "float32", "", "share of the object's pixels that are inside the picture, 0 to 1"),
+)
+
+
+def described() -> dict[str, dict[str, str]]:
+    """name -> type, unit and meaning of every column, for the manifest."""
+    facts = [asdict(column) for column in COLUMNS]
+    return {fact.pop("name"): fact for fact in facts}
