@@ -80,7 +80,7 @@ class Room:
 
     @classmethod
     def now(cls, temporary: Path, spool: Path, store: Path | None) -> Room:
-        """temporary: where arrays are written, spool: where layers wait, store: where they stay, if on this machine."""
+        """temporary: where arrays are written, spool: where layers wait, store: where they stay, if here."""
         uses: dict[int, tuple[Path, list[float]]] = {}
         for place, (one, every, waits) in ((temporary, (1.0, 0, 0)), (spool, (0, 0, 1.0)), (store, (0, 1.0, 0))):
             if place is not None:
@@ -94,7 +94,7 @@ class Room:
 
 
 def settle(what: str, bill: Bill, room: Room, budget: float) -> list[list[str]]:
-    """The layers of each pass. what: the network and its stimuli, for people; budget: bytes on disk of layers that wait.
+    """The layers of each pass. what: the network and its stimuli, for people; budget: of layers that wait on disk.
 
     Tells the estimate in a line, once of networks alike, that there are several passes, and that the disk has not room
     for all networks. Raises UserError for what does not fit.

@@ -106,8 +106,7 @@ def ways_of(asked: Sequence[tuple[Benchmark, str]], others: Sequence[str], netwo
         left[f"leave out metric {metric} (--metrics {','.join(m for m in metrics if m != metric)})"] = _left(rest)
     for name in names if len(names) + len(others) > 1 else ():
         rest = [pair for pair in asked if pair[0].identifier != name]
-        kept = [*(one for one in names if one != name), *others]
-        left[f"leave out benchmark {name} (--benchmarks {','.join(kept)})"] = _left(rest)
+        left[f"leave out benchmark {name}"] = _left(rest)
     return Ways("", _left(asked)[1], networks, left)
 
 
