@@ -105,19 +105,6 @@ def device_of(module: nn.Module) -> torch.device:
     return torch.device("cpu") if first is None else first.device
 
 
-def passes(sizes: dict[str, int], budget: int) -> list[list[str]]:
-    """Layers in groups whose sizes add up to no more than the budget (a larger layer is a group of its own)."""
-    groups: list[list[str]] = []
-    left = 0
-    for layer, size in sizes.items():
-        if not groups or size > left:
-            groups.append([])
-            left = budget
-        groups[-1].append(layer)
-        left -= size
-    return groups
-
-
 @numerics()
 @torch.inference_mode()
 def study2_layers(module: nn.Module, spec: ModelSpec, *, second_half: bool = False) -> tuple[str, ...]:

@@ -19,6 +19,8 @@ from mlspatial.core.names import ACTIVATIONS, DATASET_ID, MODEL_ID, TAG
 from mlspatial.core.names import file_name as valid_file_name
 from mlspatial.registry import notes, runs
 from mlspatial.registry.models import ModelRecord
+from mlspatial.registry.places import local_path
+from mlspatial.registry.store import client, experiment_id
 
 ENTRY = "extract"
 NO_CONTEXT = Context()
@@ -92,6 +94,12 @@ def layer_arrays(
     files = {kind: {layer: runs.local(found[kind, layer], *_artifacts((kind, layer))) for layer in layers}
              for kind in kinds}  # fmt: skip
     return files, {array: found[array] for array in wanted}
+
+
+def store_folder() -> Path | None:
+    """Where arrays are kept; None where that is another machine."""
+    experiment = client().get_experiment(experiment_id(ENTRY))
+    return local_path(str(experiment.artifact_location))
 
 
 def file_name(kind: str, layer: str) -> str:

@@ -5,7 +5,7 @@ Pixels are decoded once, as a run of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from mlspatial.registry.read import table_file
 from mlspatial.steps.decode_files import SHOWN, TABLE, log_decoding, log_picture, pictures
 from mlspatial.steps.gather import NONE, Gathered, besides, gather, layers_of, shared_layers
 from mlspatial.steps.stimuli import Images, load_images
+from mlspatial.steps.ways import SQUARE, Ways
 
 if TYPE_CHECKING:  # torch takes seconds to import, and help needs none of it
     import pandas as pd
@@ -186,8 +187,15 @@ class _Job:
             self.context,
             dataset_id=self.images.manifest.dataset_id,
             activations=self.activations,
+            ways=Ways(str(self.cfg["stimuli"]).partition(":")[0], self._later),
         )
         return found
+
+    def _later(self, n: int, widths: Mapping[str, int]) -> dict[str, float]:
+        """In words, the bytes that decoding takes: features of all layers, products of stimuli, a layer's copies."""
+        kept = [min(width, self.dimension) for width in widths.values()]
+        sizes = {f"features of {len(kept)} layers": 4.0 * n * sum(kept), f"read-outs of {n:,} stimuli": SQUARE * n * n}
+        return sizes | {"copies of a layer's features": 12.0 * n * max(kept, default=0)}
 
     def _run(
         self,

@@ -14,11 +14,12 @@ import numpy as np
 
 from mlspatial.core.context import Context
 from mlspatial.core.errors import UnknownName, UserError
-from mlspatial.core.names import ACTIVATIONS, cache_folder
+from mlspatial.core.names import cache_folder
 from mlspatial.core.progress import bar, say
 from mlspatial.models.lazy import LazyModel
-from mlspatial.registry.activations import file_name, layer_arrays
+from mlspatial.registry.activations import file_name, layer_arrays, store_folder
 from mlspatial.registry.models import ModelRecord
+from mlspatial.steps.ways import Job, Ways
 
 if TYPE_CHECKING:
     from mlspatial.benchmarks.base import Layer
@@ -144,13 +145,15 @@ def gather(
     dataset_id: str = "",
     activations: str = NONE,
     load: Load = ModelRecord.load,
+    ways: Ways | None = None,
 ) -> list[Gathered]:
     """Arrays of some kinds from every network, made where the registry does not hold them yet.
 
     kinds: names that say how they are made (models.sinks), or names in `more`; layers: of each network; dataset_id: of
     the stimuli, for the record; activations: none, or the precision in which they are kept besides; load(record): the
-    network. One network is in memory at a time, and only when arrays are missing: it then sees the stimuli once, or
-    more often when what waits of its layers would fill the disk.
+    network; ways: what whoever asks wants afterwards and can change. One network is in memory at a time, and only when
+    arrays are missing: it then sees the stimuli once, or more often when what waits of its layers would fill memory or
+    the disk. Before it sees the first, what that takes is told (steps.estimate); UserError where it does not fit.
     """
     from mlspatial.analysis.device import choose_device, tags_of
 
@@ -160,10 +163,14 @@ def gather(
     gathered: list[Gathered] = []
     with bar(f"{', '.join(wanted)} of {len(records)} networks", len(records) * len(stimuli), "img") as progress:
         for number, (record, names) in enumerate(zip(records, layers, strict=True), 1):
+            asked = ways or Ways()
+            bill = Job(f"{record.name} on {len(stimuli):,} stimuli", asked, asked.networks or len(records) - number + 1)
 
-            def make(missing: Sequence[tuple[str, str]], folder: Path, record: ModelRecord = record) -> None:
+            def make(
+                missing: Sequence[tuple[str, str]], folder: Path, record: ModelRecord = record, job: Job = bill
+            ) -> None:
                 module, spec = load(record)
-                _extract(module.to(place), spec, stimuli, missing, folder, more or {}, place, progress)
+                _extract(module.to(place), spec, stimuli, missing, folder, more or {}, place, progress, job)
 
             files, ids = layer_arrays(
                 record,
@@ -190,22 +197,21 @@ def _extract(
     more: Mapping[str, Product],
     device: str,
     progress: Any,
+    job: Job,
 ) -> None:
-    """Write a file for every (kind, layer) pair, in as many passes as the disk asks for."""
-    from mlspatial.models.extract import extract, passes, widths
+    """Write a file for every (kind, layer) pair, in as many passes as memory and disk ask for."""
+    from mlspatial.models.costs import look
+    from mlspatial.models.extract import extract
     from mlspatial.models.sinks import sinks_for
+    from mlspatial.steps.estimate import Bill, Room, settle
 
     kinds = tuple(dict.fromkeys(kind for kind, _ in arrays))
     layers = tuple(dict.fromkeys(layer for _, layer in arrays))
     for kind in kinds:
         (folder / kind).mkdir()
-    precisions = [kind.removeprefix(ACTIVATIONS) for kind in kinds if kind.startswith(ACTIVATIONS)]
     budget = min(DISK, *(shutil.disk_usage(place).free // 2 for place in (spool_folder(), folder)))
-    number = (2 if len(kinds) > len(precisions) else 0) + sum(
-        np.dtype(precision).itemsize for precision in precisions
-    )  # bytes
-    sizes = {layer: number * width * len(stimuli) for layer, width in widths(module, spec, layers).items()}
-    groups = passes({layer: sizes.get(layer, 0) for layer in layers}, budget)
+    bill = Bill(len(stimuli), look(module, spec, layers), kinds, job.ways, job.networks, device)
+    groups = settle(job.what, bill, Room.now(folder, spool_folder(), store_folder()), budget)
     for group in groups:
         sinks = sinks_for(kinds, stimuli.ids, more, spool=spool_folder(), files=folder / "files", device=device)
         extract(module, spec, stimuli, group, *sinks, progress=lambda images: progress.update(images / len(groups)))

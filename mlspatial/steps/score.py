@@ -23,7 +23,7 @@ from mlspatial.registry.models import ModelRecord, select
 from mlspatial.steps.gather import gather, layers_of
 from mlspatial.steps.run_pages import score_pages
 from mlspatial.steps.score_files import ALL_UNITS, SCORES, UNITS, log_scores, log_units, recovery_runs
-from mlspatial.steps.scoring_plan import Plan, check_words
+from mlspatial.steps.scoring_plan import Plan, check_words, ways_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,7 +127,10 @@ def score(
                     if by_reference:
                         rows = _by_reference(record, plan, layers_here, context, download, progress)
                     else:
-                        rows = _by_layers(record, plan, layers_here, matrices, per_unit, predicted, context, progress)
+                        left = len(records) - number + 1
+                        rows = _by_layers(
+                            record, plan, layers_here, matrices, per_unit, predicted, context, progress, left
+                        )
                     table = pd.DataFrame(rows).assign(engine=engine, model_id=record.model_id)
                 if table.raw.isna().all():
                     raise UserError(f"{name}: nothing could be scored ({table.selection.iloc[0]})")
@@ -172,10 +175,11 @@ def _by_layers(
     predicted: list[Predictions],
     context: Context,
     progress: Any,
+    left: int,
 ) -> Iterator[dict[str, Any]]:
     """Rows of one network, a benchmark, metric and layer each; `matrices` gets those at the layers that count, by
     "BENCHMARK METRIC", `per_unit` a table of each layer whose score is of units, `predicted` the predictions at the
-    layers that count.
+    layers that count. left: networks that are still to come, this one included.
 
     What a benchmark cannot do is raised before the network is run. It then sees each set of stimuli once, for all
     benchmarks and metrics.
@@ -193,6 +197,7 @@ def _by_layers(
             benchmark.check(metric, way)
             same.append((benchmark, metric))
     for (_, _, seen), asked in shown.items():
+        together_shown = {benchmark.identifier for benchmark, _ in asked}
         needs: dict[str, Product | None] = {}  # gather what all of them need
         together: dict[tuple[str, Hashable], list[Benchmark]] = {}
         for benchmark, metric in asked:
@@ -202,6 +207,7 @@ def _by_layers(
         (gathered,) = gather(
             [record], asked[0][0].shown, kinds, [seen], context,
             more={kind: product for kind, product in needs.items() if product}, load=lambda _record: model.loaded,
+            ways=ways_of(asked, [known.name for known in plan.chosen if known.name not in together_shown], left),
         )  # fmt: skip
         scores: dict[tuple[str, str], list[Score]] = {}
         for name in gathered.layers:  # score layer by layer

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mlspatial.core.errors import BadValue, UnknownName, Unreachable, UserError
 from mlspatial.core.progress import say
 from mlspatial.registry import activations as kept
+from mlspatial.steps.ways import SQUARE, SQUARES, Later, Ways
 
 if TYPE_CHECKING:
-    from mlspatial.benchmarks.base import Found, Way
+    from mlspatial.benchmarks.base import Benchmark, Found, Way
 
 OWN = "own"  # the benchmark's own metric
 ALL_LAYERS = "all"  # every module but containers, as the study of fMRI looks at them
@@ -90,6 +93,39 @@ class Plan:
                 kinds |= set(found.kind.reads(name))
                 versions |= found.kind.versions(name, self.way)
         return versions | kept.versions(kinds)
+
+
+def ways_of(asked: Sequence[tuple[Benchmark, str]], others: Sequence[str], networks: int) -> Ways:
+    """What scoring takes after the arrays are there, and what can be left out. asked: benchmarks and their metrics, of
+    one set of stimuli; others: benchmarks of other stimuli; networks: that are still to come."""
+    metrics = list(dict.fromkeys(metric for _, metric in asked))
+    names = list(dict.fromkeys(benchmark.identifier for benchmark, _ in asked))
+    left: dict[str, tuple[tuple[str, ...], Later | None]] = {}
+    for metric in metrics if len(metrics) > 1 else ():
+        rest = [pair for pair in asked if pair[1] != metric]
+        left[f"leave out metric {metric} (--metrics {','.join(m for m in metrics if m != metric)})"] = _left(rest)
+    for name in names if len(names) + len(others) > 1 else ():
+        rest = [pair for pair in asked if pair[0].identifier != name]
+        left[f"leave out benchmark {name}"] = _left(rest)
+    return Ways("", _left(asked)[1], networks, left)
+
+
+def _left(asked: Sequence[tuple[Benchmark, str]]) -> tuple[tuple[str, ...], Later | None]:
+    """(the kinds that are gathered, what scoring takes)."""
+    kinds = tuple(dict.fromkeys(kind for benchmark, metric in asked for kind in benchmark.needs(metric)))
+
+    def later(n: int, widths: Mapping[str, int]) -> dict[str, float]:
+        sizes = {}
+        for benchmark, metric in asked:
+            projected = [int(kind.split("-")[1]) for kind in benchmark.needs(metric) if kind.startswith("projection-")]
+            widest = max((min(width, max(projected)) for width in widths.values()), default=0) if projected else 0
+            units = np.shape(getattr(benchmark, "responses", ()))[1:2] or (0,)
+            square = next((size for name, size in SQUARES.items() if metric.startswith(name)), SQUARE) * n * n
+            sizes[f"{metric} of {benchmark.identifier}"] = square + 24.0 * n * widest + 64.0 * n * units[0]
+        most = max(sizes, key=lambda words: sizes[words])
+        return {most: sizes[most]}
+
+    return kinds, later if asked else None
 
 
 def check_words(metrics: str, engine: str, selection: str, variant: str) -> None:

@@ -21,6 +21,7 @@ from mlspatial.registry import notes, runs
 from mlspatial.registry.models import ModelRecord, select
 from mlspatial.steps.gather import NONE, Gathered, besides, gather, layers_of, shared_layers
 from mlspatial.steps.stimuli import load_images
+from mlspatial.steps.ways import SLICES, Ways
 
 VERSION = 2  # groups are conditions
 MOST_LEFT_OUT = 300  # networks: 45,000 pairs a layer, of 20 blocks each
@@ -96,6 +97,7 @@ def similarity(
             context,
             dataset_id=images.manifest.dataset_id,
             activations=activations,
+            ways=Ways(stimuli.partition(":")[0], lambda n, _: comparing(names, len(records), n)),
         )
         if not run.answered:
             run.set_parents(sorted({run_id for g in gathered for run_id in g.runs} | set(images.runs)))
@@ -115,6 +117,19 @@ def _layers(text: str) -> Any:
         return resolve_layers(text, module, block_layers(module, candidate_layers(spec, module)))
 
     return choose
+
+
+def comparing(metrics: Sequence[str], networks: int, n: int) -> dict[str, float]:
+    """In words, the bytes that comparing networks at a layer of n stimuli takes, of the metric that takes most."""
+    pairs = n * (n + 1) / 2
+    each = {"rsa": 20 * pairs, "rsa_spearman": 20 * pairs, "procrustes": 32 * pairs}  # float64 twice, of float32
+    sizes = {
+        f"{metric} of {networks} networks at a layer": networks * each.get(metric, 320.0 * n)
+        + (0.0 if metric in each else SLICES)
+        for metric in metrics
+    }
+    most = max(sizes, key=lambda words: sizes[words])
+    return {most: sizes[most]}
 
 
 def _common_layers(records: Sequence[ModelRecord], layers: Sequence[Sequence[str]]) -> list[str]:

@@ -9,7 +9,8 @@ import torch
 from mlspatial.analysis.device import numerics
 from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.models.build import ARCHITECTURES, build
-from mlspatial.models.extract import extract, passes, study2_layers, widths
+from mlspatial.models.costs import Held, groups
+from mlspatial.models.extract import extract, study2_layers, widths
 from mlspatial.models.layers import CANDIDATE_LAYERS, candidate_layers
 from mlspatial.models.rows import Rows
 from mlspatial.models.sinks import Features
@@ -90,11 +91,13 @@ def test_hooks_are_taken_away(network: torch.nn.Module, stimuli: Stimuli) -> Non
     assert not network.fc._forward_hooks
 
 
-def test_layers_that_would_fill_the_disk_take_several_passes(network: torch.nn.Module) -> None:
+def test_layers_that_would_fill_disk_or_memory_take_several_passes(network: torch.nn.Module) -> None:
     sizes = widths(network, SPEC, ["relu", "layer4.0.relu", "avgpool", "fc"])
     assert sizes == {"relu": 64 * 16 * 16, "layer4.0.relu": 512, "avgpool": 512, "fc": 5}
-    assert passes(sizes, 1100) == [["relu"], ["layer4.0.relu", "avgpool", "fc"]]
-    assert passes(sizes, 1 << 40) == [list(sizes)]
+    kept = {layer: Held(2.0 * width, width, 0.0, 0.0) for layer, width in sizes.items()}
+    assert groups(kept, 1e9, 1100) == [["relu"], ["layer4.0.relu", "avgpool", "fc"]]
+    assert groups(kept, 2200, 1e9) == [["relu"], ["layer4.0.relu", "avgpool", "fc"]]  # of memory
+    assert groups(kept, 1e9, 1e9) == [list(sizes)]
 
 
 class Unsteady(torch.nn.Module):
