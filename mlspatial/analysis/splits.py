@@ -113,3 +113,12 @@ def _rarest(labels: np.ndarray, n: int) -> tuple[object, int, int]:
 def _at_least(name: str, value: int, least: int) -> None:
     if value < least:
         raise BadValue(name, value, f"must be at least {least}")
+
+
+def halves(n: int, *, seed: int, strata: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Two halves of n stimuli, in their order; of every label in strata (n,) half, the first side has the odd ones."""
+    rng = np.random.default_rng([seed, n])
+    labels = np.zeros(n) if strata is None else np.asarray(strata)
+    mixed = [rng.permutation(np.flatnonzero(labels == label)) for label in dict.fromkeys(labels.tolist())]
+    first, second = (np.sort(np.concatenate([members[side::2] for members in mixed])) for side in (0, 1))
+    return first, second

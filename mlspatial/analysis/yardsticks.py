@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from scipy.spatial.distance import squareform
 
-from mlspatial.analysis import cka, rsa
+from mlspatial.analysis import cka, jackknife, rsa
 from mlspatial.analysis.ceiling import Drawing, half_means, spearman_brown, split_half_each
 from mlspatial.analysis.gram import centred, square
 from mlspatial.analysis.kernel_ridge import VERSION as RIDGE_VERSION
@@ -115,6 +115,11 @@ class Metric(ABC):
     def ceilings(self, trials: np.ndarray | None, drawing: Drawing = "permutation") -> Ceilings:
         """What `__call__` takes as ceilings, from trials (n, neuroids, repeats); None without trials."""
 
+    def ceiling_error(self, trials: np.ndarray) -> float:
+        """Standard error of a ceiling that is one number, over stimuli, neuroids and halvings; NaN where that of the
+        neuroids tells it."""
+        return float("nan")
+
 
 METRICS: Plugins[Metric] = Plugins("metric")
 
@@ -200,10 +205,33 @@ class Comparison(Metric):
         """Neuroids that were never shown a stimulus twice have no say. Raises UserError when halves share fewer than
         half of the stimuli (or 4) for which no other neuroid is missing: of means of unequal numbers of trials they
         tell nothing."""
-        if trials is None:
-            return None
-        trials = trials[:, (np.isfinite(trials).sum(axis=2) > 1).any(axis=0)]
-        corrected = []
+        return None if trials is None else _root(self._halved(trials, drawing)[:, 0].mean())
+
+    def ceiling_error(self, trials: np.ndarray) -> float:
+        """Jackknife over blocks of stimuli, one over blocks of neuroids, and the standard error over halvings, added as
+        variances: what stimuli and neuroids share counts in both, so that it errs to the safe side. NaN for fewer than
+        two neuroids or blocks that leave too little, and where halves are not alike."""
+        trials = _repeated(trials)
+        n, neuroids, _ = trials.shape
+        if neuroids < 2 or n - np.bincount(jackknife.blocks(n)).max() < LEAST_STIMULI:
+            return float("nan")
+        of_stimuli = jackknife.blocks(n)[:, None] != np.unique(jackknife.blocks(n))
+        whole, *without = self._halved(trials, subsets=np.column_stack([np.ones(n), of_stimuli])).T
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # patterns over one neuroid have no correlation
+            of_neuroids = jackknife.blocks(neuroids)
+            fewer = [self._halved(trials[:, of_neuroids != block]).mean() for block in np.unique(of_neuroids)]
+        halvings = whole.std(ddof=1) / np.sqrt(len(whole))
+        errors = [jackknife.standard_error(np.array(left_out)) for left_out in (np.mean(without, axis=1), fewer)]
+        slope = 2 * _root(whole.mean())  # of the square, which is what is reliable
+        return float(np.sqrt(np.square([halvings, *errors]).sum()) / slope) if slope > 0 else float("nan")
+
+    def _halved(
+        self, trials: np.ndarray, drawing: Drawing = "permutation", subsets: np.ndarray | None = None
+    ) -> np.ndarray:
+        """(halvings, subsets) reliabilities of the matrix of the mean responses; subsets: (n, subsets) zeros and ones,
+        None for all stimuli."""
+        trials, found = _repeated(trials), []
         for first, second in half_means(trials, drawing=drawing):
             whole = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
             if whole.sum() < max(LEAST_STIMULI, len(whole) / 2):
@@ -212,8 +240,19 @@ class Comparison(Metric):
                     "neuroid is missing, too few for a ceiling; set ceiling: none or a number"
                 )
             layer = representation_of(first[whole], patterns=self.needs == "pattern")
-            corrected.append(spearman_brown(self.compare(layer, second[whole], np.ones((whole.sum(), 1)), "cpu")))
-        return float(np.sqrt(max(0.0, np.mean(corrected))))
+            kept = np.ones((whole.sum(), 1)) if subsets is None else subsets[whole]
+            found.append(spearman_brown(self.compare(layer, second[whole], kept, "cpu")))
+        return np.array(found)
+
+
+def _repeated(trials: np.ndarray) -> np.ndarray:
+    """Of the neuroids that were shown some stimulus twice."""
+    return trials[:, (np.isfinite(trials).sum(axis=2) > 1).any(axis=0)]
+
+
+def _root(reliability: float) -> float:
+    """The correlation that a matrix without noise reaches."""
+    return float(np.sqrt(max(0.0, reliability)))
 
 
 def score_of_correlations(
@@ -346,3 +385,8 @@ for _name, _method in (("rsa", "pearson"), ("rsa_spearman", "spearman")):
 METRICS.register("cka_debiased")(
     Comparison("cka_debiased", cka.VERSION, "gram", "r/c", _cka_debiased, modules=("cka",))
 )
+
+
+def own_metrics() -> tuple[str, ...]:
+    """What the metric of a benchmark may be; asked when there is one, for a user's own files look at this room."""
+    return tuple(sorted({*SHORT, *METRICS} - {"pls25", "cka_debiased"}))

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from mlspatial.analysis.gram import unpack
+from mlspatial.analysis.splits import Split
 from mlspatial.core.errors import UserError
 from mlspatial.core.plugins import Plugins, load_own
 from mlspatial.core.predictions import Predictions
+from mlspatial.core.progress import say
 from mlspatial.core.score import Score
 from mlspatial.models.lazy import LazyModel
 from mlspatial.models.stimuli import Stimuli
@@ -236,6 +238,27 @@ def demand_responses(what: str, responses: np.ndarray, stimuli: Stimuli, unit: s
     if still := [names[place] for place in np.flatnonzero(np.ptp(responses, axis=0) == 0)]:
         raise UserError(
             f"{what}: {len(still)} {unit}s respond the same to all stimuli ({', '.join(still[:5])}); leave them out"
+        )
+
+
+def demand_variation(
+    what: str, responses: np.ndarray, folds: Sequence[Split], names: Sequence[str], stimuli: Stimuli
+) -> None:
+    """Raises UserError where no neuroid varies over the test stimuli of a split, so that nothing correlates there;
+    tells of those that do not vary in some split, and have no say in it. responses: (stimuli, neuroids)."""
+    flat = np.array([np.ptp(responses[test], axis=0) == 0 for _, test in folds])
+    listed = [names[place] for place in np.flatnonzero(flat.any(axis=0))]
+    if (empty := flat.all(axis=1)).any():
+        ids = [stimuli.ids[place] for place in folds[int(np.argmax(empty))][1][:3]]
+        raise UserError(
+            f"{what}: in {int(empty.sum())} of {len(flat)} splits no neuroid varies over the test stimuli "
+            f"({', '.join(ids)}, ...), so that nothing correlates; leave out neuroids that hardly respond "
+            f"({', '.join(listed[:5])}), or take fewer and larger splits (kfold:2)"
+        )
+    if listed:
+        say(
+            f"{what}: {len(listed)} of {len(names)} neuroids do not vary over the test stimuli of some splits, where "
+            f"they have no say ({', '.join(listed[:5])})"
         )
 
 

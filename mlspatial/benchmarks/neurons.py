@@ -19,14 +19,22 @@ from mlspatial.analysis import matching, pls, rsa, yardsticks
 from mlspatial.analysis.bootstrap import noise_of_means, reliability_error
 from mlspatial.analysis.ceiling import repeat_reliability, split_half_shown
 from mlspatial.analysis.gram import centred
-from mlspatial.analysis.splits import Split, k_folds, partition
+from mlspatial.analysis.splits import Split, halves, k_folds, partition
 from mlspatial.analysis.versions import versions
 from mlspatial.analysis.yardsticks import Ceilings, Metric, Regression, Representation, score_of_correlations
-from mlspatial.benchmarks.base import Benchmark, Layer, Truth, Way, demand_responses, digests, units_table
+from mlspatial.benchmarks.base import (
+    Benchmark,
+    Layer,
+    Truth,
+    Way,
+    demand_responses,
+    demand_variation,
+    digests,
+    units_table,
+)
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.core.hashing import content_id
 from mlspatial.core.predictions import Predictions
-from mlspatial.core.progress import say
 from mlspatial.core.score import Score
 from mlspatial.models.stimuli import Stimuli
 
@@ -44,7 +52,7 @@ HALVES_SEED = 20250101
 
 class Neurons(Benchmark):
     """responses: (n stimuli, neuroids); strata: (n,) labels whose shares both sides of a split keep, or None; folds:
-    (train, test) indices into the stimuli; metric: a name in own_metrics(), the benchmark's own; components: of pls;
+    (train, test) indices into the stimuli; metric: one of yardsticks.own_metrics(), its own; components: of pls;
     facts: name -> what else is known of each neuroid."""
 
     responses: np.ndarray
@@ -96,7 +104,7 @@ class Neurons(Benchmark):
         return type(self), b"".join(sides)
 
     def measure(self, metric: str | None = None) -> Metric:
-        """The yardstick of a name in own_metrics() or of a registered one (pls25); without a name, the benchmark's own.
+        """The yardstick of a name, own (pls) or registered (pls25); without a name, the benchmark's own.
 
         Raises UnknownName.
         """
@@ -117,29 +125,10 @@ class Neurons(Benchmark):
         measure = yardsticks.METRICS["ridge"] if metric == ONE_TO_ONE else yardsticks.find_metric(metric)
         self.ceilings_of(measure)
         if isinstance(measure, Regression):
-            self._check_variation()
+            demand_variation(f"benchmark {self.identifier}", self.responses, self.folds, self.names, self.stimuli)
         if metric.startswith("pls"):
             for folds in [folds for _, folds in self.halves] if way.selection == "half" else [self.folds]:
                 pls.check(folds, int(metric.removeprefix("pls")))
-
-    def _check_variation(self) -> None:
-        """Raises UserError where no neuroid varies over the test stimuli of a split, so that nothing correlates there;
-        tells of those that do not vary in some split, and have no say in it."""
-        flat = np.array([np.ptp(self.responses[test], axis=0) == 0 for _, test in self.folds])
-        names = self.names
-        listed = [names[place] for place in np.flatnonzero(flat.any(axis=0))]
-        if (empty := flat.all(axis=1)).any():
-            stimuli = [self.stimuli.ids[place] for place in self.folds[int(np.argmax(empty))][1][:3]]
-            raise UserError(
-                f"benchmark {self.identifier}: in {int(empty.sum())} of {len(flat)} splits no neuroid varies over the "
-                f"test stimuli ({', '.join(stimuli)}, ...), so that nothing correlates; leave out neuroids that hardly "
-                f"respond ({', '.join(listed[:5])}), or take fewer and larger splits (kfold:2)"
-            )
-        if listed:
-            say(
-                f"benchmark {self.identifier}: {len(listed)} of {len(names)} neuroids do not vary over the test "
-                f"stimuli of some splits, where they have no say ({', '.join(listed[:5])})"
-            )
 
     def scores(self, layer: Layer, metric: str, way: Way, *others: Neurons) -> list[Score]:
         regions = (self, *others)
@@ -162,7 +151,9 @@ class Neurons(Benchmark):
             other, selection = self.chooser(layer)
             chosen = found if other is None else scored(other, responses, self.folds)
         pairs = zip(regions, found, chosen, strict=True)
-        return [replace(region._told(score), choice=by.ceiled, selection=selection) for region, score, by in pairs]
+        return [
+            replace(region._told(score, measure), choice=by.ceiled, selection=selection) for region, score, by in pairs
+        ]
 
     def _seen(self, layer: Layer) -> Representation:
         """What of a layer is scored."""
@@ -192,10 +183,14 @@ class Neurons(Benchmark):
         alone where trials are not there; NaN where neuroids have no ceilings of their own."""
         return reliability_error(self.reliability, self.responses, self.noise)
 
-    def _told(self, score: Score) -> Score:
-        """With the error of the ceiling of regressions: that of ceiling_spread and that over halvings."""
+    def ceiling_error(self, measure: Metric) -> float:
+        """Standard error of the ceiling of a comparison of matrices; NaN where trials do not tell it."""
+        return float("nan")
+
+    def _told(self, score: Score, measure: Metric) -> Score:
+        """With the error of the ceiling; of regressions that of ceiling_spread and that over halvings."""
         if score.values is None:
-            return score
+            return replace(score, ceiling_error=self.ceiling_error(measure))
         halvings = score.ceiling_error if np.isfinite(score.ceiling_error) else 0.0
         return replace(score, ceiling_error=float(np.hypot(self.ceiling_spread, halvings)))
 
@@ -237,10 +232,7 @@ class Neurons(Benchmark):
     @cached_property
     def halves(self) -> tuple[tuple[np.ndarray, tuple[Split, ...]], ...]:
         """(rows, splits) of each half of the stimuli, half of every stratum; the same halves for every network."""
-        rng = np.random.default_rng([HALVES_SEED, len(self.stimuli)])
-        strata = np.zeros(len(self.stimuli)) if self.strata is None else np.asarray(self.strata)
-        mixed = [rng.permutation(np.flatnonzero(strata == label)) for label in dict.fromkeys(strata.tolist())]
-        sides = [np.sort(np.concatenate([members[side::2] for members in mixed])) for side in (0, 1)]
+        sides = halves(len(self.stimuli), seed=HALVES_SEED, strata=self.strata)
         return tuple(
             (rows, tuple(pls.splits(len(rows), None if self.strata is None else self.strata[rows]))) for rows in sides
         )
@@ -266,18 +258,21 @@ class Neurons(Benchmark):
         return f"{ONE_TO_ONE}-{content_id([self.responses.tolist(), folds, matching.VERSION])}"
 
     def _one_to_one(self, layer: Layer) -> Score:
-        ceilings = self.ceilings_of(yardsticks.METRICS["ridge"])
+        measure = yardsticks.METRICS["ridge"]
         found = score_of_correlations(
-            np.asarray(layer.arrays[self._matched]), ceilings, name=ONE_TO_ONE, version=matching.VERSION
+            np.asarray(layer.arrays[self._matched]),
+            self.ceilings_of(measure),
+            name=ONE_TO_ONE,
+            version=matching.VERSION,
         )
-        return replace(self._told(found), selection=ALL_STIMULI)
+        return replace(self._told(found, measure), selection=ALL_STIMULI)
 
 
 @dataclass(frozen=True)
 class NeuralBenchmark(Neurons):
     """responses: (n stimuli, neuroids), mean over repeats; trials: (n, neuroids, repeats) or None, NaN = missing.
 
-    region: V1, V2, V4, IT, ...; metric: one of own_metrics(); components: of pls; ceiling: a name in CEILINGS or a
+    region: V1, V2, V4, IT, ...; metric: one of yardsticks.own_metrics(); components: of pls; ceiling: of CEILINGS or a
     number above 0 and up to 1, in the unit that the metric's ceiling has; strata: (n,) labels whose shares both sides
     of a split keep, or None; splits: "brainscore" (10 x 90 % and 10 %) or "kfold:K"; neuroids: names, default numbers;
     recipe: of simulated responses, which then stands for them in `version`; truth: of simulated ones, where known;
@@ -302,7 +297,7 @@ class NeuralBenchmark(Neurons):
 
     def __post_init__(self) -> None:
         what = f"benchmark {self.identifier}"
-        if self.metric not in (metrics := own_metrics()):
+        if self.metric not in (metrics := yardsticks.own_metrics()):
             raise BadValue(f"{what}: metric", self.metric, f"must be one of {', '.join(metrics)}")
         known = self.ceiling in CEILINGS if isinstance(self.ceiling, str) else 0 < self.ceiling <= 1
         if not known:
@@ -369,8 +364,18 @@ class NeuralBenchmark(Neurons):
         values = np.asarray(1.0 if found is None else found)
         return np.broadcast_to(values.mean(axis=0) if values.ndim == 2 else values, self.responses.shape[1])
 
+    def ceiling_error(self, measure: Metric) -> float:
+        if measure.name not in self._errors:
+            trials = self.trials if isinstance(self.ceiling, str) and self.ceiling != "none" else None
+            self._errors[measure.name] = float("nan") if trials is None else measure.ceiling_error(trials)
+        return self._errors[measure.name]
+
     @cached_property
     def _found(self) -> dict[str, Ceilings]:
+        return {}
+
+    @cached_property
+    def _errors(self) -> dict[str, float]:
         return {}
 
     @cached_property
@@ -391,8 +396,3 @@ class NeuralBenchmark(Neurons):
         if not regression:
             return measure.ceilings(self.trials)
         return repeat_reliability(self.trials) if self.ceiling == "repeats" else split_half_shown(self.trials)
-
-
-def own_metrics() -> tuple[str, ...]:
-    """What the metric of a benchmark may be; asked when there is one, for a user's own files look at this one."""
-    return tuple(sorted({*yardsticks.SHORT, *yardsticks.METRICS} - {"pls25", "cka_debiased"}))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlspatial.analysis.pls import COMPONENTS
+from mlspatial.analysis.yardsticks import own_metrics
 from mlspatial.benchmarks import neurons, voxels
 from mlspatial.benchmarks.descriptions import ceiling_of, described, find_folder, number, whole
 from mlspatial.benchmarks.ids import in_doubt, some
@@ -106,7 +107,7 @@ def recorded(
 def _check(path: Path, settings: dict[str, Any], plain: Mapping[str, Any]) -> None:
     """Raises UserError for values that cannot be meant."""
     metric = settings.get("metric", "pls")
-    if metric not in (names := (*neurons.own_metrics(), *voxels.METRICS)):
+    if metric not in (names := (*own_metrics(), *voxels.METRICS)):
         raise BadValue(f"{path}: metric", metric, f"must be one of {', '.join(names)}")
     scans = metric in voxels.METRICS
     for key in NOT_FMRI if scans else ("subject",):

@@ -99,7 +99,9 @@ class Sessions(Benchmark):
             raw, ceilings = np.array([score.raw for score in found]), np.array([score.ceiling for score in found])
             spread = float(raw.std(ddof=1) / np.sqrt(len(raw)))
             formula = found[0].formula if len({score.formula for score in found}) == 1 else "none"
-            facts |= {"error": spread, "n": len(raw), "values": None, "formula": formula, "ceiling_error": np.nan}
+            facts |= {"error": spread, "n": len(raw), "values": None, "formula": formula}
+            apart = np.array([part.ceiling_error(measure) for part in self.parts])
+            facts["ceiling_error"] = float(np.sqrt(np.square(apart).sum()) / len(apart))
             more["error_sessions"] = spread
             facts["ceiling"] = 1.0 if formula == "none" else ceilings.mean()
             return replace(found[0], raw=raw.mean(), more=more, **facts)

@@ -197,6 +197,28 @@ def test_the_ceiling_is_what_the_responses_without_noise_reach(name: str, noise:
 
 
 @pytest.mark.parametrize("name", COMPARISONS)
+@pytest.mark.parametrize("trials", [4, 6])
+def test_the_error_of_a_ceiling_is_its_spread_over_recordings(name: str, trials: int) -> None:
+    """Other stimuli, other neuroids and other trials each time: a little too wide, never too narrow."""
+    metric, ceilings, errors = METRICS[name], [], []
+    for replication in range(25):
+        rng = np.random.default_rng([trials, replication])
+        signal = 0.5 * rng.normal(size=(60, 6)) @ rng.normal(size=(6, 30))
+        recorded = signal[:, :, None] + 1.5 * rng.normal(size=(60, 30, trials))
+        ceilings.append(metric.ceilings(recorded))
+        errors.append(metric.ceiling_error(recorded))
+    assert 0.9 < np.sqrt(np.mean(np.square(errors))) / np.std(ceilings, ddof=1) < 2
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_a_ceiling_that_cannot_be_told_has_no_error(name: str) -> None:
+    rng = np.random.default_rng(0)
+    assert np.isnan(METRICS[name].ceiling_error(rng.normal(size=(60, 1, 4))))  # one neuroid
+    assert np.isnan(METRICS[name].ceiling_error(rng.normal(size=(4, 20, 4))))  # three stimuli are no matrix
+    assert np.isnan(METRICS["ridge"].ceiling_error(rng.normal(size=(60, 20, 4))))  # has one a neuroid
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
 def test_ceilings_leave_out_stimuli_that_a_neuroid_lacks(name: str) -> None:
     _, signal = data(n=80, m=30, noise=0.0)
     trials = signal[:, :, None] + np.random.default_rng(5).normal(size=(80, 30, 4))

@@ -14,8 +14,11 @@ from sklearn.cross_decomposition import PLSRegression
 from sklearn.model_selection import ShuffleSplit
 
 from mlspatial.analysis.ceiling import repeat_reliability, split_half, split_half_shown
+from mlspatial.analysis.gram import centred, pack
+from mlspatial.analysis.rsa import condensed, similarity_matrix
+from mlspatial.analysis.yardsticks import METRICS
 from mlspatial.benchmarks import BENCHMARKS, find_benchmark
-from mlspatial.benchmarks.base import Way
+from mlspatial.benchmarks.base import Layer, Way
 from mlspatial.benchmarks.neurons import NeuralBenchmark, Neurons
 from mlspatial.benchmarks.pictures import shapes_on_noise
 from mlspatial.benchmarks.recordings import load_benchmark
@@ -197,6 +200,25 @@ def test_reliability_of_unequal_trials_is_the_share_that_can_be_explained(rng: n
     for found in (repeat_reliability(trials), *split_half_shown(trials)):
         assert found == pytest.approx(np.array(explained), abs=0.02)
     assert np.median(repeat_reliability(trials)) < 0.6 < 0.8 < np.median(split_half(trials))  # of the ten alone
+
+
+def test_the_ceiling_of_matrices_has_an_error_where_trials_tell_it(rng: np.random.Generator) -> None:
+    stimuli = Stimuli(tuple(map(str, range(40))), shapes_on_noise(40, 16, seed=3))
+    trials = rng.normal(size=(40, 6, 1)) + 0.5 * rng.normal(size=(40, 6, 4))
+
+    def scored(ceiling: str | float) -> Score:
+        found = NeuralBenchmark("mine", "V4", stimuli, trials.mean(axis=2), trials, metric="rsa", ceiling=ceiling)
+        gram = centred(trials[:, :4].mean(axis=2) @ trials[:, :4].mean(axis=2).T)
+        patterns = condensed(similarity_matrix(trials[:, :4].mean(axis=2)))
+        layer = Layer({"gram": pack(gram, np.float64), "pattern": patterns}, lambda: 4)
+        return found.scores(layer, "rsa", Way())[0]
+
+    score = scored("split_half")
+    assert score.ceiling_error == METRICS["rsa"].ceiling_error(trials) > 0
+    assert score.ceiled_error == pytest.approx(
+        np.hypot(score.error / score.ceiling, score.raw / score.ceiling**2 * score.ceiling_error)
+    )
+    assert np.isnan(scored(0.8).ceiling_error) and np.isnan(scored("none").ceiling_error)
 
 
 def test_what_predicts_the_contrary_does_not_win() -> None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from mlspatial.analysis.gram import centred, pack
-from mlspatial.analysis.yardsticks import Representation
+from mlspatial.analysis.yardsticks import METRICS, Representation
 from mlspatial.benchmarks import find_benchmark
 from mlspatial.benchmarks.base import Layer, Way
 from mlspatial.benchmarks.find import load_yaml
@@ -89,6 +89,14 @@ def test_each_session_scores_as_alone_and_units_are_pooled(lab: Path) -> None:
     )
     one = table[(table.session == "b") & (table.unit == "2")].sort_values("split")
     assert one.r.to_numpy() == pytest.approx(per_unit[1][:, 2], abs=1e-6)
+
+
+def test_the_ceiling_of_a_mean_over_sessions_has_their_error(lab: Path) -> None:
+    found = load_sessions(described(lab))
+    (score,) = found.scores(Layer({"gram": pack(gram_of(found), np.float64)}, lambda: 1), "cka_debiased", Way())
+    measure = METRICS["cka_debiased"]
+    errors = [measure.ceiling_error(np.asarray(alone(lab, name).trials)) for name in NAMES]
+    assert score.formula == "r/c" and score.ceiling_error == pytest.approx(np.hypot(*errors) / 2)
 
 
 def test_predictions_of_each_session_are_kept(lab: Path, tmp_path: Path) -> None:
