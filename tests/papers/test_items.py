@@ -27,6 +27,7 @@ CITED = {
     "recovery",
     "statistics",
     "ranking",
+    "figure_brains",
     "figure_ranking",
     "figure_units",
 }  # of no paper
