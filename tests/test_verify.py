@@ -241,6 +241,29 @@ def test_a_failing_check_exits_1_and_its_run_is_finished(registry: Path, mine: N
     assert call(entry.main, "--only", "mine.right,mine.known,mine.lacking")[0] == 0
 
 
+def test_fields_side_by_side_are_what_they_are_one_after_another() -> None:
+    few = chosen("mathematics.cka_*,mathematics.mixed_df,xie2025.scenes,xie2025.objects")
+    assert len({one.field for one in few}) > 1
+    alone, together = verify.computed(few), verify.computed(few, 2)
+    assert [one.check.name for one in together] == [one.name for one in few]
+    assert [one.verdict for one in together] == [one.verdict for one in alone]
+    for one, other in zip(together, alone, strict=True):
+        assert one.computed == pytest.approx(other.computed, rel=1e-9)  # by another number of threads
+
+
+def test_a_process_that_dies_fails_its_checks_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's own checks, one of which ends its process."""
+    (tmp_path / "own.py").write_text(
+        "import os\nfrom mlspatial.verify.base import check\n"
+        "@check('fatal.one', 'ends', 'here', 1.0, 0.1)\ndef _() -> float:\n    os._exit(9)\n"
+        "@check('other.one', 'is one', 'here', 1.0, 0.1)\ndef _other() -> float:\n    return 1.0\n"
+    )
+    monkeypatch.setenv("MLSPATIAL_PLUGINS", str(tmp_path))
+    names = [made("fatal.one"), made("other.one")]
+    found = verify.computed(names, 2)
+    assert found[0].verdict == FAILS and "workers=1" in found[0].note
+
+
 def test_what_changes_is_computed_again(
     registry: Path, mine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,6 +282,8 @@ def test_what_changes_is_computed_again(
 
 
 def test_mistakes(registry: Path) -> None:
+    code, out, err = call(entry.main, "--workers", "-1")
+    assert (code, out) == (2, "") and "workers" in err and len(err.splitlines()) == 1
     code, out, err = call(entry.main, "--only", "geirhos2018")
     assert (code, out) == (2, "") and "unknown check 'geirhos2018'; did you mean geirhos2019" in err
     assert len(err.splitlines()) == 1 and not runs.find(entry="verify")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlspatial.core.code import code_id
-from mlspatial.core.errors import Refuted
+from mlspatial.core.errors import BadValue, Refuted
 from mlspatial.core.hashing import content_id, file_sha256
 from mlspatial.core.names import CHECKS as TABLE
 from mlspatial.core.parameters import FORCE, STUDY, Parameter, entry
@@ -20,33 +22,39 @@ if TYPE_CHECKING:
     from mlspatial.verify.base import Check, Outcome
 
 VERSION = 1
+WORKERS = 2
 CSV, PAGE = "checks.csv", "checks.md"
 PACKAGE = Path(__file__).resolve().parents[1]
 LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "warp-lang")
 SOURCES = (".py", ".csv", ".yaml")
+DIED = "a process of this computation died, perhaps for memory; use workers=1"
 
 PARAMETERS = (
     Parameter("only", str, "Comma list of fields or patterns, such as geirhos2019,*.pls_*.", "", "draw", shown="all"),
+    Parameter("workers", int, "Processes, each for a field at a time; 0: one a core.", WORKERS, "nothing"),
     STUDY,
     FORCE,
 )
 
 
-def verify(*, only: str = "", study: str = "", force: bool = False) -> str:
+def verify(*, only: str = "", workers: int = WORKERS, study: str = "", force: bool = False) -> str:
     """Compute the published numbers anew and say which hold; return the run's id.
 
-    only: comma list of fields, names or patterns of checks. What lacks its data cannot run and is no failure. Raises
-    UnknownName for a word that finds no check, Refuted, when the run has finished, where a check fails.
+    only: comma list of fields, names or patterns of checks; workers: processes, 0 for one a core. What lacks its data
+    cannot run and is no failure. Raises UnknownName for a word that finds no check, BadValue for workers below 0,
+    Refuted, when the run has finished, where a check fails.
     """
     from mlspatial.verify.base import FAILS, chosen, counted
 
+    if workers < 0:
+        raise BadValue("workers", workers, "must be 0 (one a core) or more processes")
     load()
     checks = chosen(only)
     spec = runs.Spec("verify", VERSION, inputs(checks), {"only": only}, ENTRY.free)
     name = f"verify {only or 'all'}"
     with runs.open_run(spec, name=name, study=study, force=force, lacks=runs.missing(TABLE, CSV, PAGE)) as run:
         if not run.answered:
-            _log(run, computed(checks))
+            _log(run, computed(checks, workers))
     found = table_file(runs.local(run.id, TABLE))
     if wrong := found.name[found.verdict == FAILS].tolist():
         some = f"{', '.join(wrong[:3])}{f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''}"
@@ -64,17 +72,60 @@ def load() -> None:
     load_own()
 
 
-def computed(checks: list[Check]) -> list[Outcome]:
-    """The outcomes, one after another; those of a field share the data that it reads."""
+def computed(checks: list[Check], workers: int = 1) -> list[Outcome]:
+    """The outcomes, in the order of the checks. Those of a field share the data that it reads and are computed one
+    after another, fields side by side in as many processes; 0: one a core."""
     from mlspatial.verify.base import outcome
 
-    found = []
+    fields: dict[str, list[Check]] = {}
+    for one in sorted(checks, key=lambda one: not one.needs):  # those that read data take longest
+        fields.setdefault(one.field, []).append(one)
+    workers = min(workers or os.cpu_count() or 1, len(fields))
+    found: dict[str, Outcome] = {}
     with bar("verify", len(checks), "check") as progress:
-        for one in checks:
-            progress.set_postfix(refresh=False, now=one.name)
-            found.append(outcome(one))
-            progress.update(1)
-    return found
+        if workers > 1:
+            for field, outcomes in _side_by_side(fields, workers):
+                progress.set_postfix(refresh=False, now=field)
+                found |= {one.check.name: one for one in outcomes}
+                progress.update(len(outcomes))
+        else:
+            for one in checks:
+                progress.set_postfix(refresh=False, now=one.name)
+                found[one.name] = outcome(one)
+                progress.update(1)
+    return [found[one.name] for one in checks]
+
+
+def _side_by_side(fields: dict[str, list[Check]], workers: int) -> Iterator[tuple[str, list[Outcome]]]:
+    """(field, its outcomes) as they are there. A process that dies takes the checks it was at with it, and says so."""
+    from concurrent.futures import as_completed
+    from concurrent.futures.process import BrokenProcessPool
+
+    from mlspatial.render.processes import worker_processes
+    from mlspatial.verify.base import FAILS, Outcome
+
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    with worker_processes(workers) as pool:
+        jobs = {pool.submit(_of_field, [one.name for one in part], threads): name for name, part in fields.items()}
+        for job in as_completed(jobs):
+            part = fields[jobs[job]]
+            try:
+                made = [Outcome(one, *facts) for one, facts in zip(part, job.result(), strict=True)]
+            except BrokenProcessPool:
+                made = [Outcome(one, FAILS, note=DIED) for one in part]
+            yield jobs[job], made
+
+
+def _of_field(names: list[str], threads: int) -> list[tuple[str, tuple[float, ...], str, float]]:
+    """What an Outcome holds beside its check, in a process of its own."""
+    import torch
+
+    from mlspatial.verify.base import CHECKS, outcome
+
+    torch.set_num_threads(threads)
+    load()
+    found = [outcome(CHECKS[name]) for name in names]
+    return [(one.verdict, one.computed, one.note, one.seconds) for one in found]
 
 
 def inputs(checks: list[Check]) -> dict[str, object]:

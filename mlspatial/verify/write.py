@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from mlspatial.core.files import write_text
-from mlspatial.verify import computed, load
+from mlspatial.verify import WORKERS, computed, load
 from mlspatial.verify.base import chosen
 from mlspatial.verify.page import markdown
 
@@ -55,5 +55,5 @@ A check of your own is a function in a file of a folder that `MLSPATIAL_PLUGINS`
 
 if __name__ == "__main__":
     load()
-    tables = Path(sys.argv[1]).read_text() if sys.argv[1:] else markdown(computed(chosen("")))
+    tables = Path(sys.argv[1]).read_text() if sys.argv[1:] else markdown(computed(chosen(""), WORKERS))
     print(write_text(FILE, HEAD + tables))
