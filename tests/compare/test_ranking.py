@@ -118,6 +118,14 @@ def test_what_has_no_predictions_is_said(seen: Evidence) -> None:
     assert any("no ranking: 4 units are too few" in note for note in TABLES["ranking"](tiny).notes)
 
 
+def test_many_units_and_few_images_are_told(seen: Evidence) -> None:
+    words = "one_v4: 600 units and {} images; with 1,000 and 90"
+    few = TABLES["ranking"](predicted(seen, units=600, stimuli=90, strength=STRENGTH)).notes
+    assert any(note.startswith(words.format(90)) for note in few)
+    more = rankings(predicted(seen, units=600, stimuli=400, strength=STRENGTH), resamples=100)[0]
+    assert not any("units and" in note for one in more for note in one.notes)
+
+
 def test_the_axis_holds_intervals_as_far_as_there_are_correlations(seen: Evidence) -> None:
     """Two seeds make intervals that reach beyond 1, or further than everything else; others are seen whole."""
     drawing = FIGURES["figure_ranking"](seen)
