@@ -20,6 +20,7 @@ from mlspatial.benchmarks.base import Benchmark, Layer, Way, digests, standard_e
 from mlspatial.benchmarks.categories16 import SIXTEEN
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.hashing import content_id
+from mlspatial.core.progress import say
 from mlspatial.core.score import Score
 from mlspatial.models.lazy import LazyModel
 from mlspatial.models.spec import IMAGENET_UNITS
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
     from mlspatial.models.sinks import Product
 
-VERSION = "2"
+VERSION = "3"
+ALPHA = 0.05  # above which answers that name one of two cues are as many as chance would name
 ANSWERS = ("imagenet", "readout")
 READOUT_C = 1.0  # of a linear SVC, of features whose mean squared length is 1
 FOLDS, FOLDS_SEED = 5, 20250102
@@ -183,8 +185,12 @@ class Choices(Benchmark):
         if metric == "shape_bias":
             self._demand_conflict()
         value, per_person = self._compared(chosen, self.people, metric)
-        ceiling = self._ceiling(metric)
+        ceiling, choice, more = self._ceiling(metric), None, {"answers": self.answers}
         n = self._decisions(chosen) if metric == "shape_bias" else len(self.asked)
+        if metric == "shape_bias":  # a layer that hardly tells what it sees has any bias at all, and must not win by it
+            shown = int(np.isin(np.flatnonzero(self.conflict), self.asked).sum())
+            more |= {"decisions": n, "conflicts": shown, "decisions_by_chance": 2 * shown / len(self.categories)}
+            choice = n / shown
         if metric in ("accuracy", "shape_bias"):
             error = np.sqrt(value * (1 - value) / n) if n else np.nan
         else:
@@ -199,9 +205,32 @@ class Choices(Benchmark):
             formula="r/c",
             ceiling_error=standard_error(ceiling),
             values=None if metric in ("accuracy", "shape_bias") else per_person[None],
-            selection="output units" if self.answers == "imagenet" else "all layers, read out on other images",
-            more={"answers": self.answers},
+            choice=choice,
+            selection="output units" if self.answers == "imagenet" else self._chosen_by(metric),
+            more=more,
         )
+
+    @staticmethod
+    def _chosen_by(metric: str) -> str:
+        if metric == "shape_bias":
+            return "most answers that name either cue, read out on other images"
+        return "all layers, read out on other images"
+
+    def commit(self, scores: Sequence[Score], way: Way) -> int:
+        """Of shape bias the layer whose answers name a cue most often; tells where that is chance."""
+        place = super().commit(scores, way)
+        facts = scores[place].more
+        if "decisions" in facts:
+            from scipy.stats import binomtest
+
+            share = 2 / len(self.categories)
+            if binomtest(facts["decisions"], facts["conflicts"], share, alternative="greater").pvalue > ALPHA:
+                say(
+                    f"benchmark {self.identifier}: the network's answers name a cue in {facts['decisions']:,} of "
+                    f"{facts['conflicts']:,} images, as chance does ({facts['decisions_by_chance']:,.0f}); its shape "
+                    "bias says nothing"
+                )
+        return place
 
     def _compared(self, chosen: np.ndarray, others: np.ndarray, metric: str) -> tuple[float, np.ndarray]:
         """(value, with each of the others) of an observer's choices; the others do not count for some metrics."""

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from scipy.stats import binomtest
 from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
 from mlspatial.analysis import choices as measures
@@ -156,6 +157,28 @@ def test_a_read_out_learns_from_images_whose_cues_agree(lab: Path) -> None:
     kappa = found.score(found.labels, "error_consistency")
     assert np.isnan(kappa.values[0, 0]) and kappa.values[0, 1] == 0.0  # anna is always right, ben never
     assert kappa.raw == 0.0 and np.isnan(kappa.error)  # of the one person who has one
+
+
+def test_a_layer_at_chance_does_not_win_by_its_shape_bias(
+    lab: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What tells nothing has a bias of about a half, more than what goes by texture alone."""
+    monkeypatch.setenv("MLSPATIAL_PROGRESS", "1")
+    found = load_choices(described(lab))
+    lower = found.stimuli.images[:, 16:].reshape(48, -1) / 255.0
+    noise = np.random.default_rng(0).normal(size=(48, 200))
+    scores = [
+        found.scores(Layer({"gram": _packed(features)}, lambda: 1), "shape_bias", Way())[0]
+        for features in (noise, lower)
+    ]
+    assert scores[0].raw > scores[1].raw == 0.0
+    assert scores[1].more == {"answers": "readout", "decisions": 24, "conflicts": 24, "decisions_by_chance": 12.0}
+    assert found.commit(scores, Way()) == 1 and not capsys.readouterr().err
+    chance = scores[0].more["decisions"]
+    assert binomtest(chance, 24, 0.5, alternative="greater").pvalue > 0.05
+    assert found.commit(scores[:1], Way()) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"name a cue in {chance} of 24 images, as chance does (12); its shape bias says nothing" in told
 
 
 def test_without_a_second_cue_each_image_is_read_by_a_read_out_of_others(lab: Path) -> None:
