@@ -54,7 +54,7 @@ class ReversePLS:
         self._found: list[np.ndarray] = []
 
     def add(self, block: torch.Tensor | np.ndarray) -> None:
-        """block: (n, units), the next units of all stimuli. Raises StimulusMismatch, UserError for what is not finite."""
+        """block: (n, units), the next of all stimuli. Raises StimulusMismatch, UserError for what is not finite."""
         part = torch.as_tensor(block).detach()
         if part.ndim != 2 or len(part) != self.n:
             raise StimulusMismatch(f"units of shape {tuple(part.shape)}, expected ({self.n} stimuli, units)")

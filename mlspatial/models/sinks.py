@@ -101,7 +101,8 @@ class Products:
         if "gram" in made and "pattern" in made:
             made["gram"] = made["pattern"]  # has both
         different = list({id(product): product for product in made.values()}.values())
-        precision = torch.float64 if spool.exact else None  # ridge and PLS divide by a millionth of the largest eigenvalue
+        # ridge and PLS divide by a millionth of the largest eigenvalue
+        precision = torch.float64 if spool.exact else None
         for number in range(max((_rounds(product) for product in different), default=1)):
             asked = [product for product in different if _rounds(product) > number]
             for product in asked if number else ():

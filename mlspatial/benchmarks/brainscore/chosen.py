@@ -1,4 +1,4 @@
-"""How Brain-Score's further kinds choose the layer that counts: by the benchmark's own ceiled scores on raw features."""
+"""How Brain-Score's further kinds choose the layer that counts: by their own ceiled scores on raw features."""
 
 from __future__ import annotations
 

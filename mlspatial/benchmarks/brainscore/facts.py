@@ -45,8 +45,8 @@ def further(benchmark: Any) -> Callable[[str, Any, Paths], Facts] | None:
 
 
 def cross_validation(name: str, metric: Any, regression: Any) -> int:
-    """Components of a metric that is PLS without scaling, Pearson's correlation, and splits of stimuli; otherwise raises
-    the refusal."""
+    """Components of a metric that is PLS without scaling, Pearson's correlation, and splits of stimuli; raises
+    UserError for any other."""
     import scipy.stats
     from sklearn.cross_decomposition import PLSRegression
 

@@ -144,6 +144,6 @@ def demand_memory(identifier: str, n: int, *, several: bool) -> None:
     free = psutil.virtual_memory().available
     if wanted > free:
         raise UserError(
-            f"benchmark {identifier}: {n:,} stimuli take {wanted / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free; "
-            "close what else runs, or take a machine with more"
+            f"benchmark {identifier}: {n:,} stimuli take {wanted / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are "
+            "free; close what else runs, or take a machine with more"
         )

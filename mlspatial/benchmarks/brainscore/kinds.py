@@ -32,10 +32,10 @@ FAST: dict[str, tuple[type[Benchmark], str]] = {
     rf"({NSD}|Li2026)\.\w+-rdm|Bracci2019\.anteriorVTC-rdm": (PublishedGeometries, "rdm_spearman"),
     r"tong\.Coggan2024_fMRI\.\w+-rdm": (SelectedUnits, "selected_rsm"),
 }
-#: identifiers without a fast form -> why, and what to do, where there is more to say than of any other
+#: identifiers without a fast form -> why, and what to do, where more is to be said than of others
 OTHERWISE = {
-    r"Zerbe2026_fmri.*-(tau|ood)-ridgecv": "its splits are in the package laion_fmri, which brainscore_vision does not bring; install it "
-    "and set engine=reference",
+    r"Zerbe2026_fmri.*-(tau|ood)-ridgecv": "its splits are in the package laion_fmri, which brainscore_vision does not "
+    "bring; install it and set engine=reference",
     r"Cowley2026\..*": "it is the mean of sessions of their own images; set engine=reference, or take cowley2023_v4",
 }
 

@@ -216,7 +216,8 @@ def _benchmark(identifier: str, facts: Mapping[str, Any], images: np.ndarray, im
         return further_benchmark(identifier, stimuli, facts)
     return Published(
         identifier, facts["region"], facts["version"], stimuli, facts["responses"],
-        facts["strata"] if len(facts["strata"]) else None, folds_of(facts), facts["ceilings"], facts["components"], imagenet,
+        facts["strata"] if len(facts["strata"]) else None, folds_of(facts), facts["ceilings"], facts["components"],
+        imagenet,
     )  # fmt: skip
 
 
