@@ -11,10 +11,10 @@ images, four subjects of 2,000 voxels (Allen2022_fmri_4subj.V2-rdm). temporal: 3
 
 The package's classes are called as its benchmarks call them, on assemblies of the real layout. Of cross-validated kinds
 they run ONE split, counted as ten; of subjects one, counted as all. What both keep of a benchmark (splits, ceilings,
-responses' averages, matrices of subjects) is not timed, but what the package makes anew for every layer is: the
-matrices of subjects. error is the largest difference of a unit's r (of rdm: of a subject's) on what the package ran,
-from the same float32 activations. Ours makes its inner products first, as it does behind `score`, whose activations of wide layers
-wait as float16: that is no part of error.
+means of responses) is not timed; what the package makes anew for every layer is, as are matrices of subjects. error is
+the largest difference of a unit's r (of rdm: of a subject's) on what the package ran, from the same float32
+activations. Ours makes its inner products first, as it does behind `score`, whose activations of wide layers wait as
+float16: that is no part of error.
 
 --quick: a tenth of the images, 2,048 features. Time is CPU-seconds with one thread for both.
 """

@@ -321,7 +321,7 @@ def test_reverse_pls_is_scikit_learns(exact: bool) -> None:
 def test_reverse_pls_refuses_what_it_cannot_use() -> None:
     rng = np.random.default_rng(0)
     folds = splits(60)
-    with pytest.raises(BadValue, match=r"components 25: must be between 1 and 24: PLS predicts from 24 neuroids"):
+    with pytest.raises(BadValue, match=r"components=25: must be between 1 and 24: PLS predicts from 24 neuroids"):
         ReversePLS(rng.normal(size=(60, 24)), folds)
     product = ReversePLS(rng.normal(size=(60, 30)), folds)
     with pytest.raises(UserError, match="without units"):

@@ -39,8 +39,8 @@ class PublishedGeometries(ByRawFeatures, Geometries):
 @dataclass(frozen=True, eq=False)
 class SelectedUnits(ByRawFeatures):
     """rsms: (subjects, pairs) similarities of the stimuli, upper triangle row by row; ceilings: (subjects,) Pearson r
-    of each with the mean of the others. A layer's similarities are over its most responsive units; the score is (r / c)^2
-    between 0 and 1, as the package bounds it."""
+    of each with the mean of the others. A layer's similarities are over its most responsive units; the score is
+    (r / c)^2 between 0 and 1, as the package bounds it."""
 
     identifier: str
     region: str
@@ -52,7 +52,6 @@ class SelectedUnits(ByRawFeatures):
     metric: str = "selected_rsm"
 
     takes: ClassVar[str] = "similarities over selected units take"
-    metrics: ClassVar[tuple[str, ...]] = ("selected_rsm",)
 
     @classmethod
     def reads(cls, metric: str) -> tuple[str, ...]:

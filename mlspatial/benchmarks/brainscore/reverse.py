@@ -46,7 +46,6 @@ class Reverse(ByRawFeatures):
     components: int = COMPONENTS
 
     takes: ClassVar[str] = "reverse predictivity takes"
-    metrics: ClassVar[tuple[str, ...]] = (f"{KIND}{COMPONENTS}",)
 
     @classmethod
     def reads(cls, metric: str) -> tuple[str, ...]:

@@ -45,7 +45,6 @@ class Temporal(ByRawFeatures):
     components: int = COMPONENTS
 
     takes: ClassVar[str] = "recordings over time take"
-    metrics: ClassVar[tuple[str, ...]] = (f"temporal_pls{COMPONENTS}",)
 
     @classmethod
     def versions(cls, metric: str, way: Way) -> dict[str, str]:
