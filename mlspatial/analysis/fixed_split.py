@@ -23,7 +23,8 @@ from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 VERSION = "1"
 #: matrices of n x n float64 that are in memory at once, one penalty or several
 MATRICES = 2.1
-MATRICES_CHOSEN = 5.5
+MATRICES_CHOSEN = 6.0
+NEAR = 1e-3  # of the least error that float32 finds: penalties that are compared in float64; its sums are good to 1e-5
 
 
 class InnerProducts:
@@ -133,16 +134,22 @@ def _chosen(fold: RidgeFold, projected: torch.Tensor, alphas: Sequence[float]) -
     """The penalty with the least squared leave-one-out error of all targets of a group together.
 
     projected: (r, targets) of the centred targets. Only their products with each other count, so that more targets than
-    stimuli are replaced by as many as there are stimuli.
+    stimuli are replaced by as many as there are stimuli. Penalties are looked through in float32, those that come near
+    the least error again in float64.
     """
     if projected.shape[1] > projected.shape[0]:
         projected = torch.linalg.qr(projected.T, mode="r").R.T
-    squares = fold.vectors**2
-    least, best = np.inf, float(alphas[0])
-    for alpha in alphas:
-        weights = 1.0 / (fold.values + float(alpha))
-        dual = fold.vectors @ (weights[:, None] * projected)
-        error = float((dual.square().sum(dim=1) / (squares @ weights).square()).sum())
-        if error < least:
-            least, best = error, float(alpha)
-    return best
+    candidates = torch.as_tensor(list(alphas), dtype=torch.float64)
+    leverages = (fold.vectors**2) @ (1.0 / (fold.values[:, None] + candidates))
+
+    def error(index: int, vectors: torch.Tensor, targets: torch.Tensor) -> float:
+        weights = 1.0 / (fold.values + candidates[index])
+        largest = weights.max()
+        dual = vectors @ ((weights / largest).to(vectors.dtype)[:, None] * targets)
+        return float((dual.square().sum(dim=1).double() * (largest / leverages[:, index]).square()).sum())
+
+    single = fold.vectors.float(), projected.float()
+    rough = np.array([error(index, *single) for index in range(len(candidates))])
+    near = np.flatnonzero(rough <= rough.min() * (1 + NEAR)) if np.isfinite(rough).all() else np.arange(len(rough))
+    exact = [error(index, fold.vectors, projected) for index in near]
+    return float(candidates[near[int(np.argmin(exact))]])

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from mlspatial.analysis import rsa
 from mlspatial.analysis.fixed_split import InnerProducts, split_ridge
@@ -32,6 +33,7 @@ from mlspatial.benchmarks.brainscore.temporal import Temporal
 from mlspatial.benchmarks.find import find
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 from mlspatial.core.score import Score
+from mlspatial.models.sinks import Products
 from tests.benchmarks import assemblies
 from tests.benchmarks.assemblies import Bench
 from tests.benchmarks.more_assemblies import BINS, install_more
@@ -267,8 +269,6 @@ def test_halves_are_refused(bench: Bench) -> None:
 
 def test_score_reaches_each_kind(bench: Bench, registry: Path) -> None:
     """The entry's way, from files and images to a row for each layer; V4 and IT of one data set in one pass."""
-    import torch
-
     from mlspatial.registry import runs
     from mlspatial.registry.read import table_file
     from mlspatial.steps.score import score
@@ -362,3 +362,33 @@ def test_ridge_over_a_split_is_scikit_learns(train: int, features: int, targets:
         split_ridge(products.between(known, known), across, y[known], y[new], groups[:1], [1.0])
     with pytest.raises(StimulusMismatch, match="do not fit"):
         split_ridge(products.between(known, known), across, y[new], y[new], groups, [1.0])
+
+
+def test_what_has_one_maker_is_made_once_and_what_asks_for_it_sees_all_twice(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    features, neuroids = rng.normal(size=(60, 9000)).astype(np.float32), rng.normal(size=(60, 30))
+    made = []
+
+    def maker(n: int) -> InnerProducts:
+        made.append(n)
+        return InnerProducts(n)
+
+    rows, folds = np.arange(60), splits(60)
+    more = {
+        "fixed_split-a": (maker, lambda product: product.between(rows, rows)),
+        "fixed_split-b": (maker, lambda product: product.between(rows[:2], rows)),
+        "reverse_pls-c": (lambda _n: ReversePLS(neuroids, folds), ReversePLS.correlations),
+    }
+    sink = Products(tuple(more), 60, tmp_path, more=more)
+    for first in range(0, 60, 20):
+        sink.add("layer", torch.from_numpy(features[first : first + 20]))
+    found = sink.pop("layer")
+    assert made == [60]
+    exact = features.astype(np.float64) @ features.T.astype(np.float64)
+    assert found["fixed_split-a"] == pytest.approx(exact, rel=1e-12)
+    assert np.array_equal(found["fixed_split-b"], found["fixed_split-a"][:2])
+    product = ReversePLS(neuroids, folds)
+    product.add(features)
+    product.rewind()
+    product.add(features)
+    assert found["reverse_pls-c"] == pytest.approx(product.correlations(), abs=1e-6)
