@@ -170,7 +170,7 @@ def _from_package(benchmark: Any, score: Any) -> Score:
     raw, ceiling = score.attrs.get("raw"), score.attrs.get("ceiling")
     error = _number(score.attrs.get("error"))
     splits = len(raw.raw["split"]) if "split" in getattr(getattr(raw, "raw", None), "dims", ()) else 0
-    kind, metric = kind_of(_registered(benchmark, score)) or (None, suffix)
+    kind, metric = kind_of(_registered(benchmark)) or (None, suffix)
     if kind is Published or (kind is None and type(benchmark).__name__ == "NeuralBenchmark"):
         name = f"pls{benchmark._similarity_metric.regression._regression.n_components}" if suffix == "pls" else suffix
         return Score(float(raw), float(ceiling), error, splits, name, version, told=error)
@@ -185,16 +185,12 @@ def _from_package(benchmark: Any, score: Any) -> Score:
     return Score(*values, splits, metric, version, formula, given=float(score), told=error)
 
 
-def _registered(benchmark: Any, score: Any) -> str:
-    """The identifier that a benchmark of the package is known by here; those of public data call themselves otherwise,
-    and those over time as those that are not."""
-    identifier = str(benchmark.identifier)
-    if getattr(score, "ndim", 0) == 1:
-        identifier = f"{identifier.removesuffix('-pls')}-temporal-pls"
+def _registered(benchmark: Any) -> str:
+    """The identifier that a benchmark is known by here; those of public data call themselves otherwise."""
     try:
-        return resolve(identifier)
+        return resolve(str(benchmark.identifier))
     except UnknownName:
-        return identifier
+        return str(benchmark.identifier)
 
 
 def best_layer(scores: Mapping[str, Score]) -> str:
