@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -287,7 +288,7 @@ def test_score_reaches_each_kind(bench: Bench, registry: Path) -> None:
         reference = theirs[theirs.benchmark == identifier].iloc[0]
         assert row.ceiled == pytest.approx(reference.ceiled, abs=2e-4), identifier  # float32: other batches
         assert (row.metric, row.formula) == (reference.metric, reference.formula)
-    units = table_file(runs.local(run, "units.parquet"))
+    units = pd.read_parquet(runs.local(run, "units.parquet"))
     assert {SPLIT[0], GEOMETRY[0], SELECTED, TEMPORAL[0], REVERSE[0]} <= set(units.benchmark)
 
 
