@@ -156,6 +156,14 @@ def ranks(values: np.ndarray) -> np.ndarray:
     return found
 
 
+def matrix_ranks(values: np.ndarray) -> np.ndarray:
+    """(a, pairs) `ranks` of condensed matrices, of which pearson is spearman of these: for what is compared often.
+
+    Raises as `compare`.
+    """
+    return _ranks(_vectors(values))
+
+
 def _ranks(values: np.ndarray) -> np.ndarray:
     return np.stack([ranks(row) for row in values])
 

@@ -31,17 +31,18 @@ FORMS: dict[str, Callable[[Path], Benchmark]] = {
 }
 
 
-def find(name: str, *, download: bool = False, resolve: Resolve | None = None) -> Found:
+def find(name: str, *, download: bool = False, resolve: Resolve | None = None, fast: bool = True) -> Found:
     """A benchmark but for its data, as `find_benchmark` or one that Brain-Score knows.
 
-    download: whether Brain-Score may fetch files. Raises UnknownName, or UserError for data that lack.
+    download: whether Brain-Score may fetch files; fast: whether one of Brain-Score's has to have a fast form here.
+    Raises UnknownName, or UserError for data that lack and for what has no fast form.
     """
     from mlspatial.benchmarks import brainscore
 
     if name.split(":")[0] in known_benchmarks() or name.endswith(YAML):
         return Found.of(find_benchmark(name, resolve=resolve))
     try:
-        return brainscore.found(name, download)
+        return brainscore.found(name, download, fast)
     except UnknownName as error:
         raise UnknownName("benchmark", name, [*known_benchmarks(), *error.known]) from error
 

@@ -123,7 +123,11 @@ class Geometries(Benchmark):
     def score(self, rdm: np.ndarray, metric: str = "") -> Score:
         """Of a matrix of dissimilarities, (pairs,): its mean agreement with the subjects."""
         metric = metric or self.metric
-        found = rsa.compare(rdm, self.rdms, method=metric.removeprefix(PREFIX))[0]
+        method = metric.removeprefix(PREFIX)
+        if method == "spearman":
+            found = rsa.compare(rsa.matrix_ranks(rdm), self._ranks, method="pearson")[0]
+        else:
+            found = rsa.compare(rdm, self.rdms, method=method)[0]
         lower, upper = self.ceiling_by(metric)
         several = len(found) > 1
         if isinstance(self.ceiling, str):
@@ -163,6 +167,11 @@ class Geometries(Benchmark):
             return None
         r, reliability = np.asarray(score.values, np.float32)[0], self.ceiling_by(score.metric)[0].astype(np.float32)
         return pd.DataFrame({"unit": list(self.subjects), "split": np.int16(0), "r": r, "reliability": reliability})
+
+    @cached_property
+    def _ranks(self) -> np.ndarray:
+        """(subjects, pairs), once for all layers and networks."""
+        return rsa.matrix_ranks(self.rdms)
 
     @cached_property
     def _found(self) -> dict[str, np.ndarray]:

@@ -18,12 +18,14 @@ FORMULAS = {
 }
 #: Of behaviour (i2n), the mean over repeats of their ratios, so it comes with the score; it never was another one.
 BEHAVIOUR = "r/sqrt(c)"
+#: Of scores whose parts (subjects, time bins) are each ceiled: the mean of their r^2/c, so it comes with the score.
+OF_PARTS = "mean r^2/c"
 UNKNOWN = "unknown"  # of a score from elsewhere that came without r and ceiling, or is none of FORMULAS of them
 ROUNDED = 2e-3  # scores are printed with three decimals: how far a formula may be off to be the one meant
 #: The same in words, wherever people read a ceiled score. r: the raw value.
 FORMULA_WORDS = {
     "r/c": "r / ceiling", "r^2/c": "r² / ceiling", "(r/c)^2": "(r / ceiling)²", BEHAVIOUR: "r / square root of ceiling",
-    "none": "r as it is", UNKNOWN: "by an unknown formula",
+    OF_PARTS: "mean of r² / ceiling over subjects or time bins", "none": "r as it is", UNKNOWN: "by an unknown formula",
 }  # fmt: skip
 #: Slopes of a formula in raw and in ceiling, for the error of the ceiled value.
 SLOPES = {
@@ -115,5 +117,6 @@ class Score:
 
     def _ceiled(self, formula: str) -> float:
         if self.given is not None:
-            return self.given if self.formula in (formula, BEHAVIOUR) else math.nan
+            of_parts = self.formula == OF_PARTS and formula == "r^2/c"
+            return self.given if of_parts or self.formula in (formula, BEHAVIOUR) else math.nan
         return FORMULAS[formula](self.raw, self.ceiling) if self.ceiling > 0 else math.nan

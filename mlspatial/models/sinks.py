@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from mlspatial.analysis import dots, gram, matching
+from mlspatial.analysis import dots, fixed_split, gram, matching, reverse_pls
 from mlspatial.analysis import projection as projecting
 from mlspatial.analysis.dots import Dots
 from mlspatial.analysis.gram import Gram, PatternGram
@@ -52,13 +52,16 @@ VERSIONS: dict[str, Any] = {
     "dot": dots,
     "projection": projecting,
     "one_to_one": matching,
+    "fixed_split": fixed_split,
+    "reverse_pls": reverse_pls,
     "features": "1",
     "activations": "1",
 }
 
 
 def kind_version(kind: str) -> str:
-    """Of gram, pattern, features, projection-DIMENSION-SEED, activations-PRECISION, one_to_one-HASH."""
+    """Of gram, pattern, features, projection-DIMENSION-SEED, activations-PRECISION, one_to_one-HASH, fixed_split-HASH,
+    reverse_pls-HASH."""
     made_by = VERSIONS[kind.partition("-")[0]]
     return made_by if isinstance(made_by, str) else str(made_by.VERSION)
 
@@ -67,8 +70,9 @@ class Products:
     """Products between stimuli of each layer, all kinds from one reading of its activations.
 
     Waiting activations lie in spools: in memory while they are small, in nameless files in `folder` when not.
-    kinds: names in PRODUCTS, or any further ones given as name -> (maker, reader). pop() raises UserError for a layer
-    that does not vary.
+    kinds: names in PRODUCTS, or any further ones given as name -> (maker, reader); those with the same maker are read
+    from one product. A product that wants a layer's blocks more than once says so (`rounds`), and is told when they
+    begin anew (`rewind`). pop() raises UserError for a layer that does not vary.
     """
 
     def __init__(
@@ -90,17 +94,30 @@ class Products:
 
     def pop(self, layer: str) -> dict[str, np.ndarray]:
         spool = self._spools.pop(layer)
-        made = {kind: self._products[kind][0](self.n) for kind in self.kinds}
+        shared: dict[Callable[[int], Any], Any] = {}
+        for maker in dict.fromkeys(self._products[kind][0] for kind in self.kinds):
+            shared[maker] = maker(self.n)
+        made = {kind: shared[self._products[kind][0]] for kind in self.kinds}
         if "gram" in made and "pattern" in made:
             made["gram"] = made["pattern"]  # has both
         different = list({id(product): product for product in made.values()}.values())
-        kind = torch.float64 if spool.exact else None  # ridge and PLS divide by a millionth of the largest eigenvalue
-        for part in spool.chunks():
-            block = part.to(self.device, kind)
-            for product in different:
-                product.add(block)
+        # ridge and PLS divide by a millionth of the largest eigenvalue
+        precision = torch.float64 if spool.exact else None
+        for number in range(max((_rounds(product) for product in different), default=1)):
+            asked = [product for product in different if _rounds(product) > number]
+            for product in asked if number else ():
+                product.rewind()
+            for part in spool.chunks():
+                block = part.to(self.device, precision)
+                for product in asked:
+                    product.add(block)
         spool.close()
         return {kind: self._products[kind][1](product) for kind, product in made.items()}
+
+
+def _rounds(product: Any) -> int:
+    """How often a product wants all blocks of a layer."""
+    return int(getattr(product, "rounds", 1))
 
 
 class Projections:

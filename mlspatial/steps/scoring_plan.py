@@ -40,8 +40,8 @@ class Plan:
         from mlspatial.benchmarks.base import Way
 
         names = metric_names(metrics)
-        chosen, absent = find(benchmarks, download)
         reference = engine == "reference"
+        chosen, absent = find(benchmarks, download, fast=not reference)
         if reference and (not all(found.of_package for found in chosen) or names != (OWN,)):
             raise UserError("engine=reference is Brain-Score's own code: name only its benchmarks, and metrics=own")
         possible = (found.kind.imagenet_chooses(download and reference) for found in chosen)
@@ -149,7 +149,7 @@ def metric_names(text: str) -> tuple[str, ...]:
     return names
 
 
-def find(names: str, download: bool) -> tuple[list[Found], bool]:
+def find(names: str, download: bool, *, fast: bool = True) -> tuple[list[Found], bool]:
     """(the benchmarks of a comma list, whether one with a `?` behind its name is left out for want of its data)."""
     from mlspatial.benchmarks.find import benchmark_names
     from mlspatial.benchmarks.find import find as find_one
@@ -159,7 +159,7 @@ def find(names: str, download: bool) -> tuple[list[Found], bool]:
     absent = False
     for name in benchmark_names(names):
         try:
-            chosen.append(find_one(name.removesuffix("?"), download=download, resolve=load))
+            chosen.append(find_one(name.removesuffix("?"), download=download, resolve=load, fast=fast))
         except UserError as error:
             if not name.endswith("?") or isinstance(error, Unreachable):
                 raise

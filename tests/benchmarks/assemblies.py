@@ -45,7 +45,7 @@ class Shape:
     imagenet: int = 1000
 
 
-SMALL = Shape(60, 12, 13, 4, 8, 12, 9, 14, 4, 6, 12, 30)
+SMALL = Shape(60, 12, 13, 4, 8, 12, 26, 27, 4, 6, 12, 30)  # 25 components predict from as many sites
 REAL = Shape(135, 102, 103, 20, 64, 50, 88, 168, 46, 24, 90, 6)
 
 
@@ -159,6 +159,7 @@ def _objects(home: Path, shape: Shape, rng: np.random.Generator) -> None:
     names = [hashlib.sha1(str(i).encode()).hexdigest() for i in range(n)]
     table = pd.DataFrame({"stimulus_id": names, "object_name": [f"object{i % shape.objects}" for i in range(n)]})
     table["variation"] = np.where(np.arange(n) % 10 == 0, 0, 3)
+    table["image_id"] = names  # as sets of its age have it beside stimulus_id
     images = pictures(n, 48, rng)
     stimuli = _stimulus_set(home, "hvm-public", table, images)
     which = np.concatenate([rng.permutation(n) for _ in range(repeats)])

@@ -25,7 +25,7 @@ from unittest.mock import patch
 from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.core.names import cache_folder
 
-REGISTRATION = re.compile(r"""benchmark_registry\[\s*['"]([^'"]+)['"]\s*\]""")
+REGISTRATION = re.compile(r"""^\s*benchmark_registry\[\s*['"]([^'"]+)['"]\s*\]""", re.MULTILINE)  # no comments
 LABORATORIES = ("dicarlo.", "movshon.", "tolias.", "aru.")  # of older identifiers, e.g. dicarlo.MajajHong2015public...
 SUFFIX = re.compile(r"^(?P<data>[^.]+)\.(?P<region>[^.]+)\.public-(?P<metric>.+)$")  # as the benchmarks call themselves
 
@@ -36,6 +36,17 @@ PUBLIC = {
     "MajajHong2015public.V4-pls": "MajajHong2015.public",
     "MajajHong2015public.IT-pls": "MajajHong2015.public",
     "Rajalingham2018public-i2n": "Rajalingham2018.public",
+}
+#: identifiers -> the recordings that others read
+RECORDINGS = {
+    r"MajajHong2015public\.(V4|IT)-reverse_pls": ("MajajHong2015.public",),
+    r"MajajHong2015public\.(V4|IT)-temporal-pls": ("MajajHong2015.temporal.public",),
+    r"(?P<data>Allen2022_fmri(_surface)?(_4subj)?|Papale2025|Hebart2023_fmri|Gifford2022)\.\w+-(ridge|ridgecv|rdm)": (
+        "{data}_train",
+        "{data}_test",
+    ),
+    r"Li2026\.\w+-(pls|rdm)": ("Li2026",),
+    r"tong\.Coggan2024_fMRI\.\w+-rdm": ("Coggan2024_fMRI",),
 }
 
 
@@ -99,15 +110,25 @@ def prepare() -> ModuleType:
 def needs(identifier: str) -> list[StoredFile]:
     """The files that a benchmark reads, here or not. Nothing is downloaded.
 
-    For benchmarks other than the five public ones the list may end with the first data set that is not here, because
-    only the package's own code, while it runs, knows what it reads next.
+    For benchmarks that RECORDINGS does not have the list may end with the first data set that is not here, because only
+    the package's own code, while it runs, knows what it reads next.
     """
     name = resolve(identifier)
     brainscore_vision = prepare()
-    load: Callable[[str], object] = brainscore_vision.load_benchmark
+    if not (recordings := _recordings(name)):
+        return _requests(brainscore_vision.load_benchmark, name, through=True)
+    found = [_requests(brainscore_vision.load_dataset, one, through=False) for one in recordings]
+    return list({file.path: file for files in found for file in files}.values())
+
+
+def _recordings(name: str) -> tuple[str, ...]:
+    """The data sets that a benchmark reads; none where only its own code knows."""
     if name in PUBLIC:
-        name, load = PUBLIC[name], brainscore_vision.load_dataset
-    return _requests(load, name, through=load is brainscore_vision.load_benchmark)
+        return (PUBLIC[name],)
+    for pattern, names in RECORDINGS.items():
+        if found := re.fullmatch(pattern, name):
+            return tuple(text.format(**found.groupdict()) for text in names)
+    return ()
 
 
 def data_folder() -> Path:

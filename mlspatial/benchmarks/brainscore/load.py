@@ -23,7 +23,9 @@ from typing import Any
 
 import numpy as np
 
+from mlspatial.benchmarks.base import Benchmark
 from mlspatial.benchmarks.behaviour import Behaviour
+from mlspatial.benchmarks.brainscore.facts import cross_validation, further, text
 from mlspatial.benchmarks.brainscore.files import (
     demand,
     imagenet_file,
@@ -34,6 +36,7 @@ from mlspatial.benchmarks.brainscore.files import (
     quiet,
     resolve,
 )
+from mlspatial.benchmarks.brainscore.kinds import folds_of, further_benchmark, refusal
 from mlspatial.benchmarks.brainscore.published import Published
 from mlspatial.benchmarks.pictures import mapped_images, seal
 from mlspatial.core.errors import UserError
@@ -47,9 +50,7 @@ IMAGENET_IMAGES = 1000  # brain_transformation/neural.py, LayerSelection: as man
 CACHE_VERSION = 1
 
 
-def load(
-    identifier: str, *, input_size: int = 224, download: bool = False, by_imagenet: bool = False
-) -> Published | Behaviour:
+def load(identifier: str, *, input_size: int = 224, download: bool = False, by_imagenet: bool = False) -> Benchmark:
     """A benchmark for the fast engine.
 
     identifier: a name in known(), also with an older laboratory prefix; input_size: pixels that the images are resized
@@ -117,7 +118,10 @@ def build_benchmark(name: str) -> Any:
     """The package's benchmark object. Raises UserError when one of its plugins needs what is not installed."""
     brainscore_vision = prepare()
     try:
-        return brainscore_vision.load_benchmark(name)
+        benchmark = brainscore_vision.load_benchmark(name)
+        if name.endswith("-temporal-pls"):  # calls itself as the one without time, whose ceiling it would be given
+            benchmark._identifier = name
+        return benchmark
     except ImportError as error:
         raise UserError(f"benchmark {name}: its plugin cannot be imported ({error}); install what it names") from error
 
@@ -135,44 +139,39 @@ def _build(name: str) -> dict[str, Any]:
         "version": version_of(benchmark),
         "degrees": float(getattr(benchmark, "_visual_degrees", DEGREES)),
     }
+    if make := further(benchmark):
+        return facts | make(name, benchmark, _paths)
     if type(benchmark) is NeuralBenchmark:
         return facts | _neural_facts(name, benchmark)
     if hasattr(benchmark, "_fitting_stimuli"):
         return facts | _behaviour_facts(name, benchmark)
-    raise _no_fast_form(name, type(benchmark).__name__)
+    raise refusal(name, type(benchmark).__name__)
 
 
 def _neural_facts(name: str, benchmark: Any) -> dict[str, Any]:
-    import scipy.stats
     from brainscore_vision.metrics.regression_correlation.metric import CrossRegressedCorrelation
-    from sklearn.cross_decomposition import PLSRegression
 
     metric = benchmark._similarity_metric
     if type(metric) is not CrossRegressedCorrelation:
-        raise _no_fast_form(name, type(metric).__name__)
-    regression, cross_validation = metric.regression._regression, metric.cross_validation
-    components = getattr(regression, "n_components", 0)
-    if repr(regression) != repr(PLSRegression(n_components=components, scale=False)):
-        raise _no_fast_form(name, repr(regression))
-    if metric.correlation._correlation is not scipy.stats.pearsonr or cross_validation._preprocess_indices:
-        raise _no_fast_form(name, "another correlation than Pearson's")
+        raise refusal(name, type(metric).__name__)
+    components = cross_validation(name, metric, metric.regression._regression)
     if set(benchmark._assembly.dims) != {"presentation", "neuroid"}:
-        raise _no_fast_form(name, "responses over time")
+        raise refusal(name, "responses over time")
     assembly = benchmark._assembly.transpose("presentation", "neuroid")
-    _, folds = cross_validation._split.build_splits(assembly)
-    stratified = cross_validation._split._stratification_coord
+    _, folds = metric.cross_validation._split.build_splits(assembly)
+    stratified = metric.cross_validation._split._stratification_coord
     ids = assembly["stimulus_id"].values
     return {
         "kind": "neural",
         "region": str(benchmark.region),
-        "components": int(components),
-        "ids": _text(ids),
-        "paths": _text(_paths(assembly.stimulus_set, ids, benchmark._visual_degrees)),
+        "components": components,
+        "ids": text(ids),
+        "paths": text(_paths(assembly.stimulus_set, ids, benchmark._visual_degrees)),
         "responses": np.asarray(assembly.values, np.float64),
-        "strata": _text(assembly[stratified].values) if stratified else np.empty(0, "U1"),
+        "strata": text(assembly[stratified].values) if stratified else np.empty(0, "U1"),
         "train": np.stack([train for train, _ in folds]),
         "test": np.stack([test for _, test in folds]),
-        "ceilings": np.asarray(benchmark.ceiling.raw.values, np.float64),
+        "ceilings": np.atleast_2d(np.asarray(benchmark.ceiling.raw.values, np.float64)),
     }
 
 
@@ -181,10 +180,10 @@ def _behaviour_facts(name: str, benchmark: Any) -> dict[str, Any]:
 
     metric, assembly, stimulus_set = benchmark._metric, benchmark._assembly, benchmark._assembly.stimulus_set
     if type(metric) is not _I or metric._collapse_distractors or not metric._normalize:
-        raise _no_fast_form(name, "another metric than i2n")
+        raise refusal(name, "another metric than i2n")
     ids, labels = stimulus_set["stimulus_id"].values, stimulus_set["image_label"].values
     if not np.array_equal(ids, benchmark._fitting_stimuli["stimulus_id"].values):
-        raise _no_fast_form(name, "a read-out fitted on other images")
+        raise refusal(name, "a read-out fitted on other images")
     truths = dict(zip(assembly["stimulus_id"].values.tolist(), assembly["truth"].values.tolist(), strict=True))
     if [truths.get(i) for i in ids.tolist()] != labels.tolist():
         raise UserError(f"benchmark {name}: the choices name other objects than the images' labels")
@@ -199,26 +198,26 @@ def _behaviour_facts(name: str, benchmark: Any) -> dict[str, Any]:
         humans.append(matrix.values[[row[image] for image in ids.tolist()]])
     return {
         "kind": "behaviour",
-        "ids": _text(ids),
-        "paths": _text(_paths(stimulus_set, ids, benchmark._visual_degrees)),
-        "labels": _text(labels),
-        "choices": _text(choices),
+        "ids": text(ids),
+        "paths": text(_paths(stimulus_set, ids, benchmark._visual_degrees)),
+        "labels": text(labels),
+        "choices": text(choices),
         "humans": np.stack(humans),
         "ceilings": np.asarray(benchmark.ceiling.raw.values, np.float64),
     }
 
 
-def _benchmark(
-    identifier: str, facts: Mapping[str, Any], images: np.ndarray, imagenet: Stimuli | None
-) -> Published | Behaviour:
+def _benchmark(identifier: str, facts: Mapping[str, Any], images: np.ndarray, imagenet: Stimuli | None) -> Benchmark:
     stimuli = Stimuli(tuple(facts["ids"].tolist()), images, float(DEGREES))
     if facts["kind"] == "behaviour":
         given = (facts[name] for name in ("labels", "choices", "humans", "ceilings"))
         return Behaviour(identifier, facts["version"], stimuli, *given)
+    if facts["kind"] != "neural":
+        return further_benchmark(identifier, stimuli, facts)
     return Published(
         identifier, facts["region"], facts["version"], stimuli, facts["responses"],
-        facts["strata"] if len(facts["strata"]) else None, tuple(zip(facts["train"], facts["test"], strict=True)),
-        facts["ceilings"], facts["components"], imagenet,
+        facts["strata"] if len(facts["strata"]) else None, folds_of(facts), facts["ceilings"], facts["components"],
+        imagenet,
     )  # fmt: skip
 
 
@@ -277,11 +276,3 @@ def _read(file: Path) -> dict[str, Any] | None:
             return found | json.loads(str(arrays["facts"]))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
-
-
-def _text(values: Any) -> np.ndarray:
-    return np.asarray([str(value) for value in values])
-
-
-def _no_fast_form(name: str, what: str) -> UserError:
-    return UserError(f"benchmark {name}: {what} has no fast form here; set engine=reference")

@@ -13,7 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mlspatial.benchmarks.base import Benchmark
+from mlspatial.benchmarks.behaviour import Behaviour
 from mlspatial.benchmarks.brainscore.files import demand, needs, network, prepare, quiet, resolve
+from mlspatial.benchmarks.brainscore.fixed_split import FixedSplit
+from mlspatial.benchmarks.brainscore.geometry import PublishedGeometries, SelectedUnits
 from mlspatial.benchmarks.brainscore.load import (
     DEGREES,
     IMAGENET_IMAGES,
@@ -21,9 +25,12 @@ from mlspatial.benchmarks.brainscore.load import (
     selection_is_possible,
     version_of,
 )
+from mlspatial.benchmarks.brainscore.published import Published
+from mlspatial.benchmarks.brainscore.reverse import Reverse
+from mlspatial.benchmarks.brainscore.temporal import Temporal
 from mlspatial.core.errors import BadValue, UnknownName, UserError
 from mlspatial.core.hashing import content_id
-from mlspatial.core.score import BEHAVIOUR, Score
+from mlspatial.core.score import BEHAVIOUR, OF_PARTS, Score
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,6 +41,13 @@ VERSION = "1"  # of how the package is asked
 PCA_SELECTION = f"PCA({IMAGENET_IMAGES}) of ImageNet"
 RAW_SELECTION = "raw features"
 READOUT = "readout"
+#: of the package's scores that come ceiled
+FORMULA_OF: dict[type[Benchmark] | None, str] = {
+    Behaviour: BEHAVIOUR,
+    FixedSplit: OF_PARTS,
+    PublishedGeometries: "r/c",
+    SelectedUnits: "(r/c)^2",
+}
 REFUSAL = "1000-dim ImageNet classification head"  # the package, of networks without logits of ImageNet
 
 
@@ -148,19 +162,35 @@ def _score(benchmark: Any, wrapper: Any, model_id: str, layer: str, region: str)
 
 
 def _from_package(benchmark: Any, score: Any) -> Score:
-    """The package's Score as ours. A metric without raw value or ceiling leaves NaN."""
-    from brainscore_vision.benchmark_helpers.neural_common import NeuralBenchmark
+    """The package's Score as ours. A metric without raw value or ceiling leaves NaN; of several values, one a time bin,
+    the mean counts, over the bins whose ceiling is above 0."""
+    from mlspatial.benchmarks.brainscore.kinds import kind_of
 
-    version, metric = version_of(benchmark), str(benchmark.identifier).rpartition("-")[2]
+    version, suffix = version_of(benchmark), str(benchmark.identifier).rpartition("-")[2]
     raw, ceiling = score.attrs.get("raw"), score.attrs.get("ceiling")
     error = _number(score.attrs.get("error"))
     splits = len(raw.raw["split"]) if "split" in getattr(getattr(raw, "raw", None), "dims", ()) else 0
-    if type(benchmark) is NeuralBenchmark:
-        name = f"pls{benchmark._similarity_metric.regression._regression.n_components}" if metric == "pls" else metric
+    kind, metric = kind_of(_registered(benchmark)) or (None, suffix)
+    if kind is Published or (kind is None and type(benchmark).__name__ == "NeuralBenchmark"):
+        name = f"pls{benchmark._similarity_metric.regression._regression.n_components}" if suffix == "pls" else suffix
         return Score(float(raw), float(ceiling), error, splits, name, version, told=error)
-    formula = BEHAVIOUR if metric == "i2n" else "the benchmark's own"
+    if kind is Reverse:
+        return Score(float(raw), float(ceiling), error, splits, metric, version, told=error)
+    if kind is Temporal:
+        counted = ceiling.values > 0
+        values = float(raw.values.mean()), float(ceiling.values.mean()), math.nan
+        return Score(*values, splits, metric, version, OF_PARTS, given=float(score.values[counted].mean()))
+    formula = FORMULA_OF.get(kind, "the benchmark's own")
     values = _number(raw), _number(ceiling), error
     return Score(*values, splits, metric, version, formula, given=float(score), told=error)
+
+
+def _registered(benchmark: Any) -> str:
+    """The identifier that a benchmark is known by here; those of public data call themselves otherwise."""
+    try:
+        return resolve(str(benchmark.identifier))
+    except UnknownName:
+        return str(benchmark.identifier)
 
 
 def best_layer(scores: Mapping[str, Score]) -> str:
