@@ -1,4 +1,4 @@
-"""What people read in a terminal beside progress: the summary of a command; the commands doctor, show, clean, library."""
+"""What people read in a terminal beside progress: summaries of commands; the commands doctor, show, clean, library."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import warp as wp
 
+from mlspatial.render.warp.ground import LOWEST_LIGHT, Ground, blurred_outline, ground_of, level_of, sky_at
 from mlspatial.render.warp.kernels import ONE_SIDED, SAMPLES, SHADOW_MARGIN, Assets, Frame, twice_area
 
 wp.set_module_options({"enable_backward": False})
@@ -19,7 +20,7 @@ NORMAL_OFFSET, DEPTH_OFFSET = 1.5, 0.75  # texels of the shadow map: keep a surf
 LEAST_ALPHA = 0.02  # highlights narrower than this are smaller than a pixel
 LEAST_FACING = 0.02  # cosine to the viewer; interpolated normals may turn away at a silhouette
 INVERSE_PI = 0.31830989
-LOWEST_LIGHT = 0.1  # sine of its height above the horizon: longer shadows than ten times the object are left out
+FACING_DOWN = 0.5  # share of the light around an object that reaches what of it the ground sees
 LEAST_CLOSENESS = 0.001  # of the ground to the light: above the 0 of an empty place in the shadow map
 TONE_OFFSET = 0.0078125  # 2^-7, see tone_map_entry
 TONE_OFFSET_BITS = 0x3C000000  # the same as the bits of a float
@@ -39,6 +40,10 @@ class View:
     camera: wp.mat33
     pose: wp.mat33
     light: wp.mat33
+    ground: Ground
+    ground_ambient: wp.vec3  # the shares of a level ground's light that come from everywhere and from the main light
+    ground_direct: wp.vec3
+    ground_bounce: wp.vec3  # what the object sends instead of what it hides, if it hid all
 
 
 @wp.func
@@ -272,29 +277,46 @@ def shade_triangle(assets: Assets, frame: Frame, seen: View, index: int, x: floa
 
 
 @wp.func
-def ground_light(assets: Assets, frame: Frame, seen: View, ray: wp.vec3) -> wp.vec3:
-    """Share of its light that a level ground keeps behind a pixel, by colour: less than 1 in the object's shadow."""
+def ground_light(assets: Assets, frame: Frame, seen: View, ray: wp.vec3, row: int, column: int) -> wp.vec3:
+    """Share of its light that a level ground keeps behind a pixel, by colour: less than 1 near and under the object."""
     full = wp.vec3(1.0, 1.0, 1.0)
-    height = frame.ground[seen.image]
-    down = -(seen.camera[1, 0] * ray[0] + seen.camera[1, 1] * ray[1] + seen.camera[1, 2] * ray[2])
-    light = wp.vec3(seen.light[2, 0], seen.light[2, 1], seen.light[2, 2])
-    climb = seen.camera[1, 0] * light[0] + seen.camera[1, 1] * light[1] + seen.camera[1, 2] * light[2]
-    if height <= 0.0 or down <= 0.0 or climb <= LOWEST_LIGHT:
+    down = -wp.dot(seen.ground.up, ray)
+    if seen.ground.there == 0 or down <= 0.0:
         return full
-    offset = ray * (height / down) - frame.position[seen.image]
+    sky = sky_at(frame, seen.image, row, column)
+    share = wp.float32(1.0)
+    if seen.ground.climb > LOWEST_LIGHT:
+        offset = ray * (frame.ground[seen.image] / down) - frame.position[seen.image]
+        share = sun_left(assets, frame, seen, seen.light * offset)
+    if sky >= 1.0 and share >= 1.0:
+        return full
+    return seen.ground_ambient * sky + seen.ground_bounce * (1.0 - sky) + seen.ground_direct * share
+
+
+@wp.func
+def sun_left(assets: Assets, frame: Frame, seen: View, place: wp.vec3) -> float:
+    """Share of the main light that reaches a place on the ground, in metres along the axes of the shadow map."""
     half_map = 0.5 * float(frame.shadow_size)
-    radius = frame.scale * assets.radius[frame.mesh[seen.image]]
-    place = seen.light * offset
-    x = place[0] * half_map / (SHADOW_MARGIN * radius) + half_map
-    y = place[1] * half_map / (SHADOW_MARGIN * radius) + half_map
-    edge = float(frame.shadow_size) - 2.0
-    if x < 2.0 or y < 2.0 or x > edge or y > edge:
-        return full
-    closeness = wp.max(place[2] / radius + 2.0, LEAST_CLOSENESS)
-    share = light_reaching(frame, seen.image, wp.vec3(x, y, closeness))
-    direct = assets.light_irradiance[seen.environment] * (climb * INVERSE_PI)
-    everywhere = ambient(assets, seen.environment, wp.vec3(0.0, 1.0, 0.0))
-    return wp.cw_div(everywhere + direct * share, everywhere + direct)
+    x = place[0] * seen.ground.per_texel + half_map
+    y = place[1] * seen.ground.per_texel + half_map
+    depth = place[2] / seen.ground.radius
+    radius = assets.light_radius[seen.environment]
+    wide = 2.0 * radius / wp.sqrt(wp.max(1.0 - radius * radius, 0.01)) * seen.ground.radius * seen.ground.per_texel
+    edge = float(frame.shadow_size)
+    beyond = wp.max(wp.max(-x, x - edge), wp.max(-y, y - edge))
+    width = wide * wp.max(-depth, 0.1)  # from the object's middle
+    if beyond > 0.5 * width:
+        return 1.0
+    near = blurred_outline(frame, seen.image, level_of(width), x, y)
+    if near[0] <= 0.0:
+        return 1.0
+    width = wide * near[1] / near[0]
+    level = level_of(width)
+    if level < 1.0:
+        if beyond > -2.0:
+            return 1.0
+        return light_reaching(frame, seen.image, wp.vec3(x, y, wp.max(depth + 2.0, LEAST_CLOSENESS)))
+    return 1.0 - wp.min(blurred_outline(frame, seen.image, level, x, y)[0], 1.0)
 
 
 @wp.func
@@ -337,7 +359,7 @@ def shade_pixel(assets: Assets, frame: Frame, seen: View, row: int, column: int)
         half = 0.5 * float(frame.size)
         ray = wp.vec3(float(column) + 0.5 - half, half - float(row) - 0.5, frame.focal)
         behind = look_up(assets.backgrounds, assets.background[seen.environment], seen.camera * ray)
-        behind = wp.cw_mul(behind, ground_light(assets, frame, seen, ray))
+        behind = wp.cw_mul(behind, ground_light(assets, frame, seen, ray, row, column))
         color += behind * (float(empty) * share)
     most = wp.vec3(assets.white, assets.white, assets.white)
     for slot in range(distinct):
@@ -363,6 +385,13 @@ def shade(assets: Assets, frame: Frame, strip: int, images: wp.array(dtype=wp.ui
     seen.camera = frame.camera[image]
     seen.pose = frame.pose[image]
     seen.light = frame.light[image]
+    seen.ground = ground_of(assets, frame, image)
+    everywhere = ambient(assets, seen.environment, wp.vec3(0.0, 1.0, 0.0)) + wp.vec3(1.0e-9, 1.0e-9, 1.0e-9)
+    direct = assets.light_irradiance[seen.environment] * (wp.max(seen.ground.climb, 0.0) * INVERSE_PI)
+    seen.ground_ambient = wp.cw_div(everywhere, everywhere + direct)
+    seen.ground_direct = wp.cw_div(direct, everywhere + direct)
+    around = everywhere + assets.light_irradiance[seen.environment] * (0.25 * INVERSE_PI)  # on average over a ball
+    seen.ground_bounce = wp.cw_div(wp.cw_mul(assets.tint[mesh], around), everywhere + direct) * FACING_DOWN
     last = assets.tone_map.shape[0] - 1
     for column in range(block * strip, wp.min(block * strip + strip, frame.size)):
         color = shade_pixel(assets, frame, seen, row, column)
