@@ -163,7 +163,7 @@ def level_of(width: float) -> float:
 
 @wp.func
 def sky_left(assets: Assets, frame: Frame, ground: Ground, image: int, point: wp.vec3) -> float:
-    """Share of the light from everywhere that reaches a place on the ground (camera frame)."""
+    """Share of the hemisphere over a place on the ground (camera frame) that the object leaves open."""
     mesh = frame.mesh[image]
     away = frame.position[image] - point
     if wp.dot(away, away) > FAR * FAR * ground.radius * ground.radius:

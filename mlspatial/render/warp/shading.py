@@ -20,7 +20,6 @@ NORMAL_OFFSET, DEPTH_OFFSET = 1.5, 0.75  # texels of the shadow map: keep a surf
 LEAST_ALPHA = 0.02  # highlights narrower than this are smaller than a pixel
 LEAST_FACING = 0.02  # cosine to the viewer; interpolated normals may turn away at a silhouette
 INVERSE_PI = 0.31830989
-FACING_DOWN = 0.5  # share of the light around an object that reaches what of it the ground sees
 LEAST_CLOSENESS = 0.001  # of the ground to the light: above the 0 of an empty place in the shadow map
 TONE_OFFSET = 0.0078125  # 2^-7, see tone_map_entry
 TONE_OFFSET_BITS = 0x3C000000  # the same as the bits of a float
@@ -43,7 +42,7 @@ class View:
     ground: Ground
     ground_ambient: wp.vec3  # the shares of a level ground's light that come from everywhere and from the main light
     ground_direct: wp.vec3
-    ground_bounce: wp.vec3  # what the object sends instead of what it hides, if it hid all
+    ground_bounce: wp.vec3  # what the object sends instead of what it hides
 
 
 @wp.func
@@ -183,6 +182,16 @@ def highlight(
 
 
 @wp.func
+def with_bounces(open_sky: float, color: wp.vec3) -> wp.vec3:
+    """Ambient light of a place that sees a share of the sky, the rest being surfaces of its own colour (Jimenez 2016)."""
+    one = wp.vec3(1.0, 1.0, 1.0)
+    cubic = color * 2.0404 - one * 0.3324
+    square = one * 0.6417 - color * 4.7951
+    linear = color * 2.7552 + one * 0.6903
+    return wp.max(((cubic * open_sky + square) * open_sky + linear) * open_sky, one * open_sky)
+
+
+@wp.func
 def shade_triangle(assets: Assets, frame: Frame, seen: View, index: int, x: float, y: float) -> wp.vec3:
     """Radiance towards the camera of a triangle of the image's mesh at a place in samples."""
     face = assets.faces[seen.first_face + index]
@@ -253,8 +262,9 @@ def shade_triangle(assets: Assets, frame: Frame, seen: View, index: int, x: floa
     bounced = seen.camera * (normal * (2.0 * towards_view) - view)
     step = int(roughness * float(assets.reflection.shape[1] - 1) + 0.5)
     radiance = wp.cw_mul(glossy, look_up(assets.reflections, assets.reflection[seen.environment, step], bounced))
-    radiance += wp.cw_mul(matt, ambient(assets, seen.environment, seen.camera * normal))
     radiance *= open_sky
+    everywhere = ambient(assets, seen.environment, seen.camera * normal)
+    radiance += wp.cw_mul(matt, wp.cw_mul(everywhere, with_bounces(open_sky, color)))
 
     # the main light
     towards = seen.light * normal
@@ -391,7 +401,7 @@ def shade(assets: Assets, frame: Frame, strip: int, images: wp.array(dtype=wp.ui
     seen.ground_ambient = wp.cw_div(everywhere, everywhere + direct)
     seen.ground_direct = wp.cw_div(direct, everywhere + direct)
     around = everywhere + assets.light_irradiance[seen.environment] * (0.25 * INVERSE_PI)  # on average over a ball
-    seen.ground_bounce = wp.cw_div(wp.cw_mul(assets.tint[mesh], around), everywhere + direct) * FACING_DOWN
+    seen.ground_bounce = wp.cw_div(wp.cw_mul(assets.tint[mesh], around), everywhere + direct)
     last = assets.tone_map.shape[0] - 1
     for column in range(block * strip, wp.min(block * strip + strip, frame.size)):
         color = shade_pixel(assets, frame, seen, row, column)
