@@ -40,7 +40,7 @@ class Ground:
     height: float  # metres of the object's middle above the ground
     radius: float  # metres
     per_texel: float  # texels of the shadow map for a metre
-    there: int
+    there: int  # and somewhere in the picture
 
 
 @wp.func
@@ -57,7 +57,9 @@ def ground_of(assets: Assets, frame: Frame, image: int) -> Ground:
     ground.height = frame.ground[image] + wp.dot(up, frame.position[image])
     ground.radius = frame.scale * assets.radius[frame.mesh[image]]
     ground.per_texel = 0.5 * float(frame.shadow_size) / (SHADOW_MARGIN * ground.radius)
-    ground.there = int(frame.ground[image] > 0.0)
+    reach = 0.5 * float(frame.size) / frame.focal  # of the picture, from its middle at distance 1
+    lowest = up[2] - reach * (wp.abs(up[0]) + wp.abs(up[1]))
+    ground.there = int(frame.ground[image] > 0.0 and lowest < 0.0)
     return ground
 
 
@@ -70,34 +72,32 @@ def first_texel(size: int, level: int) -> int:
 
 @wp.kernel
 def begin_outline(assets: Assets, frame: Frame, strip: int):
-    """Level 1: share of 2 x 2 texels of the shadow map that hide the light from the ground, and their distance to it."""
+    """Level 1: whether the shadow map hides the light from the ground, and from what distance in radii of the mesh."""
     image, block = wp.tid()
     ground = ground_of(assets, frame, image)
     if ground.there == 0 or ground.climb <= LOWEST_LIGHT:
         return
     half = frame.shadow_size >> 1
-    middle = 0.5 * float(frame.shadow_size)
-    per_radius = 1.0 / ground.radius
+    per_climb = 1.0 / (ground.climb * ground.radius)  # the ground's depth is linear along the map
+    slope_x = ground.along_x / ground.per_texel * per_climb
+    slope_y = ground.along_y / ground.per_texel * per_climb
+    start = ground.height * per_climb + (slope_x + slope_y) * (0.5 - 0.5 * float(frame.shadow_size))
     for row in range(block * strip, wp.min(block * strip + strip, half)):
         for column in range(half):
             total = wp.vec2(0.0, 0.0)
-            for part in range(4):
-                y = 2 * row + (part >> 1)
-                x = 2 * column + (part & 1)
-                closeness = frame.shadow[image, y * frame.shadow_size + x]
-                if closeness > NO_OBJECT:
-                    across = (float(x) + 0.5 - middle) / ground.per_texel
-                    down = (float(y) + 0.5 - middle) / ground.per_texel
-                    depth = -(ground.height + ground.along_x * across + ground.along_y * down) / ground.climb
-                    distance = closeness - 2.0 - depth * per_radius
-                    if distance > LEAST_DISTANCE:
-                        total += wp.vec2(0.25, 0.25 * distance)
+            y = 2 * row + (column & 1)  # one of the four, on the left and on the right in turns: the rest is blurred away
+            x = 2 * column + (row & 1)
+            closeness = frame.shadow[image, y * frame.shadow_size + x]
+            if closeness > NO_OBJECT:
+                distance = closeness - 2.0 + start + slope_x * float(x) + slope_y * float(y)
+                if distance > LEAST_DISTANCE:
+                    total = wp.vec2(1.0, distance)
             frame.outline[image, row * half + column] = total
 
 
 @wp.kernel
 def halve_outline(assets: Assets, frame: Frame, strip: int, level: int):
-    """A level from the one before: 4 x 4 of its texels weighted 1, 3, 3, 1 along each side."""
+    """A level from the one before: 4 x 4 of its texels weighted 1, 3, 3, 1 along each side; level 2 their inner 2 x 2."""
     image, block = wp.tid()
     ground = ground_of(assets, frame, image)
     if ground.there == 0 or ground.climb <= LOWEST_LIGHT:
@@ -106,6 +106,14 @@ def halve_outline(assets: Assets, frame: Frame, strip: int, level: int):
     finer = side * 2
     start = first_texel(frame.shadow_size, level)
     source = first_texel(frame.shadow_size, level - 1)
+    if level == 2:
+        for row in range(block * strip, wp.min(block * strip + strip, side)):
+            for column in range(side):
+                first = source + 2 * row * finer + 2 * column
+                upper = frame.outline[image, first] + frame.outline[image, first + 1]
+                lower = frame.outline[image, first + finer] + frame.outline[image, first + finer + 1]
+                frame.outline[image, start + row * side + column] = (upper + lower) * 0.25
+        return
     for row in range(block * strip, wp.min(block * strip + strip, side)):
         for column in range(side):
             total = wp.vec2(0.0, 0.0)

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import warp as wp
 
-from mlspatial.render.warp.ground import LOWEST_LIGHT, Ground, blurred_outline, ground_of, level_of, sky_at
+from mlspatial.render.warp.ground import LOWEST_LIGHT, Ground, blurred_outline, ground_of, level_of, outline_at, sky_at
 from mlspatial.render.warp.kernels import ONE_SIDED, SAMPLES, SHADOW_MARGIN, Assets, Frame, twice_area
+from mlspatial.render.warp.lookups import look_up, texture_color
 
 wp.set_module_options({"enable_backward": False})
 
@@ -40,74 +41,10 @@ class View:
     pose: wp.mat33
     light: wp.mat33
     ground: Ground
+    light_width: float  # texels of the shadow map that the light spreads over, from a radius of the mesh away
     ground_ambient: wp.vec3  # the shares of a level ground's light that come from everywhere and from the main light
     ground_direct: wp.vec3
     ground_bounce: wp.vec3  # what the object sends instead of what it hides
-
-
-@wp.func
-def look_up(panoramas: wp.array(dtype=wp.vec3h), entry: wp.vec2i, direction: wp.vec3) -> wp.vec3:
-    """Bilinear sample of a cube map with a border of one texel, see lighting.cube_map; entry: first texel, edge."""
-    along_x = wp.abs(direction[0])
-    along_y = wp.abs(direction[1])
-    along_z = wp.abs(direction[2])
-    face = wp.int32(4)
-    longest = direction[2]
-    s = direction[0]
-    t = direction[1]
-    if along_x > along_z and along_x >= along_y:
-        face = 0
-        longest = direction[0]
-        s = direction[2]
-    elif along_y > along_z:
-        face = 2
-        longest = direction[1]
-        t = direction[2]
-    if longest < 0.0:
-        face += 1
-    half = 0.5 * float(entry[1])
-    scale = half / wp.max(wp.abs(longest), 1.0e-20)
-    x = s * scale + half + 0.5
-    y = t * scale + half + 0.5
-    left = int(x)
-    top = int(y)
-    right = x - float(left)
-    down = y - float(top)
-    stride = entry[1] + 2
-    upper = entry[0] + (face * stride + top) * stride + left
-    lower = upper + stride
-    above = wp.vec3(panoramas[upper]) * (1.0 - right) + wp.vec3(panoramas[upper + 1]) * right
-    below = wp.vec3(panoramas[lower]) * (1.0 - right) + wp.vec3(panoramas[lower + 1]) * right
-    return above * (1.0 - down) + below * down
-
-
-@wp.func
-def texture_color(assets: Assets, texture: wp.vec4i, u: float, v: float, area: float) -> wp.vec3:
-    """Linear RGB of a repeating texture. area: of the texture (1 = all of it) behind one pixel; picks the mip level."""
-    first = texture[0]
-    width = texture[1]
-    height = texture[2]
-    texels = area * float(width) * float(height)
-    level = wp.min(int(0.5 * wp.log2(wp.max(texels, 1.0)) + 0.5), texture[3] - 1)
-    for _ in range(level):
-        first += width * height
-        width = wp.max(width >> 1, 1)
-        height = wp.max(height >> 1, 1)
-    x = (u - wp.floor(u)) * float(width) - 0.5
-    y = (wp.ceil(v) - v) * float(height) - 0.5
-    left = int(wp.floor(x))
-    top = int(wp.floor(y))
-    along = x - float(left)
-    down = y - float(top)
-    # width and height are powers of two: & wraps round
-    upper = first + (top & (height - 1)) * width
-    lower = first + ((top + 1) & (height - 1)) * width
-    right = (left + 1) & (width - 1)
-    left = left & (width - 1)
-    above = wp.vec3(assets.texels[upper + left]) * (1.0 - along) + wp.vec3(assets.texels[upper + right]) * along
-    below = wp.vec3(assets.texels[lower + left]) * (1.0 - along) + wp.vec3(assets.texels[lower + right]) * along
-    root = (above * (1.0 - down) + below * down) * (1.0 / 255.0)
-    return wp.cw_mul(root, root)
 
 
 @wp.func
@@ -174,7 +111,7 @@ def highlight(
     square = alpha * alpha
     spread = wp.max(wp.dot(normal, middle), 0.0)
     spread = spread * spread * (square - 1.0) + 1.0
-    k = (roughness + 1.0) * (roughness + 1.0) * 0.125
+    k = 0.5 * roughness * roughness  # of Smith's masking, as Schlick fits it to GGX
     masking = spread * spread * (cosine * (1.0 - k) + k) * (facing * (1.0 - k) + k)
     grazing = 1.0 - wp.dot(view, middle)
     fresnel = grazing * grazing
@@ -310,17 +247,15 @@ def sun_left(assets: Assets, frame: Frame, seen: View, place: wp.vec3) -> float:
     x = place[0] * seen.ground.per_texel + half_map
     y = place[1] * seen.ground.per_texel + half_map
     depth = place[2] / seen.ground.radius
-    radius = assets.light_radius[seen.environment]
-    wide = 2.0 * radius / wp.sqrt(wp.max(1.0 - radius * radius, 0.01)) * seen.ground.radius * seen.ground.per_texel
     edge = float(frame.shadow_size)
     beyond = wp.max(wp.max(-x, x - edge), wp.max(-y, y - edge))
-    width = wide * wp.max(-depth, 0.1)  # from the object's middle
+    width = seen.light_width * wp.max(-depth, 0.1)  # from the object's middle
     if beyond > 0.5 * width:
         return 1.0
-    near = blurred_outline(frame, seen.image, level_of(width), x, y)
+    near = outline_at(frame, seen.image, wp.clamp(int(level_of(width) + 0.5), 1, frame.outline_levels), x, y)
     if near[0] <= 0.0:
         return 1.0
-    width = wide * near[1] / near[0]
+    width = seen.light_width * near[1] / near[0]
     level = level_of(width)
     if level < 1.0:
         if beyond > -2.0:
@@ -396,6 +331,9 @@ def shade(assets: Assets, frame: Frame, strip: int, images: wp.array(dtype=wp.ui
     seen.pose = frame.pose[image]
     seen.light = frame.light[image]
     seen.ground = ground_of(assets, frame, image)
+    radius = assets.light_radius[seen.environment]
+    seen.light_width = 2.0 * radius / wp.sqrt(wp.max(1.0 - radius * radius, 0.01)) * seen.ground.radius
+    seen.light_width *= seen.ground.per_texel
     everywhere = ambient(assets, seen.environment, wp.vec3(0.0, 1.0, 0.0)) + wp.vec3(1.0e-9, 1.0e-9, 1.0e-9)
     direct = assets.light_irradiance[seen.environment] * (wp.max(seen.ground.climb, 0.0) * INVERSE_PI)
     seen.ground_ambient = wp.cw_div(everywhere, everywhere + direct)
