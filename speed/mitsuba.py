@@ -2,13 +2,14 @@
 
     python -m speed.mitsuba [--quick] [--objects FOLDER] [--environments FOLDER] [--keep FOLDER]
 
-Scenes are an object of the library (or of a folder that `mlspatial library build --from sweethome3d` made) in a panorama
-(or in those of a folder), most of them near the ground. The reference has the same panorama, exposed the same way, as its
-only light; surfaces are Disney's principled ones of the same colour, roughness and metalness; the ground is an unseen grey
-plane, of which the share of its light that the object leaves it dims the panorama. `error` is the mean absolute
-difference, in steps of 255 and means of 4 x 4 pixels, where the object is; `error_ground` where it is not and the
-reference's ground loses more than 1 % of its light; `error_all` of the whole picture. References are kept in --keep,
-with both pictures side by side. Needs `pip install mitsuba`; without it, or a folder, lines have "alternative": null.
+Scenes are an object of the library (or of a folder that `mlspatial library build --from sweethome3d` made) in a
+panorama (or in those of a folder), most of them near the ground. The reference has the same panorama, exposed the same
+way, as its only light; surfaces are Disney's principled ones of the same colour, roughness and metalness; the ground is
+an unseen grey plane, and the share of its light that the object leaves it dims the panorama. `error` is the mean
+absolute difference, in steps of 255 and means of 4 x 4 pixels, where the object is; `error_ground` where it is not and
+the reference's ground loses more than 1 % of its light; `error_all` of the whole picture. References are kept in
+--keep, with both pictures side by side. Needs `pip install mitsuba`; without it, or a folder, lines have
+"alternative": null.
 """
 
 from __future__ import annotations

@@ -74,7 +74,9 @@ def test_the_shadow_of_a_disc_of_light_is_as_soft_as_the_disc_is_wide(degrees: f
     around = rng.random(400) * 2 * np.pi
     side = np.cross(sun, [0.0, 1.0, 0.0])
     side /= np.linalg.norm(side)
-    rays = sun + np.tan(spread)[:, None] * (np.cos(around)[:, None] * side + np.sin(around)[:, None] * np.cross(sun, side))
+    rays = sun + np.tan(spread)[:, None] * (
+        np.cos(around)[:, None] * side + np.sin(around)[:, None] * np.cross(sun, side)
+    )
     rays /= np.linalg.norm(rays, axis=1, keepdims=True)
     away = CENTRE - places[::2, ::2]
     across = np.linalg.norm(np.cross(away[:, :, None], rays), axis=-1)
@@ -115,10 +117,10 @@ def test_ground_changes_neither_the_object_nor_what_is_visible() -> None:
     assert np.array_equal(plain.images[:, 1:-1, 1:-1][inner], shaded.images[:, 1:-1, 1:-1][inner])
 
 
-@pytest.mark.parametrize("albedo", [0.0, 0.3, 0.6, 0.9])
+@pytest.mark.parametrize("albedo", [0.2, 0.4, 0.6, 0.9])
 @pytest.mark.parametrize("open_sky", [0.3, 0.6, 1.0])
 def test_light_bounces_in_corners_as_in_an_even_cavity(albedo: float, open_sky: float) -> None:
-    """A place that sees a share v of the sky, and surfaces like itself else, has v / (1 - albedo (1 - v)) of the light."""
+    """A place that sees a share v of the sky, else surfaces like itself, has v / (1 - albedo (1 - v)) of the light."""
     material = Material((albedo,) * 3, roughness=1.0)
     seen = []
     for occlusion in (open_sky, 1.0):
@@ -126,11 +128,12 @@ def test_light_bounces_in_corners_as_in_an_even_cavity(albedo: float, open_sky: 
         image = WarpRenderer([mesh], [uniform(0.5)], size=SIZE).render(scenes((0, 0, 1.5))).images[0]
         seen.append(radiance(image)[SIZE // 2, SIZE // 2, 0])
     expected = open_sky / (1.0 - albedo * (1.0 - open_sky))
-    assert seen[0] / seen[1] == pytest.approx(expected, abs=0.09)
+    assert seen[0] / seen[1] == pytest.approx(expected, abs=0.04)
 
 
 def test_blobs_hide_as_much_as_the_mesh() -> None:
-    for shape in (trimesh.creation.icosphere(3), trimesh.creation.box(extents=(1, 0.3, 0.5)).subdivide().subdivide()):
+    ball, box = trimesh.creation.icosphere(3), trimesh.creation.box(extents=(1, 0.3, 0.5)).subdivide().subdivide()
+    for shape in (ball, box):
         made = blobs(shape.vertices, shape.faces, closed=True)
         assert made.shape == (BLOBS, 4) and (made[:, 3] > 0).all()
         point = shape.bounds[0] * [1, 0, 1] + [-0.8, shape.bounds[0][1] - 0.3, -0.6]
@@ -138,7 +141,11 @@ def test_blobs_hide_as_much_as_the_mesh() -> None:
         rays = rng.normal(size=(20_000, 3))
         rays[:, 1] = np.abs(rays[:, 1])
         rays /= np.linalg.norm(rays, axis=1, keepdims=True)
-        hit = shape.ray.intersects_any(np.tile(point, (len(rays), 1)), rays)
+        if shape is ball:
+            hit = (np.linalg.norm(np.cross(-point, rays), axis=1) < 1.0) & (rays @ -point > 0)
+        else:
+            near, far = np.sort([(bound - point) / rays for bound in box.bounds], axis=0)
+            hit = np.maximum(near.max(axis=1), 0.0) < far.min(axis=1)
         exact = (hit * rays[:, 1]).sum() / rays[:, 1].sum()
         towards = made[:, :3] - point
         distance = np.linalg.norm(towards, axis=1)

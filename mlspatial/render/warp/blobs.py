@@ -12,9 +12,10 @@ ROUNDS = 12  # of k-means
 def blobs(vertices: np.ndarray, faces: np.ndarray, closed: bool) -> np.ndarray:
     """(BLOBS, 4) float32: centres and radii of balls that hide as much as the mesh does, averaged over directions.
 
-    vertices: (V, 3); faces: (F, 3); closed: whether no back of a face can be seen. The surface is cut into BLOBS clusters (k-means of the faces' middles, weighted by
-    area). The ball of a cluster has the mean projected area of its convex hull, a quarter of its surface (Cauchy), or of
-    its faces, a quarter of their area where they are closed and half of it else, where that is less. A mesh with fewer faces has balls of radius 0 as well.
+    vertices: (V, 3); faces: (F, 3); closed: whether no back of a face can be seen. The surface is cut into BLOBS
+    clusters (k-means of the faces' middles, weighted by area). The ball of a cluster has the mean projected area of its
+    convex hull, a quarter of its surface (Cauchy), or of its faces, a quarter of their area where they are closed and
+    half of it else, where that is less. A mesh with fewer faces has balls of radius 0 as well.
     """
     corners = vertices.astype(np.float64)[faces]  # (F, 3, 3)
     area = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
@@ -29,7 +30,9 @@ def blobs(vertices: np.ndarray, faces: np.ndarray, closed: bool) -> np.ndarray:
     for number in range(BLOBS):
         mine = nearest == number
         if mine.any():
-            shadow = min(_hull_area(corners[mine].reshape(-1, 3)) / 4.0, float(area[mine].sum()) / (4.0 if closed else 2.0))
+            shadow = min(
+                _hull_area(corners[mine].reshape(-1, 3)) / 4.0, float(area[mine].sum()) / (4.0 if closed else 2.0)
+            )
             radius[number] = np.sqrt(shadow / np.pi)
     return np.column_stack([centre, radius]).astype(np.float32)
 

@@ -32,8 +32,9 @@ FARTHEST_CELL = 4.0  # picture widths beyond the border up to which an object is
 class WarpRenderer:
     """Draws one object per image in front of its panorama and lit by it.
 
-    Triangles -> visibility buffer -> shadow map of the main light -> what the ground loses to the object's soft shadow and
-    to its hiding of the sky -> each pixel's triangles shaded once -> 2 x 2 samples averaged in linear light -> tone map -> sRGB bytes. An image depends on its own scene alone: neither on its
+    Triangles -> visibility buffer -> shadow map of the main light -> what the ground loses to the object's soft shadow
+    and to its hiding of the sky -> each pixel's triangles shaded once -> 2 x 2 samples averaged in linear light -> tone
+    map -> sRGB bytes. An image depends on its own scene alone: neither on its
     neighbours in the batch nor on the process. The bytes are the same on every run on one kind of processor; another
     processor or CUDA may round differently.
 

@@ -1,7 +1,7 @@
 """What a level ground loses of its light to the object above it: kernels of the Warp renderer.
 
-The main light is a disc. Its shadow is the object's outline as the light sees it, blurred by as much as the disc is wide
-from where the ground is: the outline is averaged to ever coarser grids, and each pixel looks up those of its blur.
+The main light is a disc. Its shadow is the object's outline as the light sees it, blurred by as much as the disc is
+wide from where the ground is: the outline is averaged to ever coarser grids, and each pixel looks up those of its blur.
 The rest of the light comes from everywhere; the object, as a few balls (blobs.py), hides a part of the hemisphere.
 
     begin_outline, halve_outline   shadow map -> levels 1, 2, .. of the outline, each half as fine
@@ -85,7 +85,9 @@ def begin_outline(assets: Assets, frame: Frame, strip: int):
     for row in range(block * strip, wp.min(block * strip + strip, half)):
         for column in range(half):
             total = wp.vec2(0.0, 0.0)
-            y = 2 * row + (column & 1)  # one of the four, on the left and on the right in turns: the rest is blurred away
+            y = 2 * row + (
+                column & 1
+            )  # one of the four, on the left and on the right in turns: the rest is blurred away
             x = 2 * column + (row & 1)
             closeness = frame.shadow[image, y * frame.shadow_size + x]
             if closeness > NO_OBJECT:
@@ -97,7 +99,7 @@ def begin_outline(assets: Assets, frame: Frame, strip: int):
 
 @wp.kernel
 def halve_outline(assets: Assets, frame: Frame, strip: int, level: int):
-    """A level from the one before: 4 x 4 of its texels weighted 1, 3, 3, 1 along each side; level 2 their inner 2 x 2."""
+    """A level from the one before: 4 x 4 of its texels weighted 1, 3, 3, 1 along each side; level 2 the inner 2 x 2."""
     image, block = wp.tid()
     ground = ground_of(assets, frame, image)
     if ground.there == 0 or ground.climb <= LOWEST_LIGHT:

@@ -120,12 +120,9 @@ def highlight(
 
 @wp.func
 def with_bounces(open_sky: float, color: wp.vec3) -> wp.vec3:
-    """Ambient light of a place that sees a share of the sky, the rest being surfaces of its own colour (Jimenez 2016)."""
-    one = wp.vec3(1.0, 1.0, 1.0)
-    cubic = color * 2.0404 - one * 0.3324
-    square = one * 0.6417 - color * 4.7951
-    linear = color * 2.7552 + one * 0.6903
-    return wp.max(((cubic * open_sky + square) * open_sky + linear) * open_sky, one * open_sky)
+    """Ambient light of a place that sees a share of the sky, and for the rest surfaces coloured and lit like itself."""
+    one = wp.vec3(open_sky, open_sky, open_sky)
+    return wp.cw_div(one, wp.vec3(1.0001, 1.0001, 1.0001) - color * (1.0 - open_sky))
 
 
 @wp.func
