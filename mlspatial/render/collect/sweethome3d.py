@@ -31,8 +31,10 @@ class SweetHome3D:
         places = [folder] if folder.is_file() else sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES)
         places += sorted(file.parent for file in folder.rglob(CATALOGUE))
         if not places:
-            raise UserError(f"{folder}: neither .sh3f files nor folders with {CATALOGUE} in it; "
-                            "name a folder that has some (Debian's sweethome3d-furniture has them in /usr/share)")  # fmt: skip
+            raise UserError(
+                f"{folder}: neither .sh3f files nor folders with {CATALOGUE} in it; name a folder that has some "
+                "(Debian's sweethome3d-furniture has them in /usr/share)"
+            )
         for place in places:
             try:
                 yield from _models(Files(place))
