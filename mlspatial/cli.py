@@ -33,7 +33,7 @@ SETTINGS: dict[str, Any] = {
     "token_normalize_func": lambda name: name.replace("-", "_"),
 }
 NAMES = {str: "text", int: "integer", float: "number", bool: "boolean"}
-SELECTOR = "selector"  # what `show` takes without an option's name
+POSITIONAL = {"show": "selector", "library": "folder"}  # what these take without an option's name
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # of a terminal, in names that others gave
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 WORD_SECONDS = 60.0  # between two words about what is waited for
@@ -122,7 +122,9 @@ def command(entry: Entry, positional: str = "") -> Command:
         if parameter.name != positional
     ]
     if positional:
-        options.append(click.Argument([positional], type=Typed(entry[positional]), metavar=positional.upper()))
+        last = entry[positional]
+        rest = {} if last.required else {"required": False, "default": last.default}
+        options.append(click.Argument([positional], type=Typed(last), metavar=positional.upper(), **rest))
 
     def work(**parameters: Any) -> None:
         finish(entry.name, entry.run, **parameters)
@@ -150,7 +152,7 @@ class Entries(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name in tools():
-            return command(tools()[name], SELECTOR if name == "show" else "")
+            return command(tools()[name], POSITIONAL.get(name, ""))
         found = {entry.name: entry for entry in entries()}
         return command(found[name]) if name in found else None
 

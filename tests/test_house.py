@@ -38,7 +38,7 @@ MAY_SEE = {
     "study": {"core", "registry", "steps"},
     "verify": {"core", "data", "tasks", "models", "render", "benchmarks", "registry", "analysis", "compare", "papers"}
     | {"steps"},
-    "console": {"core", "registry", "benchmarks", "steps"},
+    "console": {"core", "registry", "benchmarks", "render", "steps"},
     "cli": {"core", "registry", "steps", "study", "verify", "console"},
     "__main__": {"cli"},
     "mlproject": {"core", "cli", "reference"},

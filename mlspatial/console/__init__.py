@@ -1,4 +1,4 @@
-"""What people read in a terminal beside progress: the summary of a command, and the commands doctor, show, clean."""
+"""What people read in a terminal beside progress: summaries of commands; the commands doctor, show, clean, library."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ __all__ = ["tools"]
 
 def tools() -> dict[str, Entry]:
     """Name -> a command that makes no run, and so is no entry point of the project."""
-    from mlspatial.console import clean, doctor, show
+    from mlspatial.console import clean, doctor, library, show
 
-    return {tool.name: tool for tool in (doctor.TOOL, show.TOOL, clean.TOOL)}
+    return {tool.name: tool for tool in (doctor.TOOL, show.TOOL, clean.TOOL, library.TOOL)}

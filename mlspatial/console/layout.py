@@ -15,7 +15,7 @@ from mlspatial.core.progress import LOG_WIDTH, coloured, shortened
 WIDTH = LOG_WIDTH - 1
 INDENT = 11  # columns of a fact's name
 LEAST_CELL = 8  # columns that a cell of text keeps
-TOOLS = ("doctor", "show", "clean")
+TOOLS = ("doctor", "show", "clean", "library")
 Cell = str | float | int | None
 
 

@@ -86,7 +86,6 @@ class Studio:
         self.environments = load_environments(recipe.environments)
         self.identities = {category: tuple(self.objects.identities(category)) for category in recipe.categories}
         self.views = [(scene.name, sky) for scene in self.environments.scenes for sky, _ in scene.skies]
-        self.indoor = {scene.name: scene.indoor for scene in self.environments.scenes}
         self.mesh_index = {pair: number for number, pair in enumerate(self.pairs())}
         self.view_index = {view: number for number, view in enumerate(self.views)}
         self.schema = spatial_schema(recipe.categories, tuple(identity for _, identity in self.pairs()))
@@ -155,7 +154,7 @@ class Studio:
             position=np.stack([s.position for s in samples]),
             rotation=np.stack([s.rotation for s in samples]),
             camera=np.stack([s.camera for s in samples]),
-            ground=np.array([0.0 if self.indoor[s.scene] else s.camera_position[1] for s in samples]),
+            ground=np.array([s.camera_position[1] for s in samples]),
         )
 
 

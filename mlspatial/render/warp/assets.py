@@ -16,6 +16,7 @@ from mlspatial.render.colors import linear_to_srgb, srgb_to_linear
 from mlspatial.render.lighting import WHITE, Lighting
 from mlspatial.render.mesh import Material, Mesh
 from mlspatial.render.shelf import Pools
+from mlspatial.render.warp.blobs import blobs
 from mlspatial.render.warp.kernels import ONE_SIDED, Assets
 from mlspatial.render.warp.shading import TONE_OFFSET, TONE_OFFSET_BITS, TONE_SHIFT
 
@@ -38,6 +39,8 @@ def mesh_arrays(mesh: Mesh, index: int, largest_texture: int) -> dict[str, np.nd
         "occlusion": mesh.occlusion.astype(np.float32),
         "behind": np.zeros(1, np.float32) if mesh.behind is None else mesh.behind.astype(np.float32),
         "faces": pack_faces(mesh).astype(np.int32),
+        "blobs": blobs(mesh.vertices * MIRROR, mesh.faces, closed=mesh.behind is None),
+        "tint": mean_color(mesh).astype(np.float32)[None],
         "radius": np.array([max(np.linalg.norm(mesh.vertices, axis=1).max(), 1e-6)], np.float32),
         "bounds": (np.array([[mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)]]) * MIRROR).astype(np.float64),
         "color": np.array([m.color for m in mesh.materials], np.float32),
@@ -84,6 +87,8 @@ def upload_assets(meshes: Pools, lights: Pools, device: str) -> Any:
     put("face_count", meshes.counts("faces"), int, np.int32)
     put("first_material", meshes.first["color"][:-1], int, np.int32)
     put("radius", arrays["radius"], float, np.float32)
+    put("tint", arrays["tint"], wp.vec3, np.float32)
+    put("blobs", arrays["blobs"], wp.vec4, np.float32)
 
     texture = arrays["texture"].astype(np.int64)
     texture[:, 0] += np.repeat(meshes.first["texels"][:-1], meshes.counts("texture"))
@@ -139,6 +144,18 @@ def pack_faces(mesh: Mesh) -> np.ndarray:
     corners = np.where(wrong[:, None], mesh.faces[:, ::-1], mesh.faces)
     flag = np.where(one_sided(mesh.vertices, corners), ONE_SIDED, 0)
     return np.column_stack([corners, mesh.face_material | flag])
+
+
+def mean_color(mesh: Mesh) -> np.ndarray:
+    """(3,) linear RGB of all faces, weighted by their area; textures by their mean."""
+    a, b, c = mesh.vertices[mesh.faces].astype(np.float64).transpose(1, 0, 2)
+    area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    weight = np.bincount(mesh.face_material, area, len(mesh.materials))
+    colors = [
+        np.asarray(m.color) * (1.0 if m.texture is None else srgb_to_linear(m.texture.mean(axis=(0, 1)) / 255.0))
+        for m in mesh.materials
+    ]
+    return weight @ np.array(colors) / max(float(weight.sum()), 1e-300)
 
 
 def one_sided(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:

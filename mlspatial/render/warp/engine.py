@@ -15,7 +15,7 @@ from mlspatial.render.engine import FIELD_OF_VIEW, NEAR, RENDERERS, Rendered, Sc
 from mlspatial.render.lighting import forget_tables, light_environment
 from mlspatial.render.mesh import Collection, Environment, Mesh
 from mlspatial.render.shelf import Shelf
-from mlspatial.render.warp import kernels
+from mlspatial.render.warp import ground, kernels
 from mlspatial.render.warp.assets import light_arrays, mesh_arrays, upload_assets
 from mlspatial.render.warp.shading import shade
 
@@ -24,7 +24,7 @@ TEXTURE_SIZES = 64, 2048  # the same for textures: a near object spreads one ove
 CHUNK = {"cpu": 16, "cuda": 64}  # images in flight; on the CPU more would only leave its caches
 STRIP = 256  # items that one thread works through on the CPU
 MASK_SIZE = 256  # cells along a side of the grid that measures the visible fraction
-LAYOUT = 2  # of the arrays that are kept on disk; counts up when there are others, though the pictures stay
+LAYOUT = 3  # of the arrays that are kept on disk; counts up when there are others, though the pictures stay
 FARTHEST_CELL = 4.0  # picture widths beyond the border up to which an object is counted as covering the plane
 
 
@@ -32,8 +32,9 @@ FARTHEST_CELL = 4.0  # picture widths beyond the border up to which an object is
 class WarpRenderer:
     """Draws one object per image in front of its panorama and lit by it.
 
-    Triangles -> visibility buffer -> shadow map of the main light -> each pixel's triangles shaded once -> 2 x 2
-    samples averaged in linear light -> tone map -> sRGB bytes. An image depends on its own scene alone: neither on its
+    Triangles -> visibility buffer -> shadow map of the main light -> what the ground loses to the object's soft shadow
+    and to its hiding of the sky -> each pixel's triangles shaded once -> 2 x 2 samples averaged in linear light -> tone
+    map -> sRGB bytes. An image depends on its own scene alone: neither on its
     neighbours in the batch nor on the process. The bytes are the same on every run on one kind of processor; another
     processor or CUDA may round differently.
 
@@ -43,7 +44,7 @@ class WarpRenderer:
     """
 
     name = "warp"
-    version = "3"
+    version = "4"
 
     def __init__(
         self,
@@ -120,12 +121,23 @@ class WarpRenderer:
         self._launch(kernels.transform, (count, vertices), frame)
         self._launch(kernels.draw_visibility, (count, faces), frame)
         self._launch(kernels.draw_shadow, (count, faces), frame)
+        if scenes.ground is not None and scenes.ground.any():
+            self._launch_ground(frame, count)
         self._launch(shade, (count, self.size, self.size), frame, images)
         low, high = self._projected_bounds(scenes)
         samples = self.size * kernels.SAMPLES
         crossing = np.flatnonzero((low < 0.0).any(axis=1) | (high > samples).any(axis=1))
         if len(crossing):
             visible[crossing] = self._visible_fraction(frame, crossing, low[crossing], high[crossing], faces)
+
+    def _launch_ground(self, frame: Any, count: int) -> None:
+        """Fill what the ground below the object needs: the outline's levels, and the share of the sky."""
+        strip = STRIP if self.device == "cpu" else 1
+        for level in range(1, frame.outline_levels + 1):
+            rows = -(-(frame.shadow_size >> level) // strip)
+            kernel, more = (ground.begin_outline, []) if level == 1 else (ground.halve_outline, [level])
+            wp.launch(kernel, dim=(count, rows), inputs=[self._assets, frame, strip, *more], device=self.device)
+        self._launch(ground.hide_sky, (count, frame.sky_size, frame.sky_size), frame)
 
     def _launch(self, kernel: Any, shape: tuple[int, ...], frame: Any, *inputs: Any) -> None:
         """Launch a kernel over images and items, the last axis of shape, which threads take in strips."""
@@ -261,6 +273,7 @@ def _shadow_axes(light: np.ndarray) -> np.ndarray:
 
 def _allocate_frame(chunk: int, size: int, vertices: int, focal: float, device: str) -> Any:
     shadow = _power_of_two(size, *SHADOW_SIZES)
+    sky = -(-size // ground.SKY_CELL) + 1
     frame = kernels.Frame()
     for name, shape, dtype in (
         ("mesh", chunk, int),
@@ -274,8 +287,12 @@ def _allocate_frame(chunk: int, size: int, vertices: int, focal: float, device: 
         ("lit", (chunk, vertices), wp.vec3),
         ("visibility", (chunk, (size * kernels.SAMPLES) ** 2), wp.uint64),
         ("shadow", (chunk, shadow**2), float),
+        ("outline", (chunk, shadow**2 // 3), wp.vec2),
+        ("sky", (chunk, sky**2), float),
     ):
         setattr(frame, name, wp.zeros(shape, dtype=dtype, device=device))
+    frame.outline_levels = int(np.log2(shadow // ground.COARSEST))
+    frame.sky_size = sky
     frame.size, frame.shadow_size, frame.focal, frame.near = size, shadow, float(focal), NEAR
     return frame
 

@@ -67,6 +67,8 @@ class Assets:
     face_count: wp.array(dtype=int)
     first_material: wp.array(dtype=int)
     radius: wp.array(dtype=float)
+    tint: wp.array(dtype=wp.vec3)  # mean colour of each mesh
+    blobs: wp.array(dtype=wp.vec4)  # BLOBS of each mesh: centre, as vertices are given, and radius
 
     color: wp.array(dtype=wp.vec3)  # for each material, as the next two
     finish: wp.array(dtype=wp.vec2)  # roughness, metalness
@@ -102,6 +104,10 @@ class Frame:
     lit: wp.array(dtype=wp.vec3, ndim=2)  # shadow map texels x, y and closeness to the light
     visibility: wp.array(dtype=wp.uint64, ndim=2)  # 1 / z in the high half, triangle in the low half; 0 is empty
     shadow: wp.array(dtype=float, ndim=2)
+    outline: wp.array(dtype=wp.vec2, ndim=2)  # of the object on the ground, see ground.py: covered share, distance
+    sky: wp.array(dtype=float, ndim=2)  # share of the hemisphere that the ground sees, at corners of cells
+    outline_levels: int
+    sky_size: int  # corners along a side
     size: int  # pixels along a side
     shadow_size: int
     focal: float  # pixels

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import warp as wp
 
+from mlspatial.render.warp.ground import LOWEST_LIGHT, Ground, blurred_outline, ground_of, level_of, outline_at, sky_at
 from mlspatial.render.warp.kernels import ONE_SIDED, SAMPLES, SHADOW_MARGIN, Assets, Frame, twice_area
+from mlspatial.render.warp.lookups import look_up, texture_color
 
 wp.set_module_options({"enable_backward": False})
 
@@ -19,7 +21,6 @@ NORMAL_OFFSET, DEPTH_OFFSET = 1.5, 0.75  # texels of the shadow map: keep a surf
 LEAST_ALPHA = 0.02  # highlights narrower than this are smaller than a pixel
 LEAST_FACING = 0.02  # cosine to the viewer; interpolated normals may turn away at a silhouette
 INVERSE_PI = 0.31830989
-LOWEST_LIGHT = 0.1  # sine of its height above the horizon: longer shadows than ten times the object are left out
 LEAST_CLOSENESS = 0.001  # of the ground to the light: above the 0 of an empty place in the shadow map
 TONE_OFFSET = 0.0078125  # 2^-7, see tone_map_entry
 TONE_OFFSET_BITS = 0x3C000000  # the same as the bits of a float
@@ -39,71 +40,11 @@ class View:
     camera: wp.mat33
     pose: wp.mat33
     light: wp.mat33
-
-
-@wp.func
-def look_up(panoramas: wp.array(dtype=wp.vec3h), entry: wp.vec2i, direction: wp.vec3) -> wp.vec3:
-    """Bilinear sample of a cube map with a border of one texel, see lighting.cube_map; entry: first texel, edge."""
-    along_x = wp.abs(direction[0])
-    along_y = wp.abs(direction[1])
-    along_z = wp.abs(direction[2])
-    face = wp.int32(4)
-    longest = direction[2]
-    s = direction[0]
-    t = direction[1]
-    if along_x > along_z and along_x >= along_y:
-        face = 0
-        longest = direction[0]
-        s = direction[2]
-    elif along_y > along_z:
-        face = 2
-        longest = direction[1]
-        t = direction[2]
-    if longest < 0.0:
-        face += 1
-    half = 0.5 * float(entry[1])
-    scale = half / wp.max(wp.abs(longest), 1.0e-20)
-    x = s * scale + half + 0.5
-    y = t * scale + half + 0.5
-    left = int(x)
-    top = int(y)
-    right = x - float(left)
-    down = y - float(top)
-    stride = entry[1] + 2
-    upper = entry[0] + (face * stride + top) * stride + left
-    lower = upper + stride
-    above = wp.vec3(panoramas[upper]) * (1.0 - right) + wp.vec3(panoramas[upper + 1]) * right
-    below = wp.vec3(panoramas[lower]) * (1.0 - right) + wp.vec3(panoramas[lower + 1]) * right
-    return above * (1.0 - down) + below * down
-
-
-@wp.func
-def texture_color(assets: Assets, texture: wp.vec4i, u: float, v: float, area: float) -> wp.vec3:
-    """Linear RGB of a repeating texture. area: of the texture (1 = all of it) behind one pixel; picks the mip level."""
-    first = texture[0]
-    width = texture[1]
-    height = texture[2]
-    texels = area * float(width) * float(height)
-    level = wp.min(int(0.5 * wp.log2(wp.max(texels, 1.0)) + 0.5), texture[3] - 1)
-    for _ in range(level):
-        first += width * height
-        width = wp.max(width >> 1, 1)
-        height = wp.max(height >> 1, 1)
-    x = (u - wp.floor(u)) * float(width) - 0.5
-    y = (wp.ceil(v) - v) * float(height) - 0.5
-    left = int(wp.floor(x))
-    top = int(wp.floor(y))
-    along = x - float(left)
-    down = y - float(top)
-    # width and height are powers of two: & wraps round
-    upper = first + (top & (height - 1)) * width
-    lower = first + ((top + 1) & (height - 1)) * width
-    right = (left + 1) & (width - 1)
-    left = left & (width - 1)
-    above = wp.vec3(assets.texels[upper + left]) * (1.0 - along) + wp.vec3(assets.texels[upper + right]) * along
-    below = wp.vec3(assets.texels[lower + left]) * (1.0 - along) + wp.vec3(assets.texels[lower + right]) * along
-    root = (above * (1.0 - down) + below * down) * (1.0 / 255.0)
-    return wp.cw_mul(root, root)
+    ground: Ground
+    light_width: float  # texels of the shadow map that the light spreads over, from a radius of the mesh away
+    ground_ambient: wp.vec3  # the shares of a level ground's light that come from everywhere and from the main light
+    ground_direct: wp.vec3
+    ground_bounce: wp.vec3  # what the object sends instead of what it hides
 
 
 @wp.func
@@ -170,11 +111,18 @@ def highlight(
     square = alpha * alpha
     spread = wp.max(wp.dot(normal, middle), 0.0)
     spread = spread * spread * (square - 1.0) + 1.0
-    k = (roughness + 1.0) * (roughness + 1.0) * 0.125
+    k = 0.5 * roughness * roughness  # of Smith's masking, as Schlick fits it to GGX
     masking = spread * spread * (cosine * (1.0 - k) + k) * (facing * (1.0 - k) + k)
     grazing = 1.0 - wp.dot(view, middle)
     fresnel = grazing * grazing
     return wp.vec2(0.25 * INVERSE_PI * square / masking, fresnel * fresnel * grazing)
+
+
+@wp.func
+def with_bounces(open_sky: float, color: wp.vec3) -> wp.vec3:
+    """Ambient light of a place that sees a share of the sky, and for the rest surfaces coloured and lit like itself."""
+    one = wp.vec3(open_sky, open_sky, open_sky)
+    return wp.cw_div(one, wp.vec3(1.0001, 1.0001, 1.0001) - color * (1.0 - open_sky))
 
 
 @wp.func
@@ -248,8 +196,9 @@ def shade_triangle(assets: Assets, frame: Frame, seen: View, index: int, x: floa
     bounced = seen.camera * (normal * (2.0 * towards_view) - view)
     step = int(roughness * float(assets.reflection.shape[1] - 1) + 0.5)
     radiance = wp.cw_mul(glossy, look_up(assets.reflections, assets.reflection[seen.environment, step], bounced))
-    radiance += wp.cw_mul(matt, ambient(assets, seen.environment, seen.camera * normal))
     radiance *= open_sky
+    everywhere = ambient(assets, seen.environment, seen.camera * normal)
+    radiance += wp.cw_mul(matt, wp.cw_mul(everywhere, with_bounces(open_sky, color)))
 
     # the main light
     towards = seen.light * normal
@@ -272,29 +221,44 @@ def shade_triangle(assets: Assets, frame: Frame, seen: View, index: int, x: floa
 
 
 @wp.func
-def ground_light(assets: Assets, frame: Frame, seen: View, ray: wp.vec3) -> wp.vec3:
-    """Share of its light that a level ground keeps behind a pixel, by colour: less than 1 in the object's shadow."""
+def ground_light(assets: Assets, frame: Frame, seen: View, ray: wp.vec3, row: int, column: int) -> wp.vec3:
+    """Share of its light that a level ground keeps behind a pixel, by colour: less than 1 near and under the object."""
     full = wp.vec3(1.0, 1.0, 1.0)
-    height = frame.ground[seen.image]
-    down = -(seen.camera[1, 0] * ray[0] + seen.camera[1, 1] * ray[1] + seen.camera[1, 2] * ray[2])
-    light = wp.vec3(seen.light[2, 0], seen.light[2, 1], seen.light[2, 2])
-    climb = seen.camera[1, 0] * light[0] + seen.camera[1, 1] * light[1] + seen.camera[1, 2] * light[2]
-    if height <= 0.0 or down <= 0.0 or climb <= LOWEST_LIGHT:
+    down = -wp.dot(seen.ground.up, ray)
+    if seen.ground.there == 0 or down <= 0.0:
         return full
-    offset = ray * (height / down) - frame.position[seen.image]
+    sky = sky_at(frame, seen.image, row, column)
+    share = wp.float32(1.0)
+    if seen.ground.climb > LOWEST_LIGHT:
+        offset = ray * (frame.ground[seen.image] / down) - frame.position[seen.image]
+        share = sun_left(assets, frame, seen, seen.light * offset)
+    if sky >= 1.0 and share >= 1.0:
+        return full
+    return seen.ground_ambient * sky + seen.ground_bounce * (1.0 - sky) + seen.ground_direct * share
+
+
+@wp.func
+def sun_left(assets: Assets, frame: Frame, seen: View, place: wp.vec3) -> float:
+    """Share of the main light that reaches a place on the ground, in metres along the axes of the shadow map."""
     half_map = 0.5 * float(frame.shadow_size)
-    radius = frame.scale * assets.radius[frame.mesh[seen.image]]
-    place = seen.light * offset
-    x = place[0] * half_map / (SHADOW_MARGIN * radius) + half_map
-    y = place[1] * half_map / (SHADOW_MARGIN * radius) + half_map
-    edge = float(frame.shadow_size) - 2.0
-    if x < 2.0 or y < 2.0 or x > edge or y > edge:
-        return full
-    closeness = wp.max(place[2] / radius + 2.0, LEAST_CLOSENESS)
-    share = light_reaching(frame, seen.image, wp.vec3(x, y, closeness))
-    direct = assets.light_irradiance[seen.environment] * (climb * INVERSE_PI)
-    everywhere = ambient(assets, seen.environment, wp.vec3(0.0, 1.0, 0.0))
-    return wp.cw_div(everywhere + direct * share, everywhere + direct)
+    x = place[0] * seen.ground.per_texel + half_map
+    y = place[1] * seen.ground.per_texel + half_map
+    depth = place[2] / seen.ground.radius
+    edge = float(frame.shadow_size)
+    beyond = wp.max(wp.max(-x, x - edge), wp.max(-y, y - edge))
+    width = seen.light_width * wp.max(-depth, 0.1)  # from the object's middle
+    if beyond > 0.5 * width:
+        return 1.0
+    near = outline_at(frame, seen.image, wp.clamp(int(level_of(width) + 0.5), 1, frame.outline_levels), x, y)
+    if near[0] <= 0.0:
+        return 1.0
+    width = seen.light_width * near[1] / near[0]
+    level = level_of(width)
+    if level < 1.0:
+        if beyond > -2.0:
+            return 1.0
+        return light_reaching(frame, seen.image, wp.vec3(x, y, wp.max(depth + 2.0, LEAST_CLOSENESS)))
+    return 1.0 - wp.min(blurred_outline(frame, seen.image, level, x, y)[0], 1.0)
 
 
 @wp.func
@@ -337,7 +301,7 @@ def shade_pixel(assets: Assets, frame: Frame, seen: View, row: int, column: int)
         half = 0.5 * float(frame.size)
         ray = wp.vec3(float(column) + 0.5 - half, half - float(row) - 0.5, frame.focal)
         behind = look_up(assets.backgrounds, assets.background[seen.environment], seen.camera * ray)
-        behind = wp.cw_mul(behind, ground_light(assets, frame, seen, ray))
+        behind = wp.cw_mul(behind, ground_light(assets, frame, seen, ray, row, column))
         color += behind * (float(empty) * share)
     most = wp.vec3(assets.white, assets.white, assets.white)
     for slot in range(distinct):
@@ -363,6 +327,16 @@ def shade(assets: Assets, frame: Frame, strip: int, images: wp.array(dtype=wp.ui
     seen.camera = frame.camera[image]
     seen.pose = frame.pose[image]
     seen.light = frame.light[image]
+    seen.ground = ground_of(assets, frame, image)
+    radius = assets.light_radius[seen.environment]
+    seen.light_width = 2.0 * radius / wp.sqrt(wp.max(1.0 - radius * radius, 0.01)) * seen.ground.radius
+    seen.light_width *= seen.ground.per_texel
+    everywhere = ambient(assets, seen.environment, wp.vec3(0.0, 1.0, 0.0)) + wp.vec3(1.0e-9, 1.0e-9, 1.0e-9)
+    direct = assets.light_irradiance[seen.environment] * (wp.max(seen.ground.climb, 0.0) * INVERSE_PI)
+    seen.ground_ambient = wp.cw_div(everywhere, everywhere + direct)
+    seen.ground_direct = wp.cw_div(direct, everywhere + direct)
+    around = everywhere + assets.light_irradiance[seen.environment] * (0.25 * INVERSE_PI)  # on average over a ball
+    seen.ground_bounce = wp.cw_div(wp.cw_mul(assets.tint[mesh], around), everywhere + direct)
     last = assets.tone_map.shape[0] - 1
     for column in range(block * strip, wp.min(block * strip + strip, frame.size)):
         color = shade_pixel(assets, frame, seen, row, column)
