@@ -1,7 +1,7 @@
-"""A lab's services on this machine: PostgreSQL, an object store, MLflow behind TLS with passwords, and SLURM on one node.
+"""A lab's services on this machine: PostgreSQL, an object store, MLflow behind TLS with passwords, SLURM on one node.
 
-They are the processes and settings of deploy/, on free ports of 127.0.0.1 and in a temporary folder. Whatever is started
-here ends with the `with` statement, however that ends.
+They are the processes and settings of deploy/, on free ports of 127.0.0.1 and in a temporary folder. Whatever is
+started here ends with the `with` statement, however that ends.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ class Service:
     log: Path
     answers: Callable[[], object]
     user: str = ""
+    ends: int = signal.SIGTERM
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -106,11 +107,11 @@ class Service:
                 raise RuntimeError(f"{self.name} did not start:\n{self.log.read_text()[-3000:]}")
             time.sleep(0.2)
 
-    def stop(self, number: int = signal.SIGTERM) -> None:
-        """End it and all that it started; those that are deaf to the signal after ten seconds."""
+    def stop(self, number: int | None = None) -> None:
+        """End it and all that it started; what is deaf to the signal is killed after ten seconds."""
         if self.process is None:
             return
-        for sent, seconds in ((number, 10), (signal.SIGKILL, 20)):
+        for sent, seconds in ((number or self.ends, 10), (signal.SIGKILL, 20)):
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, sent)
             with suppress(subprocess.TimeoutExpired):
@@ -174,9 +175,16 @@ class Lab:
         }
 
     def start(
-        self, name: str, command: list[str], answers: Callable[[], object], *, environment: Mapping[str, str], user: str = ""
+        self,
+        name: str,
+        command: list[str],
+        answers: Callable[[], object],
+        *,
+        environment: Mapping[str, str],
+        user: str = "",
+        ends: int = signal.SIGTERM,
     ) -> Service:
-        made = Service(name, command, environment, self.folder / f"{name}.log", answers, user)
+        made = Service(name, command, environment, self.folder / f"{name}.log", answers, user, ends)
         self.services[name] = made
         made.start()
         return made
@@ -220,8 +228,8 @@ def _postgres(lab: Lab) -> None:
     password.write_text(given["PGPASSWORD"])
     environment = {"PATH": os.environ["PATH"], "HOME": str(lab.folder), "LANG": "C.UTF-8"}
     made = subprocess.run(
-        [*as_user, program("initdb"), "-D", str(folder / "data"), "-U", given["POSTGRES_USER"], "--auth", "scram-sha-256",
-         "--pwfile", str(password), "-E", "UTF8", "--no-sync"],
+        [*as_user, program("initdb"), "-D", str(folder / "data"), "-U", given["POSTGRES_USER"],
+         "--auth", "scram-sha-256", "--pwfile", str(password), "-E", "UTF8", "--no-sync"],
         env=environment, cwd="/", capture_output=True, text=True)  # fmt: skip
     password.unlink()
     assert made.returncode == 0, made.stderr
@@ -229,7 +237,8 @@ def _postgres(lab: Lab) -> None:
     options = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": "", "fsync": "off"}
     command = [program("postgres"), "-D", str(folder / "data"), *(f"--{key}={value}" for key, value in options.items())]
     ready = [program("pg_isready"), "-h", "127.0.0.1", "-p", port, "-q"]
-    lab.start("postgres", command, lambda: not subprocess.call(ready), environment=environment, user=user)
+    answers = lambda: not subprocess.call(ready)  # noqa: E731
+    lab.start("postgres", command, answers, environment=environment, user=user, ends=signal.SIGINT)
     create = [program("createdb"), "-h", "127.0.0.1", "-p", port, "-U", given["POSTGRES_USER"], given["POSTGRES_DB"]]
     subprocess.run(create, env=environment | {"PGPASSWORD": given["PGPASSWORD"]}, check=True)
 
@@ -275,8 +284,7 @@ def _slurm(lab: Lab) -> None:
     key, munge = folder / "munge" / "key", folder / "munge" / "socket"
     key.write_bytes(secrets.token_bytes(1024))
     key.chmod(0o600)
-    files = {"key-file": key, "socket": munge, "pid-file": folder / "munge" / "pid", "seed-file": folder / "munge" / "seed",
-             "log-file": folder / "munge" / "log"}  # fmt: skip
+    files = {f"{name}-file": folder / "munge" / name for name in ("key", "pid", "seed", "log")} | {"socket": munge}
     environment = {"PATH": os.environ["PATH"], "HOME": str(lab.folder), "SLURM_CONF": str(folder / "slurm.conf")}
     command = [program("munged"), "--foreground", "--force", *(f"--{name}={path}" for name, path in files.items())]
     lab.start("munged", command, munge.exists, environment=environment)
@@ -309,7 +317,9 @@ NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=4000 State=UNKNOWN
 PartitionName=lab Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE:2
 """)
     lab.start("slurmctld", [program("slurmctld"), "-D"], listens(ports[0]), environment=environment)
-    lab.start("slurmd", [program("slurmd"), "-D", "-N", host], lambda: "idle" in _sinfo(environment), environment=environment)
+    lab.start(
+        "slurmd", [program("slurmd"), "-D", "-N", host], lambda: "idle" in _sinfo(environment), environment=environment
+    )
 
 
 def _sinfo(environment: Mapping[str, str]) -> str:
@@ -329,7 +339,15 @@ def lab() -> Iterator[Lab]:
         folder.chmod(0o755)
         for name in ("data", "shared", "people"):
             (folder / name).mkdir()
-        ports = ("HTTPS_PORT", "POSTGRES_PORT", "S3_PORT", "S3_MASTER_PORT", "S3_VOLUME_PORT", "S3_FILER_PORT", "MLFLOW_PORT")
+        ports = (
+            "HTTPS_PORT",
+            "POSTGRES_PORT",
+            "S3_PORT",
+            "S3_MASTER_PORT",
+            "S3_VOLUME_PORT",
+            "S3_FILER_PORT",
+            "MLFLOW_PORT",
+        )
         given |= {name: str(free_port()) for name in ports}
         given |= {
             "SERVER_NAME": "localhost",
@@ -365,7 +383,9 @@ if __name__ == "__main__":
         print(f"{here.address} after {time.monotonic() - began:.0f} s, folder {here.folder}", flush=True)
         for person in ("ann", "bob"):
             wanted = here.client(person)
-            lines = [f"export {name}='{wanted[name]}'" for name in sorted(wanted) if wanted[name] != os.environ.get(name)]
+            lines = [
+                f"export {name}='{wanted[name]}'" for name in sorted(wanted) if wanted[name] != os.environ.get(name)
+            ]
             (here.folder / f"{person}.sh").write_text("\n".join(lines) + "\n")
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         with suppress(KeyboardInterrupt):
