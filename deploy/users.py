@@ -3,7 +3,7 @@
     python users.py add ann                      # an experiment of her own, named ann
     python users.py add ann --experiment vision  # writes to an experiment that several share
     python users.py add bob --alone              # changes nothing that others made
-    python users.py add guest --guest            # reads everything, writes nothing
+    python users.py add guest --guest            # reads everything, changes nothing that is there
     python users.py list
     python users.py password ann
     python users.py remove ann
@@ -11,7 +11,7 @@
 Everybody reads everything (MLFLOW_DEFAULT_PERMISSION) and deletes only what is theirs. Members may besides name other
 people's runs part of their study, close those that have died, and link what they measure to other people's networks,
 which MLflow allows only together with other changes of them; with --alone they may not, and mlspatial works around it
-with a word.
+with a word. Everybody may make experiments and networks under new names; MLflow cannot forbid that.
 
 A password that is made up is printed, once; --password-file FILE takes one from a file. MLFLOW_TRACKING_URI is the
 server, MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD are an administrator's. Twice does no harm.
