@@ -92,10 +92,11 @@ class Run:
                 with patience.hurried():
                     self.flush()
                 return
-            except Unreachable as error:
-                if not self._kept:
-                    away = str(error).partition(", tried")[0]
-                    say(f"{away}; run {self.id} goes on, and what it logs waits in {spool.file(self.id)}")
+            except Unreachable:
+                pass
+        if not self._kept:
+            where = spool.file(self.id)
+            say(f"{patience.place()}: does not answer; run {self.id} goes on, and what it logs waits in {where}")
         self.keep()
 
     def keep(self, status: str = "", tags: Mapping[str, str] | None = None) -> None:

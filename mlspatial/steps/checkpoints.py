@@ -55,7 +55,8 @@ class Checkpoints:
             path = self.state.with_name(f"{self.state.stem}.step-{step:012d}.pt")
             with whole(path) as partial:
                 torch.save({"module": module.state_dict(), "step": step, "metrics": dict(metrics)}, partial)
-            say(f"train {self.name}: the network of batch {step} waits in {path} until the registry answers")
+            if len(waiting(self.state)) == 1:
+                say(f"train {self.name}: the network of batch {step} waits in {path} until the registry answers")
 
     def deliver(self) -> None:
         """Register what waits, if the store is there."""
@@ -66,10 +67,12 @@ class Checkpoints:
     def _deliver(self) -> None:
         import torch
 
-        for path in waiting(self.state):
+        waited = waiting(self.state)
+        for path in waited:
             kept = torch.load(path, weights_only=True, map_location="cpu")
             module = self._build()
             module.load_state_dict(kept["module"])
             self._register(module.eval(), kept["step"], kept["metrics"])
             path.unlink()
-            say(f"train {self.name}: the network of batch {kept['step']} is registered now")
+        if waited:
+            say(f"train {self.name}: {len(waited)} networks that waited are registered now")

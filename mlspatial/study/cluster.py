@@ -182,10 +182,15 @@ def _queue(slots: int, settings: Mapping[str, Any]) -> Any:
 
 def _submit(queue: Any, slots: int) -> None:
     """Have as many jobs as asked for, those that ended replaced. Raises UserError with the queue's own words."""
-    queue.scale(slots)
+    while len(queue.worker_spec) < slots:
+        queue.worker_spec.update(queue.new_worker_spec())
     try:
-        queue.sync(queue._correct_state)  # which otherwise fails where nobody hears it
+        queue.sync(queue._correct_state)  # `scale` has it fail where nobody hears it
     except (RuntimeError, OSError) as error:
+        for name, job in list(queue.workers.items()):
+            if job.job_id is None:  # dask counts it as one that runs
+                del queue.workers[name]
+                queue._created.discard(job)
         words = str(error).rpartition("stderr:")[2] or str(error)
         raise UserError(f"cluster: the queue takes no job ({' '.join(words.split())[:300]})") from error
 
