@@ -2,16 +2,13 @@
 
     python users.py add ann                      # an experiment of her own, named ann
     python users.py add ann --experiment vision  # writes to an experiment that several share
-    python users.py add bob --alone              # changes nothing that others made
     python users.py add guest --guest            # reads everything, changes nothing that is there
     python users.py list
     python users.py password ann
     python users.py remove ann
 
-Everybody reads everything (MLFLOW_DEFAULT_PERMISSION) and deletes only what is theirs. Members may besides name other
-people's runs part of their study, close those that have died, and link what they measure to other people's networks,
-which MLflow allows only together with other changes of them; with --alone they may not, and mlspatial works around it
-with a word. Everybody may make experiments and networks under new names; MLflow cannot forbid that.
+Everybody reads everything (MLFLOW_DEFAULT_PERMISSION) and changes what is in their experiments; in one that several
+share they delete nothing. Everybody may make experiments and networks under new names; MLflow cannot forbid that.
 
 A password that is made up is printed, once; --password-file FILE takes one from a file. MLFLOW_TRACKING_URI is the
 server, MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD are an administrator's. Twice does no harm.
@@ -26,9 +23,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-#: role -> what it may change of other people's. Networks are registered under ARCH.DATASET.TASK, whoever trains them.
-ROLES = {"mlspatial-alone": ("registered_model",), "mlspatial-members": ("registered_model", "run", "logged_model")}
-WORKSPACE = "default"
+#: Networks are registered under ARCH.DATASET.TASK, whoever trains them: members may add versions to all of them. A role
+#: with rights to every run would stand before those that people have in their own experiments.
+MEMBERS, WORKSPACE = "mlspatial-members", "default"
 BESIDE = "-activations"  # of an experiment: where mlspatial keeps activations
 
 
@@ -56,28 +53,25 @@ def experiment(registry: Any, name: str) -> str:
         sys.exit(f"users.py: experiment {name}: {error.message}")
 
 
-def role_id(auth: Any, name: str) -> int:
-    role = next((role for role in auth.list_roles(WORKSPACE) if role.name == name), None)
+def members(auth: Any) -> int:
+    role = next((role for role in auth.list_roles(WORKSPACE) if role.name == MEMBERS), None)
     if role is None:
-        role = auth.create_role(WORKSPACE, name, f"may change every {' and '.join(ROLES[name])}")
-        for kind in ROLES[name]:
-            auth.add_role_permission(role.id, kind, "*", "EDIT")
+        role = auth.create_role(WORKSPACE, MEMBERS, "may add versions to every registered network")
+        auth.add_role_permission(role.id, "registered_model", "*", "EDIT")
     return int(role.id)
 
 
-def add(auth: Any, registry: Any, name: str, shared: list[str], role: str, password: str) -> None:
+def add(auth: Any, registry: Any, name: str, shared: list[str], guest: bool, password: str) -> None:
     if auth_user(auth, name) is None:
         auth.create_user(name, password)
         print(f"{name} {password}")
     else:
         print(f"{name} is there already; what was missing is added", file=sys.stderr)
-    if not role:
+    if guest:
         return
-    held = {one.name: one.id for one in auth.list_user_roles(name)}
-    for other in held.keys() & ROLES.keys() - {role}:
-        auth.unassign_role(name, held[other])
-    if role not in held:
-        auth.assign_role(name, role_id(auth, role))
+    role = members(auth)
+    if role not in {held.id for held in auth.list_user_roles(name)}:
+        auth.assign_role(name, role)
     for one in shared or [name]:
         for title in (one, one + BESIDE):
             auth.grant_user_permission(name, "experiment", experiment(registry, title), "EDIT" if shared else "MANAGE")
@@ -113,20 +107,17 @@ def main() -> None:
     parser.add_argument("what", choices=("add", "list", "password", "remove"))
     parser.add_argument("name", nargs="?", default="")
     parser.add_argument("--experiment", action="append", default=[])
-    parser.add_argument("--alone", action="store_true")
     parser.add_argument("--guest", action="store_true")
     parser.add_argument("--password-file", type=Path)
     given = parser.parse_args()
     if (given.what == "list") != (given.name == ""):
         parser.error("a name is needed, and only `list` has none")
-    if given.guest and (given.experiment or given.alone):
+    if given.guest and given.experiment:
         parser.error("a guest writes to no experiment")
     password = given.password_file.read_text().strip() if given.password_file else secrets.token_urlsafe(18)
-    alone, members = ROLES
-    role = "" if given.guest else alone if given.alone else members
     auth, registry = clients()
     if given.what == "add":
-        add(auth, registry, given.name, given.experiment, role, password)
+        add(auth, registry, given.name, given.experiment, given.guest, password)
     elif given.what == "password":
         auth.update_user_password(given.name, password)
         print(f"{given.name} {password}")

@@ -15,13 +15,13 @@ collect_ignore_glob = [] if os.environ.get("MLSPATIAL_LAB") else ["test_*.py"]
 
 @pytest.fixture(scope="session")
 def here(cache: Path) -> Iterator[Lab]:
-    """The lab, with ann who works with others, bob who may change only what is his, and a guest who only reads.
+    """The lab, with ann and bob, who may each change only what is theirs, and a guest who only reads.
     This process reads the registry as ann."""
     before = dict(os.environ)
     try:
         with lab() as made:
             made.user("ann")
-            made.user("bob", "--alone")
+            made.user("bob")
             made.user("guest", "--guest")
             os.environ.update({k: v for k, v in made.client("ann").items() if k.startswith(("MLFLOW_", "SLURM_"))})
             yield made

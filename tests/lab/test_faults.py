@@ -102,7 +102,8 @@ def test_a_training_goes_on_while_the_server_is_away(here: Lab, images: str, sec
         if server.process is None:
             server.start()
     said = ann.said()
-    assert said.count("goes on, and what it logs waits in") == 1 and "what it had logged meanwhile is written" in said
+    assert said.count("goes on, and what it logs waits in") == 1, said
+    assert "what it had logged meanwhile is written" in said
     assert re.search(r"the network of batch \d+ waits in", said) and "networks that waited are registered now" in said
     assert runs.get(run.id).status == "FINISHED"
     history = [entry.step for entry in client().get_metric_history(run.id, "train/loss")]
@@ -160,9 +161,8 @@ def test_a_database_that_starts_again_is_waited_for(here: Lab) -> None:
         opener.join()
 
 
-def test_a_copy_brings_everything_back_and_no_password_is_anywhere(here: Lab, images: str) -> None:
-    copy, again = here.folder / "copy", here.folder / "again"
-    before = sorted((run.id, run.status, tuple(sorted(run.metrics))) for run in runs.find())
+def test_no_password_is_anywhere(here: Lab, images: str) -> None:
+    copy = here.folder / "scanned"
     made = here.deploy("backup.py", "backup", str(copy))
     assert made.returncode == 0, made.stderr
     text = subprocess.run(
@@ -178,23 +178,3 @@ def test_a_copy_brings_everything_back_and_no_password_is_anywhere(here: Lab, im
     for name, value in here.secrets.items():
         assert not [place for place, data in places.items() if value.encode() in data], name
     assert not [place for place, data in places.items() if b"not the password" in data]
-
-    train = next(run for run in runs.find(entry="train", status="FINISHED") if run.cfg["seed"] == "0")
-    client().delete_run(train.id)
-    assert here.deploy("users.py", "remove", "bob").returncode == 0
-    assert "is there already" not in here.deploy("users.py", "list").stdout
-    refused = here.deploy("backup.py", "restore", str(copy))
-    assert refused.returncode == 1 and "--replace true" in refused.stderr
-    here.services["mlflow"].stop()
-    made = here.deploy("backup.py", "restore", str(copy), "--replace", "true")
-    assert made.returncode == 0, made.stderr
-    here.services["mlflow"].start()
-    assert sorted((run.id, run.status, tuple(sorted(run.metrics))) for run in runs.find()) == before
-    Person(here, "bob").run("train", "--task", "distance", "--dataset", images, *SMALL, "--batches", "20")
-    made = here.deploy("backup.py", "backup", str(again), "--previous", str(copy))
-    assert made.returncode == 0 and here.deploy("backup.py", "verify", str(again)).returncode == 0
-    one = next(path for path in (again / "objects").rglob("*") if path.is_file() and path.stat().st_size)
-    assert one.stat().st_nlink == 2
-    one.write_bytes(b"damaged")
-    damaged = here.deploy("backup.py", "restore", str(again), "--replace", "true")
-    assert damaged.returncode == 1 and "1 of" in damaged.stderr and "missing or damaged" in damaged.stderr
