@@ -14,6 +14,7 @@ from typing import Any
 
 from mlspatial.core.files import write_text
 from mlspatial.core.names import cache_folder
+from mlspatial.core.progress import say
 from mlspatial.registry import lives
 from mlspatial.registry.store import tracking_uri
 
@@ -59,10 +60,13 @@ def ended() -> Iterator[tuple[str, Kept]]:
 
 
 def of(run_id: str) -> Kept | None:
-    """What is kept of a run; None where nothing is."""
+    """What is kept of a run; None where nothing is, or nothing that can be read."""
     try:
         return Kept(**json.loads(file(run_id).read_text()))
     except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        say(f"{file(run_id)}: cannot be read ({error}), and is left as it is; remove it")
         return None
 
 

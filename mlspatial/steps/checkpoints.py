@@ -35,6 +35,7 @@ class Checkpoints:
         """name: of the training, for people; state: its file; build: a module that takes a state; register(module,
         step, metrics): may be asked again for the same step."""
         self.name, self.state, self._build, self._register = name, state, build, register
+        self._some = bool(waiting(state))
 
     def add(self, module: Any, step: int, metrics: Mapping[str, float], *, last: bool) -> None:
         """Register a network. While the store is away it waits on disk and the training goes on, but for the last one,
@@ -55,12 +56,13 @@ class Checkpoints:
             path = self.state.with_name(f"{self.state.stem}.step-{step:012d}.pt")
             with whole(path) as partial:
                 torch.save({"module": module.state_dict(), "step": step, "metrics": dict(metrics)}, partial)
+            self._some = True
             if len(waiting(self.state)) == 1:
                 say(f"train {self.name}: the network of batch {step} waits in {path} until the registry answers")
 
     def deliver(self) -> None:
         """Register what waits, if the store is there."""
-        if not patience.down() and waiting(self.state):
+        if self._some and not patience.down():
             with suppress(Unreachable), patience.hurried():
                 self._deliver()
 
@@ -74,5 +76,6 @@ class Checkpoints:
             module.load_state_dict(kept["module"])
             self._register(module.eval(), kept["step"], kept["metrics"])
             path.unlink()
+        self._some = False
         if waited:
             say(f"train {self.name}: {len(waited)} networks that waited are registered now")

@@ -143,3 +143,13 @@ def test_metrics_of_a_process_that_was_killed_are_not_lost(store: Store) -> None
     client().set_tag(run.id, runs.PROCESS, f"{host} {gone} {born}")
     with runs.open_run(SPEC, name="x") as again:
         assert again.id == run.id and history(run.id) == [(1, 1.0)]
+
+
+def test_what_cannot_be_read_is_told_and_ends_nothing(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, text in (("cut", '{"store": "x'), ("newer", '{"store": "x", "process": "y", "more": 1}')):
+        spool.file(name).write_text(text)
+    with runs.open_run(SPEC, name="x") as run:
+        run.log({"loss": 1.0})
+    said = capsys.readouterr().err
+    assert all(f"{name}.json: cannot be read" in said for name in ("cut", "newer"))
+    assert runs.get(run.id).status == "FINISHED" and spool.file("cut").exists()

@@ -24,7 +24,7 @@ class Registry:
     def register(self, module: Any, step: int, metrics: Mapping[str, float]) -> None:
         if self.away:
             raise Unreachable("nobody there")
-        self.made[step] = (float(module.weight), metrics)
+        self.made[step] = (module.weight.item(), metrics)
 
 
 def network(weight: float) -> torch.nn.Linear:
