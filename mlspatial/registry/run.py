@@ -8,13 +8,16 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mlspatial.core.errors import Unreachable
 from mlspatial.core.manifest import Manifest
 from mlspatial.core.names import PARENTS, file_name
+from mlspatial.core.progress import say
 from mlspatial.core.secrets import shown
-from mlspatial.registry import source
+from mlspatial.registry import foreign, patience, source, spool
 from mlspatial.registry.artifacts import download
 from mlspatial.registry.naming import Names, artifact_path
 from mlspatial.registry.store import client
@@ -61,11 +64,13 @@ class Run:
         self._lock = threading.RLock()
         self._names = {"params": Names(), "tags": Names()} | ({"metrics": Names()} if new else {})
         self._told: dict[str, str] = {}  # what NAMES_FILE holds
+        self._kept = False  # whether what is queued is on disk, since the store is away
 
     def log(self, metrics: Mapping[str, Any], step: int = 0, *, of: str = "", on: tuple[str, str] = ("", "")) -> None:
         """Queue metrics (numbers of any kind); they are written a few hundred at a time and at the end.
 
-        What could not be written is written the next time, in its order. of: address of the network that they are of
+        What could not be written is written the next time, in its order; a store that is away is not waited for here,
+        and what it is to be told is kept on disk. of: address of the network that they are of
         (models:/m-...), so that its page shows them and searches rank it by them; one from elsewhere has no page. on:
         name and digest of the data.
         """
@@ -78,22 +83,73 @@ class Run:
             self._pending += [Metric(name, value, now, int(step), *whose) for name, value in values.items()]
             due = len(self._pending) >= FLUSH_METRICS or time.monotonic() - self._flushed > FLUSH_SECONDS
         if due:
-            self.flush()
+            self._flush_if_there()
+
+    def _flush_if_there(self) -> None:
+        """Write what is queued, or keep it on disk where the store is away: its heartbeat finds out when it is back."""
+        if not patience.down():
+            try:
+                with patience.hurried():
+                    self.flush()
+                return
+            except Unreachable:
+                pass
+        if not self._kept:
+            where = spool.file(self.id)
+            say(f"{patience.place()}: does not answer; run {self.id} goes on, and what it logs waits in {where}")
+        self.keep()
+
+    def keep(self, status: str = "", tags: Mapping[str, str] | None = None) -> None:
+        """Keep on disk what could not be written, and how the run ended, if it has."""
+        with self._lock:
+            self._flushed, self._kept = time.monotonic(), True
+            spool.keep(self.id, self._pending, status, tags, self._changed())
+
+    def take_up(self, kept: spool.Kept) -> None:
+        """Write what an earlier process could not; what it kept stays until the caller forgets it."""
+        with self._lock:
+            self._pending[:0] = spool.metrics(kept)
+        if kept.names:
+            self.log_text(json.dumps(kept.names, indent=1, sort_keys=True), NAMES_FILE)
+            self._told = dict(kept.names)
+        self.flush()
 
     def flush(self) -> None:
+        """Write what is queued; a store that is away is waited for."""
         with self._lock:
             pending, self._pending, self._flushed = self._pending, [], time.monotonic()
             written = 0
             try:
-                if pending and (changed := self._names["metrics"].changed) != self._told:
+                if pending and (changed := self._changed()) != self._told:
                     self.log_text(json.dumps(changed, indent=1, sort_keys=True), NAMES_FILE)
                     self._told = changed
                 while written < len(pending):
                     part = pending[written : written + MAX_METRICS]
-                    client().log_batch(self.id, metrics=part)
+                    self._write(part)
                     written += len(part)
             finally:
                 self._pending[:0] = pending[written:]
+            if self._kept:
+                self._kept = False
+                spool.forget(self.id)
+                say(f"run {self.id}: what it had logged meanwhile is written")
+
+    def _changed(self) -> dict[str, str]:
+        return self._names["metrics"].changed if "metrics" in self._names else self._told
+
+    def _write(self, metrics: list[Any]) -> None:
+        """Write some metrics; those of a network that we may not change go to this run alone."""
+        refused = foreign.refusal(lambda: client().log_batch(self.id, metrics=foreign.own(metrics)))
+        if not refused:
+            return
+        written = set()
+        for one in sorted({metric.model_id for metric in metrics if metric.model_id} - foreign.NETWORKS):
+            of_one = [metric for metric in metrics if metric.model_id == one]
+            if foreign.refusal(partial(client().log_batch, self.id, metrics=of_one)):
+                foreign.leave(one)
+            else:
+                written.add(one)
+        client().log_batch(self.id, metrics=foreign.own([one for one in metrics if one.model_id not in written]))
 
     def _metric(self, text: str) -> str:
         """The name of a metric; in a run that goes on, what it logged before counts as well."""
@@ -180,7 +236,17 @@ class Run:
         ]
         for first in range(0, max(len(models), len(sets)), MAX_INPUTS):
             part = slice(first, first + MAX_INPUTS)
-            client().log_inputs(self.id, datasets=sets[part], models=models[part])
+            self._input(sets[part], models[part])
+
+    def _input(self, datasets: list[Any], models: list[Any]) -> None:
+        """Record inputs, without networks that we may not change: MLflow takes a link for a change of both ends."""
+        left = [model for model in models if model.model_id not in foreign.NETWORKS]
+        refused = foreign.refusal(lambda: client().log_inputs(self.id, datasets=datasets, models=left))
+        for model in left if refused else ():
+            if foreign.refusal(partial(client().log_inputs, self.id, models=[model])):
+                foreign.leave(model.model_id)
+        if refused:  # of the run itself: raised here
+            client().log_inputs(self.id, datasets=datasets)
 
     def log_dataset(self, manifest: Manifest, folder: Path, context: str) -> None:
         """Record a dataset as an input of this run; context: training, evaluation, output, ..."""

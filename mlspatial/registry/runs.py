@@ -24,7 +24,7 @@ from mlspatial.core.names import CFG, DATASET_ID, ENTRY, MODEL_ID, PARENTS, SPEC
 from mlspatial.core.progress import say
 from mlspatial.core.stopping import Terminated as Terminated
 from mlspatial.core.stopping import stop_behind, stoppable, undisturbed
-from mlspatial.registry import lives, notes, patience, source
+from mlspatial.registry import foreign, late, lives, notes, patience, source, spool
 from mlspatial.registry.artifacts import Lacks, whole
 from mlspatial.registry.artifacts import download as download
 from mlspatial.registry.artifacts import local as local
@@ -109,7 +109,7 @@ def open_run(
 
             try:
                 _note(run, spec, listed)
-            except MlflowException as error:  # words about a result are not worth the result
+            except (MlflowException, Unreachable) as error:  # words about a result are not worth the result
                 say(f"run {run.id}: has no description: {in_one_line(error)}")
     finally:
         lock.release()
@@ -164,6 +164,9 @@ def _resume(killed: RunRecord, study: str) -> Run:
     run.set_tags({RESUMED: int(killed.tags.get(RESUMED, 0)) + 1, **lives.signs()})
     client().update_run(killed.id, status="RUNNING")  # after it says whose it is, lest others think its process is dead
     run.add_tags(source.versions())
+    if kept := spool.of(killed.id):
+        run.take_up(kept)
+        spool.forget(killed.id)
     _join_study(killed, study)
     return run
 
@@ -253,33 +256,37 @@ def _alive(begin: Callable[[], Run]) -> Iterator[Run]:
 def _end(run: Run, status: str, reason: str) -> BaseException | None:
     """Write the last metrics and the final status of a run; what that met, if anything.
 
-    A run whose last metrics cannot be written is FAILED; where the store stays away or the wait for it is interrupted
-    it is KILLED, and goes on later. One that is stopped while the store is away stays as it is there until the next
-    command finds it dead.
+    A run whose last metrics cannot be written is FAILED. Where the store stays away, they and its status are kept on
+    disk, and the next command tells them; one that is stopped meanwhile goes on later.
     """
     problem: BaseException | None = None
-    if not (status == "KILLED" and patience.down()):
+    untold = status == "KILLED" and patience.down()
+    if not untold:
         try:
             with patience.hurried() if status == "KILLED" else nullcontext():
                 run.flush()
+        except Unreachable as error:
+            problem, untold = error, True
         except BaseException as error:
             problem = error
             if status == "FINISHED":
-                stopped = isinstance(error, Unreachable) or stop_behind(error) is not None
+                stopped = stop_behind(error) is not None
                 status, reason = "KILLED" if stopped else "FAILED", f"{type(error).__name__}: {error}"
-    if status == "KILLED" and patience.down():
+    said = {ENDED: reason[:500]} if reason else {}
+    if not untold:
+        try:
+            with patience.hurried() if status == "KILLED" else nullcontext():
+                try:
+                    if said:
+                        run.set_tags(said)
+                finally:
+                    client().set_terminated(run.id, status)
+        except BaseException as error:
+            LEFT.add(run.id)
+            problem, untold = problem or error, isinstance(error, Unreachable)
+    if untold:
         LEFT.add(run.id)
-        return problem
-    try:
-        with patience.hurried() if status == "KILLED" else nullcontext():
-            try:
-                if reason:
-                    run.set_tags({ENDED: reason[:500]})
-            finally:
-                client().set_terminated(run.id, status)
-    except BaseException as error:
-        LEFT.add(run.id)
-        problem = problem or error
+        run.keep("" if status == "KILLED" else status, said)
     return problem
 
 
@@ -317,6 +324,7 @@ def mark_dead_runs() -> list[str]:
 
     Those of other people that we may not change are left as they are, and told once.
     """
+    late.deliver()
     dead = []
     for run in find(status="RUNNING"):
         left = run.id in LEFT and run.tags.get(PROCESS) == _process()
@@ -371,5 +379,12 @@ def _point_to(answer: RunRecord, project_run: str | None, spec: Spec, name: str,
 
 
 def _join_study(run: RunRecord, study: str) -> None:
-    if study and study not in run.studies:
-        Run(run.id).set_tags({STUDY: ",".join([*run.studies, study])})
+    if not study or study in run.studies:
+        return
+    tags = {STUDY: ",".join([*run.studies, study])}
+    if foreign.refusal(lambda: Run(run.id).set_tags(tags)):
+        say(
+            f"run {run.id} of {run.tags.get('mlflow.user', 'another')} ({run.name}) answers, but you may not name "
+            f"it part of study {study}: what reads that study by its name is without it. Ask for the right to change "
+            f"runs, or use {f'study={run.studies[0]}' if run.studies else 'no study'}"
+        )

@@ -34,6 +34,7 @@ _SQLITE = "sqlite:///"
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # of every run that ends, also a dead one's
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # `patiently` asks again, for a time that is documented
 
 
@@ -93,6 +94,7 @@ def _client(uri: str) -> Any:
     from sqlalchemy.exc import SQLAlchemyError
 
     logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)  # not a line for every model
+    logging.getLogger("mlflow.store.model_registry.abstract_store").setLevel(logging.WARNING)  # nor for every version
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # errors are raised, and told once
     os.environ["MLFLOW_TRACKING_URI"] = uri  # so that child processes and model loading agree
     mlflow.set_tracking_uri(uri)

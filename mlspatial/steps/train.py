@@ -18,6 +18,7 @@ from mlspatial.core.progress import say, stages
 from mlspatial.registry import notes, runs
 from mlspatial.registry.datasets import find_dataset
 from mlspatial.registry.run import logged_id
+from mlspatial.steps.checkpoints import Checkpoints, discard
 from mlspatial.steps.render import rendered_first
 from mlspatial.steps.run_pages import logged_before, train_pages
 from mlspatial.tasks import TASKS, canonical_name, task_names
@@ -233,10 +234,12 @@ class _Job:
             member.spec, name=name, study=self.study, parents=parents, force=self.force, lacks=lost_networks
         )
         run = member.run = member.stack.enter_context(opened)
-        if not run.answered:
+        if run.answered:
+            discard(member.state)  # of one whose end could not be told when it came
+        else:
             run.add_tags(tags_of(device, cfg["precision"]))
             if not (run.resumed and resume):
-                member.state.unlink(missing_ok=True)  # a state without its run belongs to nobody
+                discard(member.state)  # a state without its run belongs to nobody
         return run.answered
 
     def _train(self, members: list[_Member], group: Group) -> None:
@@ -263,7 +266,7 @@ class _Job:
         def gave_up(network: Network) -> None:
             if group.first:
                 say(f"train: {network.failed}")
-            by_name[network.name].state.unlink(missing_ok=True)
+            discard(by_name[network.name].state)
             reason = network.failed
             by_name[network.name].stack.__exit__(type(reason) if reason else None, reason, None)
 
@@ -286,7 +289,7 @@ class _Job:
         for network, member in zip(networks, members, strict=True):
             if group.first and not network.failed:
                 member.stack.close()  # finished, whatever becomes of the others
-                member.state.unlink(missing_ok=True)
+                discard(member.state)
                 shown = ", ".join(f"{key} {value:.3f}" for key, value in network.metrics.items())
                 say(f"train {member.name}: held-out {shown}")
         if failed := next((network.failed for network in networks if network.failed), None):
@@ -336,16 +339,23 @@ class _Job:
                 history.setdefault(key, {})[step] = float(value)
             if run and step > logged_until:
                 run.log(metrics, step)
+                checkpoints.deliver()
+
+        def register(module: Any, step: int, metrics: Mapping[str, float]) -> None:
+            assert run is not None
+            run.flush()
+            facts = {key: cfg[key] for key in ("dataset", "task", "seed")} | {"hidden": cfg.get("hidden", False)}
+            dataset_id = manifest.dataset_id
+            record = log_model(run, module, spec, dataset_id=dataset_id, step=step, metrics=metrics, **facts)
+            run.set_tags({MODEL_ID: record.model_id})
+            run.said = [f"After {step} batches, held out:\n\n" + notes.facts(dict(sorted(metrics.items())))]
+            run.networks = list(dict.fromkeys([*run.networks, logged_id(record.uri)]))
+
+        checkpoints = Checkpoints(member.name, member.state, partial(build, spec, seed=cfg["seed"]), register)
 
         def evaluated(module: Any, step: int, metrics: dict[str, float], checkpoint: bool) -> None:
             if run and checkpoint:
-                run.flush()
-                facts = {key: cfg[key] for key in ("dataset", "task", "seed")} | {"hidden": cfg.get("hidden", False)}
-                dataset_id = manifest.dataset_id
-                record = log_model(run, module, spec, dataset_id=dataset_id, step=step, metrics=metrics, **facts)
-                run.set_tags({MODEL_ID: record.model_id})
-                run.said = [f"After {step} batches, held out:\n\n" + notes.facts(dict(sorted(metrics.items())))]
-                run.networks = list(dict.fromkeys([*run.networks, logged_id(record.uri)]))
+                checkpoints.add(module, step, metrics, last=step == cfg["batches"])
             if report:
                 report(step, metrics)
 

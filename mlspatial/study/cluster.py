@@ -12,6 +12,7 @@ from concurrent.futures import wait as wait_for
 from typing import Any
 
 from mlspatial.core.errors import UnknownName, UserError
+from mlspatial.core.progress import say
 from mlspatial.core.stopping import SIGNALS
 from mlspatial.registry.store import client as registry
 from mlspatial.study import workers
@@ -22,7 +23,11 @@ CONNECT_SECONDS = 20
 LOOK_SECONDS = 2.0  # between looks at which workers the cluster has
 ASK_SECONDS = 1.0  # between a worker's questions whether its call is still wanted
 IDLE_SECONDS = 60  # without a call, after which a process beside a dask worker ends: its study may have been killed
-PASSED_ON = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_DISABLE_TELEMETRY")
+PASSED_ON = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_DISABLE_TELEMETRY",
+             "MLFLOW_TRACKING_SERVER_CERT_PATH", "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD")  # fmt: skip
+SILENT_SECONDS = 60.0  # without any worker of a queue, after which that is told
+AGAIN_SECONDS = 5.0  # between two requests for jobs in place of those that ended
+REFUSALS = 5  # of a queue one after the other, after which a study ends
 QUEUES = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "lsf": "LSFCluster",
           "htcondor": "HTCondorCluster", "oar": "OARCluster", "moab": "MoabCluster"}  # fmt: skip
 
@@ -57,12 +62,38 @@ class Dask:
         self._futures: dict[int, tuple[Any, str]] = {}  # ticket -> future, address of its worker
         self._workers: dict[str, dict[str, Any]] = {}
         self._looked = 0.0
+        self._wanted, self._refusals = slots, 0
+        self._begun = self._asked = time.monotonic()
+        self._told = False
 
     def _look(self) -> None:
         if time.monotonic() - self._looked > LOOK_SECONDS or not self._workers:
             self._workers = dict(self._client.scheduler_info(n_workers=-1)["workers"])
             self._looked = time.monotonic()
             self.slots = max(1, len(self._workers))
+            if self._own is not None and not self._local:
+                self._watch_queue()
+
+    def _watch_queue(self) -> None:
+        now = time.monotonic()
+        if not self._workers and not self._told and now - self._begun > SILENT_SECONDS:
+            self._told = True
+            say(f"cluster: no job has begun to work after {now - self._begun:.0f} s; does the queue say why, or the "
+                "output of a job?")  # fmt: skip
+        if len(self._own.workers) < self._wanted and now - self._asked > AGAIN_SECONDS:
+            self._asked = now
+            self._replace()
+
+    def _replace(self) -> None:
+        """Ask the queue for jobs in place of those that ended. Raises UserError when it refuses again and again."""
+        try:
+            _submit(self._own, self._wanted)
+            self._refusals = 0
+        except UserError as error:
+            self._refusals += 1
+            if self._refusals >= REFUSALS:
+                raise
+            say(f"{error}; trying again")
 
     def _idle(self) -> list[str]:
         busy = {address for _, address in self._futures.values()}
@@ -141,8 +172,27 @@ def _queue(slots: int, settings: Mapping[str, Any]) -> Any:
         made = getattr(dask_jobqueue, QUEUES[kind])(**rest)
     except (TypeError, ValueError) as error:
         raise UserError(f"cluster: dask-jobqueue does not take these settings ({error})") from error
-    made.scale(slots)
+    try:
+        _submit(made, slots)
+    except UserError:
+        made.close()
+        raise
     return made
+
+
+def _submit(queue: Any, slots: int) -> None:
+    """Have as many jobs as asked for, those that ended replaced. Raises UserError with the queue's own words."""
+    while len(queue.worker_spec) < slots:
+        queue.worker_spec.update(queue.new_worker_spec())
+    try:
+        queue.sync(queue._correct_state)  # `scale` has it fail where nobody hears it
+    except (RuntimeError, OSError) as error:
+        for name, job in list(queue.workers.items()):
+            if job.job_id is None:  # dask counts it as one that runs
+                del queue.workers[name]
+                queue._created.discard(job)
+        words = str(error).rpartition("stderr:")[2] or str(error)
+        raise UserError(f"cluster: the queue takes no job ({' '.join(words.split())[:300]})") from error
 
 
 def leave_signals() -> None:

@@ -164,22 +164,25 @@ def test_what_went_wrong_first_is_what_is_told(registry: Path, monkeypatch: pyte
         assert (runs.get(run.id).status, runs.get(run.id).tags[runs.ENDED]) == (status, told)
 
 
-def test_a_store_that_stays_away_at_the_end_leaves_a_run_to_go_on_with(
+def test_a_store_that_stays_away_at_the_end_is_told_it_by_the_next_command(
     registry: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patched:
-        failing(patched, [Unreachable("gone for long")])
-        with pytest.raises(Unreachable), runs.open_run(spec(), name="x") as run:
-            run.log({"loss": 1.0})
-    assert (runs.get(run.id).status, runs.get(run.id).tags[runs.ENDED]) == ("KILLED", "Unreachable: gone for long")
-    with monkeypatch.context() as patched:
-        patched.setattr(type(client()), "set_terminated", lambda *_: (_ for _ in ()).throw(Unreachable("still gone")))
-        with pytest.raises(Unreachable, match="still gone"), runs.open_run(spec(), name="x") as again:
-            assert again.id == run.id and again.resumed
-    assert runs.get(run.id).status == "RUNNING"  # and its process lives, but no longer makes it
-    with runs.open_run(spec(), name="x") as last:
-        assert last.id == run.id and last.resumed
-    assert runs.get(run.id).status == "FINISHED"
+    for number, name in enumerate(("log_batch", "set_terminated")):
+        with monkeypatch.context() as patched:
+            if name == "log_batch":
+                failing(patched, [Unreachable("gone for long")])
+            else:
+                gone = lambda *_: (_ for _ in ()).throw(Unreachable("gone for long"))  # noqa: E731
+                patched.setattr(type(client()), name, gone)
+            with (
+                pytest.raises(Unreachable, match="gone for long"),
+                runs.open_run(spec(version=number + 1), name="x") as run,
+            ):
+                run.log({"loss": 1.0})
+        assert runs.get(run.id).status == "RUNNING"  # and its process lives, but no longer makes it
+        with runs.open_run(spec(version=number + 1), name="x") as again:
+            assert again.id == run.id and again.answered
+        assert runs.get(run.id).status == "FINISHED" and runs.get(run.id).metrics == {"loss": 1.0}
 
 
 def test_a_run_that_is_stopped_while_the_store_is_away_does_not_ask_it(

@@ -1,0 +1,161 @@
+"""A copy of everything a lab's server holds, and the way back: database, object store, users.
+
+    python backup.py backup FOLDER [--previous FOLDER]  # --previous: an older copy; what is in it is linked
+    python backup.py verify FOLDER
+    python backup.py restore FOLDER                     # into an empty database; --replace true drops what is there
+
+The settings of settings.env and secrets.env are in the environment; pg_dump and pg_restore are of the server's version
+or newer. The server may go on meanwhile: the database is copied first, and what it names is in the store by then. Stop
+it before `restore`.
+
+FOLDER holds database.dump (pg_dump's custom format), basic_auth.db (SQLite), objects/ (named by the hash of their key)
+and manifest.json with the key, size and SHA-256 of each, which is written last: a folder without it is no backup.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+MANIFEST, DATABASE, USERS = "manifest.json", "database.dump", "basic_auth.db"
+
+
+def postgres(program: str, *words: str) -> None:
+    there = {"host": "POSTGRES_HOST", "port": "POSTGRES_PORT", "username": "POSTGRES_USER", "dbname": "POSTGRES_DB"}
+    options = [f"--{option}={os.environ[name]}" for option, name in there.items()]
+    made = subprocess.run([program, "--no-password", *options, *words], capture_output=True, text=True)
+    if made.returncode:
+        sys.exit(f"backup.py: {program}: {' '.join(made.stderr.split())[:500]}")
+
+
+def store() -> Any:
+    import boto3
+
+    return boto3.client("s3", endpoint_url=os.environ.get("MLFLOW_S3_ENDPOINT_URL") or None)
+
+
+def objects(client: Any) -> Iterator[dict[str, Any]]:
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=os.environ["S3_BUCKET"]):
+        yield from page.get("Contents", ())
+
+
+def place(folder: Path, key: str) -> Path:
+    name = hashlib.sha256(key.encode()).hexdigest()
+    return folder / "objects" / name[:2] / name
+
+
+def digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def copy_users(source: Path, target: Path) -> None:
+    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
+        one.backup(other)
+
+
+def users() -> Path:
+    return Path(os.environ["LAB_DATA"], USERS)
+
+
+def backup(folder: Path, previous: Path | None) -> None:
+    if (folder / MANIFEST).exists():
+        sys.exit(f"backup.py: {folder}: holds a backup already; name another folder")
+    old = read(previous)["objects"] if previous else {}
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)  # it holds hashes of passwords
+    postgres("pg_dump", "--format=custom", f"--file={folder / DATABASE}")
+    copy_users(users(), folder / USERS)
+    client, kept = store(), {}
+    for one in objects(client):
+        key, facts = one["Key"], {"size": one["Size"], "etag": one["ETag"]}
+        path = place(folder, key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        before = old.get(key, {})
+        if previous and {name: before.get(name) for name in facts} == facts:
+            os.link(place(previous, key), path)
+            kept[key] = before
+        else:
+            client.download_file(os.environ["S3_BUCKET"], key, str(path))
+            kept[key] = facts | {"sha256": digest(path)}
+    files = {name: digest(folder / name) for name in (DATABASE, USERS)}
+    partial = folder / f"{MANIFEST}.partial"
+    partial.write_text(json.dumps({"files": files, "objects": kept}, indent=1))
+    partial.replace(folder / MANIFEST)
+    print(f"{folder}: the database, the users and {len(kept)} objects")
+
+
+def read(folder: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    except FileNotFoundError:
+        sys.exit(f"backup.py: {folder}: has no {MANIFEST}: it is no backup, or one that was not made to its end")
+    return found
+
+
+def verify(folder: Path) -> dict[str, Any]:
+    made = read(folder)
+    files = {folder / name: sha for name, sha in made["files"].items()}
+    files |= {place(folder, key): facts["sha256"] for key, facts in made["objects"].items()}
+    bad = [path for path, sha in files.items() if not path.is_file() or digest(path) != sha]
+    if bad:
+        sys.exit(f"backup.py: {folder}: {len(bad)} of {len(files)} files are missing or damaged, the first: {bad[0]}")
+    return made
+
+
+def tables() -> int:
+    import psycopg
+
+    names = {"host": "POSTGRES_HOST", "port": "POSTGRES_PORT", "dbname": "POSTGRES_DB", "user": "POSTGRES_USER"}
+    with psycopg.connect(**{name: os.environ[of] for name, of in names.items()}) as connection:
+        found = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
+    return int(found[0]) if found else 0
+
+
+def restore(folder: Path, replace: bool) -> None:
+    made = verify(folder)
+    if not replace and (tables() or users().exists()):
+        sys.exit(
+            "backup.py: the database or the users are there already; --replace true drops them for those of the backup"
+        )
+    client, bucket = store(), os.environ["S3_BUCKET"]
+    there = {one["Key"]: one["ETag"] for one in objects(client)}
+    for key, facts in made["objects"].items():
+        if there.get(key) != facts["etag"]:
+            client.upload_file(str(place(folder, key)), bucket, key)
+    postgres("pg_restore", "--clean", "--if-exists", "--no-owner", "--single-transaction", str(folder / DATABASE))
+    partial = users().with_suffix(".partial")
+    shutil.copy(folder / USERS, partial)
+    partial.replace(users())
+    print(f"{folder}: restored the database, the users and {len(made['objects'])} objects")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("backup", "verify", "restore"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--previous", type=Path)
+    parser.add_argument("--replace", choices=("true", "false"), default="false")
+    given = parser.parse_args()
+    if given.what == "backup":
+        backup(given.folder, given.previous)
+    elif given.what == "verify":
+        verify(given.folder)
+        print(f"{given.folder}: whole")
+    else:
+        restore(given.folder, given.replace == "true")
+
+
+if __name__ == "__main__":
+    main()

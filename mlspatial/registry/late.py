@@ -1,0 +1,36 @@
+"""How runs ended whose store was away just then: told by the next command."""
+
+from __future__ import annotations
+
+from mlspatial.core.progress import say
+from mlspatial.registry import spool
+from mlspatial.registry.lives import PROCESS
+from mlspatial.registry.run import Run
+from mlspatial.registry.store import client
+
+
+def deliver() -> None:
+    """Write the last metrics and the end of every run that ended here while the store was away.
+
+    One that others have taken up since, or removed, is theirs: what is kept of it is dropped.
+    """
+    from mlflow.exceptions import MlflowException
+
+    for run_id, kept in spool.ended():
+        try:
+            run = client().get_run(run_id)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            spool.forget(run_id)
+            continue
+        if run.data.tags.get(PROCESS) != kept.process or run.info.status not in ("RUNNING", "KILLED"):
+            spool.forget(run_id)
+            continue
+        late = Run(run_id)
+        late.take_up(kept)
+        if kept.tags:
+            late.set_tags(kept.tags)
+        client().set_terminated(run_id, kept.status)
+        spool.forget(run_id)
+        say(f"run {run_id}: had ended as {kept.status} while the store was away; that is told now")

@@ -1,0 +1,55 @@
+"""A copy of the database, the objects and the users brings everything back."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlspatial.registry import runs
+from mlspatial.registry.store import client
+from tests.lab.services import Lab
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
+
+
+def test_a_copy_brings_everything_back(here: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLSPATIAL_PATIENCE", "300")
+    spec = runs.Spec("held", 1, {}, {"copied": 1})
+    with runs.open_run(spec, name="x") as run:
+        run.log({"loss": 0.5})
+        run.log_text("kept", "text.txt")
+    copy, again = here.folder / "copy", here.folder / "again"
+    before = sorted((one.id, one.status, tuple(sorted(one.metrics))) for one in runs.find())
+    users = here.deploy("users.py", "list").stdout
+    assert {"ann", "bob", "guest"} < set(users.split()) and "admin\tadministrator" in users
+    made = here.deploy("backup.py", "backup", str(copy))
+    assert made.returncode == 0, made.stderr
+
+    client().delete_run(run.id)
+    assert not [one for one in runs.find() if one.id == run.id]
+    assert here.deploy("users.py", "remove", "bob").returncode == 0
+    assert "bob" not in here.deploy("users.py", "list").stdout
+    refused = here.deploy("backup.py", "restore", str(copy))
+    assert refused.returncode == 1 and "--replace true" in refused.stderr
+    for name in ("mlflow", "objects"):
+        here.services[name].stop()
+    objects = here.folder / "data" / "objects"
+    objects.rename(objects.with_name("lost"))  # the disk is gone
+    here.services["objects"].start()
+    assert here.deploy("ready.py").returncode == 0
+    made = here.deploy("backup.py", "restore", str(copy), "--replace", "true")
+    assert made.returncode == 0, made.stderr
+    here.services["mlflow"].start()
+
+    assert sorted((one.id, one.status, tuple(sorted(one.metrics))) for one in runs.find()) == before
+    assert runs.download(run.id, "text.txt").read_text() == "kept"
+    assert here.deploy("users.py", "list").stdout == users
+    with runs.open_run(spec, name="x") as answered:
+        assert answered.answered and answered.id == run.id
+
+    made = here.deploy("backup.py", "backup", str(again), "--previous", str(copy))
+    assert made.returncode == 0 and here.deploy("backup.py", "verify", str(again)).returncode == 0
+    one = next(path for path in (again / "objects").rglob("*") if path.is_file() and path.stat().st_size)
+    assert one.stat().st_nlink == 2
+    one.write_bytes(b"damaged")
+    damaged = here.deploy("backup.py", "restore", str(again), "--replace", "true")
+    assert damaged.returncode == 1 and "1 of" in damaged.stderr and "missing or damaged" in damaged.stderr
