@@ -185,7 +185,8 @@ class Choices(Benchmark):
         if metric == "shape_bias":
             self._demand_conflict()
         value, per_person = self._compared(chosen, self.people, metric)
-        ceiling, choice, more = self._ceiling(metric), None, {"answers": self.answers}
+        ceiling, choice = self._ceiling(metric), None
+        more: dict[str, Any] = {"answers": self.answers}
         n = self._decisions(chosen) if metric == "shape_bias" else len(self.asked)
         if metric == "shape_bias":  # a layer that hardly tells what it sees has any bias at all, and must not win by it
             shown = int(np.isin(np.flatnonzero(self.conflict), self.asked).sum())
