@@ -314,7 +314,10 @@ def _scores(scored: pd.DataFrame, imported: pd.DataFrame) -> pd.DataFrame:
     table["formula"] = table.formula.mask(
         elsewhere & table.formula.isin(["none", ""]) & table.ceiled.notna() & ~same, UNKNOWN
     )
-    table = table.drop_duplicates(["model_id", "benchmark", "layer", "metric", "version"], ignore_index=True)
+    measured = ["model_id", "benchmark", "metric"]  # of what was scored again, by whatever version, the newest counts
+    newest = table.groupby(measured, dropna=False).run_id.transform("first")
+    table["committed"] = table.committed.astype(bool) & (table.run_id == newest)
+    table = table.drop_duplicates([*measured, "layer"], ignore_index=True)
     types = {"depth": int, "primary": bool, "committed": bool, "r2_over_c": float, "r_over_c_squared": float}
     types |= {"ceiling_error": float, "ceiled_error": float}
     return table.astype(types)[list(SCORES)]

@@ -78,10 +78,15 @@ def facts(model: str, **tags: object) -> dict[str, object]:
     return {TAG + name: value for name, value in tags.items()} | {MODEL_ID: model}
 
 
-def score(model: str, raw: float = 0.6, study: str = "s", entry: str = "score", **tags: object) -> str:
-    spec = runs.Spec(entry, 1, {"model_id": model, "raw": raw}, {"models": tags.pop("uri", f"models:/m-{model}")})
-    rows = [{**ROW, "layer": layer, "committed": layer == "l2", "raw": raw * part, "model_id": model}
-            for layer, part in (("l1", 0.5), ("l2", 1.0))]  # fmt: skip
+def score(
+    model: str, raw: float = 0.6, study: str = "s", entry: str = "score", layers: tuple[str, ...] = ("l1", "l2"),
+    version: str = "1", **tags: object,
+) -> str:  # fmt: skip
+    """The last of two layers counts."""
+    inputs = {"model_id": model, "raw": raw, "layers": list(layers), "version": version}
+    spec = runs.Spec(entry, 1, inputs, {"models": tags.pop("uri", f"models:/m-{model}")})
+    rows = [{**ROW, "version": version, "layer": layer, "committed": layer == layers[-1], "raw": raw * part,
+             "model_id": model} for layer, part in zip(layers, (0.5, 1.0), strict=True)]  # fmt: skip
     rows = [{**row, "ceiled": row["raw"] ** 2 / 0.8} for row in rows]
     with runs.open_run(spec, name="score", study=study) as run:
         run.set_tags(facts(model, **tags))
@@ -193,6 +198,22 @@ def test_scores(registry: Path) -> None:
     assert set(scores.run_id) == {newer} and len(scores) == 2
     client().delete_run(newer)
     assert set(load("s").scores.run_id) == {run_id}
+
+
+@pytest.mark.parametrize(("layers", "version"), [(("l1", "l2"), "2"), (("l0", "l1"), "1")])
+def test_of_a_network_that_was_scored_again_the_newest_run_counts_alone(
+    registry: Path, layers: tuple[str, str], version: str
+) -> None:
+    """By another version of the metric, or at other layers: the mean of both is nobody's score."""
+    _, (_, model) = train("distance", 0)
+    first = score(model)
+    newer = score(model, raw=0.4, layers=layers, version=version)
+    evidence = load("s")
+    counted = evidence.scores[evidence.scores.committed]
+    assert counted.run_id.tolist() == [newer] and counted.layer.tolist() == [layers[-1]]
+    assert alignment(evidence, formula="r2_over_c").V4.tolist() == [pytest.approx(0.16 / 0.8)]
+    older = evidence.scores[evidence.scores.run_id == first]  # layers that nobody measured since stay to be looked at
+    assert older.layer.tolist() == [layer for layer in ("l1", "l2") if layer not in layers]
 
 
 def test_networks_from_outside_get_a_row_from_the_runs_about_them(registry: Path) -> None:
