@@ -14,6 +14,7 @@ class ByRawFeatures(Benchmark):
     """What a user may say of the choice: auto and raw are the same here, halves there are none."""
 
     options: ClassVar[frozenset[str]] = frozenset({"selection"})
+    fixed: ClassVar[str] = ""
 
     def check(self, metric: str, way: Way) -> None:
         if way.selection == "half":
