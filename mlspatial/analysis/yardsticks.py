@@ -29,7 +29,7 @@ import torch
 from scipy.spatial.distance import squareform
 
 from mlspatial.analysis import cka, jackknife, rsa
-from mlspatial.analysis.ceiling import Drawing, half_means, spearman_brown, split_half_each
+from mlspatial.analysis.ceiling import HALVINGS, Drawing, half_means, spearman_brown, split_half_each
 from mlspatial.analysis.gram import centred, square
 from mlspatial.analysis.kernel_ridge import VERSION as RIDGE_VERSION
 from mlspatial.analysis.kernel_ridge import cross_validated_ridge, predicted_ridge
@@ -48,6 +48,7 @@ SHORT = {"pls": "pls{components}", "cka": "cka_debiased"}
 STEPS = ("yardsticks", "pls", "splits", "ceiling")  # modules of this room behind every metric, a user's own as well
 VERSION = "2"  # of the steps from correlations to a score, and of comparisons
 LEAST_STIMULI = 4  # of a comparison
+NEUROID_BLOCKS, NEUROID_HALVINGS = 10, 2  # of the error of a comparison's ceiling: twice the time of the ceiling itself
 
 
 @dataclass(frozen=True)
@@ -219,20 +220,27 @@ class Comparison(Metric):
         whole, *without = self._halved(trials, subsets=np.column_stack([np.ones(n), of_stimuli])).T
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # patterns over one neuroid have no correlation
-            of_neuroids = jackknife.blocks(neuroids)
-            fewer = [self._halved(trials[:, of_neuroids != block]).mean() for block in np.unique(of_neuroids)]
+            of_neuroids = np.arange(neuroids) % min(NEUROID_BLOCKS, neuroids)
+            fewer = [
+                self._halved(trials[:, of_neuroids != block], halvings=NEUROID_HALVINGS).mean()
+                for block in np.unique(of_neuroids)
+            ]
         halvings = whole.std(ddof=1) / np.sqrt(len(whole))
         errors = [jackknife.standard_error(np.array(left_out)) for left_out in (np.mean(without, axis=1), fewer)]
         slope = 2 * _root(whole.mean())  # of the square, which is what is reliable
         return float(np.sqrt(np.square([halvings, *errors]).sum()) / slope) if slope > 0 else float("nan")
 
     def _halved(
-        self, trials: np.ndarray, drawing: Drawing = "permutation", subsets: np.ndarray | None = None
+        self,
+        trials: np.ndarray,
+        drawing: Drawing = "permutation",
+        subsets: np.ndarray | None = None,
+        halvings: int = HALVINGS,
     ) -> np.ndarray:
         """(halvings, subsets) reliabilities of the matrix of the mean responses; subsets: (n, subsets) zeros and ones,
         None for all stimuli."""
         trials, found = _repeated(trials), []
-        for first, second in half_means(trials, drawing=drawing):
+        for first, second in half_means(trials, halvings=halvings, drawing=drawing):
             whole = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
             if whole.sum() < max(LEAST_STIMULI, len(whole) / 2):
                 raise UserError(
