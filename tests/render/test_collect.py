@@ -14,7 +14,8 @@ from mlspatial.cli import main
 from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.render.collect import sweethome3d
 from mlspatial.render.collect.base import COLLECTIONS, MOST_PACKED, category_of
-from mlspatial.render.collect.build import build, objects
+from mlspatial.render.collect.build import build
+from mlspatial.render.collect.origin import objects
 from mlspatial.render.collect.wavefront import place_obj
 from mlspatial.render.objects import load_objects
 from tests.render.libraries import COLORS, METADATA, furniture_in, points, scanned, thing
