@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import struct
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -95,3 +98,77 @@ def test_nan_and_infinity_are_outside_of_a_mask(tmp_path: Path) -> None:
     volume[1, 1, 1] = np.inf
     save(volume, tmp_path / "mask.nii.gz")
     assert set(read_responses(path, folder=tmp_path, mask="mask.nii.gz").neuroids) == names(*LEFT)
+
+
+# ---- fill values of zarr ----
+
+RATES = np.array([[0.0, 1.0], [2.0, 0.0], [-1.0, 3.0], [4.0, 9.0]])
+
+
+def store(path: Path, fill: float | None, *, version: int = 2, kind: str = "f8", chunks: int = 4, **facts: Any) -> Any:
+    """(stimuli, neuroids) rates in chunks of some stimuli."""
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group(str(path), mode="w", zarr_format=version)
+    more = {"dimension_names": ["stimulus", "neuroid"]} if version == 3 else {}
+    made = group.create_array("rate", shape=RATES.shape, dtype=kind, chunks=(chunks, 2), fill_value=fill, **more)
+    made[...] = RATES.astype(kind)
+    if version == 2:
+        facts["_ARRAY_DIMENSIONS"] = ["stimulus", "neuroid"]
+    made.attrs.update(facts)
+    return made
+
+
+def read(path: Path) -> np.ndarray:
+    return read_responses(path).trials[..., 0]
+
+
+@pytest.mark.parametrize("kind", ["f8", "i2"])
+@pytest.mark.parametrize(
+    ("fill", "facts", "missing"),
+    [
+        (0, {}, None),  # as zarr fills by itself
+        (None, {}, None),
+        (-1, {}, -1.0),
+        (0, {"_FillValue": 9}, 9.0),
+        (0, {"missing_value": 9}, 9.0),
+        (0, {"_FillValue": 0}, 0.0),
+        (-1, {"missing_value": -1}, -1.0),
+        (-1, {"_FillValue": 9}, 9.0),
+    ],
+)
+@pytest.mark.parametrize("version", [2, 3])
+def test_zeros_of_zarr_are_zeros_unless_they_are_said_to_be_missing(
+    tmp_path: Path, fill: float | None, facts: dict[str, float], missing: float | None, kind: str, version: int
+) -> None:
+    store(tmp_path / "a.zarr", fill, version=version, kind=kind, **facts)
+    if version == 3 and not facts:
+        missing = None  # the fill value of format 3 says nothing of what is missing
+    wanted = RATES if missing is None else np.where(missing == RATES, np.nan, RATES)
+    assert np.array_equal(read(tmp_path / "a.zarr"), wanted, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("fill", "facts", "value"),
+    [
+        (0.0, {}, 0.0),
+        (-1.0, {}, np.nan),
+        (np.nan, {}, np.nan),
+        (0.0, {"_FillValue": 0.0}, np.nan),
+        (0.0, {"scale_factor": 2.0, "add_offset": 1.0}, 1.0),
+    ],
+)
+def test_what_is_said_of_chunks_that_are_not_there_is_what_comes_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fill: float, facts: dict[str, float], value: float
+) -> None:
+    store(tmp_path / "a.zarr", fill, chunks=1, **facts)
+    (tmp_path / "a.zarr" / "rate" / "3.0").unlink()
+    found = read(tmp_path / "a.zarr")
+    assert np.array_equal(found[3], [value, value], equal_nan=True)
+    said = "missing values" if np.isnan(value) else f"{value}"
+    assert f"1 of 4 chunks of rate are not in the store and count as {said};" in capsys.readouterr().err
+
+
+def test_the_missing_value_that_xarray_writes_as_text_in_format_3(tmp_path: Path) -> None:
+    """xarray writes _FillValue of floating numbers as base64 of a little-endian float64 there."""
+    store(tmp_path / "a.zarr", 0.0, version=3, _FillValue=base64.b64encode(struct.pack("<d", 9.0)).decode())
+    assert np.array_equal(read(tmp_path / "a.zarr"), np.where(RATES == 9.0, np.nan, RATES), equal_nan=True)
