@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import h5py
 import nibabel
 import numpy as np
 import pandas as pd
@@ -172,3 +173,49 @@ def test_the_missing_value_that_xarray_writes_as_text_in_format_3(tmp_path: Path
     """xarray writes _FillValue of floating numbers as base64 of a little-endian float64 there."""
     store(tmp_path / "a.zarr", 0.0, version=3, _FillValue=base64.b64encode(struct.pack("<d", 9.0)).decode())
     assert np.array_equal(read(tmp_path / "a.zarr"), np.where(RATES == 9.0, np.nan, RATES), equal_nan=True)
+
+
+# ---- clocks of NWB ----
+
+
+def nwb(path: Path, spikes: list[float]) -> h5py.File:
+    """Two units, the first of which has the spikes (the second none), and two presentations of half a second."""
+    file = h5py.File(path, "w")
+    file.attrs["nwb_version"] = "2.7.0"
+    trials = file.create_group("intervals/trials")
+    trials.attrs["colnames"] = ["start_time", "stop_time", "image_id"]
+    trials["id"], trials["image_id"] = [0, 1], np.array([3.0, 4.0])
+    trials["start_time"], trials["stop_time"] = [10.0, 11.0], [10.5, 11.5]
+    units = file.create_group("units")
+    units.attrs["colnames"] = ["spike_times"]
+    units["id"], units["spike_times_index"] = [0, 1], [len(spikes), len(spikes)]
+    units["spike_times"] = np.array(spikes)
+    return file
+
+
+@pytest.mark.parametrize("window", [[70, 170], [-60, 0.1], [0.1, 61.0], [0.1, float("inf")], [float("nan"), 1.0]])
+def test_a_window_in_milliseconds_is_refused(tmp_path: Path, window: list[float]) -> None:
+    nwb(tmp_path / "a.nwb", [10.1, 80.2, 85.0, 120.0]).close()
+    with pytest.raises(BadValue, match=r"window=.*must begin before it ends, within 60 s \(not milliseconds\)"):
+        read_responses(tmp_path / "a.nwb", window=window)
+
+
+@pytest.mark.parametrize(
+    ("spikes", "words"),
+    [
+        ([10100.0, 10300.0, 11200.0], r"spikes: 10100 to 11200 s"),  # milliseconds
+        ([0.1, 0.3, 1.2], r"spikes: 0.1 to 1.2 s"),  # from the first onset on
+        ([], "they have no spikes at all"),
+    ],
+)
+def test_spikes_of_another_clock_are_refused(tmp_path: Path, spikes: list[float], words: str) -> None:
+    nwb(tmp_path / "a.nwb", spikes).close()
+    with pytest.raises(
+        UserError, match=rf"none of the 2 units has a spike in any window \({words}, windows: 10 to 11.5 s"
+    ):
+        read_responses(tmp_path / "a.nwb")
+
+
+def test_one_spike_in_one_window_is_enough(tmp_path: Path) -> None:
+    nwb(tmp_path / "a.nwb", [0.1, 11.2]).close()
+    assert read_responses(tmp_path / "a.nwb", counts=True).trials[..., 0].tolist() == [[0, 0], [1, 0]]

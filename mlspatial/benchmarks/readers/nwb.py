@@ -154,16 +154,25 @@ def _spikes(path: Path, file: h5py.File, counts: bool) -> Units:
         observed = np.asarray(table.dataset("obs_intervals")[...], np.float64).reshape(-1, 2)
 
     def of(chosen: Sequence[int], begin: np.ndarray, end: np.ndarray) -> np.ndarray:
-        values = np.empty((len(begin), len(chosen)))
+        values, any_there = np.empty((len(begin), len(chosen))), False
+        low, high = np.inf, -np.inf
         for column, unit in enumerate(chosen):
             first, last = int(ends[unit - 1]) if unit else 0, int(ends[unit])
             demand_memory(f"responses {path}: unit {unit}", 16 * (last - first), f"{last - first:,} spikes take")
             spikes = np.sort(np.asarray(times[first:last], np.float64))
             found = np.searchsorted(spikes, end) - np.searchsorted(spikes, begin)  # in [begin, end)
+            any_there |= bool(found.any())
+            low, high = min(low, spikes.min(initial=np.inf)), max(high, spikes.max(initial=-np.inf))
             values[:, column] = found if counts else found / (end - begin)
             if observed is not None and observed_ends is not None:
                 seen = observed[int(observed_ends[unit - 1]) if unit else 0 : int(observed_ends[unit])]
                 values[~_inside(seen, begin, end), column] = np.nan
+        if not any_there:
+            spoken = f"spikes: {low:g} to {high:g} s" if low <= high else "they have no spikes at all"
+            raise UserError(
+                f"responses {path}: none of the {len(chosen)} units has a spike in any window ({spoken}, windows: "
+                f"{begin.min():g} to {end.max():g} s); both must be seconds of one clock, see window: and table:"
+            )
         return values
 
     names = table.names()
