@@ -101,6 +101,55 @@ def test_nan_and_infinity_are_outside_of_a_mask(tmp_path: Path) -> None:
     assert set(read_responses(path, folder=tmp_path, mask="mask.nii.gz").neuroids) == names(*LEFT)
 
 
+# ---- events and subjects of BIDS ----
+
+NONE = ["n/a"] * TRIALS
+
+
+def test_a_column_of_events_without_a_word_is_passed_over(tmp_path: Path) -> None:
+    path = betas(tmp_path, stim_file=NONE, stimulus_id=[""] * TRIALS, trial_type=words())
+    found = read_responses(path, folder=tmp_path)
+    assert found.stimuli is not None and sorted(found.stimuli) == [f"im{i}" for i in range(TRIALS)]
+
+
+def test_the_column_is_one_of_all_runs(tmp_path: Path) -> None:
+    """A run that shows no picture is no reason to take another column in it."""
+    betas(tmp_path, "sub-01_run-1", stim_file=NONE, trial_type=["rest"] * TRIALS)
+    betas(tmp_path, "sub-01_run-2", 1, stim_file=words(), trial_type=["picture"] * TRIALS)
+    betas(tmp_path, "sub-01_run-3", 2, image=NONE)
+    found = read_responses(tmp_path / "sub-01_run-*_betas.nii.gz", folder=tmp_path)
+    assert found.stimuli is not None and sorted(found.stimuli) == [f"im{i}" for i in range(TRIALS)]
+    assert found.trials.shape[2] == 1
+
+
+@pytest.mark.parametrize("column", ["", "stim_file"])
+def test_events_that_name_no_stimulus_are_refused(tmp_path: Path, column: str) -> None:
+    for run in (1, 2):
+        betas(tmp_path, f"sub-01_run-{run}", run, stim_file=NONE, note=words())
+    asked = {"column": column} if column else {}
+    with pytest.raises(UserError, match=r"no event names a stimulus, all are n/a or empty \(stim_file of .*note"):
+        read_responses(tmp_path / "sub-01_run-*_betas.nii.gz", folder=tmp_path, **asked)
+    assert read_responses(tmp_path / "sub-01_run-*_betas.nii.gz", folder=tmp_path, column="note").trials.shape[2] == 2
+
+
+def test_the_subject_is_that_of_the_file(tmp_path: Path) -> None:
+    lab = tmp_path / "sub-lab_backup" / "sub-07" / "x"
+    assert read_responses(betas(lab, "sub-02_task-v"), folder=lab).subject == "sub-02"
+    assert read_responses(betas(lab, "task-w"), folder=lab).subject == "sub-07"
+    other = tmp_path / "sub-old_backup" / "x"
+    assert read_responses(betas(other, "task-w"), folder=other).subject == ""
+
+
+def test_subjects_are_named_as_they_are_written(tmp_path: Path) -> None:
+    for subject in ("01", "03"):
+        betas(tmp_path / f"sub-{subject}", f"sub-{subject}_task-v")
+    with pytest.raises(UserError, match=r"files of 2 subjects \(01, 03\); .*write sub-03 into responses:"):
+        read_responses(tmp_path / "sub-*" / "*_betas.nii.gz", folder=tmp_path)
+    (tmp_path / "sub-03" / "sub-03_task-v_events.tsv").unlink()
+    with pytest.raises(UserError, match=r"has its entities \(sub-03, task-v\)"):
+        read_responses(tmp_path / "sub-03" / "*_betas.nii.gz", folder=tmp_path)
+
+
 # ---- fill values of zarr ----
 
 RATES = np.array([[0.0, 1.0], [2.0, 0.0], [-1.0, 3.0], [4.0, 9.0]])
