@@ -268,3 +268,46 @@ def test_spikes_of_another_clock_are_refused(tmp_path: Path, spikes: list[float]
 def test_one_spike_in_one_window_is_enough(tmp_path: Path) -> None:
     nwb(tmp_path / "a.nwb", [0.1, 11.2]).close()
     assert read_responses(tmp_path / "a.nwb", counts=True).trials[..., 0].tolist() == [[0, 0], [1, 0]]
+
+
+# ---- series of NWB ----
+
+
+def series(path: Path, kind: str | None, times: np.ndarray | None = None) -> np.ndarray:
+    """A file without units, with a series of two columns at every tenth of a second; what it holds."""
+    times = np.arange(0.0, 13.0, 0.1) if times is None else times
+    data = np.random.default_rng(2).normal(size=(len(times), 2))
+    with nwb(path, []) as file:
+        del file["units"]
+        group = file.create_group("processing/behavior/eye")
+        group["data"], group["timestamps"] = data, times
+        if kind is not None:
+            group.attrs["neurodata_type"] = kind
+    return data
+
+
+@pytest.mark.parametrize("kind", ["SpatialSeries", "DecompositionSeries", None])
+def test_positions_of_the_eye_are_no_units_unless_they_are_named(tmp_path: Path, kind: str | None) -> None:
+    data = series(tmp_path / "a.nwb", kind)
+    with pytest.raises(
+        UserError, match=rf"eye, a {kind or 'series of no type'}; write series: processing/behavior/eye"
+    ):
+        read_responses(tmp_path / "a.nwb", window=[-0.05, 0.45])
+    found = read_responses(tmp_path / "a.nwb", window=[-0.05, 0.45], series="processing/behavior/eye")
+    assert found.trials[0, :, 0] == pytest.approx(data[100:105].mean(axis=0))
+
+
+@pytest.mark.parametrize("kind", ["RoiResponseSeries", "ElectricalSeries", "TimeSeries"])
+def test_a_series_of_responses_is_taken_by_itself(tmp_path: Path, kind: str) -> None:
+    data = series(tmp_path / "a.nwb", kind)
+    found = read_responses(tmp_path / "a.nwb", window=[-0.05, 0.45])
+    assert found.trials[1, :, 0] == pytest.approx(data[110:115].mean(axis=0))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_samples_without_a_time_are_refused(tmp_path: Path, wrong: float) -> None:
+    times = np.arange(0.0, 13.0, 0.1)
+    times[-1] = wrong
+    series(tmp_path / "a.nwb", "TimeSeries", times)
+    with pytest.raises(UserError, match=rf"sample 130 of processing/behavior/eye is at the time {wrong:g} s"):
+        read_responses(tmp_path / "a.nwb", window=[0.0, 0.4])
