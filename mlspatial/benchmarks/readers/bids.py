@@ -140,8 +140,8 @@ def _one_subject(path: Path, files: Sequence[Path]) -> str:
             f"responses {path}: files of {len(written)} subjects ({some(one or 'not named' for one in written)}); "
             f"voxels are of one, so write sub-{written[-1]} into responses: and make a benchmark a subject"
         )
-    (written,) = subjects.values()
-    return f"sub-{written}" if written else ""
+    (one,) = subjects.values()
+    return f"sub-{one}" if one else ""
 
 
 def _events(path: Path, files: Sequence[Path], asked: Asked) -> dict[Path, tuple[pd.DataFrame, str, list[Path]]]:
@@ -161,7 +161,8 @@ def _events(path: Path, files: Sequence[Path], asked: Asked) -> dict[Path, tuple
             lacks = next((event for event in its if not any(c in tables[event] for c in columns)), its[0])
             wanted = asked.text("column") or f"that names stimuli ({', '.join(STIMULUS)})"
             raise UserError(
-                f"events {lacks}: has no column {wanted} (columns: {some(tables[lacks])}); write one of those as column:"
+                f"events {lacks}: has no column {wanted} (columns: {some(tables[lacks])}); "
+                "write one of those as column:"
             )
         found[file] = pd.concat([tables[event] for event in its], ignore_index=True), fitting[0], its
     if not naming:

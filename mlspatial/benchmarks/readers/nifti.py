@@ -105,8 +105,8 @@ def chosen_voxels(like: Header, masks: Sequence[Path], rois: Sequence[Path], reg
     """The voxels that count, in the space of `like`: in all masks, and in the region where regions are given.
 
     rois: a file with a number a region (names in a .tsv beside it with columns index and name, else the number is the
-    name), or several masks with label-NAME in their names; those that differ in hemi- alone are one region. nan and 0 are
-    outside. Raises UserError for none, naming the regions there are.
+    name), or several masks with label-NAME in their names; those that differ in hemi- alone are one region. nan and 0
+    are outside. Raises UserError for none, naming the regions there are.
     """
     inside = np.ones(like.shape, bool)
     for mask in masks:
