@@ -129,6 +129,23 @@ def test_what_a_target_holds(bench: Bench, identifier: str) -> None:
         assert np.array_equal(train, known_train) and np.array_equal(test, known_test)
 
 
+@pytest.mark.parametrize("identifier", NEURAL)
+def test_reliability_is_of_the_neuroid_whose_responses_stand_there(bench: Bench, identifier: str) -> None:
+    """The package sorts neuroids by their ids before it compares halves, Chabo_L_M_10 before Chabo_L_M_2."""
+    target = load(identifier, input_size=SIZE)
+    assert isinstance(target, Published)
+    with store_files.quiet():
+        benchmark = loading.build_benchmark(identifier)
+        halves = benchmark.ceiling.raw.transpose("neuroid", "split")
+    reliable = dict(zip(halves["neuroid_id"].values.tolist(), halves.values, strict=True))
+    assembly = benchmark._assembly.transpose("neuroid", "presentation")
+    names = assembly["neuroid_id"].values.tolist()
+    assert target.region == "IT" or sorted(names) != names  # the numbers of IT's sites have two digits each
+    assert np.array_equal(target.responses.T, assembly.values)
+    assert target.ceilings.T == pytest.approx(np.stack([reliable[name] for name in names]), abs=1e-12)
+    assert target.reliability == pytest.approx([reliable[name].mean() for name in names], abs=1e-6)
+
+
 def test_regions_that_saw_the_same_images_share_them(bench: Bench) -> None:
     v1, v2, v4, it = (load(identifier, input_size=SIZE).stimuli for identifier in NEURAL)
     assert v1.id == v2.id and v4.id == it.id and v1.id != v4.id

@@ -187,6 +187,13 @@ def test_every_time_bin_has_the_packages_score(bench: Bench, identifier: str) ->
     assert ours.values.reshape(10, -1, BINS)[:, order] == pytest.approx(units.values, abs=1e-5)
     table = target.per_unit(ours)
     assert len(table) == 10 * len(target.neuroids) * BINS and set(table.time_bin) == set(target.bins)
+    halves = theirs.attrs["ceiling"].raw.transpose("neuroid", "time_bin", "split")
+    reliable = dict(zip(halves["neuroid_id"].values.tolist(), halves.values.mean(axis=2), strict=True))
+    if target.region == "V4":  # the package sorts Chabo_L_M_10 before Chabo_L_M_2
+        assert list(reliable) != list(target.neuroids)
+    told = table[table.split == 0].set_index("unit").reliability
+    for name, values in reliable.items():
+        assert told[name].to_numpy() == pytest.approx(values, abs=1e-6), name
 
 
 def test_time_bins_do_not_take_the_ceiling_of_the_mean(bench: Bench) -> None:
