@@ -142,7 +142,7 @@ def test_reliability_is_of_the_neuroid_whose_responses_stand_there(bench: Bench,
     names = assembly["neuroid_id"].values.tolist()
     assert target.region == "IT" or sorted(names) != names  # the numbers of IT's sites have two digits each
     assert np.array_equal(target.responses.T, assembly.values)
-    assert target.ceilings.T == pytest.approx(np.stack([reliable[name] for name in names]), abs=1e-12)
+    assert target.ceilings.transpose() == pytest.approx(np.stack([reliable[name] for name in names]), abs=1e-12)
     assert target.reliability == pytest.approx([reliable[name].mean() for name in names], abs=1e-6)
 
 

@@ -28,7 +28,7 @@ from mlspatial.benchmarks.brainscore.geometry import PublishedGeometries, Select
 from mlspatial.benchmarks.brainscore.kinds import FAST, kind_of
 from mlspatial.benchmarks.brainscore.load import load
 from mlspatial.benchmarks.brainscore.published import Published
-from mlspatial.benchmarks.brainscore.reference import wrap
+from mlspatial.benchmarks.brainscore.reference import best_layer, wrap
 from mlspatial.benchmarks.brainscore.reverse import Reverse
 from mlspatial.benchmarks.brainscore.temporal import Temporal
 from mlspatial.benchmarks.find import find
@@ -225,13 +225,81 @@ def test_reliability_at_hand_is_a_ceiling_of_pls(bench: Bench) -> None:
     same(target.score(features), by_package(bench, "Li2026.IT-pls", LAYER))
 
 
-def test_the_reference_engine_says_the_same_of_each_kind(bench: Bench) -> None:
-    for identifier in (SPLIT[2], GEOMETRY[0], SELECTED, TEMPORAL[0], REVERSE[0]):
-        reference = bench.reference(identifier, (LAYER,), select=False).scores[LAYER]
-        target = load(identifier, input_size=SIZE)
-        theirs = by_package(bench, identifier, LAYER)
-        assert reference.ceiled == pytest.approx(np.mean(theirs.values), abs=1e-9)
-        assert reference.metric == target.own and reference.version == target.version
+def ours_of(bench: Bench, identifier: str, layer: str) -> Score:
+    """The fast engine's, on the package's activations."""
+    target = load(identifier, input_size=SIZE)
+    features = activations(bench, identifier, target, layer)
+    if isinstance(target, PublishedGeometries):
+        return target.score(rsa.condensed(rsa.correlation_rdm(features.astype(np.float64))))
+    if isinstance(target, Temporal):
+        return target.score(features.astype(np.float64) @ features.T.astype(np.float64))
+    assert isinstance(target, FixedSplit | SelectedUnits | Reverse)
+    return target.score_features(features)
+
+
+@pytest.mark.parametrize("identifier", [SPLIT[2], GEOMETRY[0], GEOMETRY[2], SELECTED, TEMPORAL[0], REVERSE[0]])
+def test_the_reference_engine_says_the_same_of_each_kind(bench: Bench, identifier: str) -> None:
+    result = bench.reference(identifier, (LAYER,), select=False)
+    reference, target, ours = result.scores[LAYER], load(identifier, input_size=SIZE), ours_of(bench, identifier, LAYER)
+    theirs = by_package(bench, identifier, LAYER)
+    assert reference.ceiled == pytest.approx(np.mean(theirs.values), abs=1e-9)
+    assert (reference.metric, reference.version, reference.n) == (target.own, target.version, ours.n)
+    assert reference.formula == ours.formula and result.committed == LAYER
+    assert result.region == target.region and result.selection == package_engine.RAW_SELECTION
+    for value in ("raw", "ceiling", "chosen_by", "error", "ceiled_error"):
+        if value != "ceiled_error" or identifier not in GEOMETRY:  # fast: with the error of its ceiling
+            expected = getattr(ours, value)
+            assert getattr(reference, value) == pytest.approx(expected, abs=1e-5, nan_ok=True), value
+    assert ours.n == 1 or np.isfinite(reference.error)
+
+
+def test_the_reference_engine_does_not_choose_what_predicts_the_contrary(bench: Bench) -> None:
+    """Subjects at -.6, or two of three there; time bins; and a layer that predicts a little."""
+    from brainscore_core import Score as Theirs
+
+    def score(value: Any, raw: Any, **attributes: Any) -> Any:
+        found = Theirs(value)
+        found.attrs |= {"raw": raw, "ceiling": Theirs(0.5)} | attributes
+        return found
+
+    def told(r: list[float], identifier: str) -> Score:
+        values = np.array(r)
+        if identifier == SELECTED:
+            return package_engine._from_package(
+                benchmarks[identifier], score(min(1.0, (values.mean() / 0.5) ** 2), of(values))
+            )
+        if identifier == SPLIT[0]:
+            parts = {f"s{place}": score(one**2 / 0.5, Theirs(one)) for place, one in enumerate(r)}
+            whole = score(float((values**2 / 0.5).mean()), Theirs(values.mean()), **parts)
+            return package_engine._from_package(benchmarks[identifier], whole)
+        bins = {"time_bin": ["0", "1", "2"]}
+        raw = Theirs(values, dims=["time_bin"], coords=bins)
+        raw.attrs["raw"] = Theirs(np.tile(values, (2, 4, 1)), dims=["split", "neuroid", "time_bin"])
+        ceiling = Theirs(np.full(3, 0.5), dims=["time_bin"], coords=bins)
+        whole = Theirs(values**2 / 0.5, dims=["time_bin"], coords=bins)
+        whole.attrs |= {"raw": raw, "ceiling": ceiling}
+        return package_engine._from_package(benchmarks[identifier], whole)
+
+    def of(values: np.ndarray) -> Any:
+        found = Theirs(values.mean())
+        found.attrs["raw"] = values.tolist()
+        return found
+
+    subjects = {"subject": np.array(["s0", "s1", "s2"])}
+    benchmarks = {
+        name: SimpleNamespace(
+            identifier=name,
+            version=1,
+            alpha_coord="subject",
+            train_assembly={"subject": SimpleNamespace(values=subjects["subject"])},
+        )
+        for name in (SPLIT[0], SELECTED, TEMPORAL[0])
+    }
+    for identifier in benchmarks:
+        layers = {"contrary": told([-0.6, -0.6, -0.6], identifier), "mixed": told([0.5, -0.6, -0.6], identifier)}
+        layers["little"] = told([0.1, 0.1, 0.2], identifier)
+        assert layers["contrary"].ceiled > layers["little"].ceiled > 0  # as the package has it
+        assert best_layer(layers) == "little" and layers["contrary"].chosen_by < layers["mixed"].chosen_by < 0
 
 
 def test_what_has_no_fast_form_is_named_before_its_files(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
