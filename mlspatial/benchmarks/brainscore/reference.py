@@ -191,7 +191,9 @@ def _from_package(benchmark: Any, score: Any) -> Score:
     if kind is Temporal:
         return _over_time(score, metric, version)
     formula = FORMULA_OF.get(kind, "the benchmark's own")
-    given, values, choice, told = float(score), np.empty(0), None, error
+    given, values = float(score), np.empty(0)
+    choice: float | None = None
+    told: float | None = error
     if kind is FixedSplit:
         parts = [score.attrs[name] for name in np.unique(benchmark.train_assembly[benchmark.alpha_coord].values)]
         values, ceiled = (np.array(list(map(float, one))) for one in ((part.raw for part in parts), parts))
