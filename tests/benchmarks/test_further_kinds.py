@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,8 +32,10 @@ from mlspatial.benchmarks.brainscore.reference import best_layer
 from mlspatial.benchmarks.brainscore.reverse import Reverse
 from mlspatial.benchmarks.brainscore.temporal import Temporal
 from mlspatial.benchmarks.find import find
+from mlspatial.core import limits
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 from mlspatial.core.score import Score
+from mlspatial.models import spool
 from mlspatial.models.sinks import Products
 from tests.benchmarks.assemblies import Bench
 from tests.benchmarks.more_assemblies import BINS, install_more
@@ -277,13 +281,79 @@ def test_every_identifier_of_the_further_kinds_is_one_of_the_package(bench: Benc
     assert (counts[Temporal], counts[Reverse]) == (2, 2) and "Bracci2019_RSA-V1" not in store_files.known()
 
 
-def test_more_stimuli_than_memory_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_stimuli_than_memory_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """of the machine, and of the container or job that one is in."""
     import psutil
 
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=10**9))
-    demand_memory("Hebart2023_fmri.V1-ridge", 7000, several=False)
-    with pytest.raises(UserError, match=r"Papale2025.IT-ridge: 22,348 stimuli take 8\.4 GB of memory, 1\.0 GB are"):
-        demand_memory("Papale2025.IT-ridge", 22_348, several=False)
+    def demanded(name: str, n: int) -> None:
+        demand_memory(name, n, 1000, several=False)
+
+    monkeypatch.setattr(limits, "CGROUPS", tmp_path)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1 << 30))
+    demanded("Hebart2023_fmri.V1-ridge", 7000)
+    told = r"benchmark Papale2025.IT-ridge: products of 22,348 stimuli take 8\.0 GiB, and 1\.0 GiB of memory are free; "
+    with pytest.raises(UserError, match=told + "close what else runs, or take a machine with more") as no:
+        demanded("Papale2025.IT-ridge", 22_348)
+    assert "\n" not in str(no.value) and "file" not in str(no.value)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1 << 40))
+    demanded("Papale2025.IT-ridge", 22_348)
+    for name, text in (("memory.max", 1 << 30), ("memory.current", 0), ("memory.stat", "inactive_file 0")):
+        (tmp_path / name).write_text(str(text))
+    with pytest.raises(UserError, match=told):
+        demanded("Papale2025.IT-ridge", 22_348)
+
+
+def test_a_layer_that_waits_in_float16_costs_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As layers do whose float32 takes more than 128 MiB. A fixed split's units are off by some 1e-5, as PLS'; the
+    units of the layer that neuroids predict, each of which is rounded, by some 1e-4, some by 1e-3, their median by 1e-5."""
+    rng = np.random.default_rng(0)
+    n, rows, new = 120, np.arange(90), np.arange(90, 120)
+    causes = rng.normal(size=(n, 30))
+    features = np.maximum(causes @ rng.normal(size=(30, 4000)) + rng.normal(size=(n, 4000)), 0).astype(np.float32)
+    targets = causes @ rng.normal(size=(30, 40)) + rng.normal(size=(n, 40))
+
+    def correlated(products: InnerProducts) -> np.ndarray:
+        known, across = products.between(rows, rows), products.between(new, rows)
+        return split_ridge(known, across, targets[rows], targets[new], [np.arange(40)], [1.0]).r
+
+    more = {"fixed_split-a": (InnerProducts, correlated),
+            "reverse_pls-b": ((lambda _n: ReversePLS(targets, splits(n))), ReversePLS.correlations)}  # fmt: skip
+    found = []
+    for exact in (spool.EXACT, 0):
+        monkeypatch.setattr(spool, "EXACT", exact)
+        sink = Products(tuple(more), n, tmp_path, more=more)
+        for first in range(0, n, 32):
+            sink.add("layer", torch.from_numpy(features[first : first + 32].copy()))
+        found.append(sink.pop("layer"))
+    exactly, rounded = found
+    for kind, most, usual in (("fixed_split-a", 1e-4, 2e-5), ("reverse_pls-b", 2e-3, 3e-5)):
+        off = np.abs(exactly[kind] - rounded[kind])  # NaN: units that are 0 for all test stimuli of a split
+        assert 0 < np.nanmax(off) < most, kind  # float16 was there, indeed
+        medians = (np.nanmedian(part[kind], axis=-1).mean() for part in found)
+        assert abs(np.subtract(*medians)) < usual
+
+
+def test_the_speed_script_names_its_cases(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from speed import brainscore_kinds as speed
+
+    made: list[str] = []
+    known = list(speed.cases(quick=True))
+
+    def note(name: str) -> dict:
+        made.append(name)
+        return {}
+
+    monkeypatch.setattr(speed, "cases", lambda quick: {name: partial(note, name) for name in known})
+    monkeypatch.setattr(speed.os, "environ", dict(speed.os.environ))
+    for only, told in (("rdm, reverse", ["rdm", "reverse"]), ("", known)):
+        monkeypatch.setattr(sys, "argv", ["speed", "--only", only])
+        made.clear()
+        speed.main()
+        assert made == told
+    monkeypatch.setattr(sys, "argv", ["speed", "--only", "rdm,spilt"])
+    with pytest.raises(SystemExit) as no:
+        speed.main()
+    assert no.value.code == 2 and f"no case spilt; choose from {', '.join(known)}" in capsys.readouterr().err
 
 
 def test_halves_are_refused(bench: Bench) -> None:
