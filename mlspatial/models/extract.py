@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mlspatial.analysis.device import numerics
+from mlspatial.analysis.device import no_room, numerics
 from mlspatial.core.errors import UnknownName, UserError, in_one_line
 from mlspatial.models.layers import Layer, parse_layer, picked, prefix_tokens, tensors
 from mlspatial.models.rows import Rows
@@ -90,11 +90,12 @@ def widths(module: nn.Module, spec: ModelSpec, layers: Sequence[str]) -> dict[st
 
 
 def first_look(module: nn.Module, spec: ModelSpec) -> None:
-    """Show it one grey image. Raises UserError for a network that cannot take images of the spec's size."""
+    """Show it one grey image. Raises UserError for a network that cannot take images of the spec's size, or for which
+    there is no room on a GPU."""
     try:
         module(grey(spec, device_of(module)))
-    except torch.OutOfMemoryError:
-        raise
+    except torch.OutOfMemoryError as error:
+        raise no_room(f"{spec.arch} on an image of {spec.input_size} pixels", error) from error
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
         raise UserError(f"{spec.arch} fails on an image of {spec.input_size} pixels ({in_one_line(error)})") from error
 
