@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from mlspatial.analysis.estimates import parts
 from mlspatial.analysis.gram import square
 from mlspatial.core.crossing import Crossing, Factor
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 VERSION = "1"
 ROUNDING = 1e-12  # of the mean squared response: less variance is none
@@ -35,6 +39,12 @@ class Marginals:
     contexts: int
     gram: np.ndarray
     energy: float
+
+    @classmethod
+    def of(cls, gram: np.ndarray, crossings: Sequence[Crossing]) -> Marginals:
+        """From inner products of the mean responses that mean_weights makes."""
+        factors = tuple(factor for crossing in crossings for factor in crossing.factors)
+        return cls(factors, crossings[0].contexts, gram, float(np.diag(gram).mean()))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -105,11 +115,20 @@ def marginals(gram: np.ndarray, crossings: Sequence[Crossing]) -> Marginals:
     Raises UserError without a crossing, BadValue for a factor in two of them or other contexts, StimulusMismatch for
     rows beyond the Gram.
     """
+    gram = square(gram)
+    weights = mean_weights(crossings, len(gram))
+    return Marginals.of(weights @ (weights @ gram).T, crossings)
+
+
+def mean_weights(crossings: Sequence[Crossing], rows: int) -> csr_array:
+    """(m, rows) weights of responses in the mean responses that Marginals.gram is of, in its order.
+
+    Raises as marginals.
+    """
     from scipy.sparse import csr_array, vstack
 
     if not crossings:
         raise UserError("there is no crossing; name at least one")
-    gram = square(gram)
     names = [factor.name for crossing in crossings for factor in crossing.factors]
     for name in names:
         if names.count(name) > 1 or name == CONTEXT:
@@ -124,24 +143,21 @@ def marginals(gram: np.ndarray, crossings: Sequence[Crossing]) -> Marginals:
     for crossing in crossings:
         if crossing.contexts != contexts:
             raise BadValue("contexts", crossing.contexts, f"crossing {crossing.name} shares its {contexts} contexts")
-        if crossing.rows.min() < 0 or crossing.rows.max() >= len(gram):
-            raise StimulusMismatch(f"crossing {crossing.name} asks for row {crossing.rows.max()} of {len(gram)}")
+        if crossing.rows.min() < 0 or crossing.rows.max() >= rows:
+            raise StimulusMismatch(f"crossing {crossing.name} asks for row {crossing.rows.max()} of {rows}")
         for axis in range(len(crossing.factors)):
-            rows = np.moveaxis(crossing.rows, (axis, -1), (0, 1))
-            chosen.append(rows.reshape(rows.shape[0] * contexts, -1))
+            of_axis = np.moveaxis(crossing.rows, (axis, -1), (0, 1))
+            chosen.append(of_axis.reshape(of_axis.shape[0] * contexts, -1))
     chosen.append(every.T)
-    weights = vstack(
+    return vstack(
         [
             csr_array(
-                (np.full(rows.size, 1 / rows.shape[1]), rows.ravel(), np.arange(0, rows.size + 1, rows.shape[1])),
-                shape=(len(rows), len(gram)),
+                (np.full(some.size, 1 / some.shape[1]), some.ravel(), np.arange(0, some.size + 1, some.shape[1])),
+                shape=(len(some), rows),
             )
-            for rows in chosen
+            for some in chosen
         ]
     ).tocsr()
-    means = weights @ (weights @ gram).T
-    factors = tuple(factor for crossing in crossings for factor in crossing.factors)
-    return Marginals(factors, contexts, means, float(np.diag(means).mean()))
 
 
 def unbiased_traces(curves: list[list[np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
