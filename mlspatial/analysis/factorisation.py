@@ -82,8 +82,11 @@ def factorisation(
     return factorisation_of(means, share=share, context=context)
 
 
-def factorisation_of(means: Marginals, *, share: float = SHARE, context: bool = False) -> list[Factorisation]:
-    """The same from inner products of mean responses that are at hand."""
+def factorisation_of(
+    means: Marginals, *, share: float = SHARE, context: bool = False, errors: bool = True
+) -> list[Factorisation]:
+    """The same from inner products of mean responses that are at hand. errors: of what is as published, too, each of
+    which takes all eigendecompositions for every context left out; else they are NaN."""
     number, contexts = len(means.factors), means.contexts
 
     def published(kept: np.ndarray) -> np.ndarray:
@@ -94,7 +97,7 @@ def factorisation_of(means: Marginals, *, share: float = SHARE, context: bool = 
         return np.stack([_debiased(means, kept), _debiased_invariance(means, kept)], axis=1)
 
     whole = means.within(np.arange(contexts), context=context)
-    plain, plain_error = jackknifed(published, contexts, 1)
+    plain, plain_error = jackknifed(published, contexts, 1 if errors else contexts)
     fair, fair_error = jackknifed(debiased, contexts, 2)
     variances = whole.variances()
     columns = [estimates(plain[:, i], plain_error[:, i], contexts) for i in range(3)]
