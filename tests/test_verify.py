@@ -257,11 +257,14 @@ def test_a_process_that_dies_fails_its_checks_and_says_so(tmp_path: Path, monkey
         "import os\nfrom mlspatial.verify.base import check\n"
         "@check('fatal.one', 'ends', 'here', 1.0, 0.1)\ndef _() -> float:\n    os._exit(9)\n"
         "@check('other.one', 'is one', 'here', 1.0, 0.1)\ndef _other() -> float:\n    return 1.0\n"
+        "@check('third.one', 'waits', 'here', 1.0, 0.1)\ndef _third() -> float:\n    return 1.0\n"
     )
     monkeypatch.setenv("MLSPATIAL_PLUGINS", str(tmp_path))
-    names = [made("fatal.one"), made("other.one")]
+    names = [made("fatal.one"), made("other.one"), made("third.one")]
     found = verify.computed(names, 2)
+    assert [one.check.name for one in found] == ["fatal.one", "other.one", "third.one"]
     assert found[0].verdict == FAILS and "workers=1" in found[0].note
+    assert [(one.verdict, one.computed) for one in found[1:]] == [(HOLDS, (1.0,))] * 2  # only what dies alone fails
 
 
 def test_what_changes_is_computed_again(

@@ -33,7 +33,8 @@ PARAMETERS = (
 
 def library(*, do: str, out: str, sheet: bool, folder: str, **given: Any) -> list[str]:
     """Build a folder of objects; makes no run and downloads nothing. Raises UserError."""
-    from mlspatial.render.collect.build import build, objects
+    from mlspatial.render.collect.build import build
+    from mlspatial.render.collect.origin import objects
     from mlspatial.render.collect.sheet import Pictures
 
     if do != "build":

@@ -89,6 +89,19 @@ def widths(module: nn.Module, spec: ModelSpec, layers: Sequence[str]) -> dict[st
     return {layer: found[layer] for layer in layers}
 
 
+@numerics()
+@torch.inference_mode()
+def shapes(module: nn.Module, spec: ModelSpec, layers: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """What an image makes of every layer before its numbers are put in a row: (features,), (channels, height, width) or
+    (tokens, channels), from one grey image."""
+    module.eval()
+    with _Listener(module, layers) as listener:
+        first_look(module, spec)
+        listener.begin(lambda _layer, _activations: None)
+        first_look(module, spec)
+    return {layer: listener.shapes[layer] for layer in layers}
+
+
 def first_look(module: nn.Module, spec: ModelSpec) -> None:
     """Show it one grey image. Raises UserError for a network that cannot take images of the spec's size, or for which
     there is no room on a GPU."""
@@ -185,6 +198,7 @@ class _Listener:
         self._hear: Callable[[str, torch.Tensor], None] | None = None
         self._rows = Rows()
         self._images = 0
+        self.shapes: dict[str, tuple[int, ...]] = {}
 
     def __enter__(self) -> _Listener:
         self._handles = [self._module.register_forward_pre_hook(self._start)]
@@ -225,6 +239,7 @@ class _Listener:
             for layer in self._wanted[name]:
                 if (layer.call or self._last[name]) == self._calls[name]:
                     chosen = picked(output, layer, self._images, self._prefix)
+                    self.shapes[layer.text] = tuple(chosen.shape[1:])
                     self._hear(layer.text, self._rows(chosen, self._images))
 
         return hook

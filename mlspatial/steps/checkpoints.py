@@ -66,6 +66,15 @@ class Checkpoints:
             with suppress(Unreachable), patience.hurried():
                 self._deliver()
 
+    def give_up(self) -> None:
+        """Of a training that failed: what waits was made before and counts, as with a store that was there. The store
+        is waited for; what it does not take is named, as the training begins anew."""
+        try:
+            self._deliver()
+        except Unreachable:
+            left = [path.name for path in waiting(self.state)]
+            say(f"train {self.name}: {len(left)} networks that waited are lost, the registry does not answer")
+
     def _deliver(self) -> None:
         import torch
 

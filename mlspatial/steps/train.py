@@ -185,6 +185,7 @@ class _Member:
     spec: runs.Spec
     run: runs.Run | None  # None in the processes that keep no records
     stack: ExitStack
+    checkpoints: Checkpoints | None = None
 
     @property
     def state(self) -> Path:
@@ -266,9 +267,11 @@ class _Job:
         def gave_up(network: Network) -> None:
             if group.first:
                 say(f"train: {network.failed}")
-            discard(by_name[network.name].state)
-            reason = network.failed
-            by_name[network.name].stack.__exit__(type(reason) if reason else None, reason, None)
+            member, reason = by_name[network.name], network.failed
+            if member.checkpoints:
+                member.checkpoints.give_up()
+            discard(member.state)
+            member.stack.__exit__(type(reason) if reason else None, reason, None)
 
         title = f"train {members[0].name}" if len(members) == 1 else f"train {len(members)} networks"
         images = cfg["batches"] * cfg["batch_size"]
@@ -352,6 +355,7 @@ class _Job:
             run.networks = list(dict.fromkeys([*run.networks, logged_id(record.uri)]))
 
         checkpoints = Checkpoints(member.name, member.state, partial(build, spec, seed=cfg["seed"]), register)
+        member.checkpoints = checkpoints
 
         def evaluated(module: Any, step: int, metrics: dict[str, float], checkpoint: bool) -> None:
             if run and checkpoint:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,11 @@ from mlspatial.registry import runs
 from mlspatial.registry.read import table_file
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from mlspatial.verify.base import Check, Outcome
+
+Facts = tuple[str, tuple[float, ...], str, float]  # what an Outcome holds beside its check
 
 VERSION = 1
 WORKERS = 2
@@ -97,27 +102,43 @@ def computed(checks: list[Check], workers: int = 1) -> list[Outcome]:
 
 
 def _side_by_side(fields: dict[str, list[Check]], workers: int) -> Iterator[tuple[str, list[Outcome]]]:
-    """(field, its outcomes) as they are there. A process that dies takes the checks it was at with it, and says so."""
+    """(field, its outcomes) as they are there. A process that dies breaks the whole pool: what was not finished then is
+    computed again, each field in a pool of its own, and only a field whose process dies there fails, and says so."""
+    from mlspatial.verify.base import FAILS, Outcome
+
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    left = dict(fields)
+    for field, made in _in_a_pool(fields, workers, threads):
+        del left[field]
+        yield field, made
+    for field, part in left.items():
+        alone = dict(_in_a_pool({field: part}, 1, threads))
+        yield field, alone.get(field) or [Outcome(one, FAILS, note=DIED) for one in part]
+
+
+def _in_a_pool(fields: dict[str, list[Check]], workers: int, threads: int) -> Iterator[tuple[str, list[Outcome]]]:
+    """(field, its outcomes) of those that are finished before a process of the pool dies, or of all."""
     from concurrent.futures import as_completed
     from concurrent.futures.process import BrokenProcessPool
 
     from mlspatial.render.processes import worker_processes
-    from mlspatial.verify.base import FAILS, Outcome
+    from mlspatial.verify.base import Outcome
 
-    threads = max(1, (os.cpu_count() or 1) // workers)
     with worker_processes(workers) as pool:
-        jobs = {pool.submit(_of_field, [one.name for one in part], threads): name for name, part in fields.items()}
+        jobs: dict[Future[list[Facts]], str] = {}
+        with suppress(BrokenProcessPool):  # as early as this: what is not submitted is not finished
+            for field, part in fields.items():
+                jobs[pool.submit(_of_field, [one.name for one in part], threads)] = field
         for job in as_completed(jobs):
-            part = fields[jobs[job]]
             try:
-                made = [Outcome(one, *facts) for one, facts in zip(part, job.result(), strict=True)]
+                facts = job.result()
             except BrokenProcessPool:
-                made = [Outcome(one, FAILS, note=DIED) for one in part]
-            yield jobs[job], made
+                continue
+            yield jobs[job], [Outcome(one, *of) for one, of in zip(fields[jobs[job]], facts, strict=True)]
 
 
-def _of_field(names: list[str], threads: int) -> list[tuple[str, tuple[float, ...], str, float]]:
-    """What an Outcome holds beside its check, in a process of its own."""
+def _of_field(names: list[str], threads: int) -> list[Facts]:
+    """Of every check, in a process of its own."""
     import torch
 
     from mlspatial.verify.base import CHECKS, outcome

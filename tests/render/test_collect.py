@@ -14,110 +14,19 @@ from mlspatial.cli import main
 from mlspatial.core.errors import UnknownName, UserError
 from mlspatial.render.collect import sweethome3d
 from mlspatial.render.collect.base import COLLECTIONS, MOST_PACKED, category_of
-from mlspatial.render.collect.build import build, objects
+from mlspatial.render.collect.build import build
+from mlspatial.render.collect.origin import objects
 from mlspatial.render.collect.wavefront import place_obj
 from mlspatial.render.objects import load_objects
+from tests.render.libraries import COLORS, METADATA, furniture_in, points, scanned, thing
 from tests.test_entrypoints import call
 
 DEBIAN = Path("/usr/share/sweethome3d/furniture")
-COLORS = {"texture": (20, 200, 30)}
-
-
-def wedge(nose: str, up: str, scale: float = 1.0, head: str = "") -> str:
-    """An OBJ of a box, 2 across, 3 to its front and 1 high, with a nose, 4 to the front, on the axis `nose`."""
-    axes = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
-    front = np.array(axes[nose[-1]]) * (-1.0 if nose[0] == "-" else 1.0)
-    top = np.array(axes[up])
-    side = np.cross(top, front)
-    corners = [side * x + top * y + front * z for x in (-1, 1) for y in (0, 1) for z in (-1.5, 1.5)]
-    points = [*corners, top * 0.5 + front * 4.0]
-    faces = ["1 2 4 3", "5 7 8 6", "1 3 7 5", "1 5 6 2", "3 4 8 7", "2 6 9", "6 8 9", "8 4 9", "4 2 9"]
-    lines = [head, *("v " + " ".join(f"{scale * c:g}" for c in p) for p in points)]
-    lines += ["vt 0 0", "vt 1 0", "vt 1 1", "vn 0 0 1", *(["usemtl a"] if head else [])]
-    return "\n".join([*lines, *("f " + " ".join(f"{i}/{1 + k % 3}/1" for k, i in enumerate(f.split())) for f in faces)])
-
-
-def texture(file: Path, color: tuple[int, int, int] = COLORS["texture"]) -> bytes:
-    Image.new("RGB", (8, 8), color).save(file)
-    return file.read_bytes()
-
-
-CATALOGUE = r"""# a catalogue
-id=Mine
-license=Public domain  \u00a9 nobody
-id#1=Mine#chair
-name#1=Oak \
-    chair
-category#1=Living room
-model#1=/mine/chair/chair.obj
-width#1=60
-depth#1=80.5
-height#1=100
-modelRotation#1=1 0 0 0 0 1 0 -1 0
-creator#1=Ren\u00e9
-name#2=Old lamp
-category#2=Lights
-model#2=/mine/lamp.3ds
-width#2=10
-depth#2=10
-height#2=10
-name#3=Stool
-category#3=Living room
-model#3=/mine/gone/gone.obj
-width#3=1
-depth#3=1
-height#3=1
-name#4=Man
-category#4=Characters
-model#4=/mine/man/man.obj
-width#4=50
-depth#4=50
-height#4=180
-name#5=Torn thing
-category#5=Living room
-model#5=/mine/torn/torn.obj
-width#5=1
-depth#5=1
-height#5=1
-name#6=Armchair
-category#6=Living room
-model#6=/mine/armchair/armchair.obj
-width#6=90
-depth#6=90
-height#6=90
-name#7=Wide thing
-category#7=Living room
-model#7=/mine/armchair/armchair.obj
-width#7=wide
-depth#7=90
-height#7=90
-"""
 
 
 @pytest.fixture
 def furniture(tmp_path: Path) -> Path:
-    """A folder with mine.sh3f; the chair's file stands on +z and looks to -y, as its rotation says."""
-    folder = tmp_path / "furniture"
-    folder.mkdir()
-    head = "mtllib chair.mtl"
-    with zipfile.ZipFile(folder / "mine.sh3f", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("PluginFurnitureCatalog.properties", CATALOGUE)
-        archive.writestr("LICENSE.TXT", "do what you like")
-        archive.writestr("mine/chair/chair.obj", wedge("-y", "z", head=head))
-        archive.writestr("mine/chair/chair.mtl", "newmtl a\nKd 1 1 1\nmap_Kd oak.png\nmap_Bump relief.png\n")
-        archive.writestr("mine/chair/oak.png", texture(tmp_path / "oak.png"))
-        archive.writestr("mine/chair/relief.png", texture(tmp_path / "relief.png", (0, 0, 0)))
-        archive.writestr("mine/chair/License - oak.txt", "by nobody")
-        archive.writestr("mine/lamp.3ds", b"MM")
-        archive.writestr("mine/man/man.obj", wedge("z", "y"))
-        archive.writestr("mine/torn/torn.obj", "v 0 0 zero\nf 1 1 1")
-        archive.writestr("mine/armchair/armchair.obj", wedge("z", "y"))
-    return folder
-
-
-def points(file: Path) -> np.ndarray:
-    lines = [line.split()[1:4] for line in file.read_text().splitlines() if line.startswith("v ")]
-    return np.array(lines, float)
+    return furniture_in(tmp_path)
 
 
 def test_sweet_home_is_turned_stretched_and_named(furniture: Path, tmp_path: Path) -> None:
@@ -245,34 +154,6 @@ def test_properties_are_read_as_java_writes_them() -> None:
     }  # fmt: skip
 
 
-METADATA = """name: "Big Shoe"
-version: 1
-annotations { name: "x" }
-legal {
-  copyright: "Copyright 2020 Google LLC"
-  license: "Creative Commons Attribution 4.0 International"
-}
-categories {
-  first: "Shoe"
-}
-"""
-
-
-def scanned(folder: Path, name: str, metadata: str = METADATA) -> Path:
-    """A model as Gazebo Fuel hands it out: z up, the texture elsewhere than the material file says."""
-    place = folder / name
-    for part in ("meshes", "materials/textures", "thumbnails"):
-        (place / part).mkdir(parents=True)
-    (place / "meshes/model.obj").write_text(wedge("-y", "z", 0.1, head="mtllib model.mtl"))
-    (place / "meshes/model.mtl").write_text("newmtl a\nKd 1 1 1\nmap_Kd texture.png\n")
-    texture(place / "materials/textures/texture.png")
-    texture(place / "thumbnails/0.png", (9, 9, 9))
-    (place / "model.sdf").write_text("<sdf/>")
-    if metadata:
-        (place / "metadata.pbtxt").write_text(metadata)
-    return place
-
-
 def test_scanned_objects_find_their_texture_and_stand_upright(tmp_path: Path) -> None:
     folder, out = tmp_path / "gso", tmp_path / "o"
     scanned(folder, "BIG_SHOE")
@@ -300,15 +181,6 @@ def test_scanned_objects_find_their_texture_and_stand_upright(tmp_path: Path) ->
     turned = build("gso", str(folder), tmp_path / "turned", axes="up=z,front=x", only="Shoe")
     place = points(tmp_path / "turned" / "shoe" / "gso_BIG_SHOE.obj")
     assert np.argmin(place[:, 0]) == 8 and len(turned.made) == 2  # with +x for the front, -y is to the left
-
-
-def thing(folder: Path, name: str, *kinds: str) -> None:
-    for number, kind in enumerate(kinds):
-        place = folder / name / kind
-        place.mkdir(parents=True, exist_ok=True)
-        (place / "textured.obj").write_text(wedge("-y", "z", 0.1 + 0.1 * number, head="mtllib ./textured.mtl"))
-        (place / "textured.mtl").write_text("newmtl a\nmap_Kd texture_map.png\n")
-        texture(place / "texture_map.png")
 
 
 def test_ycb_takes_the_usual_mesh_and_says_what_things_are(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from mlspatial.core.latents import LatentSchema
 from mlspatial.core.manifest import Manifest
 from mlspatial.data.loader import Loader
 from mlspatial.render.live import LiveLoader, live_source, recipe_of
-from mlspatial.render.write import Recipe, render_dataset
+from mlspatial.render.studio import Recipe
+from mlspatial.render.write import render_dataset
 
 # size and environment as in conftest, which shares what is derived from them
 RECIPE = Recipe(40, 4, 48, 5, ("chair", "apple"), environments="procedural:meadow", encoding="png")
@@ -63,6 +64,15 @@ def assert_rows(batch: Any, whole: Any, rows: slice) -> None:
         assert np.array_equal(values, whole.columns[name][rows])
 
 
+def new_children(before: set[int | None]) -> list[Any]:
+    """Processes that began since; pools of earlier tests may live on."""
+    return [child for child in multiprocessing.active_children() if child.pid not in before]
+
+
+def children() -> set[int | None]:
+    return {child.pid for child in multiprocessing.active_children()}
+
+
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -91,9 +101,10 @@ def test_live_images_are_those_of_the_dataset_and_go_on_after_it(dataset: tuple[
 
 
 def test_workers_change_nothing_and_end_with_the_iterator(dataset: tuple[Path, Manifest], whole: Any) -> None:
+    before = children()
     batches = make(dataset[1], workers=2, batch_size=34).endless(0)  # two parts a batch
     assert_rows(next(batches), whole, slice(0, 34))
-    workers = multiprocessing.active_children()
+    workers = new_children(before)
     assert len(workers) == 2
     second = next(batches)
     batches.close()  # type: ignore[attr-defined]
@@ -103,9 +114,10 @@ def test_workers_change_nothing_and_end_with_the_iterator(dataset: tuple[Path, M
 
 
 def test_a_killed_worker_is_told(dataset: tuple[Path, Manifest]) -> None:
+    before = children()
     batches = make(dataset[1], workers=1).endless(0)
     next(batches)
-    (worker,) = multiprocessing.active_children()
+    (worker,) = new_children(before)
     os.kill(worker.pid or 0, signal.SIGKILL)
     with pytest.raises(UserError, match="fewer workers than 1"):
         list(islice(batches, 20))

@@ -68,6 +68,22 @@ def test_a_network_waits_on_disk_as_it_was_and_is_registered_before_later_ones(
     assert said.count("network of batch 10 waits in") == said.count("2 networks that waited are registered now") == 1
 
 
+@pytest.mark.parametrize("back", [True, False])
+def test_what_waits_when_a_training_fails_counts_if_the_registry_is_back(
+    back: bool, tmp_path: Path, registry_of_networks: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there, state = registry_of_networks, tmp_path / "spec.pt"
+    there.away = True
+    made = Checkpoints("x", state, lambda: network(0.0), there.register)
+    for step in (10, 20):
+        made.add(network(step), step, {"loss": 0.5}, last=False)
+    there.away = not back
+    made.give_up()
+    said = capsys.readouterr().err
+    assert list(there.made) == ([10, 20] if back else []) and len(waiting(state)) == (0 if back else 2)
+    assert ("2 networks that waited are lost" in said) == (not back)
+
+
 def test_what_nobody_wants_any_more_is_removed(tmp_path: Path, registry_of_networks: Registry) -> None:
     there, state = registry_of_networks, tmp_path / "spec.pt"
     state.touch()

@@ -13,6 +13,7 @@ from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.plugins import Plugins
 
 FILE, FOLDER, PATTERN = "a file", "a file or folder", "a file or a pattern of files"
+LONGEST = 60.0  # s: a window that reaches further from the onset is in milliseconds
 #: keys of a description that some readers take, and of those the ones that are text as they stand there
 KEYS = ("axes", "variable", "events", "mask", "rois", "column", "table", "series", "window", "counts")
 TEXT = ("variable", "events", "mask", "rois", "column", "table", "series")
@@ -69,8 +70,10 @@ def window_of(asked: Asked) -> tuple[float, float] | None:
     if len(numbers) != 2 or not all(isinstance(one, int | float) and not isinstance(one, bool) for one in numbers):
         raise BadValue("window", value, "must be two numbers, seconds after the onset, as [0.07, 0.17]")
     first, last = map(float, numbers)
-    if not -3600 < first < last < 3600:
-        raise BadValue("window", value, "must begin before it ends, in seconds (not milliseconds), as [0.07, 0.17]")
+    if not -LONGEST < first < last < LONGEST:
+        raise BadValue(
+            "window", value, f"must begin before it ends, within {LONGEST:g} s (not milliseconds), as [0.07, 0.17]"
+        )
     return first, last
 
 

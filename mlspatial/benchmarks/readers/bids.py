@@ -61,8 +61,9 @@ def read_betas(path: Path, asked: Asked) -> Responses:
     labels: list[str] = []
     rows: list[int] = []
     top = 0
+    told = _events(path, files, asked)
     for file, header in headers.items():
-        table, column, events = _events(file, files, header.volumes, asked)
+        table, column, events = told[file]
         shown = [place for place, word in enumerate(table[column]) if word not in MISSING]
         words = table[column].to_numpy()
         if len(table) != header.volumes and len(shown) != header.volumes:
@@ -79,7 +80,8 @@ def read_betas(path: Path, asked: Asked) -> Responses:
         top += header.volumes
     places, values = _varying(path, places, values[rows] if len(rows) < trials else values)
     say(
-        f"{path.name}: {len(files)} files of subject {subject or '(not named)'}, {len(rows)} trials by {column}, "
+        f"{path.name}: {len(files)} files of subject {subject or '(not named)'}, {len(rows)} trials by "
+        f"{' and '.join(dict.fromkeys(column for _, column, _ in told.values()))}, "
         f"{len(places)} voxels"
     )
     strata = texts(path, labels, asked.label) if asked.label else None
@@ -89,11 +91,16 @@ def read_betas(path: Path, asked: Asked) -> Responses:
 
 def entities(path: Path) -> dict[str, str]:
     """Of a file by its name; subject and session also by its folders. Numbers without noughts before them."""
+    return {key: str(int(value)) if value.isdecimal() else value for key, value in _written(path).items()}
+
+
+def _written(path: Path) -> dict[str, str]:
+    """Entities as they are written."""
     found = {}
     parts = [(part, ENTITIES[:2]) for part in path.parent.parts] + [(part, ENTITIES) for part in path.name.split("_")]
     for part, known in parts:
         if (match := re.fullmatch(r"([a-zA-Z]+)-([a-zA-Z0-9+]+)(?:\.nii(?:\.gz)?)?", part)) and match[1] in known:
-            found[match[1]] = str(int(match[2])) if match[2].isdecimal() else match[2]
+            found[match[1]] = match[2]
     return found
 
 
@@ -126,29 +133,45 @@ def _ordered(path: Path, files: Sequence[Path]) -> list[Path]:
 
 
 def _one_subject(path: Path, files: Sequence[Path]) -> str:
-    subjects = sorted({entities(file).get("sub", "") for file in files})
+    subjects = {entities(file).get("sub", ""): _written(file).get("sub", "") for file in files}
     if len(subjects) > 1:
+        written = sorted(subjects.values())
         raise UserError(
-            f"responses {path}: files of {len(subjects)} subjects ({some(subjects)}); voxels are of one, so write "
-            f"sub-{subjects[-1]} into responses: and make a benchmark a subject"
+            f"responses {path}: files of {len(written)} subjects ({some(one or 'not named' for one in written)}); "
+            f"voxels are of one, so write sub-{written[-1]} into responses: and make a benchmark a subject"
         )
-    written = next((m[1] for part in files[0].parts if (m := re.match(r"sub-([a-zA-Z0-9]+)", part))), "")
-    return f"sub-{written}" if written else ""
+    (one,) = subjects.values()
+    return f"sub-{one}" if one else ""
 
 
-def _events(file: Path, files: Sequence[Path], volumes: int, asked: Asked) -> tuple[pd.DataFrame, str, list[Path]]:
-    """(rows of events of a file of betas, the column that names stimuli, their files)."""
+def _events(path: Path, files: Sequence[Path], asked: Asked) -> dict[Path, tuple[pd.DataFrame, str, list[Path]]]:
+    """File of betas -> (rows of its events, the column that names stimuli, their files). The column is the first one
+    that names any in all these files. Raises UserError where there is none."""
     import pandas as pd
 
-    events = _events_of(file, files, asked)
-    tables = [_table(event) for event in events]
-    known = [asked.text("column")] if asked.text("column") else [c for c in STIMULUS if all(c in t for t in tables)]
-    if not known or not all(known[0] in table for table in tables):
-        wanted = asked.text("column") or f"that names stimuli ({', '.join(STIMULUS)})"
+    events = {file: _events_of(file, files, asked) for file in files}
+    tables = {event: _table(event) for event in dict.fromkeys(event for its in events.values() for event in its)}
+    columns = [asked.text("column")] if asked.text("column") else STIMULUS
+    there = [c for c in columns if any(c in table for table in tables.values())]
+    naming = [c for c in there if any(c in table and not table[c].isin(MISSING).all() for table in tables.values())]
+    found = {}
+    for file, its in events.items():
+        fitting = [c for c in (*naming, *there) if all(c in tables[event] for event in its)]
+        if not fitting:
+            lacks = next((event for event in its if not any(c in tables[event] for c in columns)), its[0])
+            wanted = asked.text("column") or f"that names stimuli ({', '.join(STIMULUS)})"
+            raise UserError(
+                f"events {lacks}: has no column {wanted} (columns: {some(tables[lacks])}); "
+                "write one of those as column:"
+            )
+        found[file] = pd.concat([tables[event] for event in its], ignore_index=True), fitting[0], its
+    if not naming:
+        first = next(iter(tables))
         raise UserError(
-            f"events {events[0]}: has no column {wanted} (columns: {some(tables[0])}); write one of those as column:"
+            f"responses {path}: no event names a stimulus, all are n/a or empty ({some(there)} of {first.name}); write "
+            f"another column as column: (columns: {some(tables[first])})"
         )
-    return pd.concat(tables, ignore_index=True), known[0], events
+    return found
 
 
 def _events_of(file: Path, files: Sequence[Path], asked: Asked) -> list[Path]:
@@ -165,7 +188,7 @@ def _events_of(file: Path, files: Sequence[Path], asked: Asked) -> list[Path]:
     if not near:
         raise UserError(
             f"responses {file}: no *{EVENTS} in {asked.folder} has its entities "
-            f"({', '.join(f'{key}-{value}' for key, value in entities(file).items()) or 'it has none'}); "
+            f"({', '.join(f'{key}-{value}' for key, value in _written(file).items()) or 'it has none'}); "
             "put it there or name it as events:"
         )
     return near

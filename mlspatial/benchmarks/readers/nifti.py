@@ -105,12 +105,12 @@ def chosen_voxels(like: Header, masks: Sequence[Path], rois: Sequence[Path], reg
     """The voxels that count, in the space of `like`: in all masks, and in the region where regions are given.
 
     rois: a file with a number a region (names in a .tsv beside it with columns index and name, else the number is the
-    name), or several masks with label-NAME in their names. Raises UserError for none, naming the regions there are.
+    name), or several masks with label-NAME in their names; those that differ in hemi- alone are one region. nan and 0
+    are outside. Raises UserError for none, naming the regions there are.
     """
     inside = np.ones(like.shape, bool)
     for mask in masks:
-        volume = read_volume(mask, like)
-        inside &= np.isfinite(volume) & (volume != 0)
+        inside &= _holds(read_volume(mask, like))
     if not inside.any():
         raise UserError(f"mask {some(mask.name for mask in masks)}: holds no voxel; is it the right file?")
     if not rois:
@@ -137,7 +137,7 @@ def _regions(like: Header, files: Sequence[Path]) -> dict[str, np.ndarray]:
     if len(files) > 1:
         if nameless := [file for file, match in named.items() if not match]:
             raise UserError(f"rois {nameless[0]}: of several masks each needs label-NAME in its name; rename it")
-        return {match[1]: volumes[file] != 0 for file, match in named.items() if match}
+        return _united({file: (match[1], _holds(volumes[file])) for file, match in named.items() if match})
     ((file, volume),) = volumes.items()
     numbers = np.unique(volume[np.isfinite(volume)])
     if (numbers % 1).any():
@@ -146,9 +146,38 @@ def _regions(like: Header, files: Sequence[Path]) -> dict[str, np.ndarray]:
         )
     match = named[file]
     if numbers.size <= 2 and match and file.name.split("_")[-1].startswith("mask"):
-        return {match[1]: volume != 0}
+        return {match[1]: _holds(volume)}
     names = _names(file)
     return {names.get(int(n), str(int(n))): volume == n for n in numbers if n != 0}
+
+
+def _holds(volume: np.ndarray) -> np.ndarray:
+    """Which voxels of a mask are in it: outside is 0 or nan."""
+    return np.isfinite(volume) & (volume != 0)
+
+
+def _united(masks: dict[Path, tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """name -> (x, y, z) truths, both hemispheres of a region together. Raises UserError for two masks of one name that
+    are not those."""
+    regions: dict[str, np.ndarray] = {}
+    before: dict[str, dict[str, Path]] = {}
+    for file, (name, inside) in masks.items():
+        hemisphere = re.search(r"(?:^|_)hemi-([a-zA-Z0-9]+)", file.name)
+        side = hemisphere[1] if hemisphere else ""
+        others = before.setdefault(name, {})
+        for beside, other in others.items():
+            if not side or not beside or side == beside or _without_side(file) != _without_side(other):
+                raise UserError(
+                    f"rois: {other} and {file} are both of region {name} but not its two hemispheres; "
+                    "write a pattern that one of them fits"
+                )
+        others[side] = file
+        regions[name] = regions[name] | inside if name in regions else inside
+    return regions
+
+
+def _without_side(path: Path) -> str:
+    return re.sub(r"(^|_)hemi-[a-zA-Z0-9]+", "", path.name).lstrip("_")
 
 
 def _names(path: Path) -> dict[int, str]:

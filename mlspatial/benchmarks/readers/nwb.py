@@ -33,6 +33,7 @@ STIMULUS = (
 )
 REGION = ("region", "location", "brain_area", "brain_region", "area")  # columns of units
 NO_REGION = ("", "unknown", "n/a", "na", "none", "nan")
+OF_RESPONSES = ("RoiResponseSeries", "ElectricalSeries", "TimeSeries")  # series that are taken without their names
 BYTES = 20  # of a number on the way: by trial, and by stimulus and repeat
 
 
@@ -154,16 +155,25 @@ def _spikes(path: Path, file: h5py.File, counts: bool) -> Units:
         observed = np.asarray(table.dataset("obs_intervals")[...], np.float64).reshape(-1, 2)
 
     def of(chosen: Sequence[int], begin: np.ndarray, end: np.ndarray) -> np.ndarray:
-        values = np.empty((len(begin), len(chosen)))
+        values, any_there = np.empty((len(begin), len(chosen))), False
+        low, high = np.inf, -np.inf
         for column, unit in enumerate(chosen):
             first, last = int(ends[unit - 1]) if unit else 0, int(ends[unit])
             demand_memory(f"responses {path}: unit {unit}", 16 * (last - first), f"{last - first:,} spikes take")
             spikes = np.sort(np.asarray(times[first:last], np.float64))
             found = np.searchsorted(spikes, end) - np.searchsorted(spikes, begin)  # in [begin, end)
+            any_there |= bool(found.any())
+            low, high = min(low, spikes.min(initial=np.inf)), max(high, spikes.max(initial=-np.inf))
             values[:, column] = found if counts else found / (end - begin)
             if observed is not None and observed_ends is not None:
                 seen = observed[int(observed_ends[unit - 1]) if unit else 0 : int(observed_ends[unit])]
                 values[~_inside(seen, begin, end), column] = np.nan
+        if not any_there:
+            spoken = f"spikes: {low:g} to {high:g} s" if low <= high else "they have no spikes at all"
+            raise UserError(
+                f"responses {path}: none of the {len(chosen)} units has a spike in any window ({spoken}, windows: "
+                f"{begin.min():g} to {end.max():g} s); both must be seconds of one clock, see window: and table:"
+            )
         return values
 
     names = table.names()
@@ -199,6 +209,12 @@ def _series(path: Path, file: h5py.File, asked: Asked) -> Units:
             f"{'are' if len(fitting) > 1 else 'is'} there ({some(there) or 'none at all'}); write one as series:"
         )
     group = there[fitting[0]]
+    kind = told([group.attrs.get("neurodata_type")])[0]
+    if not wanted and kind not in OF_RESPONSES:  # positions of the eye and the animal are (time, units), too
+        raise UserError(
+            f"responses {path}: has no /units, and its only time series of (time, units) is {fitting[0]}, a "
+            f"{kind or 'series of no type'}; write series: {fitting[0]} if those are responses"
+        )
     data = group["data"]
     if "timestamps" in group:
         stamps = group["timestamps"]
@@ -208,6 +224,11 @@ def _series(path: Path, file: h5py.File, asked: Asked) -> Units:
         start = group["starting_time"]
         demand_memory(f"responses {path}: {fitting[0]}", 8 * data.shape[0], "times of its samples take")
         times = float(start[()]) + np.arange(data.shape[0]) / number_of(start.attrs, "rate", 1.0)
+    if (wrong := np.flatnonzero(~np.isfinite(times))).size:
+        raise UserError(
+            f"responses {path}: sample {wrong[0] + 1} of {fitting[0]} is at the time {times[wrong[0]]:g} s; without a "
+            "time it is of no window, leave such samples out"
+        )
     if len(times) != data.shape[0] or (np.diff(times) < 0).any():
         raise UserError(f"responses {path}: {fitting[0]} has {data.shape[0]} samples at {len(times)} times in no order")
     scale, offset = number_of(data.attrs, "conversion", 1.0), number_of(data.attrs, "offset", 0.0)

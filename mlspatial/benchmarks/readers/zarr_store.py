@@ -6,6 +6,8 @@ coordinates in attributes; those conventions are decoded by xarray (CF).
 
 from __future__ import annotations
 
+import base64
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,10 +67,16 @@ def _dataset(path: Path, attributes: dict[str, Any], arrays: dict[str, Any]) -> 
             raise UserError(
                 f"responses {path}: array {name} has no names of dimensions; write it with xarray's to_zarr"
             )
-        if array.fill_value is not None and np.ndim(array.fill_value) == 0 and array.dtype.kind in "iuf":
-            _tell_absent(path, name, array)
-            if array.metadata.zarr_format == 2:  # xarray keeps its own there, of format 3 in the attributes
-                own.setdefault("_FillValue", array.fill_value)
+        if array.dtype.kind == "f" and isinstance(own.get("_FillValue"), str):  # as newer xarray writes format 3
+            with _damage(path):
+                (own["_FillValue"],) = struct.unpack("<d", base64.b64decode(own["_FillValue"]))
+        fill = array.fill_value
+        if fill is not None and np.ndim(fill) == 0 and array.dtype.kind in "iuf":
+            # xarray keeps its own missing value there in format 2, in the attributes in format 3; 0 is what zarr fills
+            # with by itself, and then a measured 0 is no missing value
+            if array.metadata.zarr_format == 2 and fill != 0:
+                own.setdefault("_FillValue", fill)
+            _tell_absent(path, name, array, own)
         variables[name] = (tuple(dimensions), values, own)
     coordinates = str(attributes.get("coordinates", "")).split()
     with _damage(path):
@@ -76,17 +84,24 @@ def _dataset(path: Path, attributes: dict[str, Any], arrays: dict[str, Any]) -> 
     return data.set_coords([name for name in coordinates if name in data])
 
 
-def _tell_absent(path: Path, name: str, array: Any) -> None:
-    """A chunk that is not there reads as the fill value: as missing where that is nan, else as a number."""
+def _tell_absent(path: Path, name: str, array: Any, attributes: dict[str, Any]) -> None:
+    """A chunk that is not there reads as the fill value; say what that is once it is decoded."""
+    import xarray as xr
+
     try:
         there, all_of_them = array.nchunks_initialized, array.nchunks
     except ValueError:  # zarr 3.1 in zip files whose arrays' names begin alike
         return
-    if there < all_of_them and array.fill_value == array.fill_value:
-        say(
-            f"{path.name}: {all_of_them - there} of {all_of_them} chunks of {name} are not in the store and count as "
-            f"{array.fill_value}; copy the store anew if it was not written so"
-        )
+    if there == all_of_them:
+        return
+    with _damage(path):
+        fill = xr.Variable(("one",), np.full(1, array.fill_value, array.dtype), attributes)
+        value = xr.decode_cf(xr.Dataset({"fill": fill}))["fill"].values[0]
+    count = "missing values" if value != value else f"{value}"
+    say(
+        f"{path.name}: {all_of_them - there} of {all_of_them} chunks of {name} are not in the store and count as "
+        f"{count}; copy the store anew if it was not written so"
+    )
 
 
 READERS.register("zarr")(Reader((".zarr", ".zarr.zip"), "zarr", read_zarr, (), FOLDER))

@@ -38,7 +38,7 @@ class ScannedObjects:
                 inner = next((n[: -len(MESH)] for n in files.names() if packed and n.endswith(MESH)), "")
                 yield _model(files, inner, place.stem if packed else place.name)
             except UserError as error:
-                yield Model(place.name, place.name, UNSORTED, Files(place.parent), without=str(error))
+                yield Model(place.name, place.name, "", Files(place.parent), without=str(error))
         if not found:
             raise UserError(f"{folder}: no folder NAME/{MESH} and no zip file in it; name the folder that has one for "
                             "each model of Google Scanned Objects")  # fmt: skip

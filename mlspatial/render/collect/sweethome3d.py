@@ -47,7 +47,7 @@ def _models(files: Files) -> Iterator[Model]:
         raise UserError(f"{files.path}: has no {CATALOGUE}; it is no library of Sweet Home 3D")
     stated = properties(files.read(CATALOGUE))
     own = tuple(name for name in files.names() if "/" not in name and LICENCES.search(name))
-    for number in sorted({int(key.rpartition("#")[2]) for key in stated if re.fullmatch(r"\w+#\d+", key)}):
+    for number in sorted({int(key.rpartition("#")[2]) for key in stated if re.fullmatch(r"\w+#\d{1,9}", key)}):
         yield _model(files, {k: stated.get(f"{k}#{number}", "") for k in KEYS} | {"number": str(number)}, stated, own)
 
 

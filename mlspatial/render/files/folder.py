@@ -50,10 +50,10 @@ def split_axes(spec: str) -> tuple[Path, str]:
     return Path(folder), axes
 
 
-def turn_of(axes: str) -> np.ndarray | None:
+def turn_of(axes: str, parameter: str = "objects") -> np.ndarray | None:
     """(3, 3) rotation that brings the axes of a folder's files to +y up and +z front; None where nothing turns.
 
-    axes: "up=z,front=-y"; what is not said is up=+y, front=+z. Raises BadValue.
+    axes: "up=z,front=-y"; what is not said is up=+y, front=+z; parameter: what a person wrote them in. Raises BadValue.
     """
     if not axes:
         return None
@@ -61,11 +61,11 @@ def turn_of(axes: str) -> np.ndarray | None:
     for word in axes.split(","):
         name, _, axis = word.strip().partition("=")
         if name not in said or not re.fullmatch(r"[+-]?[xyz]", axis):
-            raise BadValue("objects", axes, f"the axes of a folder are {AXES}")
+            raise BadValue(parameter, axes, f"the axes of a folder are {AXES}")
         said[name] = axis
     up, front = (_axis(said[name]) for name in ("up", "front"))
     if abs(up @ front) > 0:
-        raise BadValue("objects", axes, "up and front are two different axes; write both, such as up=z,front=-y")
+        raise BadValue(parameter, axes, "up and front are two different axes; write both, such as up=z,front=-y")
     turn = np.stack([np.cross(up, front), up, front])
     return None if np.array_equal(turn, np.eye(3)) else turn
 

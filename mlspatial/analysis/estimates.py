@@ -1,0 +1,59 @@
+"""Estimates from a crossing, with jackknife errors over its contexts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlspatial.analysis.jackknife import BLOCKS, blocks, half_width, standard_error
+
+VERSION = "1"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number, its standard error, and the ends of its 95 % interval (Student's t); NaN where it is undefined."""
+
+    value: float
+    error: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
+
+
+def jackknifed(
+    statistic: Callable[[np.ndarray], np.ndarray | float], contexts: int, fewest: int = 2
+) -> tuple[np.ndarray, np.ndarray]:
+    """A statistic of all contexts, and the standard error of each of its numbers over contexts.
+
+    statistic: of (kept,) numbers of contexts, an array of any one shape. Each context is left out once, of more than 20
+    a block of each 20th. fewest: contexts that it needs; with fewer left the error is NaN, without any computation.
+    Returns two float64 arrays of the statistic's shape.
+    """
+    every = np.arange(contexts)
+    value = np.asarray(statistic(every), np.float64)
+    block = blocks(contexts)
+    if contexts < 2 or contexts - np.bincount(block).max() < fewest:
+        return value, np.full(value.shape, np.nan)
+    return value, standard_error(np.stack([np.asarray(statistic(every[block != b])) for b in range(block.max() + 1)]))
+
+
+def half(error: np.ndarray | float, contexts: int) -> np.ndarray | float:
+    """Half of the 95 % interval from a jackknife's error over that many contexts."""
+    return half_width(error, min(BLOCKS, contexts)) if contexts > 1 else np.full(np.shape(error), np.nan)
+
+
+def estimates(
+    values: Sequence[float] | np.ndarray, errors: Sequence[float] | np.ndarray, contexts: int
+) -> list[Estimate]:
+    """One Estimate for each value."""
+    widths = np.asarray(half(np.asarray(errors, np.float64), contexts))
+    return [
+        Estimate(float(v), float(e), float(v - w), float(v + w)) for v, e, w in zip(values, errors, widths, strict=True)
+    ]
+
+
+def parts(contexts: np.ndarray, number: int) -> list[np.ndarray]:
+    """Contexts dealt out to so many parts in turn, the first to the first."""
+    return [contexts[i::number] for i in range(number)]

@@ -1,0 +1,159 @@
+"""How many dimensions of a population each factor moves, and how much the subspaces of two factors share.
+
+Of mean curves: the mean response to each level, over other factors and contexts, about the mean of all levels. A curve
+of a levels has at most a - 1 dimensions. The participation ratio is (sum of eigenvalues)^2 / sum of their squares of
+its covariance; that of a finite number of contexts is too large, and that of products of different contexts is not.
+Source: Gao et al. 2017 (participation ratio); Bjorck and Golub 1973 (principal angles).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from mlspatial.analysis.estimates import Estimate, estimates, jackknifed, parts
+from mlspatial.analysis.factorisation import SHARE
+from mlspatial.analysis.marginals import ROUNDING, Marginals, leading, quarters, unbiased_traces
+
+VERSION = "1"
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """Of one factor. participation_ratio: of its mean curve, as it is; debiased: from products of four parts of the
+    contexts; components: principal components that hold 90 % of the curve's variance; stability: mean squared cosine
+    between the subspaces (of 90 %) of the two halves of the contexts, 1 where they are the same.
+    NaN: of a factor without variance; debiased with fewer than 4 contexts or where its denominator is not above 0,
+    stability of one context; components is then 0."""
+
+    factor: str
+    participation_ratio: Estimate
+    debiased: Estimate
+    components: int
+    stability: Estimate
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Of the subspaces of two factors, each of the principal components that hold 90 % of a mean curve's variance.
+    angles: principal angles in degrees, ascending, (the smaller number of components,); mean_squared_cosine: over
+    these, 0 orthogonal, 1 one in the other; halves: the same with the two subspaces from different halves of the
+    contexts, so that what a context does to both is not shared (both ways, averaged); alignment: tr(C_a C_b) /
+    (|C_a| |C_b|) of the covariances of mean curves, debiased over four parts of the contexts.
+    NaN: where a factor has no variance; halves of one context, alignment of fewer than 4."""
+
+    first: str
+    second: str
+    angles: tuple[float, ...]
+    mean_squared_cosine: Estimate
+    halves: Estimate
+    alignment: Estimate
+
+
+def dimensions(means: Marginals, *, share: float = SHARE) -> list[Dimension]:
+    """Of every factor. means: of marginals(); share: of a curve's variance that its subspace holds."""
+    number, contexts = len(means.factors), means.contexts
+
+    def plain(kept: np.ndarray) -> np.ndarray:
+        curves = means.curves([kept])
+        return np.array([_participation(curves[f][f][0, :, 0], means.energy) for f in range(number)])
+
+    def fair(kept: np.ndarray) -> np.ndarray:
+        groups = quarters(kept)
+        if groups is None:
+            return np.full(number, np.nan)
+        products, squares = unbiased_traces(means.curves(groups))
+        own = np.diag(products)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(own > (ROUNDING * means.energy) ** 2, squares / own, np.nan)
+
+    def stable(kept: np.ndarray) -> np.ndarray:
+        if len(kept) < 2:
+            return np.full(number, np.nan)
+        curves = means.curves(parts(kept, 2))
+        return np.array([_mean_square(_cosines(curves, f, f, (0, 1), share, means.energy)) for f in range(number)])
+
+    columns = [
+        estimates(*jackknifed(statistic, contexts, fewest), contexts)
+        for statistic, fewest in ((plain, 1), (fair, 4), (stable, 2))
+    ]
+    whole = means.curves([np.arange(contexts)])
+    return [
+        Dimension(
+            name, columns[0][f], columns[1][f], len(_basis(whole[f][f][0, :, 0], share, means.energy)[0]), columns[2][f]
+        )
+        for f, name in enumerate(means.names)
+    ]
+
+
+def overlaps(means: Marginals, *, share: float = SHARE) -> list[Overlap]:
+    """Of every two factors, in order. means: of marginals(); share: of a curve's variance that its subspace holds."""
+    contexts, pairs = means.contexts, list(combinations(range(len(means.factors)), 2))
+
+    def plain(kept: np.ndarray) -> np.ndarray:
+        curves = means.curves([kept])
+        return np.array([_mean_square(_cosines(curves, f, g, (0, 0), share, means.energy)) for f, g in pairs])
+
+    def halves(kept: np.ndarray) -> np.ndarray:
+        if len(kept) < 2:
+            return np.full(len(pairs), np.nan)
+        curves = means.curves(parts(kept, 2))
+        ways = ((0, 1), (1, 0))
+        return np.array(
+            [np.mean([_mean_square(_cosines(curves, f, g, w, share, means.energy)) for w in ways]) for f, g in pairs]
+        )
+
+    def aligned(kept: np.ndarray) -> np.ndarray:
+        groups = quarters(kept)
+        if groups is None:
+            return np.full(len(pairs), np.nan)
+        products, _ = unbiased_traces(means.curves(groups))
+        limit = (ROUNDING * means.energy) ** 2
+        own = np.where(np.diag(products) > limit, np.diag(products), np.nan)
+        return np.array([products[f, g] / np.sqrt(own[f] * own[g]) for f, g in pairs])
+
+    columns = [
+        estimates(*jackknifed(statistic, contexts, fewest), contexts)
+        for statistic, fewest in ((plain, 1), (halves, 2), (aligned, 4))
+    ]
+    whole = means.curves([np.arange(contexts)])
+    found = []
+    for i, (f, g) in enumerate(pairs):
+        cosines = _cosines(whole, f, g, (0, 0), share, means.energy)
+        angles = tuple(float(angle) for angle in np.degrees(np.arccos(cosines.clip(0.0, 1.0))))
+        found.append(Overlap(means.names[f], means.names[g], angles, *(column[i] for column in columns)))
+    return found
+
+
+def _participation(own: np.ndarray, energy: float) -> float:
+    """own: (levels, levels) inner products of a curve about its mean."""
+    return np.trace(own) ** 2 / np.square(own).sum() if np.trace(own) > ROUNDING * energy * len(own) else np.nan
+
+
+def _basis(own: np.ndarray, share: float, energy: float) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues (k,), eigenvectors (levels, k) of the principal components that hold a share; none of a constant."""
+    values, vectors = np.linalg.eigh(own)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    if values.sum() <= ROUNDING * energy * len(own):
+        return values[:0], vectors[:, :0]
+    kept = min(leading(values, share), int((values > 1e-10 * values[0]).sum()))
+    return values[:kept], vectors[:, :kept]
+
+
+def _cosines(
+    curves: list[list[np.ndarray]], f: int, g: int, groups: tuple[int, int], share: float, energy: float
+) -> np.ndarray:
+    """Cosines of the principal angles, descending, between f's subspace of one group and g's of another."""
+    p, q = groups
+    first, first_vectors = _basis(curves[f][f][p, :, p], share, energy)
+    second, second_vectors = _basis(curves[g][g][q, :, q], share, energy)
+    if not len(first) or not len(second):
+        return np.zeros(0)
+    across = first_vectors.T @ curves[f][g][p, :, q] @ second_vectors / np.sqrt(np.outer(first, second))
+    return np.linalg.svd(across, compute_uv=False)
+
+
+def _mean_square(cosines: np.ndarray) -> float:
+    return float(np.square(cosines).mean()) if len(cosines) else np.nan
