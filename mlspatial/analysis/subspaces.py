@@ -15,7 +15,8 @@ import numpy as np
 
 from mlspatial.analysis.estimates import Estimate, estimates, jackknifed, parts
 from mlspatial.analysis.factorisation import SHARE
-from mlspatial.analysis.marginals import ROUNDING, Marginals, leading, quarters, unbiased_traces
+from mlspatial.analysis.marginals import PARTS, ROUNDING, Marginals, leading, unbiased_traces
+from mlspatial.core.errors import BadValue
 
 VERSION = "1"
 
@@ -52,79 +53,77 @@ class Overlap:
     alignment: Estimate
 
 
-def dimensions(means: Marginals, *, share: float = SHARE) -> list[Dimension]:
-    """Of every factor. means: of marginals(); share: of a curve's variance that its subspace holds."""
+@dataclass(frozen=True)
+class Subspaces:
+    """Of every factor, and of every two, in order."""
+
+    dimensions: tuple[Dimension, ...]
+    overlaps: tuple[Overlap, ...]
+
+
+def subspaces(means: Marginals, *, share: float = SHARE) -> Subspaces:
+    """Dimensions and overlaps of all factors. means: of marginals(); share: of a curve's variance that its subspace
+    holds. Errors are jackknife's over contexts. Raises BadValue for a share not in (0, 1]."""
+    if not 0 < share <= 1:
+        raise BadValue("share", share, "expected a share of the variance, above 0 and at most 1")
     number, contexts = len(means.factors), means.contexts
-
-    def plain(kept: np.ndarray) -> np.ndarray:
-        curves = means.curves([kept])
-        return np.array([_participation(curves[f][f][0, :, 0], means.energy) for f in range(number)])
-
-    def fair(kept: np.ndarray) -> np.ndarray:
-        groups = quarters(kept)
-        if groups is None:
-            return np.full(number, np.nan)
-        products, squares = unbiased_traces(means.curves(groups))
-        own = np.diag(products)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(own > (ROUNDING * means.energy) ** 2, squares / own, np.nan)
-
-    def stable(kept: np.ndarray) -> np.ndarray:
-        if len(kept) < 2:
-            return np.full(number, np.nan)
-        curves = means.curves(parts(kept, 2))
-        return np.array([_mean_square(_cosines(curves, f, f, (0, 1), share, means.energy)) for f in range(number)])
-
-    columns = [
-        estimates(*jackknifed(statistic, contexts, fewest), contexts)
-        for statistic, fewest in ((plain, 1), (fair, 4), (stable, 2))
-    ]
+    pairs = list(combinations(range(number), 2))
+    values, errors = jackknifed(lambda kept: _numbers(means, kept, pairs, share), contexts, 1)
+    columns = [estimates(values[i, :number], errors[i, :number], contexts) for i in range(3)]
+    columns += [estimates(values[i, : len(pairs)], errors[i, : len(pairs)], contexts) for i in range(3, 6)]
     whole = means.curves([np.arange(contexts)])
-    return [
+    single = tuple(
         Dimension(
-            name, columns[0][f], columns[1][f], len(_basis(whole[f][f][0, :, 0], share, means.energy)[0]), columns[2][f]
+            name,
+            columns[0][f],
+            columns[1][f],
+            len(_basis(whole[f][f][0, :, 0], share, means.energy)[0]),
+            columns[2][f],
         )
         for f, name in enumerate(means.names)
-    ]
-
-
-def overlaps(means: Marginals, *, share: float = SHARE) -> list[Overlap]:
-    """Of every two factors, in order. means: of marginals(); share: of a curve's variance that its subspace holds."""
-    contexts, pairs = means.contexts, list(combinations(range(len(means.factors)), 2))
-
-    def plain(kept: np.ndarray) -> np.ndarray:
-        curves = means.curves([kept])
-        return np.array([_mean_square(_cosines(curves, f, g, (0, 0), share, means.energy)) for f, g in pairs])
-
-    def halves(kept: np.ndarray) -> np.ndarray:
-        if len(kept) < 2:
-            return np.full(len(pairs), np.nan)
-        curves = means.curves(parts(kept, 2))
-        ways = ((0, 1), (1, 0))
-        return np.array(
-            [np.mean([_mean_square(_cosines(curves, f, g, w, share, means.energy)) for w in ways]) for f, g in pairs]
-        )
-
-    def aligned(kept: np.ndarray) -> np.ndarray:
-        groups = quarters(kept)
-        if groups is None:
-            return np.full(len(pairs), np.nan)
-        products, _ = unbiased_traces(means.curves(groups))
-        limit = (ROUNDING * means.energy) ** 2
-        own = np.where(np.diag(products) > limit, np.diag(products), np.nan)
-        return np.array([products[f, g] / np.sqrt(own[f] * own[g]) for f, g in pairs])
-
-    columns = [
-        estimates(*jackknifed(statistic, contexts, fewest), contexts)
-        for statistic, fewest in ((plain, 1), (halves, 2), (aligned, 4))
-    ]
-    whole = means.curves([np.arange(contexts)])
-    found = []
+    )
+    double = []
     for i, (f, g) in enumerate(pairs):
         cosines = _cosines(whole, f, g, (0, 0), share, means.energy)
         angles = tuple(float(angle) for angle in np.degrees(np.arccos(cosines.clip(0.0, 1.0))))
-        found.append(Overlap(means.names[f], means.names[g], angles, *(column[i] for column in columns)))
+        double.append(Overlap(means.names[f], means.names[g], angles, columns[3][i], columns[4][i], columns[5][i]))
+    return Subspaces(single, tuple(double))
+
+
+def _numbers(means: Marginals, kept: np.ndarray, pairs: list[tuple[int, int]], share: float) -> np.ndarray:
+    """(6, factors or pairs) participation ratio, debiased, stability; mean squared cosine, of halves, alignment."""
+    number, energy = len(means.factors), means.energy
+    found = np.full((6, max(number, len(pairs))), np.nan)
+    groups = parts(kept, min(PARTS, len(kept)))
+    curves = means.curves(groups)
+    sizes = np.array([len(group) for group in groups], np.float64)
+    whole = _merged(curves, [sizes / sizes.sum()])
+    for f in range(number):
+        found[0, f] = _participation(whole[f][f][0, :, 0], energy)
+    for i, (f, g) in enumerate(pairs):
+        found[3, i] = _mean_square(_cosines(whole, f, g, (0, 0), share, energy))
+    if len(groups) > 1:
+        second = np.arange(len(groups)) % 2 == 1
+        weights = [np.where(half, sizes, 0.0) / sizes[half].sum() for half in (~second, second)]
+        halves = _merged(curves, weights)
+        for f in range(number):
+            found[2, f] = _mean_square(_cosines(halves, f, f, (0, 1), share, energy))
+        for i, (f, g) in enumerate(pairs):
+            ways = [_mean_square(_cosines(halves, f, g, way, share, energy)) for way in ((0, 1), (1, 0))]
+            found[4, i] = np.mean(ways)
+    if len(groups) == PARTS:
+        products, squares = unbiased_traces(curves)
+        own = np.where(np.diag(products) > (ROUNDING * energy) ** 2, np.diag(products), np.nan)
+        found[1, :number] = squares / own
+        for i, (f, g) in enumerate(pairs):
+            found[5, i] = products[f, g] / np.sqrt(own[f] * own[g])
     return found
+
+
+def _merged(curves: list[list[np.ndarray]], weights: list[np.ndarray]) -> list[list[np.ndarray]]:
+    """Curves of weighted means of their groups."""
+    w = np.stack(weights)
+    return [[np.einsum("hp,kq,plqm->hlkm", w, w, cell) for cell in line] for line in curves]
 
 
 def _participation(own: np.ndarray, energy: float) -> float:
