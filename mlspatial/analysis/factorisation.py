@@ -114,21 +114,21 @@ def factorisation_of(
         fitting = max(1, min(contexts, most // max(rows, 1)))
         some = np.arange(fitting) * contexts // fitting
 
-        def pca(kept: np.ndarray, f: int = f, some: np.ndarray = some) -> float:
-            return _pca_variant(means, f, some[kept], share, context)[0]
+        def pca(kept: np.ndarray, f: int = f, some: np.ndarray = some) -> np.ndarray:
+            return np.array(_pca_variant(means, f, some[kept], share, context))
 
         value, error = jackknifed(pca, fitting, 1)
         found.append(
             Factorisation(
                 name,
-                estimates([float(value)], [float(error)], fitting)[0],
+                estimates(value[:1], error[:1], fitting)[0],
                 columns[0][f],
                 columns[1][f],
                 columns[2][f],
                 columns[3][f],
                 float(variances[f]),
                 float(variances.sum() - variances[f]),
-                _pca_variant(means, f, some, share, context)[1],
+                int(value[1]),
                 fitting,
             )
         )

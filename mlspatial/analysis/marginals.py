@@ -134,9 +134,11 @@ def marginals(gram: np.ndarray, crossings: Sequence[Crossing]) -> Marginals:
     factors = tuple(factor for crossing in crossings for factor in crossing.factors)
     energy, first = float(np.diag(means).mean()), 0
     for factor in factors:
-        for side in (means, means.T):  # in place
-            block = side[first : first + len(factor) * contexts].reshape(len(factor), contexts, -1)
-            block -= block.mean(axis=0)
+        some = slice(first, first + len(factor) * contexts)  # in place
+        rows = means[some].reshape(len(factor), contexts, -1)
+        rows -= rows.mean(axis=0)
+        columns = means[:, some].reshape(-1, len(factor), contexts)
+        columns -= columns.mean(axis=1, keepdims=True)
         first += len(factor) * contexts
     return Marginals(factors, contexts, means[:first, :first], means[:first, first:], means[first:, first:], energy)
 
