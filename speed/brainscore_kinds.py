@@ -196,10 +196,43 @@ def reverse(metric: Any, n: int, sites: int, width: int) -> dict:
     return line("reverse", seconds, theirs, len(folds), error, f"{n} images, {sites} sites, {width} units")
 
 
+def cases(quick: bool) -> dict[str, Callable[[], dict]]:
+    """By name, what makes the line of each."""
+    width, n = (QUICK_FEATURES, 320) if quick else (FEATURES, 3200)
+
+    def metric(name: str, **options: Any) -> Any:
+        from brainscore_vision import load_metric
+
+        return load_metric(name, **options)
+
+    def chosen() -> dict:
+        from brainscore_vision.metrics.regression_correlation.metric import ALPHA_LIST
+
+        theirs = metric("dual_ridgecv_split", alphas=ALPHA_LIST)
+        return split("split_chosen", theirs, ALPHA_LIST, n // 2, 100, 600, 2, width)
+
+    return {
+        "split": lambda: split("split", metric("dual_ridge_split"), [1.0], 412, 103, 904 if quick else 9039, 8, width),
+        "split_chosen": chosen,
+        "rdm": lambda: rdm(100 if quick else 1000, 200 if quick else 2000, width),
+        "temporal": lambda: temporal(metric("spantime_pls"), n, 168, 20, 512),
+        "reverse": lambda: reverse(metric("reverse_pls"), n, 168, width),
+    }
+
+
+def chosen_cases(text: str) -> list[str]:
+    """The names of a comma list. Raises ArgumentTypeError for others."""
+    known, names = list(cases(quick=True)), [part.strip() for part in text.split(",") if part.strip()]
+    if unknown := [name for name in names if name not in known]:
+        raise argparse.ArgumentTypeError(f"no case {', '.join(unknown)}; choose from {', '.join(known)}")
+    return names or known
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", default="", help="comma list of cases")
+    names = ", ".join(cases(quick=True))
+    parser.add_argument("--only", type=chosen_cases, default="", metavar="CASES", help=f"comma list of {names}")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:  # before the package is imported
         os.environ |= {
@@ -208,27 +241,10 @@ def main() -> None:
             "BS_INSTALL_DEPENDENCIES": "no",
             "RESULTCACHING_DISABLE": "1",
         }
-        from brainscore_vision import load_metric
-        from brainscore_vision.metrics.regression_correlation.metric import ALPHA_LIST
-
-        quick = options.quick
-        width = QUICK_FEATURES if quick else FEATURES
-        one, chosen = load_metric("dual_ridge_split"), load_metric("dual_ridgecv_split", alphas=ALPHA_LIST)
-        over_time, reversed_ = load_metric("spantime_pls"), load_metric("reverse_pls")
-        n = 320 if quick else 3200
-        cases: dict[str, Callable[[], dict]] = {
-            "split": lambda: split("split", one, [1.0], 412, 103, 904 if quick else 9039, 8, width),
-            "split_chosen": lambda: split(
-                "split_chosen", chosen, ALPHA_LIST, 160 if quick else 1600, 100, 600, 2, width
-            ),
-            "rdm": lambda: rdm(100 if quick else 1000, 200 if quick else 2000, width),
-            "temporal": lambda: temporal(over_time, n, 168, 20, 512),
-            "reverse": lambda: reverse(reversed_, n, 168, width),
-        }
+        found = cases(options.quick)
         with threadpool_limits(1):
-            for name, case in cases.items():
-                if not options.only or name in options.only.split(","):
-                    report([case() | {"quick": quick}])
+            for name in options.only:
+                report([found[name]() | {"quick": options.quick}])
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from mlspatial.render.live import LiveLoader
-from mlspatial.render.write import Recipe, Studio
+from mlspatial.render.studio import Recipe, Studio
 from speed.common import peak_mib, report
 
 SIZES = (224, 64)

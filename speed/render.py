@@ -32,8 +32,9 @@ from PIL import Image
 from mlspatial.render.engine import FIELD_OF_VIEW, SceneBatch
 from mlspatial.render.lighting import directions
 from mlspatial.render.mesh import Environment, Material, Mesh
+from mlspatial.render.studio import Recipe, Studio
 from mlspatial.render.warp.engine import WarpRenderer
-from mlspatial.render.write import Recipe, Studio, render_shard
+from mlspatial.render.write import render_shard
 from speed.common import peak_mib, report
 
 SIZES = (224, 64)

@@ -29,7 +29,8 @@ from mlspatial.data.loader import Loader
 from mlspatial.models.build import build
 from mlspatial.models.spec import IMAGENET_MEAN, IMAGENET_SD, ModelSpec
 from mlspatial.render.live import live_source
-from mlspatial.render.write import Recipe, render_dataset
+from mlspatial.render.studio import Recipe
+from mlspatial.render.write import render_dataset
 from mlspatial.tasks import build_task, head_layout
 from mlspatial.train.loop import Network, Settings, slow_precision, train
 from speed.common import peak_mib, report

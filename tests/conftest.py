@@ -69,7 +69,8 @@ def close_databases(folder: Path) -> None:
 @pytest.fixture(scope="session")
 def small_dataset(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     """300 training and 60 held-out images of three categories at 48 px. Read only."""
-    from mlspatial.render.write import Recipe, render_dataset
+    from mlspatial.render.studio import Recipe
+    from mlspatial.render.write import render_dataset
 
     folder = tmp_path_factory.mktemp("data") / "small"
     recipe = Recipe(300, 60, 48, 0, ("chair", "apple", "bottle"), environments="procedural:meadow")

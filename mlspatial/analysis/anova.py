@@ -82,11 +82,19 @@ def variance_split(gram: np.ndarray, crossing: Crossing) -> list[Share]:
     shares the residual must not be counted again. Time: one read of the Gram.
     Raises StimulusMismatch for rows beyond the Gram, BadValue for a factor that is named as the context.
     """
-    names, labels, with_context = _effects(crossing)
     sums = _agreeing(square(gram), crossing)
-    spread = np.stack([_projected(sums, effect, crossing.shape) for effect in _sets(crossing)])
+    spread = np.stack([_projected(sums, effect, crossing.shape) for effect in effect_sets(crossing)])
+    return split_of(spread, float(np.trace(sums[tuple(range(len(crossing.factors)))])), crossing)
+
+
+def split_of(spread: np.ndarray, energy: float, crossing: Crossing) -> list[Share]:
+    """The same from what a population's responses were made into block by block.
+
+    spread: (sets, contexts, contexts) for each set of factors (effect_sets) the inner products, over units, cells and
+    two contexts each, of the responses' projections onto the set's effect; energy: sum of all squared responses.
+    """
+    names, labels, with_context = _effects(crossing)
     contexts, cells = crossing.contexts, crossing.cells
-    energy = float(np.trace(sums[tuple(range(len(crossing.factors)))]))
 
     def component_shares(kept: np.ndarray) -> np.ndarray:
         found = _components(*_moments(spread[:, kept[:, None], kept]), len(kept), cells)
@@ -132,8 +140,8 @@ def unit_variance_split(responses: np.ndarray, crossing: Crossing) -> UnitShares
     found: dict[frozenset[int], np.ndarray] = {}
     _split(given, 0, crossing.rows.ndim, 1, frozenset(), found)
     axis = len(crossing.factors)
-    effect_ss = np.stack([found[effect] for effect in _sets(crossing)])
-    same = effect_ss + np.stack([found[effect | {axis}] for effect in _sets(crossing)])
+    effect_ss = np.stack([found[effect] for effect in effect_sets(crossing)])
+    same = effect_ss + np.stack([found[effect | {axis}] for effect in effect_sets(crossing)])
     effect_ss[0], same[0] = 0.0, same[0] - effect_ss[0]  # the grand mean is none of the effects
     ss = _sums(effect_ss, same)
     components = _components(effect_ss, same, crossing.contexts, crossing.cells)
@@ -149,7 +157,7 @@ def unit_variance_split(responses: np.ndarray, crossing: Crossing) -> UnitShares
     )
 
 
-def _sets(crossing: Crossing) -> list[frozenset[int]]:
+def effect_sets(crossing: Crossing) -> list[frozenset[int]]:
     """All sets of factors, the empty one first, then by size."""
     every = range(len(crossing.factors))
     return [frozenset(some) for size in range(len(every) + 1) for some in combinations(every, size)]
@@ -160,14 +168,14 @@ def _effects(crossing: Crossing) -> tuple[list[tuple[str, ...]], list[str], list
     for factor in crossing.factors:
         if factor.name in (CONTEXT, RESIDUAL):
             raise BadValue("factor", factor.name, "this name is kept for what the factors do not decide; use another")
-    sets = [tuple(crossing.factors[i].name for i in sorted(effect)) for effect in _sets(crossing)]
+    sets = [tuple(crossing.factors[i].name for i in sorted(effect)) for effect in effect_sets(crossing)]
     names = [*sets[1:], *sets, ()]
     labels = [" × ".join(some) for some in sets[1:]] + [" × ".join([*some, CONTEXT]) for some in sets] + [RESIDUAL]
     return names, labels, [False] * (len(sets) - 1) + [True] * (len(sets) + 1)
 
 
 def _degrees(crossing: Crossing) -> np.ndarray:
-    of_sets = np.array([prod(crossing.shape[i] - 1 for i in effect) for effect in _sets(crossing)], np.int64)
+    of_sets = np.array([prod(crossing.shape[i] - 1 for i in effect) for effect in effect_sets(crossing)], np.int64)
     with_context = of_sets * (crossing.contexts - 1)
     return np.concatenate([of_sets[1:], with_context, [with_context[1:].sum()]])
 

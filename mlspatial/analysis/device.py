@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import backends
 
-from mlspatial.core.errors import BadValue, UserError
+from mlspatial.core.errors import BadValue, UserError, in_one_line
 from mlspatial.core.names import DEVICE, PRECISION
 
 FLOAT32 = "float32"
@@ -39,6 +39,12 @@ def choose_device(name: str) -> str:
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"device={name}: no CUDA device is there; use device=cpu")
     return name
+
+
+def no_room(what: str, error: torch.OutOfMemoryError) -> UserError:
+    """That something does not fit into a GPU's memory, in one line. what: it, for people."""
+    said = in_one_line(error, 120)
+    return UserError(f"{what}: a GPU's memory is too small ({said}); end what else runs there, or use device=cpu")
 
 
 def has_tf32(device: str) -> bool:

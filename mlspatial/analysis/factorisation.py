@@ -90,9 +90,10 @@ def factorisation(
 
 
 def factorisation_of(
-    means: Marginals, *, share: float = SHARE, context: bool = False, most: int = MOST
+    means: Marginals, *, share: float = SHARE, context: bool = False, most: int = MOST, errors: bool = True
 ) -> list[Factorisation]:
-    """The same from inner products of mean responses that are at hand."""
+    """The same from inner products of mean responses that are at hand. errors: of the PCA variant too, which takes its
+    eigendecompositions for each context left out; else they are NaN."""
     number, contexts = len(means.factors), means.contexts
     every = np.arange(contexts)
 
@@ -117,7 +118,7 @@ def factorisation_of(
         def pca(kept: np.ndarray, f: int = f, some: np.ndarray = some) -> np.ndarray:
             return np.array(_pca_variant(means, f, some[kept], share, context))
 
-        value, error = jackknifed(pca, fitting, 1)
+        value, error = jackknifed(pca, fitting, 1 if errors else fitting)
         found.append(
             Factorisation(
                 name,

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise, permutations
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from mlspatial.analysis.estimates import parts
 from mlspatial.analysis.gram import square
 from mlspatial.core.crossing import Crossing, Factor
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 VERSION = "1"
 ROUNDING = 1e-12  # of the mean squared response: less variance is none
@@ -28,20 +32,21 @@ CONTEXT = "context"
 
 @dataclass(frozen=True)
 class Marginals:
-    """Deviations of mean responses, from the mean over all levels in the same context, and the means of contexts.
-
-    factors: of all crossings, in order; contexts: their number C; deviations: inner products of all of them, (m, m)
-    float64, m = sum over factors of levels times contexts, a factor's levels outside and its contexts inside;
-    with_context: (m, C) inner products with the mean of each context over all its images; of_context: (C, C) those of
-    these means, about any origin; energy: mean squared length of a mean response.
-    """
+    """factors: of all crossings, in order; contexts: their number C; gram: inner products of all mean responses about
+    any one origin, (m + C, m + C) float64, m = sum over factors of levels times contexts, a factor's levels outside and
+    its contexts inside, then of the mean of each context over all its images; energy: mean squared length of a mean
+    response."""
 
     factors: tuple[Factor, ...]
     contexts: int
-    deviations: np.ndarray
-    with_context: np.ndarray
-    of_context: np.ndarray
+    gram: np.ndarray
     energy: float
+
+    @classmethod
+    def of(cls, gram: np.ndarray, crossings: Sequence[Crossing]) -> Marginals:
+        """From inner products of the mean responses that mean_weights makes."""
+        factors = tuple(factor for crossing in crossings for factor in crossing.factors)
+        return cls(factors, crossings[0].contexts, gram, float(np.diag(gram).mean()))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -52,6 +57,34 @@ class Marginals:
         """Rows of each factor."""
         ends = np.cumsum([0, *(len(factor) * self.contexts for factor in self.factors)])
         return tuple(slice(int(a), int(b)) for a, b in pairwise(ends))
+
+    @cached_property
+    def _centred(self) -> np.ndarray:
+        found = np.array(self.gram, np.float64)
+        for some, factor in zip(self.slices, self.factors, strict=True):  # in place
+            rows = found[some].reshape(len(factor), self.contexts, -1)
+            rows -= rows.mean(axis=0)
+            columns = found[:, some].reshape(-1, len(factor), self.contexts)
+            columns -= columns.mean(axis=1, keepdims=True)
+        return found
+
+    @property
+    def deviations(self) -> np.ndarray:
+        """(m, m) inner products of mean responses about the mean over all levels in the same context."""
+        end = self.slices[-1].stop
+        return self._centred[:end, :end]
+
+    @property
+    def with_context(self) -> np.ndarray:
+        """(m, C) inner products of these with the mean of each context over all its images."""
+        end = self.slices[-1].stop
+        return self._centred[:end, end:]
+
+    @property
+    def of_context(self) -> np.ndarray:
+        """(C, C) inner products of these means, about any origin."""
+        end = self.slices[-1].stop
+        return self.gram[end:, end:]
 
     def block(self, f: int, g: int) -> np.ndarray:
         """(levels of f, contexts, levels of g, contexts) inner products of two factors' deviations."""
@@ -96,11 +129,20 @@ def marginals(gram: np.ndarray, crossings: Sequence[Crossing]) -> Marginals:
     Raises UserError without a crossing, BadValue for a factor in two of them or other contexts, StimulusMismatch for
     rows beyond the Gram.
     """
+    gram = square(gram)
+    weights = mean_weights(crossings, len(gram))
+    return Marginals.of(weights @ (weights @ gram).T, crossings)
+
+
+def mean_weights(crossings: Sequence[Crossing], rows: int) -> csr_array:
+    """(m, rows) weights of responses in the mean responses that Marginals.gram is of, in its order.
+
+    Raises as marginals.
+    """
     from scipy.sparse import csr_array, vstack
 
     if not crossings:
         raise UserError("there is no crossing; name at least one")
-    gram = square(gram)
     names = [factor.name for crossing in crossings for factor in crossing.factors]
     for name in names:
         if names.count(name) > 1 or name == CONTEXT:
@@ -115,32 +157,21 @@ def marginals(gram: np.ndarray, crossings: Sequence[Crossing]) -> Marginals:
     for crossing in crossings:
         if crossing.contexts != contexts:
             raise BadValue("contexts", crossing.contexts, f"crossing {crossing.name} shares its {contexts} contexts")
-        if crossing.rows.min() < 0 or crossing.rows.max() >= len(gram):
-            raise StimulusMismatch(f"crossing {crossing.name} asks for row {crossing.rows.max()} of {len(gram)}")
+        if crossing.rows.min() < 0 or crossing.rows.max() >= rows:
+            raise StimulusMismatch(f"crossing {crossing.name} asks for row {crossing.rows.max()} of {rows}")
         for axis in range(len(crossing.factors)):
-            rows = np.moveaxis(crossing.rows, (axis, -1), (0, 1))
-            chosen.append(rows.reshape(rows.shape[0] * contexts, -1))
+            of_axis = np.moveaxis(crossing.rows, (axis, -1), (0, 1))
+            chosen.append(of_axis.reshape(of_axis.shape[0] * contexts, -1))
     chosen.append(every.T)
-    weights = vstack(
+    return vstack(
         [
             csr_array(
-                (np.full(rows.size, 1 / rows.shape[1]), rows.ravel(), np.arange(0, rows.size + 1, rows.shape[1])),
-                shape=(len(rows), len(gram)),
+                (np.full(some.size, 1 / some.shape[1]), some.ravel(), np.arange(0, some.size + 1, some.shape[1])),
+                shape=(len(some), rows),
             )
-            for rows in chosen
+            for some in chosen
         ]
     ).tocsr()
-    means = weights @ (weights @ gram).T
-    factors = tuple(factor for crossing in crossings for factor in crossing.factors)
-    energy, first = float(np.diag(means).mean()), 0
-    for factor in factors:
-        some = slice(first, first + len(factor) * contexts)  # in place
-        rows = means[some].reshape(len(factor), contexts, -1)
-        rows -= rows.mean(axis=0)
-        columns = means[:, some].reshape(-1, len(factor), contexts)
-        columns -= columns.mean(axis=1, keepdims=True)
-        first += len(factor) * contexts
-    return Marginals(factors, contexts, means[:first, :first], means[:first, first:], means[first:, first:], energy)
 
 
 def unbiased_traces(curves: list[list[np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TypeAlias
 
 import numpy as np
 
@@ -53,71 +54,90 @@ class Overlap:
     alignment: Estimate
 
 
-@dataclass(frozen=True)
-class Subspaces:
-    """Of every factor, and of every two, in order."""
+def dimensions(means: Marginals, *, share: float = SHARE) -> list[Dimension]:
+    """Of every factor. means: of marginals(); share: of a curve's variance that its subspace holds. Errors are the
+    jackknife's over contexts. Raises BadValue for a share not in (0, 1]."""
+    _check(share)
+    number, contexts, energy = len(means.factors), means.contexts, means.energy
 
-    dimensions: tuple[Dimension, ...]
-    overlaps: tuple[Overlap, ...]
+    def numbers(kept: np.ndarray) -> np.ndarray:
+        """Participation ratio, debiased, stability."""
+        found = np.full((3, number), np.nan)
+        groups, whole, halves = _curves(means, kept)
+        for f in range(number):
+            found[0, f] = _participation(whole[f][f][0, :, 0], energy)
+            if halves is not None:
+                found[2, f] = _mean_square(_cosines(halves, f, f, (0, 1), share, energy))
+        if len(groups[0][0]) == PARTS:
+            products, squares = unbiased_traces(groups)
+            found[1] = squares / np.where(np.diag(products) > (ROUNDING * energy) ** 2, np.diag(products), np.nan)
+        return found
+
+    values, errors = jackknifed(numbers, contexts, 1)
+    columns = [estimates(value, error, contexts) for value, error in zip(values, errors, strict=True)]
+    whole = means.curves([np.arange(contexts)])
+    components = [len(_basis(whole[f][f][0, :, 0], share, energy)[0]) for f in range(number)]
+    return [
+        Dimension(name, columns[0][f], columns[1][f], components[f], columns[2][f])
+        for f, name in enumerate(means.names)
+    ]
 
 
-def subspaces(means: Marginals, *, share: float = SHARE) -> Subspaces:
-    """Dimensions and overlaps of all factors. means: of marginals(); share: of a curve's variance that its subspace
-    holds. Errors are jackknife's over contexts. Raises BadValue for a share not in (0, 1]."""
+def overlaps(means: Marginals, *, share: float = SHARE) -> list[Overlap]:
+    """Of every two factors, in order. Parameters and errors as dimensions."""
+    _check(share)
+    contexts, energy, pairs = means.contexts, means.energy, list(combinations(range(len(means.factors)), 2))
+    if not pairs:
+        return []
+
+    def numbers(kept: np.ndarray) -> np.ndarray:
+        """Mean squared cosine, that of halves, alignment."""
+        found = np.full((3, len(pairs)), np.nan)
+        groups, whole, halves = _curves(means, kept)
+        for i, (f, g) in enumerate(pairs):
+            found[0, i] = _mean_square(_cosines(whole, f, g, (0, 0), share, energy))
+            if halves is not None:
+                ways = [_mean_square(_cosines(halves, f, g, way, share, energy)) for way in ((0, 1), (1, 0))]
+                found[1, i] = np.mean(ways)
+        if len(groups[0][0]) == PARTS:
+            products, _ = unbiased_traces(groups)
+            own = np.where(np.diag(products) > (ROUNDING * energy) ** 2, np.diag(products), np.nan)
+            found[2] = [products[f, g] / np.sqrt(own[f] * own[g]) for f, g in pairs]
+        return found
+
+    values, errors = jackknifed(numbers, contexts, 1)
+    columns = [estimates(value, error, contexts) for value, error in zip(values, errors, strict=True)]
+    whole = means.curves([np.arange(contexts)])
+    found = []
+    for i, (f, g) in enumerate(pairs):
+        cosines = _cosines(whole, f, g, (0, 0), share, energy)
+        angles = tuple(float(angle) for angle in np.degrees(np.arccos(cosines.clip(0.0, 1.0))))
+        found.append(Overlap(means.names[f], means.names[g], angles, columns[0][i], columns[1][i], columns[2][i]))
+    return found
+
+
+Curves: TypeAlias = list[list[np.ndarray]]
+
+
+def _check(share: float) -> None:
     if not 0 < share <= 1:
         raise BadValue("share", share, "expected a share of the variance, above 0 and at most 1")
-    number, contexts = len(means.factors), means.contexts
-    pairs = list(combinations(range(number), 2))
-    values, errors = jackknifed(lambda kept: _numbers(means, kept, pairs, share), contexts, 1)
-    columns = [estimates(values[i, :number], errors[i, :number], contexts) for i in range(3)]
-    columns += [estimates(values[i, : len(pairs)], errors[i, : len(pairs)], contexts) for i in range(3, 6)]
-    whole = means.curves([np.arange(contexts)])
-    single = tuple(
-        Dimension(
-            name,
-            columns[0][f],
-            columns[1][f],
-            len(_basis(whole[f][f][0, :, 0], share, means.energy)[0]),
-            columns[2][f],
-        )
-        for f, name in enumerate(means.names)
-    )
-    double = []
-    for i, (f, g) in enumerate(pairs):
-        cosines = _cosines(whole, f, g, (0, 0), share, means.energy)
-        angles = tuple(float(angle) for angle in np.degrees(np.arccos(cosines.clip(0.0, 1.0))))
-        double.append(Overlap(means.names[f], means.names[g], angles, columns[3][i], columns[4][i], columns[5][i]))
-    return Subspaces(single, tuple(double))
 
 
-def _numbers(means: Marginals, kept: np.ndarray, pairs: list[tuple[int, int]], share: float) -> np.ndarray:
-    """(6, factors or pairs) participation ratio, debiased, stability; mean squared cosine, of halves, alignment."""
-    number, energy = len(means.factors), means.energy
-    found = np.full((6, max(number, len(pairs))), np.nan)
+def _curves(means: Marginals, kept: np.ndarray) -> tuple[Curves, Curves, Curves | None]:
+    """As Marginals.curves: of four parts of the contexts (or as many as there are), of all, of halves if there are."""
     groups = parts(kept, min(PARTS, len(kept)))
     curves = means.curves(groups)
     sizes = np.array([len(group) for group in groups], np.float64)
     whole = _merged(curves, [sizes / sizes.sum()])
-    for f in range(number):
-        found[0, f] = _participation(whole[f][f][0, :, 0], energy)
-    for i, (f, g) in enumerate(pairs):
-        found[3, i] = _mean_square(_cosines(whole, f, g, (0, 0), share, energy))
-    if len(groups) > 1:
-        second = np.arange(len(groups)) % 2 == 1
-        weights = [np.where(half, sizes, 0.0) / sizes[half].sum() for half in (~second, second)]
-        halves = _merged(curves, weights)
-        for f in range(number):
-            found[2, f] = _mean_square(_cosines(halves, f, f, (0, 1), share, energy))
-        for i, (f, g) in enumerate(pairs):
-            ways = [_mean_square(_cosines(halves, f, g, way, share, energy)) for way in ((0, 1), (1, 0))]
-            found[4, i] = np.mean(ways)
-    if len(groups) == PARTS:
-        products, squares = unbiased_traces(curves)
-        own = np.where(np.diag(products) > (ROUNDING * energy) ** 2, np.diag(products), np.nan)
-        found[1, :number] = squares / own
-        for i, (f, g) in enumerate(pairs):
-            found[5, i] = products[f, g] / np.sqrt(own[f] * own[g])
-    return found
+    if len(groups) == 1:
+        return curves, whole, None
+    second = np.arange(len(groups)) % 2 == 1
+    return (
+        curves,
+        whole,
+        _merged(curves, [np.where(half, sizes, 0.0) / sizes[half].sum() for half in (~second, second)]),
+    )
 
 
 def _merged(curves: list[list[np.ndarray]], weights: list[np.ndarray]) -> list[list[np.ndarray]]:

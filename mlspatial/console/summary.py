@@ -108,14 +108,17 @@ def _render(records: list[RunRecord]) -> Lines:
     (record,) = records[:1]
     sheet = FORMER_SHEET if runs.there(record.id, [FORMER_SHEET]) else SHEET
     cfg, folder = record.cfg, record.tags.get(FOLDER, record.cfg.get("out", ""))
-    images = f"{int(cfg['n_train']):,} training and {int(cfg['n_heldout']):,} held-out images of {cfg['size']} px"
+    images = f"{int(cfg['n_train']):,} training and {int(cfg['n_heldout']):,} held-out" if "n_train" in cfg else ""
+    images = f"{images or format(int(cfg['images']), ',')} images of {cfg['size']} px"
     speed = record.metrics.get("images_per_s")
     return {
         "made": f"dataset {cfg['dataset']} ({record.dataset_id}): {images}, "
         f"{_counted(int(cfg['n_categories']), 'category', 'categories')}"
         + (f"; {speed:.0f} images/s" if speed else ""),
         "look at": f"{place(folder)}\n" + _look(record, sheet, LATENTS),
-        "next": command("train", task="translation", dataset=cfg["dataset"], batches=300),
+        "next": command("tuning", models="experiment:mlspatial", dataset=cfg["dataset"])
+        if "design" in cfg
+        else command("train", task="translation", dataset=cfg["dataset"], batches=300),
     }
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Type = Literal["string", "image", "category", "float32", "int64"]
 
@@ -53,8 +54,21 @@ COLUMNS = (
     Column("visible", "float32", "", "share of the object's pixels that are inside the picture, 0 to 1"),
 )
 
+#: Besides, in a dataset that holds a design's images.
+OF_DESIGNS = (
+    Column("light", "float32", "deg", "how far the light is turned about the vertical, away from the surroundings"),
+    Column("crossing", "string", "", "name of the design's crossing that the image belongs to"),
+    Column("cell", "int64", "", "number of its cell there: levels of the factors, the last one counting fastest"),
+    Column("context", "int64", "", "number of what the factors do not decide; the same in all cells of a context"),
+)
 
-def described() -> dict[str, dict[str, str]]:
+
+def columns_of(recipe: Mapping[str, Any]) -> tuple[Column, ...]:
+    """The columns of a dataset of a recipe (Manifest.recipe)."""
+    return COLUMNS + OF_DESIGNS if recipe.get("design") else COLUMNS
+
+
+def described(recipe: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """name -> type, unit and meaning of every column, for the manifest."""
-    facts = [asdict(column) for column in COLUMNS]
+    facts = [asdict(column) for column in columns_of(recipe)]
     return {fact.pop("name"): fact for fact in facts}

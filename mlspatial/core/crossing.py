@@ -58,7 +58,7 @@ class Crossing:
         return prod(self.shape)
 
     def averaged(self, parts: Sequence[np.ndarray]) -> np.ndarray:
-        """(cells * parts, contexts of a part) rows whose means stand for each cell in each part of the contexts, cell by
-        cell. parts: numbers of contexts, as many in each."""
+        """(cells * parts, contexts of a part) rows whose means stand for each cell in each part of the contexts, cell
+        by cell. parts: numbers of contexts, as many in each."""
         flat = self.rows.reshape(self.cells, self.contexts)
         return np.stack([flat[:, part] for part in parts], axis=1).reshape(self.cells * len(parts), -1)

@@ -50,13 +50,16 @@ def _free_in_groups() -> Iterator[int]:
                 yield max(0, limit - taken + sum(int(stat.get(name, 0)) for name in cached))
 
 
-def demand_memory(what: str, nbytes: float, does: str = "declares") -> None:
-    """Raise UserError where so many bytes are more than what is free. what: the file, for people."""
+FILE = "is the file what it should be? take a smaller part of it or a larger machine"
+
+
+def demand_memory(what: str, nbytes: float, does: str = "declares", advice: str = FILE) -> None:
+    """Raise UserError where so many bytes are more than what is free. what: the file, for people; does: what takes
+    them, in words; advice: what to do then."""
     free = free_memory()
     if nbytes > free:
         raise UserError(
-            f"{what}: {does} {nbytes / _GIB:,.1f} GiB, and {free / _GIB:,.1f} GiB of memory are free; "
-            "is the file what it should be? take a smaller part of it or a larger machine"
+            f"{what}: {does} {nbytes / _GIB:,.1f} GiB, and {free / _GIB:,.1f} GiB of memory are free; {advice}"
         )
 
 

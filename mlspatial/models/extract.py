@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mlspatial.analysis.device import numerics
+from mlspatial.analysis.device import no_room, numerics
 from mlspatial.core.errors import UnknownName, UserError, in_one_line
 from mlspatial.models.layers import Layer, parse_layer, picked, prefix_tokens, tensors
 from mlspatial.models.rows import Rows
@@ -89,12 +89,26 @@ def widths(module: nn.Module, spec: ModelSpec, layers: Sequence[str]) -> dict[st
     return {layer: found[layer] for layer in layers}
 
 
+@numerics()
+@torch.inference_mode()
+def shapes(module: nn.Module, spec: ModelSpec, layers: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """What an image makes of every layer before its numbers are put in a row: (features,), (channels, height, width) or
+    (tokens, channels), from one grey image."""
+    module.eval()
+    with _Listener(module, layers) as listener:
+        first_look(module, spec)
+        listener.begin(lambda _layer, _activations: None)
+        first_look(module, spec)
+    return {layer: listener.shapes[layer] for layer in layers}
+
+
 def first_look(module: nn.Module, spec: ModelSpec) -> None:
-    """Show it one grey image. Raises UserError for a network that cannot take images of the spec's size."""
+    """Show it one grey image. Raises UserError for a network that cannot take images of the spec's size, or for which
+    there is no room on a GPU."""
     try:
         module(grey(spec, device_of(module)))
-    except torch.OutOfMemoryError:
-        raise
+    except torch.OutOfMemoryError as error:
+        raise no_room(f"{spec.arch} on an image of {spec.input_size} pixels", error) from error
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
         raise UserError(f"{spec.arch} fails on an image of {spec.input_size} pixels ({in_one_line(error)})") from error
 
@@ -184,6 +198,7 @@ class _Listener:
         self._hear: Callable[[str, torch.Tensor], None] | None = None
         self._rows = Rows()
         self._images = 0
+        self.shapes: dict[str, tuple[int, ...]] = {}
 
     def __enter__(self) -> _Listener:
         self._handles = [self._module.register_forward_pre_hook(self._start)]
@@ -224,6 +239,7 @@ class _Listener:
             for layer in self._wanted[name]:
                 if (layer.call or self._last[name]) == self._calls[name]:
                     chosen = picked(output, layer, self._images, self._prefix)
+                    self.shapes[layer.text] = tuple(chosen.shape[1:])
                     self._hear(layer.text, self._rows(chosen, self._images))
 
         return hook

@@ -28,7 +28,8 @@ class Spool:
     order they were summed: the same numbers are added again.) All is done chunk by chunk, while it is in the
     processor's own memory.
 
-    A Gram matrix made from them gives linear CKA to 2e-7. The file has no name: it is gone when its process is,
+    A Gram matrix made from them gives linear CKA to 2e-7, ridge and PLS r to 2e-5; r of single features that are
+    predicted is off by up to 1e-3, their median by 1e-5. The file has no name: it is gone when its process is,
     whatever ends it.
     """
 

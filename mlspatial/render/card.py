@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from mlspatial.core.columns import COLUMNS
+from mlspatial.core.columns import columns_of
 from mlspatial.core.errors import DatasetError
 from mlspatial.core.files import write_text
 from mlspatial.core.latents import CAMERA_FRAME, EULER_CONVENTION
@@ -24,17 +24,17 @@ STORED_AS = {"category": "string"}  # types whose name is another one in `datase
 MANY = 20  # names that are listed; of more, their number
 OPENING = """```python
 from datasets import load_dataset
-images = load_dataset("FOLDER")  # images["train"], images["heldout"], with decoded pictures
+images = load_dataset("FOLDER")  # SPLITS, with decoded pictures
 ```
 
 ```python
 import pandas
-table = pandas.read_parquet("FOLDER/train")  # or heldout; pictures are bytes: PIL.Image.open(io.BytesIO(..))
+table = pandas.read_parquet("FOLDER/FIRST")  # OTHERSpictures are bytes: PIL.Image.open(io.BytesIO(..))
 ```
 
 ```python
 import polars
-table = polars.read_parquet("FOLDER/*/*.parquet")  # both splits
+table = polars.read_parquet("FOLDER/*/*.parquet")ALL
 ```
 
 ```python
@@ -60,7 +60,7 @@ def write_card(folder: Path, manifest: Manifest) -> bool:
 
 def card(manifest: Manifest) -> str:
     """The text of the card. It depends on name, recipe and sizes alone: not on when or where it is written."""
-    columns = [(f"`{c.name}`", c.type, c.unit, c.meaning) for c in COLUMNS]
+    columns = [(f"`{c.name}`", c.type, c.unit, c.meaning) for c in columns_of(manifest.recipe)]
     sizes = [(f"`{split}`", f"{manifest.rows(split):,}") for split in _splits(manifest)]
     recipe = [(f"`{name}`", _shown(value)) for name, value in sorted(manifest.recipe.items())]
     parts = [
@@ -69,7 +69,7 @@ def card(manifest: Manifest) -> str:
         "Images of objects in surroundings, with what was where: rendered by mlspatial. "
         f"`{MANIFEST}` has the recipe, the checksum of every shard and the order of categories.",
         _table(("split", "images"), sizes),
-        f"## Open it\n\n`FOLDER` is the path of this folder.\n\n{OPENING}",
+        f"## Open it\n\n`FOLDER` is the path of this folder.\n\n{_opening(manifest)}",
         f"## Columns\n\nAn image a row.\n\n{_table(('column', 'type', 'unit', 'what'), columns)}",
         f"Camera frame: {CAMERA_FRAME}. The world's axes are x right, y up, z forward, in metres.\n\n"
         f"Rotation: {EULER_CONVENTION}.",
@@ -80,7 +80,8 @@ def card(manifest: Manifest) -> str:
 
 def _front(manifest: Manifest) -> str:
     files = [{"split": split, "path": f"{split}/*.parquet"} for split in _splits(manifest)]
-    features = [{"name": column.name, "dtype": STORED_AS.get(column.type, column.type)} for column in COLUMNS]
+    columns = columns_of(manifest.recipe)
+    features = [{"name": column.name, "dtype": STORED_AS.get(column.type, column.type)} for column in columns]
     facts: dict[str, Any] = {
         "pretty_name": manifest.name,
         "tags": ["mlspatial", "spatial-latents", "rendered"],
@@ -88,6 +89,20 @@ def _front(manifest: Manifest) -> str:
         "dataset_info": {"features": features},
     }
     return str(yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, width=1000))
+
+
+def _opening(manifest: Manifest) -> str:
+    first, *others = _splits(manifest)
+    words = {
+        "SPLITS": ", ".join(f'images["{split}"]' for split in (first, *others)),
+        "FIRST": first,
+        "OTHERS": f"or {', '.join(others)}; " if others else "",
+        "ALL": "  # both splits" if others else "",
+    }
+    text = OPENING
+    for word, value in words.items():
+        text = text.replace(word, value)
+    return text
 
 
 def _splits(manifest: Manifest) -> list[str]:

@@ -12,6 +12,7 @@ from mlspatial.core.files import write_json
 from mlspatial.core.manifest import MANIFEST
 
 RECIPE_FILE = "recipe.json"
+LONG = 200  # characters of a recipe's value that a message does not show
 BYTES_PER_PIXEL = 1.2  # generous: JPEG q95 4:4:4 with its latents; for the check of free disk space
 
 
@@ -39,7 +40,11 @@ def claim(folder: Path, recipe: dict[str, Any], *, at_work: bool = False) -> boo
         raise DatasetError(f"{path} cannot be read ({error}); delete {folder} or choose another with out=") from error
     if there != recipe:
         names = sorted(key for key in {*there, *recipe} if there.get(key) != recipe.get(key))
-        shown = "; ".join(f"{key}: there {there.get(key)}, asked {recipe.get(key)}" for key in names)
+        words = ((key, str(there.get(key)), str(recipe.get(key))) for key in names)
+        shown = "; ".join(
+            f"{key}: there {old}, asked {new}" if len(old) + len(new) < LONG else f"{key}: another one"
+            for key, old, new in words
+        )
         raise DatasetError(
             f"{folder} was made by another recipe ({shown}); choose another folder with out= or delete this one"
         )

@@ -28,7 +28,9 @@ class SceneBatch:
     centre of the object's bounding box, camera frame, metres; rotation: (B, 3, 3) float, camera frame, identity =
     the object faces the camera upright; camera: (B, 3, 3) float, rotation from the camera frame to the world frame
     of the environment (its columns are the camera's right, up and forward axes); scale: metres of the longest axis;
-    ground: (B,) float or None, metres of the camera above a level ground that receives the object's shadow, 0 = none.
+    ground: (B,) float or None, metres of the camera above a level ground that receives the object's shadow, 0 = none;
+    light: (B,) degrees or None, by which all light is turned about the world's vertical (from z to x) while what is
+    seen of the environment stays; for renderers whose `turns_light` is true.
     """
 
     mesh: np.ndarray
@@ -38,6 +40,7 @@ class SceneBatch:
     camera: np.ndarray
     scale: float = 1.0
     ground: np.ndarray | None = None
+    light: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.mesh)

@@ -28,11 +28,13 @@ from mlspatial.render.engine import SceneBatch
 from mlspatial.render.environments import FolderEnvironments
 from mlspatial.render.processes import worker_processes
 from mlspatial.render.sampling import HELDOUT_START
-from mlspatial.render.write import Recipe, Studio, build_renderer, prepare_in, renderer_class, silent, studio_of
+from mlspatial.render.studio import Recipe, Studio, renderer_class, studio_of
+from mlspatial.render.write import build_renderer, prepare_in, silent
 
 PART = 16, 64  # least and most images of a batch that one worker draws at a time
 READY = 2  # batches waited for besides those that the workers are busy with; on CUDA, batches drawn ahead
 VERSIONED = "objects", "environments", "renderer"  # what a manifest's recipe stores with a version
+APART = {*VERSIONED, "categories", "device", "design"}  # of the recipe, what is not taken over as it stands
 IN_USE = 2  # batches kept on the GPU after their delivery, until the work on them is done
 
 Drawn = tuple[Any, dict[str, list[Any]]]  # images or scenes, and columns as the sampler gives them
@@ -246,9 +248,11 @@ def recipe_of(
     for a dataset that was not rendered, or by a folder that is not named.
     """
     stored = manifest.recipe
+    if stored.get("design"):
+        raise DatasetError(f"dataset {manifest.name} holds the images of a design, all there are; train on another one")
     try:
         names = {key: stored[key]["name"] for key in VERSIONED}
-        simple = {f.name: stored[f.name] for f in fields(Recipe) if f.name not in {*VERSIONED, "categories", "device"}}
+        simple = {f.name: stored[f.name] for f in fields(Recipe) if f.name not in APART}
         categories, scenes = tuple(stored["categories"]), stored["scenes"]
     except (KeyError, TypeError) as error:
         raise DatasetError(

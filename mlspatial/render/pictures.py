@@ -10,11 +10,13 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image, ImageDraw, ImageFont
 
+from mlspatial.core.design import SPLIT, Design
 from mlspatial.core.manifest import Manifest
-from mlspatial.data.shards import decode_dictionaries, read_columns
+from mlspatial.data.shards import decode_dictionaries, read_columns, read_images
 
 COLUMNS, ROWS = 8, 6
 TILE, CAPTION = 144, 44  # pixels
+LEVELS, CONTEXTS = 8, 2  # of a crossing that are shown
 
 
 def contact_sheet(folder: Path, manifest: Manifest, split: str = "heldout") -> Image.Image:
@@ -28,8 +30,7 @@ def contact_sheet(folder: Path, manifest: Manifest, split: str = "heldout") -> I
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(10)
     for number, row in enumerate(rows):
         left, top = number % COLUMNS * (TILE + 4), number // COLUMNS * (TILE + CAPTION)
-        picture = Image.open(io.BytesIO(row["image"])).convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
-        sheet.paste(picture, (left, top))
+        sheet.paste(_tile(row["image"]), (left, top))
         u, v = project(np.array([row["x"], row["y"], row["z"]]), TILE)
         for mark in ((u - 4, v, u + 4, v), (u, v - 4, u, v + 4)):
             draw.line([left + mark[0], top + mark[1], left + mark[2], top + mark[3]], fill=(255, 40, 40), width=1)
@@ -39,6 +40,36 @@ def contact_sheet(folder: Path, manifest: Manifest, split: str = "heldout") -> I
             f"rot {row['rot_0']:+.0f} {row['rot_1']:+.0f} {row['rot_2']:+.0f}"
         )
         draw.multiline_text((left + 2, top + TILE + 1), caption, fill="black", font=font, spacing=1)
+    return sheet
+
+
+def _tile(encoded: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(encoded)).convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
+
+
+def design_sheet(folder: Path, manifest: Manifest) -> Image.Image:
+    """Of every crossing of a design the first contexts: a row of pictures each, one a level of the first factor (the
+    others at their middle levels), its value below."""
+    design = Design.from_json(manifest.recipe["design"])
+    lines: list[tuple[str, list[int], list[str]]] = []
+    for crossing in design.crossings():
+        factor = crossing.factors[0]
+        middle = tuple(n // 2 for n in crossing.shape[1:])
+        shown = np.unique(np.linspace(0, len(factor) - 1, min(len(factor), LEVELS)).round().astype(int))
+        for context in np.linspace(0, crossing.contexts - 1, min(CONTEXTS, crossing.contexts)).round().astype(int):
+            rows = [int(crossing.rows[(level, *middle, context)]) for level in shown]
+            words = [f"{v:+.3g} {factor.unit}" if isinstance(v := factor.values[k], float) else str(v) for k in shown]
+            lines.append((f"{crossing.name} {factor.name}", rows, words))
+    sheet = Image.new("RGB", (LEVELS * (TILE + 4), max(1, len(lines)) * (TILE + CAPTION // 2)), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(10)
+    wanted = sorted({row for _, rows, _ in lines for row in rows})
+    images = dict(zip(wanted, read_images(folder, manifest, SPLIT, wanted), strict=True))
+    for number, (name, rows, words) in enumerate(lines):
+        for place, (row, word) in enumerate(zip(rows, words, strict=True)):
+            left, top = place * (TILE + 4), number * (TILE + CAPTION // 2)
+            sheet.paste(_tile(images[row]), (left, top))
+            caption = f"{name} {word}" if not place else word.split(",")[0]
+            draw.text((left + 2, top + TILE + 1), caption, fill="black", font=font)
     return sheet
 
 

@@ -63,6 +63,7 @@ class SceneSample:
     camera: np.ndarray
     camera_position: np.ndarray
     object_position: np.ndarray
+    light: float = 0.0  # degrees by which the light is turned about the vertical
 
     def columns(self) -> dict[str, Any]:
         """The dataset's columns but for the image, its id and the visible fraction."""

@@ -3,166 +3,34 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, as_completed
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, replace
-from functools import cache, cached_property, lru_cache, partial
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mlspatial.core.columns import described
-from mlspatial.core.errors import BadValue, DatasetError
+from mlspatial.core.design import SPLIT, Design
+from mlspatial.core.errors import DatasetError
 from mlspatial.core.files import sweep
-from mlspatial.core.latents import spatial_schema
 from mlspatial.core.manifest import MANIFEST, Manifest, Shard, recipe_id
-from mlspatial.core.plugins import import_all
 from mlspatial.data.shards import existing_shard, fetch_shard, plan, read_columns, stimulus_id, write_shard
-from mlspatial.render.assets import cached_mesh, meshes, panoramas
 from mlspatial.render.card import write_card
 from mlspatial.render.claim import check_space, claim, give_up
-from mlspatial.render.engine import RENDERERS, Renderer, SceneBatch
-from mlspatial.render.environments import load_environments
-from mlspatial.render.mesh import Collection, Environment, Mesh
-from mlspatial.render.objects import load_objects
 from mlspatial.render.processes import worker_processes
-from mlspatial.render.sampling import HELDOUT_START, ROTATIONS, TRANSLATIONS, SceneSample, SceneSampler
+from mlspatial.render.sampling import HELDOUT_START
+from mlspatial.render.studio import JPEG_QUALITY, Recipe, Studio, renderer_class, studio_of
 
-DEFAULT_RENDERER = "warp"
-ENCODINGS = ("jpeg", "png")
-DEVICES = ("cpu", "cuda")
-JPEG_QUALITY = 95
 BATCH = {"cpu": 50, "cuda": 256}  # images rendered between two encodings; bounds the memory of a process
 PREPARATIONS = 64  # shares that making the renderer's arrays is cut into, each a step of the progress bar
-SAMPLE_POINTS = 200  # vertices of a mesh that stand for it when the sampler asks what is visible
-
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that decides the images of a dataset. size: pixels; categories: in the order of the units.
-
-    device: the same scenes rounded by another processor; a single bit may differ here and there, so it counts.
-    """
-
-    n_train: int
-    n_heldout: int
-    size: int
-    seed: int
-    categories: tuple[str, ...]
-    translation: str = "full"
-    rotation: str = "clamped45"
-    objects: str = "procedural"
-    environments: str = "procedural"
-    renderer: str = DEFAULT_RENDERER
-    encoding: str = "jpeg"
-    device: str = "cpu"
-
-    def check(self) -> None:
-        """Raise BadValue for a parameter that cannot be meant."""
-        for name, least in (("n_train", 1), ("n_heldout", 1), ("size", 16), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise BadValue(name, getattr(self, name), f"must be at least {least}")
-        if self.size > 2048:
-            raise BadValue("size", self.size, "must be at most 2048 pixels")
-        choices = {"translation": TRANSLATIONS, "rotation": ROTATIONS, "encoding": ENCODINGS, "device": DEVICES}
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise BadValue(name, getattr(self, name), f"must be one of {', '.join(known)}")
-
-
-class Studio:
-    """What a recipe needs to draw any of its images: libraries, sampler, renderer. Built once a process."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        recipe.check()
-        self.recipe = recipe
-        self.objects = load_objects(recipe.objects, recipe.categories)
-        self.environments = load_environments(recipe.environments)
-        self.identities = {category: tuple(self.objects.identities(category)) for category in recipe.categories}
-        self.views = [(scene.name, sky) for scene in self.environments.scenes for sky, _ in scene.skies]
-        self.mesh_index = {pair: number for number, pair in enumerate(self.pairs())}
-        self.view_index = {view: number for number, view in enumerate(self.views)}
-        self.schema = spatial_schema(recipe.categories, tuple(identity for _, identity in self.pairs()))
-        self.sampler = SceneSampler(
-            recipe.seed,
-            self.identities,
-            self.environments.scenes,
-            self.points,
-            translation=recipe.translation,
-            rotation=recipe.rotation,
-        )
-
-    def pairs(self) -> list[tuple[str, str]]:
-        return [(category, identity) for category, names in self.identities.items() for identity in names]
-
-    def full_recipe(self) -> dict[str, Any]:
-        """The recipe with the versions of what it names: this is hashed and written into the folder."""
-        versions = {
-            "objects": {"name": self.objects.name, "version": self.objects.version},
-            "environments": {"name": self.environments.name, "version": self.environments.version},
-        }
-        engine = renderer_class(self.recipe.renderer)
-        quality = JPEG_QUALITY if self.recipe.encoding == "jpeg" else None
-        return {
-            **{name: value for name, value in asdict(self.recipe).items() if name != "categories"},
-            **versions,
-            "categories": list(self.recipe.categories),
-            "identities": {category: len(names) for category, names in self.identities.items()},
-            "scenes": [scene.name for scene in self.environments.scenes],
-            "renderer": {"name": engine.name, "version": engine.version},
-            "jpeg_quality": quality,
-        }
-
-    @cache  # noqa: B019 - a studio lives as long as its process
-    def points(self, category: str, identity: str) -> np.ndarray:
-        vertices = cached_mesh(self.objects, category, identity).vertices
-        return vertices[:: max(1, len(vertices) // SAMPLE_POINTS)].astype(np.float64)
-
-    @cached_property
-    def renderer(self) -> Renderer:
-        engine = renderer_class(self.recipe.renderer)
-        return engine(*self.assets(), size=self.recipe.size, device=self.recipe.device)
-
-    def prepare(self, part: int, parts: int) -> None:
-        """Do one share of what building the renderer takes, for the processes that will share it."""
-        renderer_class(self.recipe.renderer).prepare(*self.assets(), size=self.recipe.size, part=part, parts=parts)
-
-    def assets(self) -> tuple[Collection[Mesh], Collection[Environment]]:
-        return meshes(self.objects, self.pairs()), panoramas(self.environments, self.views, self.panorama_width)
-
-    @property
-    def panorama_width(self) -> int:
-        """About 1.3 texels a pixel over the 60 degrees that a picture shows, in powers of two."""
-        return int(np.clip(2 ** np.ceil(np.log2(self.recipe.size * 8)), 512, 2048))
-
-    def draw(self, samples: list[SceneSample]) -> tuple[np.ndarray, np.ndarray]:
-        """(n, size, size, 3) uint8 images and (n,) visible fractions of n scenes."""
-        rendered = self.renderer.render(self.scenes(samples))
-        return rendered.images, rendered.visible
-
-    def scenes(self, samples: list[SceneSample]) -> SceneBatch:
-        """What the renderer is given for n scenes."""
-        return SceneBatch(
-            mesh=np.array([self.mesh_index[s.category, s.identity] for s in samples], dtype=np.int32),
-            environment=np.array([self.view_index[s.scene, s.sky] for s in samples], dtype=np.int32),
-            position=np.stack([s.position for s in samples]),
-            rotation=np.stack([s.rotation for s in samples]),
-            camera=np.stack([s.camera for s in samples]),
-            ground=np.array([s.camera_position[1] for s in samples]),
-        )
-
-
-def renderer_class(name: str) -> type[Renderer]:
-    from mlspatial import render
-
-    import_all(render)
-    return RENDERERS[DEFAULT_RENDERER if name == "auto" else name]
 
 
 def render_dataset(
@@ -184,6 +52,7 @@ def render_dataset(
     """
     check_device(recipe)
     studio = Studio(recipe)
+    studio.check()
     full = studio.full_recipe()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -243,7 +112,7 @@ def _fill(
             tell("render", done, total)
     splits = {split: tuple(shards[file] for s, file, *_ in jobs if s == split) for split in _sizes(recipe)}
     manifest = Manifest(name, full, studio.schema, splits)
-    manifest = Manifest(name, full, studio.schema, splits, _statistics(folder, manifest), described())
+    manifest = Manifest(name, full, studio.schema, splits, _statistics(folder, manifest), described(full))
     claim(folder, full, at_work=True)
     there = Manifest.load(folder) if (folder / MANIFEST).is_file() else None
     if there and replace(there, columns=manifest.columns) == manifest:  # perhaps from before columns were described
@@ -304,13 +173,9 @@ def encode(image: np.ndarray, encoding: str) -> bytes:
     return buffer.getvalue()
 
 
-@lru_cache(maxsize=1)
-def studio_of(recipe: Recipe) -> Studio:
-    """The studio of a worker process, which serves one recipe."""
-    return Studio(recipe)
-
-
 def _sizes(recipe: Recipe) -> dict[str, int]:
+    if recipe.design:
+        return {SPLIT: Design.from_json(json.loads(recipe.design)).size()}
     return {"train": recipe.n_train, "heldout": recipe.n_heldout}
 
 
@@ -377,9 +242,10 @@ def _prepare(recipe: Recipe, part: int) -> None:
 
 
 def _statistics(folder: Path, manifest: Manifest) -> dict[str, dict[str, float]]:
-    """Mean and SD of the linear latents over the training split: what the regression targets are standardised by."""
+    """Mean and SD of the linear latents over the training split: what the regression targets are standardised by.
+    Of a design, over its images."""
     names = [latent.name for latent in manifest.schema if latent.kind == "linear"]
-    columns = read_columns(folder, manifest, "train", names)
+    columns = read_columns(folder, manifest, next(iter(manifest.splits)), names)
     return {
         name: {"mean": float(np.mean(values, dtype=np.float64)), "sd": float(np.std(values, dtype=np.float64))}
         for name, values in columns.items()

@@ -23,6 +23,7 @@ from mlspatial.steps.ways import Ways
 
 GIB = 1 << 30
 SHARE = 0.5  # of free memory that waiting layers may take: a pass more is dearer than a second array is wide
+FEWEST = 10  # stimuli that an advice names
 LISTED = 6  # layers that an advice names
 _told: set[str] = set()  # what networks alike take was said once
 
@@ -54,7 +55,7 @@ class Bill:
         for group in passes:
             waiting = {f"activations of {_some(group)}": sum(layers[name].waiting for name in group)}
             looked = costs.forward(self.looked) if on_host else 0.0
-            made = max(layers[name].made for name in group) if on_host else 0.0
+            made = max(layers[name].solved + layers[name].made * on_host for name in group)
             sizes += [waiting | {f"a batch of {self.looked.batch} images": looked}]
             sizes += [waiting | {f"arrays of a layer for {self.n:,} stimuli": made}]
         sizes += [self.ways.later(self.n, self.looked.widths)] if self.ways.later else []
@@ -181,12 +182,15 @@ def _cheaper(bill: Bill, room: Room, budget: float) -> str:
 
 
 def _most(fits: Callable[[int], bool], n: int) -> int:
-    """The largest number of stimuli below n, in round numbers, that fits; 0 where not even ten do."""
+    """The largest number of stimuli below n that fits, in tens where that fits, too; 0 where not even ten do."""
     low, high = 0, n
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
-    return low if low < 10 else low - low % 10
+    if low < FEWEST:
+        return 0
+    tens = low - low % 10
+    return tens if fits(tens) else low  # a few less can take more: small layers wait in float32
 
 
 def _some(names: Sequence[str]) -> str:

@@ -155,7 +155,9 @@ def gather(
     arrays are missing: it then sees the stimuli once, or more often when what waits of its layers would fill memory or
     the disk. Before it sees the first, what that takes is told (steps.estimate); UserError where it does not fit.
     """
-    from mlspatial.analysis.device import choose_device, tags_of
+    from torch import OutOfMemoryError
+
+    from mlspatial.analysis.device import choose_device, no_room, tags_of
 
     wanted = (*kinds, *besides(activations))
     place = choose_device(context.device)
@@ -170,7 +172,10 @@ def gather(
                 missing: Sequence[tuple[str, str]], folder: Path, record: ModelRecord = record, job: Job = bill
             ) -> None:
                 module, spec = load(record)
-                _extract(module.to(place), spec, stimuli, missing, folder, more or {}, place, progress, job)
+                try:
+                    _extract(module.to(place), spec, stimuli, missing, folder, more or {}, place, progress, job)
+                except OutOfMemoryError as error:
+                    raise no_room(job.what, error) from error
 
             files, ids = layer_arrays(
                 record,

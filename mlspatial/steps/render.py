@@ -7,10 +7,11 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mlspatial.core.design import SPLIT, Design
 from mlspatial.core.errors import BadValue, DatasetError
 from mlspatial.core.manifest import MANIFEST, Manifest, recipe_id
 from mlspatial.core.names import DATASET_ID, DEVICE, PRECISION
@@ -42,6 +43,13 @@ PARAMETERS = (
     ),
     Parameter("environments", str, "procedural, procedural:SCENE,SCENE, or a folder of panoramas.", "procedural"),
     Parameter("renderer", str, "auto, warp, or one of your own.", "auto"),
+    Parameter(
+        "design",
+        str,
+        "Controlled images instead of drawn ones: sweeps, factorial, pairs, or a YAML file (n_train, n_heldout, "
+        "translation, rotation then have no meaning).",
+        "",
+    ),
     Parameter("encoding", str, "jpeg (quality 95, full colour resolution) or png.", "jpeg"),
     Parameter("device", str, "cpu, or cuda (the bytes, and so the dataset_id, may differ).", "cpu"),
     Parameter("workers", int, "Processes; 0: one a core.", 0, "nothing"),
@@ -68,17 +76,20 @@ def render(
     device: str,
     workers: int,
     out: str,
+    design: str = "",
     study: str = "",
     force: bool = False,
 ) -> str:
     """Make a dataset and return the id of its run. Parameters as in the MLproject file."""
     from mlspatial.render.objects import load_objects, resolve_categories
-    from mlspatial.render.write import DEFAULT_RENDERER, Recipe, Studio, render_dataset
+    from mlspatial.render.studio import DEFAULT_RENDERER, Recipe, Studio
+    from mlspatial.render.write import render_dataset
 
     if not re.fullmatch(r"[A-Za-z0-9_-]+", dataset):
         raise BadValue("dataset", dataset, "must be made of letters, digits, _ and -")
     workers = workers or os.cpu_count() or 1
     chosen = resolve_categories(categories, load_objects(objects).categories)
+    planned = asked_design(design, objects=objects, environments=environments, categories=chosen)
     recipe = Recipe(
         n_train=n_train,
         n_heldout=n_heldout,
@@ -92,26 +103,29 @@ def render(
         renderer=DEFAULT_RENDERER if renderer == "auto" else renderer,
         encoding=encoding,
         device=device,
+        design=planned.text() if planned else "",
     )
     recipe.check()
     studio = Studio(recipe)
+    studio.check()
     full = studio.full_recipe()
     folder = Path(out or f"data/{dataset}")
     cfg = {
         "dataset": dataset,
         **{key: value for key, value in full.items() if isinstance(value, str | int | None)},
-        "n_categories": len(chosen),
-        "categories": ",".join(chosen),
+        "n_categories": len(studio.identities),
+        "categories": ",".join(studio.identities),
         "objects": objects,
         "environments": environments,
         "renderer": recipe.renderer,
         "workers": workers,
         "out": str(folder),
+        **({"design": design, "images": planned.size()} if planned else {}),
     }
     spec = runs.Spec("render", VERSION, {"recipe_id": recipe_id(full)}, cfg, ENTRY.free)
-    images = n_train + n_heldout
+    images = planned.size() if planned else n_train + n_heldout
     identities = len(studio.pairs())
-    if n_train < identities:
+    if n_train < identities and not planned:
         say(f"render: n_train={n_train} is below the number of identities ({identities}); not all are shown")
     known = [other for run in runs.find(spec=spec.id, status="FINISHED") for other in folders(run) if is_ours(other)]
 
@@ -148,15 +162,31 @@ def render(
         run.log_dataset(manifest, folder, "output")
         run.log_file(folder / MANIFEST)
         log_pictures(run, folder, manifest)
-        said: dict[str, object] = {
-            "training images": n_train,
-            "held-out images": n_heldout,
-            "pixels": size,
-            "seed": seed,
-        }
+        said: dict[str, object] = (
+            {"design": design, "images": images}
+            if planned
+            else {"training images": n_train, "held-out images": n_heldout}
+        )
+        said |= {"pixels": size, "seed": seed}
         said |= {"categories": categories, "dataset": manifest.dataset_id, "folder": str(folder)}
         run.describe(notes.facts(said) + f"\n\nLook at the artifacts {SHEET} and {LATENTS}.")
     return run.id
+
+
+def asked_design(design: str, *, objects: str, environments: str, categories: Sequence[str]) -> Design | None:
+    """The design that a name or file stands for, with these libraries; None for "". Raises UserError."""
+    if not design:
+        return None
+    from mlspatial.render.design_file import design_file, read_design
+    from mlspatial.render.environments import load_environments
+    from mlspatial.render.objects import load_objects
+
+    library = load_objects(objects, categories)
+    skies = {
+        scene.name: [name for name, _ in sorted(scene.skies, key=lambda sky: -sky[1])]
+        for scene in load_environments(environments).scenes
+    }
+    return read_design(design_file(design), {name: library.identities(name) for name in categories}, skies)
 
 
 def _fill(folder: Path, run: runs.RunRecord, make: Callable[[], Manifest]) -> None:
@@ -183,13 +213,17 @@ def _pictures_gone(run: runs.RunRecord) -> list[str]:
 
 
 def log_pictures(run: runs.Run, folder: Path, manifest: Manifest) -> None:
-    """Contact sheet of held-out images with their latents, and a histogram of every latent."""
-    from mlspatial.render.pictures import contact_sheet, latent_histograms
+    """Contact sheet of held-out images with their latents, or of a design's crossings, and a histogram of every
+    latent."""
+    from mlspatial.render.pictures import contact_sheet, design_sheet, latent_histograms
 
     made = Path(tempfile.mkdtemp(prefix="mlspatial-"))
+    controlled = SPLIT in manifest.splits
     try:
-        contact_sheet(folder, manifest).save(made / SHEET)
-        latent_histograms(folder, manifest).savefig(made / Path(LATENTS).name, dpi=110)
+        (design_sheet if controlled else contact_sheet)(folder, manifest).save(made / SHEET)
+        latent_histograms(folder, manifest, SPLIT if controlled else "train").savefig(
+            made / Path(LATENTS).name, dpi=110
+        )
         run.log_file(made / SHEET)
         run.log_file(made / Path(LATENTS).name, str(Path(LATENTS).parent))
     finally:
@@ -204,6 +238,7 @@ ENTRY = entry(
     (
         "--dataset mine --n_train 20000 --n_heldout 2000 --size 128 --categories chair,cup,hammer",
         "--dataset still --categories 8 --translation none --environments procedural:meadow,street",
+        "--dataset sweeps --design sweeps --categories 8",
     ),
 )
 

@@ -11,7 +11,7 @@ import numpy as np
 from mlspatial.core.errors import BadValue, UnknownName, Unreachable, UserError
 from mlspatial.core.progress import say
 from mlspatial.registry import activations as kept
-from mlspatial.steps.ways import SQUARE, SQUARES, Later, Ways
+from mlspatial.steps.ways import Later, Ways, square
 
 if TYPE_CHECKING:
     from mlspatial.benchmarks.base import Benchmark, Found, Way
@@ -120,8 +120,8 @@ def _left(asked: Sequence[tuple[Benchmark, str]]) -> tuple[tuple[str, ...], Late
             projected = [int(kind.split("-")[1]) for kind in benchmark.needs(metric) if kind.startswith("projection-")]
             widest = max((min(width, max(projected)) for width in widths.values()), default=0) if projected else 0
             units = np.shape(getattr(benchmark, "responses", ()))[1:2] or (0,)
-            square = next((size for name, size in SQUARES.items() if metric.startswith(name)), SQUARE) * n * n
-            sizes[f"{metric} of {benchmark.identifier}"] = square + 24.0 * n * widest + 64.0 * n * units[0]
+            matrices = square(metric) * n * n
+            sizes[f"{metric} of {benchmark.identifier}"] = matrices + 24.0 * n * widest + 64.0 * n * units[0]
         most = max(sizes, key=lambda words: sizes[words])
         return {most: sizes[most]}
 

@@ -6,11 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 SQUARE = 64.0  # bytes of a number of an n x n matrix while a metric is computed: it, eigenvectors, folds
-#: the same of some metrics, as measured; those not named take SQUARE
-SQUARES = {"pls": 24.0, "ridge": 72.0, "crsa": 16.0, "versa": 16.0}
+#: the same of some metrics, as measured; those not named take SQUARE. Those of 0 are computed while a layer is gathered
+SQUARES = {"pls": 24.0, "ridge": 72.0, "crsa": 16.0, "versa": 16.0, "temporal_pls": 24.0}
+SQUARES |= {"ridge_split": 0.0, "ridgecv_split": 0.0, "reverse_pls": 0.0}
 SLICES = 1 << 27  # bytes that comparisons of any number of networks read at a time
 #: what an analysis takes afterwards: (stimuli, widths of layers) -> words -> bytes
 Later = Callable[[int, Mapping[str, int]], dict[str, float]]
+
+
+def square(metric: str) -> float:
+    """Bytes of a number of an n x n matrix; a number of components behind a metric's name is no part of it (pls25)."""
+    return SQUARES.get(metric.rstrip("0123456789"), SQUARE)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 from scipy.linalg import subspace_angles
 
 from mlspatial.analysis.marginals import marginals, unbiased_traces
-from mlspatial.analysis.subspaces import subspaces
+from mlspatial.analysis.subspaces import dimensions, overlaps
 from tests.analysis.crossings import crossing_of, responses_of
 
 
@@ -31,12 +31,12 @@ def test_they_equal_those_in_unit_space() -> None:
     responses = responses_of(crossing, values + 3.0)
     means = marginals(responses @ responses.T, [crossing])
     x, y = _curve(responses, crossing, 0), _curve(responses, crossing, 1)
-    for found, curve in zip(subspaces(means).dimensions, (x, y), strict=True):
+    for found, curve in zip(dimensions(means), (x, y), strict=True):
         eigenvalues = np.linalg.eigvalsh(curve @ curve.T)
         wanted = eigenvalues.sum() ** 2 / np.square(eigenvalues).sum()
         assert found.participation_ratio.value == pytest.approx(wanted, rel=1e-10)
         assert found.components == _principal(curve).shape[1]
-    (overlap,) = subspaces(means).overlaps
+    (overlap,) = overlaps(means)
     angles = subspace_angles(_principal(x), _principal(y))
     assert sorted(overlap.angles) == pytest.approx(sorted(np.degrees(angles)), abs=1e-8)
     assert overlap.mean_squared_cosine.value == pytest.approx(np.square(np.cos(angles)).mean(), abs=1e-10)
@@ -50,12 +50,12 @@ def test_known_subspaces() -> None:
     turn = 2 * np.pi * y / 8
     responses = responses_of(crossing, np.stack([x + z, np.cos(turn), np.sin(turn), c], axis=-1))
     means = marginals(responses @ responses.T, [crossing])
-    found = subspaces(means).dimensions
+    found = dimensions(means)
     assert [one.participation_ratio.value for one in found] == pytest.approx([1, 2, 1], abs=1e-9)
     assert [one.debiased.value for one in found] == pytest.approx([1, 2, 1], abs=1e-9)
     assert [one.components for one in found] == [1, 2, 1]
     assert [one.stability.value for one in found] == pytest.approx([1, 1, 1], abs=1e-9)
-    xy, xz, yz = subspaces(means).overlaps
+    xy, xz, yz = overlaps(means)
     assert xy.angles == pytest.approx((90.0,)) and xz.angles == pytest.approx((0.0,), abs=1e-5)
     for one, value in ((xy, 0.0), (xz, 1.0), (yz, 0.0)):
         got = (one.mean_squared_cosine.value, one.halves.value, one.alignment.value)
@@ -88,12 +88,12 @@ def test_the_debiased_dimension_is_nearer_the_truth() -> None:
     crossing = crossing_of({"x": 8}, 16)
     responses = rng.normal(size=(128, 60))
     responses[crossing.rows, 0] += 2 * np.arange(8.0)[:, None]
-    (found,) = subspaces(marginals(responses @ responses.T, [crossing])).dimensions
+    (found,) = dimensions(marginals(responses @ responses.T, [crossing]))
     assert found.participation_ratio.value > 1.2
     assert found.debiased.value == pytest.approx(1.0, abs=0.08)
     assert found.debiased.low < 1.0 < found.debiased.high
     noise = rng.normal(size=(128, 60))
-    (nothing,) = subspaces(marginals(noise @ noise.T, [crossing])).dimensions
+    (nothing,) = dimensions(marginals(noise @ noise.T, [crossing]))
     assert nothing.stability.value < 0.3 < found.stability.value
 
 
@@ -102,10 +102,10 @@ def test_what_is_undefined_is_nan() -> None:
     x = np.indices(crossing.rows.shape)[0].astype(float)
     responses = responses_of(crossing, np.stack([x, 2 * x], axis=-1))
     means = marginals(responses @ responses.T, [crossing])
-    first, second = subspaces(means).dimensions
+    first, second = dimensions(means)
     assert np.isnan(first.debiased.value) and first.components == 1
     assert np.isnan([second.participation_ratio.value, second.stability.value]).all() and second.components == 0
-    (overlap,) = subspaces(means).overlaps
+    (overlap,) = overlaps(means)
     assert overlap.angles == () and np.isnan([overlap.mean_squared_cosine.value, overlap.alignment.value]).all()
 
 
@@ -114,7 +114,7 @@ def test_halves_are_every_second_context(contexts: int) -> None:
     rng = np.random.default_rng(3)
     crossing = crossing_of({"x": 5}, contexts, shuffled=3)
     responses = rng.normal(size=(5 * contexts, 9))
-    (found,) = subspaces(marginals(responses @ responses.T, [crossing])).dimensions
+    (found,) = dimensions(marginals(responses @ responses.T, [crossing]))
     bases = []
     for start in (0, 1):
         mean = responses[crossing.rows[:, start::2]].mean(axis=1)

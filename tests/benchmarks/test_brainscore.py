@@ -5,10 +5,8 @@ MLSPATIAL_SLOW=1 runs the same tests at the real shapes (run this file alone the
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
-import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -41,12 +39,12 @@ from mlspatial.core.hashing import content_id
 from mlspatial.core.score import Score
 from tests.benchmarks import assemblies
 from tests.benchmarks.assemblies import Bench
+from tests.benchmarks.packages import SIZE, made_bench, seen
 
 NEURAL = ("FreemanZiemba2013public.V1-pls", "FreemanZiemba2013public.V2-pls", "MajajHong2015public.V4-pls")
 NEURAL += ("MajajHong2015public.IT-pls",)
 I2N = "Rajalingham2018public-i2n"
 PRIVATE = "MajajHong2015.IT-pls"
-SIZE = 32
 LAYERS = ("layer3.0.relu", "layer3.1.relu", "layer4.1.relu", "avgpool")  # 1024, 1024, 512, 512 features
 CANDIDATES = (LAYERS[3:], LAYERS[2:3], LAYERS[3:], LAYERS[1:3])
 SHAPE = assemblies.REAL if os.environ.get("MLSPATIAL_SLOW") else assemblies.SMALL
@@ -54,21 +52,8 @@ SHAPE = assemblies.REAL if os.environ.get("MLSPATIAL_SLOW") else assemblies.SMAL
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    from mlspatial.models.build import build
-    from mlspatial.models.spec import ModelSpec
-
-    def refuse(self: socket.socket, address: object) -> None:
-        raise AssertionError(f"a connection to {address} was tried")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "connect", refuse)
-        built = functools.cache(loading.build_benchmark)
-        patch.setattr(loading, "build_benchmark", built)
-        patch.setattr(package_engine, "build_benchmark", built)
-        store = assemblies.install(tmp_path_factory.mktemp("brainscore"), SHAPE)
-        spec = ModelSpec("resnet18", 10, {"category": (0, 10)}, ("category",), SIZE, (0.5, 0.4, 0.3), (0.2, 0.3, 0.25))
-        module = build(spec, seed=0).eval()
-        yield Bench(store, module, spec.with_weights(module), LAYERS, {})
+    with made_bench(tmp_path_factory.mktemp("brainscore"), LAYERS, SHAPE) as made:
+        yield made
 
 
 def gram(features: np.ndarray) -> np.ndarray:
@@ -94,9 +79,7 @@ def placed(identifier: str, target: Any) -> list[str]:
 def test_the_fast_engine_gives_the_packages_number(bench: Bench, identifier: str, layers: tuple[str, ...]) -> None:
     target = load(identifier, input_size=SIZE)
     assert isinstance(target, Published)
-    with store_files.quiet():
-        wrapper = wrap(bench.module, bench.spec, bench.spec.model_id, "cpu")
-        features = wrapper(placed(identifier, target), layers=list(layers), stimuli_identifier=False)
+    features = seen(bench, placed(identifier, target), layers)
     extracted = bench.features(target.stimuli)
     reference = bench.reference(identifier, layers, select=False)
     assert reference.selection == RAW_SELECTION and reference.region == target.region == identifier[-6:-4]
@@ -127,6 +110,23 @@ def test_what_a_target_holds(bench: Bench, identifier: str) -> None:
     assert target.ceiling == pytest.approx(np.median(target.ceilings, axis=1).mean())
     for (train, test), (known_train, known_test) in zip(target.folds, splits(n, target.strata), strict=True):
         assert np.array_equal(train, known_train) and np.array_equal(test, known_test)
+
+
+@pytest.mark.parametrize("identifier", NEURAL)
+def test_reliability_is_of_the_neuroid_whose_responses_stand_there(bench: Bench, identifier: str) -> None:
+    """The package sorts neuroids by their ids before it compares halves, Chabo_L_M_10 before Chabo_L_M_2."""
+    target = load(identifier, input_size=SIZE)
+    assert isinstance(target, Published)
+    with store_files.quiet():
+        benchmark = loading.build_benchmark(identifier)
+        halves = benchmark.ceiling.raw.transpose("neuroid", "split")
+    reliable = dict(zip(halves["neuroid_id"].values.tolist(), halves.values, strict=True))
+    assembly = benchmark._assembly.transpose("neuroid", "presentation")
+    names = assembly["neuroid_id"].values.tolist()
+    assert target.region == "IT" or sorted(names) != names  # the numbers of IT's sites have two digits each
+    assert np.array_equal(target.responses.T, assembly.values)
+    assert target.ceilings.transpose() == pytest.approx(np.stack([reliable[name] for name in names]), abs=1e-12)
+    assert target.reliability == pytest.approx([reliable[name].mean() for name in names], abs=1e-6)
 
 
 def test_regions_that_saw_the_same_images_share_them(bench: Bench) -> None:

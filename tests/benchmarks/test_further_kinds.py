@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-import socket
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,18 +28,19 @@ from mlspatial.benchmarks.brainscore.geometry import PublishedGeometries, Select
 from mlspatial.benchmarks.brainscore.kinds import FAST, kind_of
 from mlspatial.benchmarks.brainscore.load import load
 from mlspatial.benchmarks.brainscore.published import Published
-from mlspatial.benchmarks.brainscore.reference import wrap
+from mlspatial.benchmarks.brainscore.reference import best_layer
 from mlspatial.benchmarks.brainscore.reverse import Reverse
 from mlspatial.benchmarks.brainscore.temporal import Temporal
 from mlspatial.benchmarks.find import find
+from mlspatial.core import limits
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 from mlspatial.core.score import Score
+from mlspatial.models import spool
 from mlspatial.models.sinks import Products
-from tests.benchmarks import assemblies
 from tests.benchmarks.assemblies import Bench
 from tests.benchmarks.more_assemblies import BINS, install_more
+from tests.benchmarks.packages import SIZE, activations, by_package, made_bench, same
 
-SIZE = 32
 LAYER = "avgpool"  # 512 features
 LAYERS = ("layer4.1.relu", LAYER)
 SPLIT = ("Allen2022_fmri_4subj.V4-ridge", "Papale2025.IT-ridge", "Papale2025.V1-ridgecv", "Gifford2022.IT-ridgecv")
@@ -52,55 +53,8 @@ REVERSE = ("MajajHong2015public.V4-reverse_pls", "MajajHong2015public.IT-reverse
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    from mlspatial.models.build import build
-    from mlspatial.models.spec import ModelSpec
-
-    def refuse(self: socket.socket, address: object) -> None:
-        raise AssertionError(f"a connection to {address} was tried")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "connect", refuse)
-        built = functools.cache(loading.build_benchmark)
-        patch.setattr(loading, "build_benchmark", built)
-        patch.setattr(package_engine, "build_benchmark", built)
-        store = assemblies.install(tmp_path_factory.mktemp("brainscore"))
-        install_more(store)
-        spec = ModelSpec("resnet18", 10, {"category": (0, 10)}, ("category",), SIZE, (0.5, 0.4, 0.3), (0.2, 0.3, 0.25))
-        module = build(spec, seed=0).eval()
-        yield Bench(store, module, spec.with_weights(module), LAYERS, {})
-
-
-def activations(bench: Bench, identifier: str, target: Any, layer: str) -> np.ndarray:
-    """(n, features) as the package sees them, in the target's order."""
-    facts = loading._build(identifier)
-    assert facts["ids"].tolist() == list(target.stimuli.ids)
-    with store_files.quiet():
-        wrapper = wrap(bench.module, bench.spec, bench.spec.model_id, "cpu")
-        found = wrapper(facts["paths"].tolist(), layers=[layer], stimuli_identifier=False)
-    return np.asarray(found.values)
-
-
-def by_package(bench: Bench, identifier: str, layer: str) -> Any:
-    """The package's own class on the package's own wrapper: its Score."""
-    from brainscore_vision.model_helpers.activations.pytorch import disable_activation_caching
-    from brainscore_vision.model_helpers.brain_transformation import ModelCommitment
-
-    with store_files.quiet():
-        benchmark = loading.build_benchmark(identifier)
-        region = str(getattr(benchmark, "region", "IT"))  # Bracci's records from IT
-        wrapper = wrap(bench.module, bench.spec, bench.spec.model_id, "cpu")
-        network = ModelCommitment(
-            identifier=bench.spec.model_id, activations_model=disable_activation_caching(wrapper), layers=[layer],
-            region_layer_map={region: layer}, visual_degrees=8,
-        )  # fmt: skip
-        return benchmark(network)
-
-
-def same(ours: Score, theirs: Any, within: float = 1e-6) -> None:
-    """raw, ceiling and ceiled value of a score and of the package's."""
-    assert ours.ceiled == pytest.approx(float(theirs), abs=within)
-    assert ours.raw == pytest.approx(float(theirs.attrs["raw"]), abs=within)
-    assert ours.ceiling == pytest.approx(float(theirs.attrs["ceiling"]), abs=within)
+    with made_bench(tmp_path_factory.mktemp("brainscore"), LAYERS, more=install_more) as made:
+        yield made
 
 
 @pytest.mark.parametrize("identifier", SPLIT)
@@ -187,6 +141,13 @@ def test_every_time_bin_has_the_packages_score(bench: Bench, identifier: str) ->
     assert ours.values.reshape(10, -1, BINS)[:, order] == pytest.approx(units.values, abs=1e-5)
     table = target.per_unit(ours)
     assert len(table) == 10 * len(target.neuroids) * BINS and set(table.time_bin) == set(target.bins)
+    halves = theirs.attrs["ceiling"].raw.transpose("neuroid", "time_bin", "split")
+    reliable = dict(zip(halves["neuroid_id"].values.tolist(), halves.values.mean(axis=2), strict=True))
+    if target.region == "V4":  # the package sorts Chabo_L_M_10 before Chabo_L_M_2
+        assert list(reliable) != list(target.neuroids)
+    told = table[table.split == 0].set_index("unit").reliability
+    for name, values in reliable.items():
+        assert told[name].to_numpy() == pytest.approx(values, abs=1e-6), name
 
 
 def test_time_bins_do_not_take_the_ceiling_of_the_mean(bench: Bench) -> None:
@@ -205,8 +166,9 @@ def test_units_are_predicted_from_neuroids_as_by_the_package(bench: Bench, ident
     same(ours, theirs)
     assert ours.error == pytest.approx(float(theirs.attrs["error"]), abs=1e-6)
     assert ours.values.shape == theirs.attrs["raw"].raw.shape == (10, 512)
-    assert np.nanmedian(ours.values, axis=1) == pytest.approx(np.nanmedian(theirs.attrs["raw"].raw, axis=1), abs=1e-6)
-    assert np.isfinite(ours.values).sum() == np.isfinite(theirs.attrs["raw"].raw.values).sum()
+    theirs_raw = theirs.attrs["raw"].raw.transpose("split", "neuroid")
+    of_units = theirs_raw.values[:, np.argsort(theirs_raw["neuroid_num"].values)]  # the package sorts ids as text
+    assert ours.values == pytest.approx(of_units, abs=1e-7, nan_ok=True)  # both in float64
     assert ours.ceiled == pytest.approx(ours.raw**2 / ours.ceiling) and 0.02 < ours.raw < 1
 
 
@@ -218,13 +180,81 @@ def test_reliability_at_hand_is_a_ceiling_of_pls(bench: Bench) -> None:
     same(target.score(features), by_package(bench, "Li2026.IT-pls", LAYER))
 
 
-def test_the_reference_engine_says_the_same_of_each_kind(bench: Bench) -> None:
-    for identifier in (SPLIT[2], GEOMETRY[0], SELECTED, TEMPORAL[0], REVERSE[0]):
-        reference = bench.reference(identifier, (LAYER,), select=False).scores[LAYER]
-        target = load(identifier, input_size=SIZE)
-        theirs = by_package(bench, identifier, LAYER)
-        assert reference.ceiled == pytest.approx(np.mean(theirs.values), abs=1e-9)
-        assert reference.metric == target.own and reference.version == target.version
+def ours_of(bench: Bench, identifier: str, layer: str) -> Score:
+    """The fast engine's, on the package's activations."""
+    target = load(identifier, input_size=SIZE)
+    features = activations(bench, identifier, target, layer)
+    if isinstance(target, PublishedGeometries):
+        return target.score(rsa.condensed(rsa.correlation_rdm(features.astype(np.float64))))
+    if isinstance(target, Temporal):
+        return target.score(features.astype(np.float64) @ features.T.astype(np.float64))
+    assert isinstance(target, FixedSplit | SelectedUnits | Reverse)
+    return target.score_features(features)
+
+
+@pytest.mark.parametrize("identifier", [SPLIT[2], GEOMETRY[0], GEOMETRY[2], SELECTED, TEMPORAL[0], REVERSE[0]])
+def test_the_reference_engine_says_the_same_of_each_kind(bench: Bench, identifier: str) -> None:
+    result = bench.reference(identifier, (LAYER,), select=False)
+    reference, target, ours = result.scores[LAYER], load(identifier, input_size=SIZE), ours_of(bench, identifier, LAYER)
+    theirs = by_package(bench, identifier, LAYER)
+    assert reference.ceiled == pytest.approx(np.mean(theirs.values), abs=1e-9)
+    assert (reference.metric, reference.version, reference.n) == (target.own, target.version, ours.n)
+    assert reference.formula == ours.formula and result.committed == LAYER
+    assert result.region == target.region and result.selection == package_engine.RAW_SELECTION
+    for value in ("raw", "ceiling", "chosen_by", "error", "ceiled_error"):
+        if value != "ceiled_error" or identifier not in GEOMETRY:  # fast: with the error of its ceiling
+            expected = getattr(ours, value)
+            assert getattr(reference, value) == pytest.approx(expected, abs=1e-5, nan_ok=True), value
+    assert ours.n == 1 or np.isfinite(reference.error)
+
+
+def test_the_reference_engine_does_not_choose_what_predicts_the_contrary(bench: Bench) -> None:
+    """Subjects at -.6, or two of three there; time bins; and a layer that predicts a little."""
+    from brainscore_core import Score as Theirs
+
+    def score(value: Any, raw: Any, **attributes: Any) -> Any:
+        found = Theirs(value)
+        found.attrs |= {"raw": raw, "ceiling": Theirs(0.5)} | attributes
+        return found
+
+    def told(r: list[float], identifier: str) -> Score:
+        values = np.array(r)
+        if identifier == SELECTED:
+            return package_engine._from_package(
+                benchmarks[identifier], score(min(1.0, (values.mean() / 0.5) ** 2), of(values))
+            )
+        if identifier == SPLIT[0]:
+            parts = {f"s{place}": score(one**2 / 0.5, Theirs(one)) for place, one in enumerate(r)}
+            whole = score(float((values**2 / 0.5).mean()), Theirs(values.mean()), **parts)
+            return package_engine._from_package(benchmarks[identifier], whole)
+        bins = {"time_bin": ["0", "1", "2"]}
+        raw = Theirs(values, dims=["time_bin"], coords=bins)
+        raw.attrs["raw"] = Theirs(np.tile(values, (2, 4, 1)), dims=["split", "neuroid", "time_bin"])
+        ceiling = Theirs(np.full(3, 0.5), dims=["time_bin"], coords=bins)
+        whole = Theirs(values**2 / 0.5, dims=["time_bin"], coords=bins)
+        whole.attrs |= {"raw": raw, "ceiling": ceiling}
+        return package_engine._from_package(benchmarks[identifier], whole)
+
+    def of(values: np.ndarray) -> Any:
+        found = Theirs(values.mean())
+        found.attrs["raw"] = values.tolist()
+        return found
+
+    subjects = {"subject": np.array(["s0", "s1", "s2"])}
+    benchmarks = {
+        name: SimpleNamespace(
+            identifier=name,
+            version=1,
+            alpha_coord="subject",
+            train_assembly={"subject": SimpleNamespace(values=subjects["subject"])},
+        )
+        for name in (SPLIT[0], SELECTED, TEMPORAL[0])
+    }
+    for identifier in benchmarks:
+        layers = {"contrary": told([-0.6, -0.6, -0.6], identifier), "mixed": told([0.5, -0.6, -0.6], identifier)}
+        layers["little"] = told([0.1, 0.1, 0.2], identifier)
+        assert layers["contrary"].ceiled > layers["little"].ceiled > 0  # as the package has it
+        assert best_layer(layers) == "little" and layers["contrary"].chosen_by < layers["mixed"].chosen_by < 0
 
 
 def test_what_has_no_fast_form_is_named_before_its_files(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,13 +281,80 @@ def test_every_identifier_of_the_further_kinds_is_one_of_the_package(bench: Benc
     assert (counts[Temporal], counts[Reverse]) == (2, 2) and "Bracci2019_RSA-V1" not in store_files.known()
 
 
-def test_more_stimuli_than_memory_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_stimuli_than_memory_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """of the machine, and of the container or job that one is in."""
     import psutil
 
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=10**9))
-    demand_memory("Hebart2023_fmri.V1-ridge", 7000, several=False)
-    with pytest.raises(UserError, match=r"Papale2025.IT-ridge: 22,348 stimuli take 8\.4 GB of memory, 1\.0 GB are"):
-        demand_memory("Papale2025.IT-ridge", 22_348, several=False)
+    def demanded(name: str, n: int) -> None:
+        demand_memory(name, n, 1000, several=False)
+
+    monkeypatch.setattr(limits, "CGROUPS", tmp_path)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1 << 30))
+    demanded("Hebart2023_fmri.V1-ridge", 7000)
+    told = r"benchmark Papale2025.IT-ridge: products of 22,348 stimuli take 8\.0 GiB, and 1\.0 GiB of memory are free; "
+    with pytest.raises(UserError, match=told + "close what else runs, or take a machine with more") as no:
+        demanded("Papale2025.IT-ridge", 22_348)
+    assert "\n" not in str(no.value) and "file" not in str(no.value)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1 << 40))
+    demanded("Papale2025.IT-ridge", 22_348)
+    for name, text in (("memory.max", 1 << 30), ("memory.current", 0), ("memory.stat", "inactive_file 0")):
+        (tmp_path / name).write_text(str(text))
+    with pytest.raises(UserError, match=told):
+        demanded("Papale2025.IT-ridge", 22_348)
+
+
+def test_a_layer_that_waits_in_float16_costs_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As layers do whose float32 takes more than 128 MiB. A fixed split's units are off by some 1e-5, as PLS' are;
+    units of the layer that neuroids predict, each of which is rounded, by 1e-4 and some by 1e-3, their median by
+    1e-5."""
+    rng = np.random.default_rng(0)
+    n, rows, new = 120, np.arange(90), np.arange(90, 120)
+    causes = rng.normal(size=(n, 30))
+    features = np.maximum(causes @ rng.normal(size=(30, 4000)) + rng.normal(size=(n, 4000)), 0).astype(np.float32)
+    targets = causes @ rng.normal(size=(30, 40)) + rng.normal(size=(n, 40))
+
+    def correlated(products: InnerProducts) -> np.ndarray:
+        known, across = products.between(rows, rows), products.between(new, rows)
+        return split_ridge(known, across, targets[rows], targets[new], [np.arange(40)], [1.0]).r
+
+    more = {"fixed_split-a": (InnerProducts, correlated),
+            "reverse_pls-b": ((lambda _n: ReversePLS(targets, splits(n))), ReversePLS.correlations)}  # fmt: skip
+    found = []
+    for exact in (spool.EXACT, 0):
+        monkeypatch.setattr(spool, "EXACT", exact)
+        sink = Products(tuple(more), n, tmp_path, more=more)
+        for first in range(0, n, 32):
+            sink.add("layer", torch.from_numpy(features[first : first + 32].copy()))
+        found.append(sink.pop("layer"))
+    exactly, rounded = found
+    for kind, most, usual in (("fixed_split-a", 1e-4, 2e-5), ("reverse_pls-b", 2e-3, 3e-5)):
+        off = np.abs(exactly[kind] - rounded[kind])  # NaN: units that are 0 for all test stimuli of a split
+        assert 0 < np.nanmax(off) < most, kind  # float16 was there, indeed
+        medians = (np.nanmedian(part[kind], axis=-1).mean() for part in found)
+        assert abs(np.subtract(*medians)) < usual
+
+
+def test_the_speed_script_names_its_cases(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from speed import brainscore_kinds as speed
+
+    made: list[str] = []
+    known = list(speed.cases(quick=True))
+
+    def note(name: str) -> dict:
+        made.append(name)
+        return {}
+
+    monkeypatch.setattr(speed, "cases", lambda quick: {name: partial(note, name) for name in known})
+    monkeypatch.setattr(speed.os, "environ", dict(speed.os.environ))
+    for only, told in (("rdm, reverse", ["rdm", "reverse"]), ("", known)):
+        monkeypatch.setattr(sys, "argv", ["speed", "--only", only])
+        made.clear()
+        speed.main()
+        assert made == told
+    monkeypatch.setattr(sys, "argv", ["speed", "--only", "rdm,spilt"])
+    with pytest.raises(SystemExit) as no:
+        speed.main()
+    assert no.value.code == 2 and f"no case spilt; choose from {', '.join(known)}" in capsys.readouterr().err
 
 
 def test_halves_are_refused(bench: Bench) -> None:

@@ -23,7 +23,8 @@ from mlspatial.core.manifest import MANIFEST, Manifest
 from mlspatial.data.shards import verify
 from mlspatial.render import card as card_module
 from mlspatial.render.card import CARD, card, write_card
-from mlspatial.render.write import Recipe, render_dataset
+from mlspatial.render.studio import Recipe
+from mlspatial.render.write import render_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = Recipe(300, 60, 48, 0, ("chair", "apple", "bottle"), environments="procedural:meadow")  # of small_dataset

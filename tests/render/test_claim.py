@@ -13,7 +13,8 @@ from PIL import Image
 
 from mlspatial.core.errors import BadValue, DatasetError, UserError
 from mlspatial.data.shards import is_whole, verify
-from mlspatial.render.write import Recipe, render_dataset
+from mlspatial.render.studio import Recipe
+from mlspatial.render.write import render_dataset
 
 pytest.importorskip("trimesh")
 BOX = "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"

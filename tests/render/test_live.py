@@ -21,7 +21,8 @@ from mlspatial.core.latents import LatentSchema
 from mlspatial.core.manifest import Manifest
 from mlspatial.data.loader import Loader
 from mlspatial.render.live import LiveLoader, live_source, recipe_of
-from mlspatial.render.write import Recipe, render_dataset
+from mlspatial.render.studio import Recipe
+from mlspatial.render.write import render_dataset
 
 # size and environment as in conftest, which shares what is derived from them
 RECIPE = Recipe(40, 4, 48, 5, ("chair", "apple"), environments="procedural:meadow", encoding="png")

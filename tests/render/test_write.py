@@ -20,7 +20,8 @@ from mlspatial.data.shards import damaged, verify
 from mlspatial.render import claim, write
 from mlspatial.render.engine import SceneBatch
 from mlspatial.render.pictures import contact_sheet, latent_histograms
-from mlspatial.render.write import Recipe, Studio, render_dataset
+from mlspatial.render.studio import Recipe, Studio
+from mlspatial.render.write import render_dataset
 
 SIZE = 128
 RADIUS = 0.5  # metres: the longest axis is 1

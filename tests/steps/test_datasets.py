@@ -34,7 +34,8 @@ def ask(out: str = "", **changes: Any) -> str:
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     """The dataset, drawn once for all tests."""
-    from mlspatial.render.write import Recipe, render_dataset
+    from mlspatial.render.studio import Recipe
+    from mlspatial.render.write import render_dataset
 
     folder = tmp_path_factory.mktemp("rendered") / "tiny"
     recipe = Recipe(300, 10, 16, 0, ("apple",), environments="procedural:meadow")

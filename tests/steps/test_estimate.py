@@ -13,17 +13,22 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 
 from entrypoints import score, similarity
 from mlspatial.benchmarks import find_benchmark
+from mlspatial.core.errors import UserError
+from mlspatial.models import costs
+from mlspatial.models import extract as extracting
 from mlspatial.models.costs import look
 from mlspatial.models.extract import extract
 from mlspatial.models.sinks import Features
+from mlspatial.models.spec import ModelSpec
 from mlspatial.registry import runs
 from mlspatial.registry.models import select
 from mlspatial.steps import estimate
 from mlspatial.steps.scoring_plan import ways_of
-from mlspatial.steps.ways import SQUARES
+from mlspatial.steps.ways import SQUARE, SQUARES, Ways, square
 from tests.test_entrypoints import call
 from tests.toys import dataset, trained
 
@@ -35,6 +40,9 @@ MEASURE = """
 import json, sys, tempfile
 from pathlib import Path
 import numpy as np, torch
+from mlspatial.analysis.fixed_split import InnerProducts, split_ridge
+from mlspatial.analysis.pls import splits
+from mlspatial.analysis.reverse_pls import ReversePLS
 from mlspatial.models.costs import look
 from mlspatial.models.spec import ModelSpec
 from mlspatial.models.stimuli import Stimuli
@@ -44,6 +52,7 @@ from mlspatial.steps.ways import Job, Ways
 
 torch.set_num_threads(1)
 size, n, channels, kinds = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4].split(",")
+rng = np.random.default_rng(0)
 parts = torch.nn.Conv2d(3, channels, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(channels, 8, 3, stride=2)
 net = torch.nn.Sequential(*parts, torch.nn.Flatten()).eval()
 spec = ModelSpec("net", 1000, {"imagenet": (0, 1000)}, (), size)
@@ -54,11 +63,26 @@ class Progress:
     n = 0
     def update(self, images): pass
 
+def brought(kind, count):  # a product as Brain-Score's benchmarks bring it
+    if kind.startswith("reverse_pls"):
+        return (lambda _: ReversePLS(rng.normal(size=(count, 40)), splits(count))), ReversePLS.correlations
+    train = np.arange(count * 4 // 5)
+    test, targets = np.arange(len(train), count), rng.normal(size=(count, 20))
+    alphas = np.logspace(-3, 8, 12) if "chosen" in kind else [1.0]
+
+    def correlated(products):
+        within, across = products.between(train, train), products.between(test, train)
+        known, measured = targets[train], targets[test]
+        return split_ridge(within, across, known, measured, [np.arange(20)], alphas).r
+
+    return InnerProducts, correlated
+
 def go(count):
     stimuli = Stimuli(tuple(map(str, range(count))), images[:count])
     with tempfile.TemporaryDirectory() as folder:
         arrays = [(kind, layer) for kind in kinds for layer in "012"]
-        gather._extract(net, spec, stimuli, arrays, Path(folder), {}, "cpu", Progress(), Job("net", Ways(), 1))
+        more = {kind: brought(kind, count) for kind in kinds if kind not in ("gram", "pattern")}
+        gather._extract(net, spec, stimuli, arrays, Path(folder), more, "cpu", Progress(), Job("net", Ways(), 1))
 
 def memory(key):
     return next(int(line.split()[1]) << 10 for line in open("/proc/self/status") if line.startswith(key))
@@ -80,6 +104,10 @@ print(json.dumps([memory("VmHWM") - before, told]))
         (32, 1000, 8, "gram,pattern"),  # activations wait, products are summed
         (16, 1800, 4, "gram"),  # products of many stimuli take most
         (64, 200, 64, "gram"),  # a batch on its way through the network, and wide layers
+        (16, 2400, 4, "fixed_split-a"),  # a factor beside the products
+        (16, 1800, 4, "fixed_split-chosen-a"),  # eigenvectors
+        (16, 2400, 4, "reverse_pls-a"),
+        (32, 1000, 8, "reverse_pls-a"),
     ],
 )
 def test_the_estimate_is_near_the_measured_peak(tmp_path: Path, size: int, n: int, channels: int, kinds: str) -> None:
@@ -90,6 +118,79 @@ def test_the_estimate_is_near_the_measured_peak(tmp_path: Path, size: int, n: in
     )
     measured, told = json.loads(ran.stdout.splitlines()[-1])
     assert measured / 2 < told < 2 * measured, (measured / MIB, told / MIB)
+
+
+@pytest.mark.parametrize("kind", ["fixed_split-a", "fixed_split-chosen-a", "reverse_pls-a"])
+def test_what_benchmarks_bring_is_counted(kind: str) -> None:
+    """Memory grows with the square of the stimuli, on GPUs' hosts too; time with the products, which are float64's."""
+    held = [costs.held((kind,), n, 9000) for n in (10_000, 20_000)]
+    assert 3.5 < held[1].solved / held[0].solved < 4.5 and held[0].solved > 8 * 10_000**2
+    assert held[0].kept > 0 or kind.startswith("fixed")
+    looked = costs.Look({"layer": 100_000}, 0.0, 1e-9, 32)
+    float32, ours = (costs.seconds(looked, kinds, 2000, 1) for kinds in (("gram",), (kind,)))
+    assert 2 * float32 < ours < 100 * float32
+    bill = estimate.Bill(10_000, looked, (kind,), Ways(), device="cuda")
+    assert sum(bill.memory([["layer"]]).values()) > 8 * 10_000**2
+
+
+def test_metrics_take_what_is_said_of_them_alone() -> None:
+    """ridge decomposes afterwards what `ridge_split` has solved while it was gathered."""
+    assert (square("ridge"), square("pls25"), square("temporal_pls25")) == (72.0, 24.0, 24.0)
+    assert square("ridge_split") == square("ridgecv_split") == square("reverse_pls25") == 0.0
+    assert square("rdm_spearman") == square("one_to_one") == SQUARE
+
+
+@pytest.mark.parametrize(
+    ("n", "most", "told"),
+    [(40, 37, 30), (40, 11, 10), (40, 10, 10), (11, 10, 10), (10_000, 9_999, 9_990)]
+    + [(40, 9, 0), (40, 1, 0), (40, 0, 0), (9, 8, 0), (1, 0, 0)],
+)
+def test_the_largest_round_number_that_fits(n: int, most: int, told: int) -> None:
+    asked = []
+
+    def fits(count: int) -> bool:
+        asked.append(count)
+        return 0 < count <= most
+
+    assert estimate._most(fits, n) == told and min(asked, default=1) >= 1
+
+
+def test_a_round_number_that_does_not_fit_is_not_told() -> None:
+    """A few images less can take more: small layers wait in float32."""
+    assert estimate._most(lambda count: count < 38, 47) == 30
+    assert estimate._most(lambda count: count < 38 and count != 30, 47) == 37
+
+
+class Large(torch.nn.Module):
+    """A network on a GPU with room for some images at a time."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.act, self.room = torch.nn.ReLU(), room
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if len(images) > self.room:
+            raise torch.OutOfMemoryError(f"CUDA out of memory. Tried to allocate 9.00 GiB.\nGPU 0 has {'x' * 500}")
+        return self.act(images)
+
+
+def test_a_network_without_room_on_a_gpu_is_one_line() -> None:
+    spec = ModelSpec("large", 2, {"category": (0, 2)}, ("category",), 32)
+    words = r"^large on an image of 32 pixels: a GPU's memory is too small \(CUDA out of memory\. Tried to allocate 9.*"
+    with pytest.raises(UserError, match=words + r" \.\.\.\); end what else runs there, or use device=cpu$") as no:
+        look(Large(0), spec, ["act"])
+    assert "\n" not in str(no.value) and len(str(no.value)) < 300
+    assert look(Large(1), spec, ["act"]).widths == {"act": 3 * 32 * 32}
+
+
+def test_a_batch_without_room_on_a_gpu_is_one_line(networks: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 9.00 GiB")
+
+    monkeypatch.setattr(extracting, "extract", full)
+    arguments = ["--models", "study=s,seed=0", "--benchmarks", "toy_sites", "--study", "s"]
+    line = refused(score.main, *arguments)
+    assert re.search(r"on \d+ stimuli: a GPU's memory is too small \(CUDA out of memory\. Tried to allocate", line)
 
 
 @pytest.fixture

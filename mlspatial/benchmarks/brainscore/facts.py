@@ -77,7 +77,7 @@ def _temporal(name: str, benchmark: Any, paths: Paths) -> Facts:
     assembly = benchmark._assembly.transpose("presentation", "neuroid", "time_bin")
     ids = assembly["stimulus_id"].values
     starts, ends = (assembly[f"time_bin_{side}"].values for side in ("start", "end"))
-    ceilings = benchmark.ceiling.raw.transpose("time_bin", "split", "neuroid")
+    ceilings = benchmark.ceiling.raw
     if (ceilings["time_bin_start"].values != starts).any():
         raise UserError(f"benchmark {name}: its ceilings are of other time bins than its responses")
     return {
@@ -89,7 +89,7 @@ def _temporal(name: str, benchmark: Any, paths: Paths) -> Facts:
         "responses": np.asarray(assembly.values, np.float64),
         "bins": text([f"{start}-{end}" for start, end in zip(starts, ends, strict=True)]),
         "neuroids": text(assembly["neuroid_id"].values),
-        "ceilings": np.asarray(ceilings.values, np.float64),
+        "ceilings": ceilings_of(name, ceilings.transpose("time_bin", "split", "neuroid"), assembly),
         **_folds(name, metric, assembly),
     }
 
@@ -106,7 +106,7 @@ def _reverse(name: str, benchmark: Any, paths: Paths) -> Facts:
         raise UserError(f"benchmark {name}: its responses are not one for each of its {len(ids)} stimuli")
     stratified = metric.cross_validation._split._stratification_coord
     try:
-        ceilings = np.asarray(benchmark.ceiling.raw.values, np.float64)
+        ceilings = np.asarray(benchmark.ceiling.raw.values, np.float64)  # in their order: their median alone counts
     except ValueError as error:
         raise UserError(f"benchmark {name}: the package cannot compute its ceiling ({error})") from error
     return {
@@ -137,11 +137,7 @@ def _fixed_split(name: str, benchmark: Any, paths: Paths) -> Facts:
     ids = np.concatenate([text(known), text(new)])
     if len(set(ids.tolist())) != len(ids):
         raise UserError(f"benchmark {name}: a stimulus is in its training and in its test set, or twice in one")
-    ceilings = benchmark.ceiling.raw.transpose("split", "neuroid")
-    units, of_test, of_ceilings = (_names(part["neuroid_id"].values) for part in (train, test, ceilings))
-    if not set(units) == set(of_test) == set(of_ceilings):
-        raise UserError(f"benchmark {name}: its training set, test set and ceilings are not of the same units")
-    places, in_ceilings = (dict(zip(names, range(len(names)), strict=True)) for names in (of_test, of_ceilings))
+    units, of_test = (_names(part["neuroid_id"].values) for part in (train, test))
     degrees = benchmark._visual_degrees
     return {
         "kind": "fixed_split",
@@ -149,13 +145,30 @@ def _fixed_split(name: str, benchmark: Any, paths: Paths) -> Facts:
         "ids": ids,
         "paths": text(paths(train.stimulus_set, known, degrees) + paths(test.stimulus_set, new, degrees)),
         "known": np.asarray(train.values, np.float64),
-        "measured": np.asarray(test.values, np.float64)[:, [places[unit] for unit in units]],
+        "measured": np.asarray(test.values, np.float64)[:, _places(name, of_test, units, "its test set is")],
         "units": text(units),
         "subjects": text(train["subject"].values),
-        "ceilings": np.asarray(ceilings.values, np.float64)[:, [in_ceilings[unit] for unit in units]],
+        "ceilings": ceilings_of(name, benchmark.ceiling.raw.transpose("split", "neuroid"), train),
         "ceiling": float(benchmark.ceiling.values),
         "alphas": np.asarray(_penalties(name, metric.regression._regression), np.float64),
     }
+
+
+def ceilings_of(name: str, ceilings: Any, assembly: Any) -> np.ndarray:
+    """(..., neuroids) float64 in the order of the assembly's neuroids, whose last dimension the ceilings' is, too: the
+    package sorts them by their ids before it compares halves. Raises UserError where they are of other neuroids."""
+    levels = ceilings.indexes["neuroid"].names  # where the id is all that is known, it is the index itself
+    known = _names(ceilings["neuroid_id" if "neuroid_id" in levels else "neuroid"].values)
+    own = _names(assembly["neuroid_id"].values)
+    return np.asarray(ceilings.values, np.float64)[..., _places(name, known, own, "its ceilings are")]
+
+
+def _places(name: str, known: list[str], units: list[str], what: str) -> list[int]:
+    """Where each of the units is among those known. Raises UserError where these are not the same ones."""
+    places = dict(zip(known, range(len(known)), strict=True))
+    if places.keys() != set(units):
+        raise UserError(f"benchmark {name}: {what} of other units than its responses")
+    return [places[unit] for unit in units]
 
 
 def _names(ids: np.ndarray) -> list[str]:

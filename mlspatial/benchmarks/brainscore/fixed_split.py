@@ -13,7 +13,7 @@ from mlspatial.analysis.fixed_split import MATRICES, MATRICES_CHOSEN, InnerProdu
 from mlspatial.analysis.versions import versions
 from mlspatial.benchmarks.base import Layer, Way, digests, standard_error, units_table
 from mlspatial.benchmarks.brainscore.chosen import CHOSEN, ByRawFeatures
-from mlspatial.core.errors import UserError
+from mlspatial.core import limits
 from mlspatial.core.hashing import content_id
 from mlspatial.core.score import OF_PARTS, Score
 from mlspatial.models.stimuli import Stimuli
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mlspatial.models.sinks import Product
 
-KIND = "fixed_split"
+KIND, CHOSEN_PENALTY = "fixed_split", "chosen"  # as models.costs has them
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,13 +73,14 @@ class FixedSplit(ByRawFeatures):
     def check(self, metric: str, way: Way) -> None:
         """Raises UserError for more stimuli than fit into memory."""
         super().check(metric, way)
-        demand_memory(self.identifier, len(self.stimuli), several=len(self.alphas) > 1)
+        demand_memory(self.identifier, len(self.stimuli), len(self.units), several=len(self.alphas) > 1)
 
     @cached_property
     def _kept(self) -> str:
         """The kind of array that is kept of a layer: a name for what depends on the responses, too."""
         made_of = [digests("<f8", self.known, self.measured), self.subjects.tolist(), list(self.alphas)]
-        return f"{KIND}-{content_id([made_of, fixed_split.VERSION])}"
+        way = f"{KIND}-{CHOSEN_PENALTY}" if len(self.alphas) > 1 else KIND
+        return f"{way}-{content_id([made_of, fixed_split.VERSION])}"
 
     def needs(self, metric: str) -> dict[str, Product | None]:
         return {self._kept: (InnerProducts, self._correlated)}
@@ -133,14 +134,9 @@ class FixedSplit(ByRawFeatures):
         return units_table(score.values, self.units, reliability, {"subject": self.subjects.tolist()})
 
 
-def demand_memory(identifier: str, n: int, *, several: bool) -> None:
-    """Raises UserError when the matrices of n stimuli do not fit into the memory that is free."""
-    import psutil
-
-    wanted = 8 * n * n * (MATRICES_CHOSEN if several else MATRICES)
-    free = psutil.virtual_memory().available
-    if wanted > free:
-        raise UserError(
-            f"benchmark {identifier}: {n:,} stimuli take {wanted / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are "
-            "free; close what else runs, or take a machine with more"
-        )
+def demand_memory(identifier: str, n: int, units: int, *, several: bool) -> None:
+    """Raises UserError when the matrices of n stimuli and copies of their responses, as measured, do not fit into the
+    memory that is free."""
+    wanted = 8 * n * (n * (MATRICES_CHOSEN if several else MATRICES) + units * (3 if several else 1))
+    advice = "close what else runs, or take a machine with more"
+    limits.demand_memory(f"benchmark {identifier}", wanted, f"products of {n:,} stimuli take", advice)

@@ -25,7 +25,7 @@ import numpy as np
 
 from mlspatial.benchmarks.base import Benchmark
 from mlspatial.benchmarks.behaviour import Behaviour
-from mlspatial.benchmarks.brainscore.facts import cross_validation, further, text
+from mlspatial.benchmarks.brainscore.facts import ceilings_of, cross_validation, further, text
 from mlspatial.benchmarks.brainscore.files import (
     demand,
     imagenet_file,
@@ -47,7 +47,7 @@ from mlspatial.models.stimuli import Stimuli
 
 DEGREES = 8  # ModelCommitment's default: what the network's input spans
 IMAGENET_IMAGES = 1000  # brain_transformation/neural.py, LayerSelection: as many as components
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 
 
 def load(identifier: str, *, input_size: int = 224, download: bool = False, by_imagenet: bool = False) -> Benchmark:
@@ -171,7 +171,7 @@ def _neural_facts(name: str, benchmark: Any) -> dict[str, Any]:
         "strata": text(assembly[stratified].values) if stratified else np.empty(0, "U1"),
         "train": np.stack([train for train, _ in folds]),
         "test": np.stack([test for _, test in folds]),
-        "ceilings": np.atleast_2d(np.asarray(benchmark.ceiling.raw.values, np.float64)),
+        "ceilings": np.atleast_2d(ceilings_of(name, benchmark.ceiling.raw.transpose(..., "neuroid"), assembly)),
     }
 
 

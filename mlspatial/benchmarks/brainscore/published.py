@@ -16,6 +16,7 @@ from mlspatial.benchmarks.neurons import Neurons
 from mlspatial.core.score import Score
 from mlspatial.models.stimuli import Stimuli
 
+VERSION = "2"  # of what a neuroid's reliability is
 PCA, RAW = "1,000 principal components of ImageNet images", "raw features"
 WITH_IMAGENET = "layers chosen by ImageNet images take own, pls, ridge, cka; selection=raw takes it"
 
@@ -49,7 +50,7 @@ class Published(Neurons):
 
     @classmethod
     def versions(cls, metric: str, way: Way) -> dict[str, str]:
-        return super().versions(metric, way) | (versions("pca") if way.by_imagenet else {})
+        return super().versions(metric, way) | {"published": VERSION} | (versions("pca") if way.by_imagenet else {})
 
     @classmethod
     def states(cls, way: Way) -> dict[str, Any]:

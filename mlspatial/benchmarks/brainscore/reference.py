@@ -13,7 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlspatial.benchmarks.base import Benchmark
+import numpy as np
+
+from mlspatial.benchmarks.base import Benchmark, standard_error
 from mlspatial.benchmarks.behaviour import Behaviour
 from mlspatial.benchmarks.brainscore.files import demand, needs, network, prepare, quiet, resolve
 from mlspatial.benchmarks.brainscore.fixed_split import FixedSplit
@@ -37,10 +39,11 @@ if TYPE_CHECKING:
 
     from mlspatial.models.spec import ModelSpec
 
-VERSION = "1"  # of how the package is asked
+VERSION = "2"  # of how the package is asked
 PCA_SELECTION = f"PCA({IMAGENET_IMAGES}) of ImageNet"
 RAW_SELECTION = "raw features"
 READOUT = "readout"
+CHOICES = "behavior"  # in place of a region, where networks are asked for choices
 #: of the package's scores that come ceiled
 FORMULA_OF: dict[type[Benchmark] | None, str] = {
     Behaviour: BEHAVIOUR,
@@ -96,12 +99,12 @@ def reference_score(
         with quiet():
             benchmark = build_benchmark(name)
             wrapper = wrap(module, spec, model_id, device)
-        region = str(getattr(benchmark, "region", "behavior"))
+        region = region_of(benchmark)
         scores = {}
         for layer in layers:
             with quiet():
                 scores[layer] = _score(benchmark, wrapper, model_id, layer, region)
-        if not hasattr(benchmark, "region"):
+        if region == CHOICES:
             committed = "avgpool" if "avgpool" in layers else layers[-1]
             return ReferenceResult(region, scores, committed, READOUT)
         if select and selection_is_possible(download):
@@ -109,6 +112,15 @@ def reference_score(
                 committed = select_layer(wrapper, model_id, layers, region, benchmark)
             return ReferenceResult(region, scores, committed, PCA_SELECTION)
         return ReferenceResult(region, scores, best_layer(scores), RAW_SELECTION)
+
+
+def region_of(benchmark: Any) -> str:
+    """What the package's benchmark has networks record from; CHOICES where it asks for these."""
+    if hasattr(benchmark, "region"):
+        return str(benchmark.region)
+    if regions := getattr(benchmark, "_roi_map", None):  # Bracci2019: of the recordings -> (number, of networks)
+        return str(regions[benchmark._region][1])
+    return CHOICES
 
 
 def wrap(module: nn.Module, spec: ModelSpec, model_id: str, device: str) -> Any:
@@ -177,12 +189,42 @@ def _from_package(benchmark: Any, score: Any) -> Score:
     if kind is Reverse:
         return Score(float(raw), float(ceiling), error, splits, metric, version, told=error)
     if kind is Temporal:
-        counted = ceiling.values > 0
-        values = float(raw.values.mean()), float(ceiling.values.mean()), math.nan
-        return Score(*values, splits, metric, version, OF_PARTS, given=float(score.values[counted].mean()))
+        return _over_time(score, metric, version)
     formula = FORMULA_OF.get(kind, "the benchmark's own")
-    values = _number(raw), _number(ceiling), error
-    return Score(*values, splits, metric, version, formula, given=float(score), told=error)
+    given, values = float(score), np.empty(0)
+    choice: float | None = None
+    told: float | None = error
+    if kind is FixedSplit:
+        parts = [score.attrs[name] for name in np.unique(benchmark.train_assembly[benchmark.alpha_coord].values)]
+        values, ceiled = (np.array(list(map(float, one))) for one in ((part.raw for part in parts), parts))
+        choice, told = float((np.sign(values) * ceiled).mean()), standard_error(ceiled)
+    elif kind is SelectedUnits:
+        values = np.asarray(raw.attrs["raw"], np.float64)
+        value, bound = float(raw), float(ceiling)
+        choice = float(np.sign(value) * (value / bound) ** 2)  # given ends at 1
+        told = 2 * abs(value) / bound**2 * standard_error(values)
+    elif kind is PublishedGeometries:
+        values = np.asarray(raw.attrs.get("subject_scores", [float(raw)]), np.float64)
+        told = None
+    if choice is None:
+        choice = -abs(given) if _number(raw) < 0 else given
+    n, error = (len(values), standard_error(values)) if len(values) else (splits, error)
+    return Score(
+        _number(raw), _number(ceiling), error, n, metric, version, formula, given=given, choice=choice, told=told
+    )
+
+
+def _over_time(score: Any, metric: str, version: str) -> Score:
+    """Of a score a time bin: their mean, the error over splits."""
+    raw, ceiling = score.attrs["raw"], score.attrs["ceiling"].values
+    counted, value, ceiled = ceiling > 0, raw.values, score.values
+    of_splits = raw.raw.transpose("split", "time_bin", "neuroid").values
+    splits = np.nanmedian(of_splits, axis=2).mean(axis=1)
+    error = float(splits.std() / np.sqrt(len(splits)))
+    return Score(
+        float(value.mean()), float(ceiling.mean()), error, len(splits), metric, version, OF_PARTS,
+        given=float(ceiled[counted].mean()), choice=float((np.sign(value) * ceiled)[counted].mean()), told=error,
+    )  # fmt: skip
 
 
 def _registered(benchmark: Any) -> str:
@@ -194,11 +236,12 @@ def _registered(benchmark: Any) -> str:
 
 
 def best_layer(scores: Mapping[str, Score]) -> str:
-    """The layer of the highest ceiled score, the first on a tie; layers without a score are passed over.
+    """The layer of the highest ceiled score, the first on a tie; layers without a score are passed over, and the scores
+    of what predicts the contrary, which the package squares, count as below 0.
 
     Raises UserError when none has a score. Source: brain_transformation/neural.py, LayerSelection.
     """
-    found = {layer: score.ceiled for layer, score in scores.items() if not math.isnan(score.ceiled)}
+    found = {layer: score.chosen_by for layer, score in scores.items() if not math.isnan(score.chosen_by)}
     if not found:
         raise UserError(f"no layer of {', '.join(scores)} has a score; look at the network's activations")
     return max(found, key=lambda layer: found[layer])  # max keeps the first of equals

@@ -20,7 +20,7 @@ from mlspatial.models.stimuli import Stimuli
 if TYPE_CHECKING:
     import pandas as pd
 
-VERSION = "1"
+VERSION = "2"
 
 
 @dataclass(frozen=True, eq=False)

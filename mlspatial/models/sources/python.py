@@ -58,7 +58,7 @@ class Python(Source):
         try:
             with torch.inference_mode():
                 output = next(tensors(module(grey(spec))))
-        except Exception as error:
+        except Exception as error:  # of a user's own code, whatever it is; told with its line
             what = f"fails on an image of {spec.input_size} pixels ({_told(error)})"
             raise UserError(f"{spec.arch} {what}; another size is said as ?input_size=64") from error
         units = output.shape[1] if output.ndim == 2 and len(output) == 1 else 0
@@ -81,7 +81,7 @@ class Python(Source):
             raise BadValue("models", spec.arch, f"{name} needs {lacking[0]}; add it as an option, ?{lacking[0]}=VALUE")
         try:
             made = make(**values)
-        except Exception as error:
+        except Exception as error:  # the same
             raise UserError(f"{spec.arch}: making the network fails ({_told(error)})") from error
         if not isinstance(made, nn.Module):
             raise BadValue(

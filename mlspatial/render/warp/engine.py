@@ -45,6 +45,7 @@ class WarpRenderer:
 
     name = "warp"
     version = "4"
+    turns_light = True
 
     def __init__(
         self,
@@ -152,7 +153,8 @@ class WarpRenderer:
                 self._chunk, self.size, int(self._vertex_count.max()), self.focal, self.device
             )
         frame, count = self._frame, len(scenes)
-        light = np.einsum("bwc,bw->bc", scenes.camera, self._light_direction[scenes.environment])
+        lighting = scenes.camera if scenes.light is None else _turned(scenes.camera, scenes.light)
+        light = np.einsum("bwc,bw->bc", lighting, self._light_direction[scenes.environment])
         frame.scale = float(scenes.scale)
         for buffer, values in (
             (frame.mesh, scenes.mesh),
@@ -160,6 +162,7 @@ class WarpRenderer:
             (frame.pose, scenes.rotation * scenes.scale),
             (frame.position, scenes.position),
             (frame.camera, scenes.camera),
+            (frame.lighting, lighting),
             (frame.ground, np.zeros(count) if scenes.ground is None else scenes.ground),
             (frame.light, _shadow_axes(light)),
         ):
@@ -260,7 +263,17 @@ def _part(scenes: SceneBatch, part: slice) -> SceneBatch:
         camera=np.asarray(scenes.camera[part], np.float64),
         scale=scenes.scale,
         ground=None if scenes.ground is None else np.asarray(scenes.ground[part], np.float64),
+        light=None if scenes.light is None else np.asarray(scenes.light[part], np.float64),
     )
+
+
+def _turned(camera: np.ndarray, degrees: np.ndarray) -> np.ndarray:
+    """(B, 3, 3) rotations from the camera frame to that of an environment which is turned about the vertical."""
+    angle = np.radians(degrees)
+    turn = np.zeros((len(camera), 3, 3))
+    turn[:, 0, 0] = turn[:, 2, 2] = np.cos(angle)
+    turn[:, 0, 2], turn[:, 2, 0], turn[:, 1, 1] = -np.sin(angle), np.sin(angle), 1.0
+    return turn @ camera
 
 
 def _shadow_axes(light: np.ndarray) -> np.ndarray:
@@ -281,6 +294,7 @@ def _allocate_frame(chunk: int, size: int, vertices: int, focal: float, device: 
         ("pose", chunk, wp.mat33),
         ("position", chunk, wp.vec3),
         ("camera", chunk, wp.mat33),
+        ("lighting", chunk, wp.mat33),
         ("ground", chunk, float),
         ("light", chunk, wp.mat33),
         ("projected", (chunk, vertices), wp.vec3),

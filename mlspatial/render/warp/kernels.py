@@ -96,6 +96,7 @@ class Frame:
     pose: wp.array(dtype=wp.mat33)  # rotation times scale
     position: wp.array(dtype=wp.vec3)
     camera: wp.array(dtype=wp.mat33)  # camera frame to world frame
+    lighting: wp.array(dtype=wp.mat33)  # the same for what lights: another where the light is turned
     ground: wp.array(dtype=float)  # metres of the camera above the ground; 0: no ground
     light: wp.array(dtype=wp.mat33)  # rows: right and down of the shadow map, direction to the light
     scale: float

@@ -38,6 +38,7 @@ class View:
     first_face: int
     environment: int
     camera: wp.mat33
+    lighting: wp.mat33
     pose: wp.mat33
     light: wp.mat33
     ground: Ground
@@ -193,11 +194,11 @@ def shade_triangle(assets: Assets, frame: Frame, seen: View, index: int, x: floa
     glossy += wp.cw_mul(glossy, mirror) * (1.0 / (response[0] + response[1]) - 1.0)  # bounces on (Turquin 2019)
     left_over = 1.0 - wp.max(glossy[0], wp.max(glossy[1], glossy[2]))
     matt = color * ((1.0 - metalness) * left_over)
-    bounced = seen.camera * (normal * (2.0 * towards_view) - view)
+    bounced = seen.lighting * (normal * (2.0 * towards_view) - view)
     step = int(roughness * float(assets.reflection.shape[1] - 1) + 0.5)
     radiance = wp.cw_mul(glossy, look_up(assets.reflections, assets.reflection[seen.environment, step], bounced))
     radiance *= open_sky
-    everywhere = ambient(assets, seen.environment, seen.camera * normal)
+    everywhere = ambient(assets, seen.environment, seen.lighting * normal)
     radiance += wp.cw_mul(matt, wp.cw_mul(everywhere, with_bounces(open_sky, color)))
 
     # the main light
@@ -325,6 +326,7 @@ def shade(assets: Assets, frame: Frame, strip: int, images: wp.array(dtype=wp.ui
     seen.first_face = assets.first_face[mesh]
     seen.environment = frame.environment[image]
     seen.camera = frame.camera[image]
+    seen.lighting = frame.lighting[image]
     seen.pose = frame.pose[image]
     seen.light = frame.light[image]
     seen.ground = ground_of(assets, frame, image)

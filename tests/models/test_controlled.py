@@ -1,0 +1,118 @@
+"""What is kept of layers that see a design, against the same from all of their activations at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mlspatial.analysis.anova import split_of, unit_variance_split, variance_split
+from mlspatial.analysis.marginals import marginals
+from mlspatial.core.crossing import Crossing, Factor
+from mlspatial.models import controlled
+from mlspatial.models.controlled import ControlledSink, Space, groups
+from mlspatial.models.extract import extract, shapes
+from mlspatial.models.spec import ModelSpec
+from mlspatial.models.stimuli import Stimuli
+
+X, Z = Factor("x", "linear", (0.0, 1.0, 2.0), "m"), Factor("z", "linear", (1.0, 2.0), "m")
+SWEEPS = [Crossing("x", (X,), np.arange(12).reshape(4, 3).T), Crossing("z", (Z,), 12 + np.arange(8).reshape(4, 2).T)]
+FACTORIAL = [Crossing("both", (X, Z), np.arange(24).reshape(4, 3, 2).transpose(1, 2, 0))]
+
+
+def pop(
+    crossings: list[Crossing], responses: torch.Tensor, shape: tuple[int, ...], folder: Path
+) -> controlled.Controlled:
+    n = len(responses)
+    sink = ControlledSink(crossings, n, {"layer": shape}, folder)
+    for start in range(0, n, 7):
+        sink.add("layer", responses[start : start + 7].reshape(len(responses[start : start + 7]), -1).clone())
+    return sink.pop("layer")
+
+
+@pytest.mark.parametrize("crossings", [SWEEPS, FACTORIAL], ids=["sweeps", "factorial"])
+@pytest.mark.parametrize("shape", [(5, 4, 3), (17, 6), (2600,)], ids=str)
+def test_numbers_are_those_of_all_activations(
+    crossings: list[Crossing], shape: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controlled, "PART", 37)  # several parts, and one that is narrower
+    n = sum(crossing.rows.size for crossing in crossings)
+    responses = torch.randn(n, *shape, generator=torch.Generator().manual_seed(0)) + 3.0
+    found = pop(crossings, responses, shape, tmp_path)
+    flat = responses.reshape(n, -1).double().numpy()
+    flat = flat - flat.mean(0)
+    gram = flat @ flat.T
+    (group,) = groups(crossings)
+    expected = marginals(gram, group).gram
+    assert np.abs(found.means[0] - expected).max() < 1e-5 * np.abs(expected).max()
+    for number, crossing in enumerate(crossings):
+        ours = split_of(found.spread[number], found.energy[number], crossing)
+        for one, other in zip(ours, variance_split(gram, crossing), strict=True):
+            assert one.effect == other.effect
+            for name in ("ss", "share", "component_share", "error"):
+                assert getattr(one, name) == pytest.approx(getattr(other, name), rel=2e-4, abs=1e-4), (one.effect, name)
+        units = unit_variance_split(flat, crossing)
+        for axis in range(len(crossing.factors)):
+            space = Space.of(shape)
+            by_place = np.bincount(space.places(0, flat.shape[1]), units.ss[axis], minlength=space.positions)
+            assert found.maps[number, 1 + axis] == pytest.approx(by_place, rel=1e-4)
+
+
+def test_channels_are_means_over_space_and_over_its_middle(tmp_path: Path) -> None:
+    responses = torch.randn(24, 5, 4, 3, generator=torch.Generator().manual_seed(1))
+    found = pop(FACTORIAL, responses, (5, 4, 3), tmp_path)
+    assert found.channels["space"] == pytest.approx(responses.mean((2, 3)).numpy(), abs=1e-6)
+    assert found.channels["centre"] == pytest.approx(responses[:, :, 1:3, 1].mean(2).numpy(), abs=1e-6)
+    tokens = torch.randn(24, 10, 6, generator=torch.Generator().manual_seed(2))  # a class token and 3 x 3
+    found = pop(FACTORIAL, tokens, (10, 6), tmp_path)
+    assert found.channels["space"] == pytest.approx(tokens.mean(1).numpy(), abs=1e-6)
+    assert found.channels["centre"] == pytest.approx(tokens[:, 1:].mean(1).numpy(), abs=1e-6)
+    found = pop(FACTORIAL, torch.randn(24, 9), (9,), tmp_path)
+    assert list(found.channels) == ["space"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels", "grid", "centre"),
+    [
+        ((64, 7, 7), 64, (7, 7), [24]),
+        ((64, 8, 8), 64, (8, 8), [27, 28, 35, 36]),
+        ((7, 7, 64), 64, (7, 7), [24]),
+        ((9, 32), 32, (3, 3), [4]),
+        ((10, 32), 32, (10,), list(range(1, 10))),
+        ((512,), 512, (1,), [0]),
+    ],
+)
+def test_where_the_features_of_a_layer_are(
+    shape: tuple[int, ...], channels: int, grid: tuple[int, ...], centre: list[int]
+) -> None:
+    space = Space.of(shape)
+    assert (space.channels, space.grid, space.centre().tolist()) == (channels, grid, centre)
+    row = torch.arange(int(np.prod(shape)))
+    seen = space.view(row[None])[0]  # (positions, channels)
+    for position in range(space.positions):
+        assert (space.places(0, len(row))[seen[position].numpy()] == position).all()
+
+
+def test_a_network_is_seen_once_and_its_layers_keep_their_shapes(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 30 * 30, 5))
+    spec = ModelSpec("own", 5, {}, (), 32)
+    layers = ["1", "3"]
+    assert shapes(network, spec, layers) == {"1": (4, 30, 30), "3": (5,)}
+    images = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
+    stimuli = Stimuli(tuple(f"design-{k:08d}" for k in range(24)), images)
+    sink = ControlledSink(FACTORIAL, 24, shapes(network, spec, layers), tmp_path)
+    extract(network, spec, stimuli, layers, sink)
+    conv, head = sink.pop("1"), sink.pop("3")
+    assert conv.channels["space"].shape == (24, 4) and head.channels["space"].shape == (24, 5)
+    assert conv.maps.shape == (1, 3, 900) and (conv.maps[0, 1] + conv.maps[0, 2] <= conv.maps[0, 0] * 1.0001).all()
+
+
+def test_crossings_that_share_contexts_are_asked_together() -> None:
+    other = Crossing("few", (Factor("y", "linear", (0.0, 1.0), "m"),), np.arange(24, 30).reshape(2, 3))
+    again = Crossing("again", (X,), np.arange(30, 42).reshape(3, 4))
+    names = [[crossing.name for crossing in group] for group in groups([*SWEEPS, other, again, *FACTORIAL])]
+    assert names == [["x", "z"], ["few"], ["again"], ["both"]]
