@@ -26,9 +26,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlspatial.analysis.estimates import Estimate, estimates, jackknifed
+from mlspatial.analysis.gram import centred
 from mlspatial.analysis.marginals import (
     ROUNDING,
-    Deviations,
     Marginals,
     leading,
     marginals,
@@ -41,6 +41,7 @@ from mlspatial.core.errors import BadValue
 
 VERSION = "1"
 SHARE = 0.9  # of the variance of the others, that their subspace holds
+MOST = 1024  # rows of an eigendecomposition, which takes 0.4 s and is done for each factor and context left out
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Factorisation:
     """Of one factor. pca, covariance, invariance: as published, with jackknife errors over contexts; debiased,
     debiased_invariance: the covariance variant and the invariance of mean curves, from products of different contexts
     (may leave 0 to 1 by chance); variance: its var(a), other_variance: of the others together, in squared units of
-    response; components: principal components in the others' subspace.
+    response; components: principal components in the others' subspace; contexts: of which the PCA variant is.
 
     NaN: factorisation of a factor without variance or without others that have some, invariance of a population without
     variance, debiased with fewer than 4 contexts (invariance: 2), its error with fewer than 5 (3).
@@ -63,79 +64,141 @@ class Factorisation:
     variance: float
     other_variance: float
     components: int
+    contexts: int
 
 
 def factorisation(
-    gram: np.ndarray, crossings: Sequence[Crossing], *, share: float = SHARE, context: bool = False
+    gram: np.ndarray,
+    crossings: Sequence[Crossing],
+    *,
+    share: float = SHARE,
+    context: bool = False,
+    most: int = MOST,
 ) -> list[Factorisation]:
     """Factorisation and invariance of every factor of the crossings.
 
     gram: (rows, rows) inner products of responses about any one origin, float64; crossings: sweeps of different factors
     that share their contexts, or one crossing of several factors; share: of the others' variance in their subspace;
-    context: whether what differs between contexts is one of the others (not in the debiased numbers).
-    Time: for the PCA variant an eigendecomposition of as many rows as the others have levels times contexts, for each
-    factor and each context left out. Raises as marginals; BadValue for a share not in (0, 1].
+    context: whether what differs between contexts is one of the others (not in the debiased numbers); most: where the
+    others have more levels times contexts than this the PCA variant is that of as many contexts, evenly spread, as fit;
+    all others are of all contexts. Raises as marginals; BadValue for a share not in (0, 1].
     """
     if not 0 < share <= 1:
         raise BadValue("share", share, "expected a share of the variance, above 0 and at most 1")
     means = marginals(gram, crossings)
-    return factorisation_of(means, share=share, context=context)
+    return factorisation_of(means, share=share, context=context, most=most)
 
 
 def factorisation_of(
-    means: Marginals, *, share: float = SHARE, context: bool = False, errors: bool = True
+    means: Marginals, *, share: float = SHARE, context: bool = False, most: int = MOST, errors: bool = True
 ) -> list[Factorisation]:
-    """The same from inner products of mean responses that are at hand. errors: of what is as published, too, each of
-    which takes all eigendecompositions for every context left out; else they are NaN."""
+    """The same from inner products of mean responses that are at hand. errors: of the PCA variant too, which takes its
+    eigendecompositions for each context left out; else they are NaN."""
     number, contexts = len(means.factors), means.contexts
+    every = np.arange(contexts)
 
     def published(kept: np.ndarray) -> np.ndarray:
-        deviations = means.within(kept, context=context)
-        return np.array([_published(deviations, f, share)[:3] for f in range(number)])
+        products, variances = _products(means, kept, context)
+        return np.stack([_cosine_variant(products, variances, means), _invariance(variances, means)], axis=1)[:number]
 
     def debiased(kept: np.ndarray) -> np.ndarray:
-        return np.stack([_debiased(means, kept), _debiased_invariance(means, kept)], axis=1)
+        return np.stack([_debiased(means, kept), _invariance(unbiased_variances(means, kept), means)], axis=1)
 
-    whole = means.within(np.arange(contexts), context=context)
-    plain, plain_error = jackknifed(published, contexts, 1 if errors else contexts)
+    plain, plain_error = jackknifed(published, contexts, 1)
     fair, fair_error = jackknifed(debiased, contexts, 2)
-    variances = whole.variances()
-    columns = [estimates(plain[:, i], plain_error[:, i], contexts) for i in range(3)]
+    columns = [estimates(plain[:, i], plain_error[:, i], contexts) for i in range(2)]
     columns += [estimates(fair[:, i], fair_error[:, i], contexts) for i in range(2)]
-    return [
-        Factorisation(
-            name,
-            columns[0][f],
-            columns[1][f],
-            columns[2][f],
-            columns[3][f],
-            columns[4][f],
-            float(variances[f]),
-            float(variances.sum() - variances[f]),
-            int(_published(whole, f, share)[3]),
+    _, variances = _products(means, every, context)
+    found = []
+    for f, name in enumerate(means.names):
+        rows = sum(len(factor) for factor in means.factors) - len(means.factors[f]) + context
+        fitting = max(1, min(contexts, most // max(rows, 1)))
+        some = np.arange(fitting) * contexts // fitting
+
+        def pca(kept: np.ndarray, f: int = f, some: np.ndarray = some) -> np.ndarray:
+            return np.array(_pca_variant(means, f, some[kept], share, context))
+
+        value, error = jackknifed(pca, fitting, 1 if errors else fitting)
+        found.append(
+            Factorisation(
+                name,
+                estimates(value[:1], error[:1], fitting)[0],
+                columns[0][f],
+                columns[1][f],
+                columns[2][f],
+                columns[3][f],
+                float(variances[f]),
+                float(variances.sum() - variances[f]),
+                int(value[1]),
+                fitting,
+            )
         )
-        for f, name in enumerate(means.names)
-    ]
+    return found
 
 
-def _published(deviations: Deviations, factor: int, share: float) -> tuple[float, float, float, int]:
-    """PCA variant, covariance variant, invariance, components of a factor."""
-    variances = deviations.variances()
-    own, total = variances[factor], variances.sum()
-    limit = ROUNDING * deviations.energy
-    invariance = 1 - own / total if total > limit else np.nan
-    others = [g for g in range(len(variances)) if g != factor]
-    if own <= limit or total - own <= limit:
-        return np.nan, np.nan, invariance, 0
-    across = np.concatenate([deviations.block(g, factor) for g in others])
-    among = np.block([[deviations.block(g, h) for h in others] for g in others])
+def _products(means: Marginals, kept: np.ndarray, context: bool) -> tuple[np.ndarray, np.ndarray]:
+    """tr(C_f C_g) (sources, sources) and var(f) (sources,): the factors, and what differs between contexts."""
+    levels = np.array([len(factor) for factor in means.factors])
+    images = levels * len(kept)
+    products = means.squared[:, :, kept][:, :, :, kept].sum(axis=(2, 3)) / np.outer(images, images)
+    variances = np.einsum("fcc->f", means.own[:, kept][:, :, kept]) / len(kept)
+    if not context:
+        return products, variances
+    across, among = _with_context(means, kept)
+    shared = [np.square(across[rows].reshape(-1, means.contexts, len(kept))[:, kept]).sum() for rows in means.slices]
+    column = np.array(shared) / (images * len(kept))
+    corner = np.square(among).sum() / len(kept) ** 2
+    return np.block([[products, column[:, None]], [column, corner]]), np.append(variances, np.trace(among) / len(kept))
+
+
+def _with_context(means: Marginals, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of the kept contexts' means from their mean: inner products with all deviations (m, k), and their own (k, k)."""
+    across = means.with_context[:, kept]
+    return across - across.mean(axis=1, keepdims=True), centred(means.of_context[np.ix_(kept, kept)])
+
+
+def _invariance(variances: np.ndarray, means: Marginals) -> np.ndarray:
+    total = variances.sum()
+    return 1 - variances / total if total > ROUNDING * means.energy else np.full(len(variances), np.nan)
+
+
+def _cosine_variant(products: np.ndarray, variances: np.ndarray, means: Marginals) -> np.ndarray:
+    limit = ROUNDING * means.energy
+    found = np.full(len(variances), np.nan)
+    for f in range(len(variances)):
+        others = np.arange(len(variances)) != f
+        if variances[f] > limit and variances[others].sum() > limit:
+            own, other = products[f, f], products[np.ix_(others, others)].sum()
+            found[f] = 1 - products[f, others].sum() / np.sqrt(own * other)
+    return found
+
+
+def _pca_variant(means: Marginals, f: int, kept: np.ndarray, share: float, context: bool) -> tuple[float, int]:
+    """Of one factor, and how many components the others' subspace has."""
+
+    def rows(g: int) -> np.ndarray:
+        return (means.slices[g].start + np.arange(len(means.factors[g]))[:, None] * means.contexts + kept).ravel()
+
+    others = [rows(g) for g in range(len(means.factors)) if g != f]
+    own = rows(f)
+    weights = [np.full(len(one), len(one) ** -0.5) for one in others]
+    flat = np.concatenate([np.zeros(0, int), *others])
+    across, among = means.deviations[np.ix_(flat, own)], means.deviations[np.ix_(flat, flat)]
+    if context:
+        with_context, of_context = _with_context(means, kept)
+        across = np.concatenate([across, with_context[own].T])
+        among = np.block([[among, with_context[flat]], [with_context[flat].T, of_context]])
+        weights.append(np.full(len(kept), len(kept) ** -0.5))
+    weight = np.concatenate([np.zeros(0), *weights])
+    across, among = across * weight[:, None] / np.sqrt(len(own)), among * weight * weight[:, None]
+    variance, limit = float(means.deviations[own, own].mean()), ROUNDING * means.energy
+    if variance <= limit or np.trace(among) <= limit:
+        return np.nan, 0
     values, vectors = np.linalg.eigh(among)
     values, vectors = values[::-1], vectors[:, ::-1]
-    kept = leading(values, share)
-    kept = min(kept, int((values > 1e-10 * values[0]).sum()))
-    inside = np.square(vectors[:, :kept].T @ across).sum(axis=1) / values[:kept]
-    cosine = np.square(across).sum() / np.linalg.norm(among) / np.linalg.norm(deviations.block(factor, factor))
-    return 1 - inside.sum() / own, 1 - cosine, invariance, kept
+    number = min(leading(values, share), int((values > 1e-10 * values[0]).sum()))
+    inside = np.square(vectors[:, :number].T @ across).sum(axis=1) / values[:number]
+    return 1 - float(inside.sum()) / variance, number
 
 
 def _debiased(means: Marginals, kept: np.ndarray) -> np.ndarray:
@@ -153,9 +216,3 @@ def _debiased(means: Marginals, kept: np.ndarray) -> np.ndarray:
         if own > limit and other > limit:
             found[f] = 1 - shared / np.sqrt(own * other)
     return found
-
-
-def _debiased_invariance(means: Marginals, kept: np.ndarray) -> np.ndarray:
-    variances = unbiased_variances(means.within(kept), len(kept))
-    total = variances.sum()
-    return 1 - variances / total if total > ROUNDING * means.energy else np.full(len(variances), np.nan)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from functools import cached_property
+from itertools import pairwise, permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,9 +32,10 @@ CONTEXT = "context"
 
 @dataclass(frozen=True)
 class Marginals:
-    """factors: of all crossings, in order; contexts: their number; gram: inner products of all mean responses, (m, m)
-    float64, m = sum over factors of levels times contexts, a factor's levels outside and its contexts inside, then of
-    the mean of each context over all its images; energy: mean squared length of a mean response."""
+    """factors: of all crossings, in order; contexts: their number C; gram: inner products of all mean responses about
+    any one origin, (m + C, m + C) float64, m = sum over factors of levels times contexts, a factor's levels outside and
+    its contexts inside, then of the mean of each context over all its images; energy: mean squared length of a mean
+    response."""
 
     factors: tuple[Factor, ...]
     contexts: int
@@ -50,17 +52,56 @@ class Marginals:
     def names(self) -> tuple[str, ...]:
         return tuple(factor.name for factor in self.factors)
 
-    def within(self, kept: np.ndarray, *, context: bool = False) -> Deviations:
-        """Of every level in every kept context from the mean of all levels in the same context; context: after the
-        factors also the mean of every context from that of all kept. kept: (k,) numbers of contexts."""
-        indices, first = [], 0
-        for factor in self.factors:
-            of_factor = np.arange(first, first + len(factor) * self.contexts).reshape(len(factor), self.contexts)
-            indices.append(of_factor[:, kept])
-            first += of_factor.size
-        if context:
-            indices.append(first + kept[:, None])
-        return _centred(self.gram, indices, self.energy)
+    @cached_property
+    def slices(self) -> tuple[slice, ...]:
+        """Rows of each factor."""
+        ends = np.cumsum([0, *(len(factor) * self.contexts for factor in self.factors)])
+        return tuple(slice(int(a), int(b)) for a, b in pairwise(ends))
+
+    @cached_property
+    def _centred(self) -> np.ndarray:
+        found = np.array(self.gram, np.float64)
+        for some, factor in zip(self.slices, self.factors, strict=True):  # in place
+            rows = found[some].reshape(len(factor), self.contexts, -1)
+            rows -= rows.mean(axis=0)
+            columns = found[:, some].reshape(-1, len(factor), self.contexts)
+            columns -= columns.mean(axis=1, keepdims=True)
+        return found
+
+    @property
+    def deviations(self) -> np.ndarray:
+        """(m, m) inner products of mean responses about the mean over all levels in the same context."""
+        end = self.slices[-1].stop
+        return self._centred[:end, :end]
+
+    @property
+    def with_context(self) -> np.ndarray:
+        """(m, C) inner products of these with the mean of each context over all its images."""
+        end = self.slices[-1].stop
+        return self._centred[:end, end:]
+
+    @property
+    def of_context(self) -> np.ndarray:
+        """(C, C) inner products of these means, about any origin."""
+        end = self.slices[-1].stop
+        return self.gram[end:, end:]
+
+    def block(self, f: int, g: int) -> np.ndarray:
+        """(levels of f, contexts, levels of g, contexts) inner products of two factors' deviations."""
+        shape = len(self.factors[f]), self.contexts, len(self.factors[g]), self.contexts
+        return self.deviations[self.slices[f], self.slices[g]].reshape(shape)
+
+    @cached_property
+    def squared(self) -> np.ndarray:
+        """(factors, factors, contexts, contexts) sums over both's levels of squared inner products."""
+        number = range(len(self.factors))
+        return np.array([[np.einsum("lcmd,lcmd->cd", b := self.block(f, g), b) for g in number] for f in number])
+
+    @cached_property
+    def own(self) -> np.ndarray:
+        """(factors, contexts, contexts) inner products of deviations from the same level, mean over levels."""
+        blocks = [self.block(f, f) for f in range(len(self.factors))]
+        return np.array([np.einsum("lcld->cd", block) / len(block) for block in blocks])
 
     def curves(self, groups: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
         """[f][g] (groups, levels of f, groups, levels of g) inner products of mean curves, each the mean response to a
@@ -68,42 +109,15 @@ class Marginals:
         weights = np.zeros((len(groups), self.contexts))
         for row, group in zip(weights, groups, strict=True):
             row[group] = 1 / len(group)
-        found, starts = [], np.cumsum([0, *(len(factor) * self.contexts for factor in self.factors)])
-        half = []
-        for first, factor in zip(starts[:-1], self.factors, strict=True):
-            rows = self.gram[first : first + len(factor) * self.contexts, : starts[-1]]
-            mean = np.einsum("pc,lcm->plm", weights, rows.reshape(len(factor), self.contexts, -1), optimize=True)
-            half.append(mean - mean.mean(axis=1, keepdims=True))
-        for rows in half:
-            line = []
-            for first, factor in zip(starts[:-1], self.factors, strict=True):
-                columns = rows[..., first : first + len(factor) * self.contexts]
-                columns = columns.reshape(*rows.shape[:2], len(factor), self.contexts)
-                mean = np.einsum("qc,plmc->plqm", weights, columns, optimize=True)
-                line.append(mean - mean.mean(axis=3, keepdims=True))
-            found.append(line)
+        found = []
+        for rows, factor in zip(self.slices, self.factors, strict=True):
+            mean = weights @ self.deviations[rows].reshape(len(factor), self.contexts, -1)  # (levels, groups, m)
+            line = [
+                mean[..., columns].reshape(*mean.shape[:2], len(other), self.contexts) @ weights.T
+                for columns, other in zip(self.slices, self.factors, strict=True)
+            ]
+            found.append([np.ascontiguousarray(cell.transpose(1, 0, 3, 2)) for cell in line])
         return found
-
-
-@dataclass(frozen=True)
-class Deviations:
-    """gram: (m, m) inner products of centred mean responses; slices: the rows of each factor (then of the context);
-    energy: as in Marginals."""
-
-    gram: np.ndarray
-    slices: tuple[slice, ...]
-    energy: float
-
-    def block(self, first: int, second: int) -> np.ndarray:
-        """Of two factors, each row divided by the square root of their number, so that the squared Frobenius norm is
-        the trace of the product of the two covariances, (rows of the first, rows of the second)."""
-        found = self.gram[self.slices[first], self.slices[second]]
-        return found / np.sqrt(found.shape[0] * found.shape[1])
-
-    def variances(self) -> np.ndarray:
-        """(factors,) mean squared deviation, summed over units."""
-        diagonal = np.diag(self.gram)
-        return np.array([diagonal[rows].mean() for rows in self.slices])
 
 
 def marginals(gram: np.ndarray, crossings: Sequence[Crossing]) -> Marginals:
@@ -179,15 +193,12 @@ def unbiased_traces(curves: list[list[np.ndarray]]) -> tuple[np.ndarray, np.ndar
     return products / len(orders), squares / len(orders)
 
 
-def unbiased_variances(deviations: Deviations, kept: int) -> np.ndarray:
+def unbiased_variances(means: Marginals, kept: np.ndarray) -> np.ndarray:
     """(factors,) variance of mean curves over levels, the mean over two different contexts of products; NaN of one."""
-    found = np.full(len(deviations.slices), np.nan)
-    for i, rows in enumerate(deviations.slices) if kept > 1 else ():
-        own = deviations.gram[rows, rows]
-        levels = len(own) // kept
-        of_level = np.einsum("lcld->lcd", own.reshape(levels, kept, levels, kept)).sum(0)
-        found[i] = (of_level.sum() - np.trace(of_level)) / (kept * (kept - 1) * levels)
-    return found
+    if len(kept) < 2:
+        return np.full(len(means.factors), np.nan)
+    own = means.own[:, kept][:, :, kept]
+    return (own.sum(axis=(1, 2)) - np.trace(own, axis1=1, axis2=2)) / (len(kept) * (len(kept) - 1))
 
 
 def quarters(kept: np.ndarray) -> list[np.ndarray] | None:
@@ -199,18 +210,3 @@ def leading(values: np.ndarray, share: float) -> int:
     """How many of the largest eigenvalues hold that share of their sum. values: (n,), descending."""
     held = np.cumsum(values.clip(min=0.0))
     return int(min(np.searchsorted(held, share * held[-1] * (1 - 1e-12)) + 1, len(values)))
-
-
-def _centred(gram: np.ndarray, indices: list[np.ndarray], energy: float) -> Deviations:
-    flat = np.concatenate([index.ravel() for index in indices])
-    slices, first = [], 0
-    for index in indices:
-        slices.append(slice(first, first + index.size))
-        first += index.size
-    found = gram[np.ix_(flat, flat)]
-    for _ in range(2):
-        for index, rows in zip(indices, slices, strict=True):
-            block = found[rows].reshape(*index.shape, -1)
-            found[rows] = (block - block.mean(axis=0)).reshape(index.size, -1)
-        found = found.T.copy()
-    return Deviations(found, tuple(slices), energy)

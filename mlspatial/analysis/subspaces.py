@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TypeAlias
 
 import numpy as np
 
 from mlspatial.analysis.estimates import Estimate, estimates, jackknifed, parts
 from mlspatial.analysis.factorisation import SHARE
-from mlspatial.analysis.marginals import ROUNDING, Marginals, leading, quarters, unbiased_traces
+from mlspatial.analysis.marginals import PARTS, ROUNDING, Marginals, leading, unbiased_traces
+from mlspatial.core.errors import BadValue
 
 VERSION = "1"
 
@@ -53,78 +55,95 @@ class Overlap:
 
 
 def dimensions(means: Marginals, *, share: float = SHARE) -> list[Dimension]:
-    """Of every factor. means: of marginals(); share: of a curve's variance that its subspace holds."""
-    number, contexts = len(means.factors), means.contexts
+    """Of every factor. means: of marginals(); share: of a curve's variance that its subspace holds. Errors are the
+    jackknife's over contexts. Raises BadValue for a share not in (0, 1]."""
+    _check(share)
+    number, contexts, energy = len(means.factors), means.contexts, means.energy
 
-    def plain(kept: np.ndarray) -> np.ndarray:
-        curves = means.curves([kept])
-        return np.array([_participation(curves[f][f][0, :, 0], means.energy) for f in range(number)])
+    def numbers(kept: np.ndarray) -> np.ndarray:
+        """Participation ratio, debiased, stability."""
+        found = np.full((3, number), np.nan)
+        groups, whole, halves = _curves(means, kept)
+        for f in range(number):
+            found[0, f] = _participation(whole[f][f][0, :, 0], energy)
+            if halves is not None:
+                found[2, f] = _mean_square(_cosines(halves, f, f, (0, 1), share, energy))
+        if len(groups[0][0]) == PARTS:
+            products, squares = unbiased_traces(groups)
+            found[1] = squares / np.where(np.diag(products) > (ROUNDING * energy) ** 2, np.diag(products), np.nan)
+        return found
 
-    def fair(kept: np.ndarray) -> np.ndarray:
-        groups = quarters(kept)
-        if groups is None:
-            return np.full(number, np.nan)
-        products, squares = unbiased_traces(means.curves(groups))
-        own = np.diag(products)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(own > (ROUNDING * means.energy) ** 2, squares / own, np.nan)
-
-    def stable(kept: np.ndarray) -> np.ndarray:
-        if len(kept) < 2:
-            return np.full(number, np.nan)
-        curves = means.curves(parts(kept, 2))
-        return np.array([_mean_square(_cosines(curves, f, f, (0, 1), share, means.energy)) for f in range(number)])
-
-    columns = [
-        estimates(*jackknifed(statistic, contexts, fewest), contexts)
-        for statistic, fewest in ((plain, 1), (fair, 4), (stable, 2))
-    ]
+    values, errors = jackknifed(numbers, contexts, 1)
+    columns = [estimates(value, error, contexts) for value, error in zip(values, errors, strict=True)]
     whole = means.curves([np.arange(contexts)])
+    components = [len(_basis(whole[f][f][0, :, 0], share, energy)[0]) for f in range(number)]
     return [
-        Dimension(
-            name, columns[0][f], columns[1][f], len(_basis(whole[f][f][0, :, 0], share, means.energy)[0]), columns[2][f]
-        )
+        Dimension(name, columns[0][f], columns[1][f], components[f], columns[2][f])
         for f, name in enumerate(means.names)
     ]
 
 
 def overlaps(means: Marginals, *, share: float = SHARE) -> list[Overlap]:
-    """Of every two factors, in order. means: of marginals(); share: of a curve's variance that its subspace holds."""
-    contexts, pairs = means.contexts, list(combinations(range(len(means.factors)), 2))
+    """Of every two factors, in order. Parameters and errors as dimensions."""
+    _check(share)
+    contexts, energy, pairs = means.contexts, means.energy, list(combinations(range(len(means.factors)), 2))
+    if not pairs:
+        return []
 
-    def plain(kept: np.ndarray) -> np.ndarray:
-        curves = means.curves([kept])
-        return np.array([_mean_square(_cosines(curves, f, g, (0, 0), share, means.energy)) for f, g in pairs])
+    def numbers(kept: np.ndarray) -> np.ndarray:
+        """Mean squared cosine, that of halves, alignment."""
+        found = np.full((3, len(pairs)), np.nan)
+        groups, whole, halves = _curves(means, kept)
+        for i, (f, g) in enumerate(pairs):
+            found[0, i] = _mean_square(_cosines(whole, f, g, (0, 0), share, energy))
+            if halves is not None:
+                ways = [_mean_square(_cosines(halves, f, g, way, share, energy)) for way in ((0, 1), (1, 0))]
+                found[1, i] = np.mean(ways)
+        if len(groups[0][0]) == PARTS:
+            products, _ = unbiased_traces(groups)
+            own = np.where(np.diag(products) > (ROUNDING * energy) ** 2, np.diag(products), np.nan)
+            found[2] = [products[f, g] / np.sqrt(own[f] * own[g]) for f, g in pairs]
+        return found
 
-    def halves(kept: np.ndarray) -> np.ndarray:
-        if len(kept) < 2:
-            return np.full(len(pairs), np.nan)
-        curves = means.curves(parts(kept, 2))
-        ways = ((0, 1), (1, 0))
-        return np.array(
-            [np.mean([_mean_square(_cosines(curves, f, g, w, share, means.energy)) for w in ways]) for f, g in pairs]
-        )
-
-    def aligned(kept: np.ndarray) -> np.ndarray:
-        groups = quarters(kept)
-        if groups is None:
-            return np.full(len(pairs), np.nan)
-        products, _ = unbiased_traces(means.curves(groups))
-        limit = (ROUNDING * means.energy) ** 2
-        own = np.where(np.diag(products) > limit, np.diag(products), np.nan)
-        return np.array([products[f, g] / np.sqrt(own[f] * own[g]) for f, g in pairs])
-
-    columns = [
-        estimates(*jackknifed(statistic, contexts, fewest), contexts)
-        for statistic, fewest in ((plain, 1), (halves, 2), (aligned, 4))
-    ]
+    values, errors = jackknifed(numbers, contexts, 1)
+    columns = [estimates(value, error, contexts) for value, error in zip(values, errors, strict=True)]
     whole = means.curves([np.arange(contexts)])
     found = []
     for i, (f, g) in enumerate(pairs):
-        cosines = _cosines(whole, f, g, (0, 0), share, means.energy)
+        cosines = _cosines(whole, f, g, (0, 0), share, energy)
         angles = tuple(float(angle) for angle in np.degrees(np.arccos(cosines.clip(0.0, 1.0))))
-        found.append(Overlap(means.names[f], means.names[g], angles, *(column[i] for column in columns)))
+        found.append(Overlap(means.names[f], means.names[g], angles, columns[0][i], columns[1][i], columns[2][i]))
     return found
+
+
+Curves: TypeAlias = list[list[np.ndarray]]
+
+
+def _check(share: float) -> None:
+    if not 0 < share <= 1:
+        raise BadValue("share", share, "expected a share of the variance, above 0 and at most 1")
+
+
+def _curves(means: Marginals, kept: np.ndarray) -> tuple[Curves, Curves, Curves | None]:
+    """As Marginals.curves: of four parts of the contexts (or as many as there are), of all, of halves if there are."""
+    groups = parts(kept, min(PARTS, len(kept)))
+    curves = means.curves(groups)
+    sizes = np.array([len(group) for group in groups], np.float64)
+    whole = _merged(curves, [sizes / sizes.sum()])
+    if len(groups) == 1:
+        return curves, whole, None
+    second = np.arange(len(groups)) % 2 == 1
+    return (
+        curves,
+        whole,
+        _merged(curves, [np.where(half, sizes, 0.0) / sizes[half].sum() for half in (~second, second)]),
+    )
+
+
+def _merged(curves: list[list[np.ndarray]], weights: list[np.ndarray]) -> list[list[np.ndarray]]:
+    """Curves of weighted means of their groups."""
+    w = np.stack(weights)
+    return [[np.einsum("hp,kq,plqm->hlkm", w, w, cell) for cell in line] for line in curves]
 
 
 def _participation(own: np.ndarray, energy: float) -> float:

@@ -24,7 +24,7 @@ OTHER_COLOURS = ("#bbbbbb", "#dddddd")
 def curves_figure(curves: pd.DataFrame, units: pd.DataFrame, factors: Mapping[tuple[str, str], Factor]) -> Any:
     """A row a layer, a column a factor: tuning curves of the channels that the factor moves most, each less its mean
     and over its standard deviation, with errors over contexts. curves, units: of tuning runs, the pool "space"."""
-    layers, columns = list(dict.fromkeys(curves.layer)), list(factors)
+    layers, columns, titles = list(dict.fromkeys(curves.layer)), list(factors), _titles(list(factors))
     figure, axes = sheet(len(layers), len(columns), width=1.9, height=1.5)
     for row, layer in enumerate(layers):
         for column, (crossing, factor) in enumerate(columns):
@@ -43,7 +43,7 @@ def curves_figure(curves: pd.DataFrame, units: pd.DataFrame, factors: Mapping[tu
                     low, high = ((mean + sign * error - mean.mean()) / scale for sign in (-1, 1))
                     axis.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
             about = factors[crossing, factor]
-            tidy(axis, title=crossing if not row else "", y=layer_label(layer) if not column else "")
+            tidy(axis, title=titles[crossing, factor] if not row else "", y=layer_label(layer) if not column else "")
             axis.set_yticks([])
             if about.kind == "category":
                 ticks(axis, [str(value).split(",")[0][:10] for value in about.values], slant=50)
@@ -53,16 +53,19 @@ def curves_figure(curves: pd.DataFrame, units: pd.DataFrame, factors: Mapping[tu
 
 
 def variance_figure(population: pd.DataFrame) -> Any:
-    """A panel a crossing: what each effect adds to the variance of a layer's responses, stacked, along the layers."""
-    part = population[population.measure == "variance_component"]
+    """A panel a crossing: what each effect adds to the variance of a layer's responses, stacked, along the layers. The
+    difference between contexts as such is left out: the whole is what changes within them."""
+    part = population[(population.measure == "variance_component") & ~population.factor.isin(["residual", CONTEXT])]
+    look = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(dict.fromkeys(part[~_joint(part)].factor))}
     crossings = list(dict.fromkeys(part.crossing))
     figure, axes = panels(len(crossings), 4, lettered=False, width=3.0, height=2.6)
     for axis, crossing in zip(axes, crossings, strict=True):
         own = part[part.crossing == crossing]
         layers = list(dict.fromkeys(own.layer))
-        shown, colours = _effects(own)
+        whole = own.groupby("layer", sort=False).value.sum().reindex(layers).to_numpy(float)
         base = np.zeros(len(layers))
-        for (label, names), colour in zip(shown.items(), colours, strict=True):
+        for label, names in _effects(own).items():
+            colour = look.get(label, COLOURS.get(label, INK))
             values = (
                 own[own.factor.isin(names)].groupby("layer", sort=False).value.sum().reindex(layers).to_numpy(float)
             )

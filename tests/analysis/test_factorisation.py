@@ -84,6 +84,18 @@ def test_errors_are_of_what_is_left_without_each_context(context: bool) -> None:
         assert one.pca.low < one.pca.value < one.pca.high
 
 
+def test_where_the_others_have_many_rows_the_pca_variant_is_of_contexts_that_are_spread() -> None:
+    rng = np.random.default_rng(7)
+    crossings = _sweeps({"x": 4, "y": 3}, 6)
+    responses = _mixed(rng, 42)
+    gram = responses @ responses.T
+    whole, few = factorisation(gram, crossings), factorisation(gram, crossings, most=10)
+    some = [Crossing(c.name, c.factors, c.rows[..., [0, 2, 4]]) for c in crossings]
+    assert [one.contexts for one in whole] == [6, 6] and [one.contexts for one in few] == [3, 2]
+    assert few[0].pca == factorisation(gram, some)[0].pca
+    assert few[0].covariance == whole[0].covariance and few[0].invariance == whole[0].invariance
+
+
 def test_codes_of_known_factorisation_and_invariance() -> None:
     """Orthogonal subspaces: 1; the same axis: 0; a factor that does nothing: invariance 1 and no factorisation."""
     crossing = crossing_of({"x": 5, "y": 4, "z": 3}, 6)

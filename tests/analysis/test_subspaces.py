@@ -107,3 +107,17 @@ def test_what_is_undefined_is_nan() -> None:
     assert np.isnan([second.participation_ratio.value, second.stability.value]).all() and second.components == 0
     (overlap,) = overlaps(means)
     assert overlap.angles == () and np.isnan([overlap.mean_squared_cosine.value, overlap.alignment.value]).all()
+
+
+@pytest.mark.parametrize("contexts", [2, 3, 5, 7])
+def test_halves_are_every_second_context(contexts: int) -> None:
+    rng = np.random.default_rng(3)
+    crossing = crossing_of({"x": 5}, contexts, shuffled=3)
+    responses = rng.normal(size=(5 * contexts, 9))
+    (found,) = dimensions(marginals(responses @ responses.T, [crossing]))
+    bases = []
+    for start in (0, 1):
+        mean = responses[crossing.rows[:, start::2]].mean(axis=1)
+        bases.append(_principal(mean - mean.mean(axis=0)))
+    wanted = np.square(np.cos(subspace_angles(*bases))).mean()
+    assert found.stability.value == pytest.approx(wanted, abs=1e-10)
