@@ -105,13 +105,14 @@ def along_layers(population: pd.DataFrame, measures: Mapping[str, str], *, colum
     """A panel a measure (name -> words): its value along the layers, a line a factor, with errors."""
     figure, axes = panels(len(measures), columns, lettered=False, width=3.0, height=2.5)
     layers = list(dict.fromkeys(population.layer))
-    factors = list(dict.fromkeys(population[population.measure.isin(list(measures)) & (population.other == "")].factor))
+    rows = population[population.measure.isin(list(measures)) & (population.other == "")]
+    titles = _titles(list(dict.fromkeys(zip(rows.crossing, rows.factor, strict=True))))
     for axis, (measure, words) in zip(axes, measures.items(), strict=True):
-        own = population[(population.measure == measure) & (population.other == "")]
-        for place, factor in enumerate(factors):
-            line = own[own.factor == factor].drop_duplicates("layer").set_index("layer").reindex(layers)
+        own = rows[rows.measure == measure]
+        for place, ((crossing, factor), label) in enumerate(titles.items()):
+            line = own[(own.crossing == crossing) & (own.factor == factor)].set_index("layer").reindex(layers)
             if line.value.notna().any():
-                _line(axis, line, factor, place, len(factors))
+                _line(axis, line, label, place, len(titles))
         ticks(axis, [layer_label(layer) for layer in layers], slant=50)
         tidy(axis, title=words)
     legend(figure, columns=6)

@@ -24,6 +24,7 @@ SHOWN = {
     "dimension_plain": "dimension of the mean curve",
     "turning_within": "turning angle (degrees)",
 }
+MAIN = "factorisation_pca"
 PICTURES = ("tuning", "variance", "geometry")
 
 
