@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +61,7 @@ def test_the_compose_file_names_only_what_is_there(compose: dict[str, Any]) -> N
         for volume in service.get("volumes", ()):
             source, target = re.sub(r"\$\{(\w+)(?::-([^}]*))?\}", lambda it: it[2] or "/set", volume).split(":")[:2]
             assert target.startswith("/"), volume
-            if source.startswith("./") and source != "./backups":
+            if source.startswith("./"):
                 assert (DEPLOY / source).is_file(), volume
             elif not source.startswith(("/", ".")):
                 assert source in compose["volumes"], volume
@@ -67,6 +70,7 @@ def test_the_compose_file_names_only_what_is_there(compose: dict[str, Any]) -> N
         for other in {*re.findall(r"//(\w+):", str(service.get("environment"))), *service.get("depends_on", {})}:
             assert other in services
         assert set(service.get("environment", {})) <= known.keys() | {"POSTGRES_PASSWORD"}, name
+    assert re.search(r"\$\{BACKUPS\}:/backups", str(services["mlflow"]["volumes"]))
     assert services["proxy"]["ports"] and not any("ports" in services[name] for name in services if name != "proxy")
 
 
@@ -89,14 +93,68 @@ def test_every_setting_that_is_used_is_there() -> None:
     assert named and named <= known.keys()
 
 
-def test_units_start_the_scripts_that_are_there() -> None:
-    for path in sorted((DEPLOY / "systemd").iterdir()):
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of deploy/ in another folder, with secrets, an environment and another LAB_DATA."""
+    folder = tmp_path / "somewhere"
+    shutil.copytree(DEPLOY, folder / "deploy", ignore=shutil.ignore_patterns("secrets.env", "__pycache__"))
+    shutil.copy(DEPLOY / "secrets.env.example", folder / "deploy" / "secrets.env")
+    (folder / "lab" / "bin").mkdir(parents=True)
+    (folder / "lab" / "bin" / "python").symlink_to(sys.executable)
+    path = folder / "deploy" / "settings.env"
+    text = re.sub(r"^LAB_DATA=.*", f"LAB_DATA={tmp_path}/data", path.read_text(), flags=re.M)
+    path.write_text(re.sub(r"^BACKUPS=.*", f"BACKUPS={tmp_path}/copies", text, flags=re.M))
+    return folder
+
+
+def script(path: Path, *words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, str(path), *map(str, words)], capture_output=True, text=True, timeout=60,
+                          env={"PATH": os.environ["PATH"], **environment})  # fmt: skip
+
+
+def test_the_templates_of_the_units_name_no_path_of_a_machine() -> None:
+    for path in (DEPLOY / "systemd").iterdir():
+        paths = set(re.findall(r"(?<![\w@/.-])/[\w./-]+", path.read_text()))
+        assert paths <= {"/usr/bin", "/bin", "/bin/sh"}, (path, paths)
+
+
+def test_units_are_filled_in_for_the_folder_of_the_project_and_its_settings(project: Path, tmp_path: Path) -> None:
+    out, data, copies = tmp_path / "units", tmp_path / "data", tmp_path / "copies"
+    made = script(project / "deploy" / "units.py", "--out", out, "--user", "daemon")
+    assert made.returncode == 0, made.stderr
+    assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in (DEPLOY / "systemd").iterdir())
+    for path in out.iterdir():
+        text = path.read_text()
         unit = configparser.RawConfigParser(strict=False)
         unit.optionxform = str  # type: ignore[assignment, method-assign]
-        unit.read(path)
+        unit.read_string(text)
         assert "Unit" in unit and ("Service" in unit or "Timer" in unit), path
-        for script in re.findall(r"/opt/mlspatial/(deploy/\S+)", path.read_text()):
-            assert (ROOT / script).is_file() or script == "deploy/secrets.env", script
+        assert not re.search(r"@[A-Z]*@", text), path
+        for named in re.findall(r"(?<![\w/.-])/[\w./-]+", text):
+            assert Path(named.rstrip("/")).exists() or named.rstrip("/") in (str(data), str(copies)), (path, named)
+        if path.suffix == ".service":
+            assert unit["Service"]["User"] == "daemon"
+            before = unit["Service"]["ExecStartPre"].split()
+            assert before[0] == "+install" and before[-1] in (str(data), str(copies)) and "daemon" in before
+        if "ReadWritePaths" in text:
+            assert unit["Service"]["ReadWritePaths"] == str(data)
+    if shutil.which("systemd-analyze"):
+        checked = subprocess.run(["systemd-analyze", "verify", *map(str, sorted(out.iterdir()))], text=True,
+                                 capture_output=True, check=False)  # fmt: skip
+        said = [line for line in checked.stderr.splitlines() if "mlspatial-" in line or str(tmp_path) in line]
+        assert not said and checked.returncode == 0, checked.stderr
+
+
+def test_units_are_not_written_for_what_is_not_there(project: Path, tmp_path: Path) -> None:
+    units, settings_file = project / "deploy" / "units.py", project / "deploy" / "settings.env"
+    lacking = script(units, "--environment", tmp_path / "none", "--out", tmp_path / "units")
+    assert lacking.returncode == 1 and f"{tmp_path}/none/bin/python is not there" in lacking.stderr
+    text = settings_file.read_text()
+    for value, words in (("data", "must be a whole path"), ("/a b", "must not be empty, nor hold spaces")):
+        settings_file.write_text(re.sub(r"^LAB_DATA=.*", f"LAB_DATA={value}", text, flags=re.M))
+        refused = script(units, "--out", tmp_path / "units")
+        assert refused.returncode == 1 and f"LAB_DATA={value}: {words}" in refused.stderr, refused.stderr
+    assert not (tmp_path / "units").exists()
 
 
 def test_the_page_shows_the_command_that_the_script_runs() -> None:
