@@ -44,7 +44,9 @@ def values(environment: Path, user: str) -> dict[str, str]:
             sys.exit(f"units.py: {setting}={value}: must be a whole path, from /")
     for path in (HERE / "secrets.env", Path(made["ENVIRONMENT"], "bin", "python")):
         if not path.exists():
-            sys.exit(f"units.py: {path} is not there; make it first, see docs/cluster.md (--environment names a folder)")
+            sys.exit(
+                f"units.py: {path} is not there; make it first, see docs/cluster.md (--environment names a folder)"
+            )
     inside = any(value.startswith(f"{home}/") for value in made.values() for home in HOMES)
     return made | {"HOMES": "read-only" if inside else "true"}
 

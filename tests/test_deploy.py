@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import configparser
+import http.server
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -176,3 +180,133 @@ def test_the_object_store_of_the_test_is_that_of_the_settings() -> None:
     assert {name: both[name] for name in both.keys() & ours.keys()} == {
         name: ours[name] for name in both.keys() & ours.keys()
     }
+
+
+def loaded(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(f"deploy_{name}", DEPLOY / f"{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+GIVEN = dict.fromkeys(("POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_USER", "PGPASSWORD", "S3_BUCKET",
+                       "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "x")  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [("ready.py",), ("backup.py", "backup", "copies/one"), ("backup.py", "restore", "x")])
+def test_missing_variables_are_named_before_anything_is_done(tmp_path: Path, words: tuple[str, ...]) -> None:
+    given = {**GIVEN, "LAB_DATA": "x", "PGPASSWORD": "", "S3_BUCKET": ""}
+    made = subprocess.run([sys.executable, str(DEPLOY / words[0]), *words[1:]], cwd=tmp_path, text=True,
+                          capture_output=True, timeout=60, env={"PATH": os.environ["PATH"], **given})  # fmt: skip
+    line = f"{words[0]}: not in the environment: PGPASSWORD, S3_BUCKET; settings.env and secrets.env set them\n"
+    assert made.returncode == 1 and made.stderr == line
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_what_may_pass_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = loaded("ready")
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    errors: list[Exception] = [ready.Away("refused"), ready.Away("starting up")]
+
+    def ask() -> None:
+        asked.append(1)
+        if errors:
+            raise errors.pop(0)
+
+    asked: list[int] = []
+    ready.wait("database", ask, time.monotonic() + 60)
+    assert len(asked) == 3
+    for error, words in (
+        (ValueError("password authentication\n failed"), "the database refuses, which waiting does not change: passw"),
+        (ModuleNotFoundError(name="psycopg"), "has no psycopg; requirements-lab.txt has it"),
+    ):
+        errors, asked = [error], []
+        with pytest.raises(SystemExit, match=words):
+            ready.wait("database", ask, time.monotonic() + 60)
+        assert len(asked) == 1
+    errors = [ready.Away("connection refused")] * 2
+    with pytest.raises(SystemExit, match="the database does not answer: connection refused"):
+        ready.wait("database", ask, time.monotonic() - 1)
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    """An object store that gives one status after another, the last for ever."""
+
+    statuses: ClassVar[list[int]] = []
+    asked: ClassVar[list[str]] = []
+
+    def answer(self) -> None:
+        self.asked.append(self.command)
+        self.send_response(self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0])
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_PUT = answer  # noqa: N815
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+def test_a_store_that_is_not_up_is_asked_again_and_one_that_refuses_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("boto3")
+    ready = loaded("ready")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings = {"S3_BUCKET": "b", "MLFLOW_S3_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
+                    "AWS_MAX_ATTEMPTS": "1", "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true",
+                    "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}  # fmt: skip
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        for statuses, asked in (([503, 404, 200], ["HEAD", "HEAD", "PUT"]), ([200], ["HEAD"])):
+            Answers.statuses[:], Answers.asked[:] = statuses, []
+            ready.wait("object store", ready.bucket, time.monotonic() + 60)
+            assert Answers.asked == asked
+        Answers.statuses[:], Answers.asked[:] = [403], []
+        with pytest.raises(SystemExit, match="the object store refuses, .*403"):
+            ready.wait("object store", ready.bucket, time.monotonic() + 60)
+        assert Answers.asked == ["HEAD"]
+        server.shutdown()
+    with pytest.raises(SystemExit, match="the object store does not answer: Could not connect"):
+        ready.wait("object store", ready.bucket, time.monotonic() - 1)
+
+
+def copy(folder: Path, age: int, whole: bool = True) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "database.dump").write_text("x")
+    if whole:
+        (folder / "manifest.json").write_text('{"files": {}, "objects": {}}')
+        os.utime(folder / "manifest.json", (1e9 - age, 1e9 - age))
+    return folder
+
+
+def test_the_newest_copies_stay_and_what_is_no_whole_copy_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backup = loaded("backup")
+    ages = {"d": 40, "a": 10, "c": 30, "b": 20}  # not in the order of their names
+    for name, age in ages.items():
+        copy(tmp_path / name, age)
+    copy(tmp_path / "half", 50, whole=False)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "manifest.json").write_text("{}")
+    used = []
+
+    def made(folder: Path, previous: Path | None) -> None:
+        used.append(previous)
+        copy(folder, 0)
+
+    monkeypatch.setattr(backup, "backup", made)
+    for name in backup.NEEDED:
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setattr(sys, "argv", ["backup.py", "backup", str(tmp_path / "new"), "--keep", "3"])
+    backup.main()
+    assert used == [tmp_path / "a"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "half", "new", "other"]
+    assert f"{tmp_path}/half: was not made to its end" in capsys.readouterr().err
+    for keep in ("0", "-1"):
+        monkeypatch.setattr(sys, "argv", ["backup.py", "backup", str(tmp_path / "newer"), "--keep", keep])
+        with pytest.raises(SystemExit):
+            backup.main()
+        assert f"--keep {keep}: must be 1 or more" in capsys.readouterr().err
+    assert len(used) == 1
