@@ -1,8 +1,8 @@
 """A copy of everything a lab's server holds, and the way back: database, object store, users.
 
     python backup.py backup FOLDER [--previous FOLDER]  # --previous: an older copy; what is in it is linked
-    python backup.py backup FOLDER --keep 14            # of the whole copies beside FOLDER, the newest is --previous, and
-                                                        # with this one the newest 14 stay; the others are removed
+    python backup.py backup FOLDER --keep 14            # the newest whole copy beside FOLDER is --previous; of them and
+                                                        # this one the newest 14 stay, the others are removed
     python backup.py verify FOLDER
     python backup.py restore FOLDER                     # into an empty database; --replace true drops what is there
 

@@ -5,8 +5,8 @@
     python deploy/units.py --environment FOLDER          # of requirements-lab.txt; `lab` in the project's folder
     python deploy/units.py --user NAME                   # who the services run as; mlspatial
 
-Write them anew after LAB_DATA or BACKUPS of settings.env has changed, then `systemctl daemon-reload`; the units make both
-folders, and give them to that user. secrets.env and the environment must be there.
+Write them anew after LAB_DATA or BACKUPS of settings.env has changed, then `systemctl daemon-reload`; the units make
+both folders, and give them to that user. secrets.env and the environment must be there.
 """
 
 from __future__ import annotations
@@ -44,9 +44,7 @@ def values(environment: Path, user: str) -> dict[str, str]:
             sys.exit(f"units.py: {setting}={value}: must be a whole path, from /")
     for path in (HERE / "secrets.env", Path(made["ENVIRONMENT"], "bin", "python")):
         if not path.exists():
-            sys.exit(
-                f"units.py: {path} is not there; make it first, see docs/cluster.md (--environment names a folder)"
-            )
+            sys.exit(f"units.py: {path} is not there; docs/cluster.md says how to make it")
     inside = any(value.startswith(f"{home}/") for value in made.values() for home in HOMES)
     return made | {"HOMES": "read-only" if inside else "true"}
 

@@ -10,8 +10,9 @@
 Everybody reads everything (MLFLOW_DEFAULT_PERMISSION) and changes what is in their experiments; in one that several
 share they delete nothing. Everybody may make experiments and networks under new names; MLflow cannot forbid that.
 
-A password that is made up is printed, once; one that --password-file FILE takes from a file is not. MLFLOW_TRACKING_URI is the
-server, MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD are an administrator's. Twice does no harm.
+A password that is made up is printed, once; one that --password-file FILE takes from a file is not.
+MLFLOW_TRACKING_URI is the server, MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD are an administrator's. Twice
+does no harm.
 """
 
 from __future__ import annotations

@@ -242,7 +242,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    do_HEAD = do_PUT = answer  # noqa: N815
+    do_HEAD = do_PUT = answer
 
     def log_message(self, *words: object) -> None:
         pass
@@ -263,7 +263,7 @@ def test_a_store_that_is_not_up_is_asked_again_and_one_that_refuses_is_not(monke
             ready.wait("object store", ready.bucket, time.monotonic() + 60)
             assert Answers.asked == asked
         Answers.statuses[:], Answers.asked[:] = [403], []
-        with pytest.raises(SystemExit, match="the object store refuses, .*403"):
+        with pytest.raises(SystemExit, match=r"the object store refuses, .*403"):
             ready.wait("object store", ready.bucket, time.monotonic() + 60)
         assert Answers.asked == ["HEAD"]
         server.shutdown()
