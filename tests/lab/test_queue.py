@@ -36,7 +36,7 @@ def test_jobs_that_end_before_they_connect_are_replaced(
     crew = Dask(1, cluster=settings)
     try:
         assert crew.free() == 0
-        failed = until(lambda: slurm(here, "squeue", "-h", "-t", "F", "-n", "dask-worker", "-o", "%i").split(), 60)[-1:]
+        failed = until(lambda: slurm(here, "squeue", "-h", "-t", "F", "-n", "dask-worker", "-o", "%i").split(), 60)
         (tmp_path / BEGAN).touch()
         until(lambda: crew.free() == 1, 120)
         assert min(failed, key=int) in capsys.readouterr().err
@@ -52,7 +52,7 @@ def test_a_job_that_is_cancelled_while_it_waits_is_replaced(
     (tmp_path / BEGAN).touch()
     crew = Dask(1, cluster=settings | {"job_extra_directives": ["--begin=now+1hour"]})
     try:
-        failed = until(lambda: slurm(here, "squeue", "-h", "-t", "PD", "-o", "%i").split(), 60)
+        (first,) = until(lambda: slurm(here, "squeue", "-h", "-t", "PD", "-o", "%i").split(), 60)
         slurm(here, "scancel", first)
         (second,) = until(lambda: [crew.free()] and slurm(here, "squeue", "-h", "-t", "PD", "-o", "%i").split(), 120)
         assert second != first
