@@ -218,13 +218,12 @@ class Comparison(Metric):
             return float("nan")
         of_stimuli = jackknife.blocks(n)[:, None] != np.unique(jackknife.blocks(n))
         whole, *without = self._halved(trials, subsets=np.column_stack([np.ones(n), of_stimuli])).T
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # patterns over one neuroid have no correlation
-            of_neuroids = np.arange(neuroids) % min(NEUROID_BLOCKS, neuroids)
-            fewer = [
-                self._halved(trials[:, of_neuroids != block], halvings=NEUROID_HALVINGS).mean()
-                for block in np.unique(of_neuroids)
-            ]
+        of_neuroids, fewer = np.arange(neuroids) % min(NEUROID_BLOCKS, neuroids), []
+        for block in np.unique(of_neuroids):
+            try:
+                fewer.append(self._halved(trials[:, of_neuroids != block], halvings=NEUROID_HALVINGS).mean())
+            except UserError:  # patterns of the neuroids that are left do not vary
+                return float("nan")
         halvings = whole.std(ddof=1) / np.sqrt(len(whole))
         errors = [jackknife.standard_error(np.array(left_out)) for left_out in (np.mean(without, axis=1), fewer)]
         slope = 2 * _root(whole.mean())  # of the square, which is what is reliable

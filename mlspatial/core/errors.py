@@ -71,6 +71,12 @@ class Unreachable(UserError):
     exit_code = 1
 
 
+class TakenUp(UserError):
+    """Another process has gone on with what this one was making, which it could not know: exit code 1."""
+
+    exit_code = 1
+
+
 class Busy(UserError):
     """Another process is making the very result that was asked for: ask again when it has ended.
 

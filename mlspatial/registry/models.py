@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
-import time
-import warnings
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,15 +19,14 @@ from mlspatial.models.spec import ModelSpec
 from mlspatial.registry import runs
 from mlspatial.registry.again import train_again
 from mlspatial.registry.artifacts import fetch
+from mlspatial.registry.logged_models import whole_model
 from mlspatial.registry.store import client, require, whereabouts
 
 TAGS = ("task", "seed", "arch", "dataset", "step")  # of every version
 FIELDS = ("task", "seed", "arch", "dataset", "study", "step")
 ALL_STEPS = ("step", "all")
 FEW = 500  # ids in a filter
-REQUIREMENTS = ["mlspatial", "torch", "torchvision", "safetensors"]
 VERSIONS = "mlflow.modelVersions"
-PYFUNC = Path(__file__).with_name("pyfunc_model.py")
 
 
 @dataclass(frozen=True)
@@ -116,11 +112,12 @@ def log_model(
 ) -> ModelRecord:
     """Register a network as a new version of ARCH.DATASET.TASK and return its record.
 
-    A second call for the same run and step returns the first one's record. The alias seedN is moved unless the version
+    A second call for the same run and step returns the first one's record, or goes on where the first one was
+    interrupted: the version comes last. The alias seedN is moved unless the version
     that has it was trained for more steps. metrics: held-out metrics, linked to the model and the dataset. hidden: only
     addresses find it, under hidden.ARCH.DATASET.TASK.
     """
-    from mlflow.entities import LoggedModelOutput, Metric
+    from mlflow.entities import Metric
 
     name = registered_name(spec.arch, dataset, task, hidden)
     ensure_registered(name)
@@ -133,31 +130,20 @@ def log_model(
         facts = {"seed": seed, "step": step, "task": task, "arch": spec.arch, "dataset": dataset}
         tags = {name: str(value) for name, value in facts.items()}
         tags |= {MODEL_ID: spec.model_id, DATASET_ID: dataset_id}
-        logged = client().create_logged_model(
-            experiment_id=client().get_run(run.id).info.experiment_id,
-            name=name.replace(".", "-"),  # MLflow takes no dots here, only in registered names
-            source_run_id=run.id,
-            tags=tags,
-            params={**tags, "input_size": str(spec.input_size)},
-            model_type="network",
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            save_folder(Path(folder) / "model", module, spec, run.id, logged.model_id)
-            client().log_model_artifacts(logged.model_id, f"{folder}/model")
-        client().finalize_logged_model(logged.model_id, "READY")
-        client().log_outputs(run.id, [LoggedModelOutput(logged.model_id, step)])
+        logged = whole_model(run, module, spec, name.replace(".", "-"), tags)  # MLflow takes no dots here
+        linked = [
+            Metric(
+                f"heldout/{key}", value, logged.creation_timestamp, step, logged.model_id, dataset, dataset_id, run.id
+            )
+            for key, value in metrics.items()
+        ]
+        client().log_batch(run.id, metrics=linked)  # with one time, so that what is written again is the same
         version = client().create_model_version(
             name, f"models:/{logged.model_id}", run_id=run.id, tags=tags, model_id=logged.model_id
         )
-        listed = json.dumps([{"name": name, "version": version.version}])
-        client().set_logged_model_tags(logged.model_id, {VERSIONS: listed})  # for the model's page
-        now = int(time.time() * 1000)
-        linked = [
-            Metric(f"heldout/{key}", value, now, step, logged.model_id, dataset, dataset_id, run.id)
-            for key, value in metrics.items()
-        ]
-        client().log_batch(run.id, metrics=linked)
         record = from_tags(version.tags, version.source, version.run_id, version.name, str(version.version))
+    listed = json.dumps([{"name": name, "version": int(record.version)}])
+    client().set_logged_model_tags(record.uri.removeprefix("models:/"), {VERSIONS: listed})  # for the model's page
     if step >= _steps_of_alias(name, seed):
         client().set_registered_model_alias(name, f"seed{seed}", record.version)
     return record
@@ -175,33 +161,6 @@ def _steps_of_alias(name: str, seed: int) -> int:
         return holder.step
     there = versions(_filter({"name": name, "tags.seed": seed}))
     return max((record.step for record in there if (record.name, record.seed) == (name, seed)), default=0)
-
-
-def save_folder(folder: Path, module: Any, spec: ModelSpec, run_id: str, logged_model: str) -> None:
-    """Write an MLflow pyfunc model: models-from-code script, artifacts/weights.safetensors, artifacts/spec.json."""
-    import mlflow.pyfunc
-    import numpy as np
-    from mlflow.models import Model, ModelSignature
-    from mlflow.types import Schema, TensorSpec
-    from safetensors.torch import save_file
-
-    with tempfile.TemporaryDirectory() as made, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        weights, facts = Path(made, "weights.safetensors"), Path(made, "spec.json")
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}, weights)
-        facts.write_text(json.dumps(spec.to_json(), indent=1))
-        mlflow.pyfunc.save_model(
-            str(folder),
-            python_model=str(PYFUNC),
-            artifacts={"weights": str(weights), "spec": str(facts)},
-            signature=ModelSignature(
-                Schema([TensorSpec(np.dtype(np.uint8), (-1, spec.input_size, spec.input_size, 3))]),
-                Schema([TensorSpec(np.dtype(np.float32), (-1, spec.units))]),
-            ),
-            input_example=np.full((1, spec.input_size, spec.input_size, 3), 128, np.uint8),
-            pip_requirements=REQUIREMENTS,
-            mlflow_model=Model(run_id=run_id, model_id=logged_model, artifact_path=""),
-        )
 
 
 def ensure_registered(name: str) -> None:

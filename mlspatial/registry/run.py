@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mlspatial.core.errors import Unreachable
+from mlspatial.core.errors import TakenUp, Unreachable
 from mlspatial.core.manifest import Manifest
 from mlspatial.core.names import PARENTS, file_name
 from mlspatial.core.progress import say
 from mlspatial.core.secrets import shown
-from mlspatial.registry import foreign, patience, source, spool
+from mlspatial.registry import foreign, lives, patience, source, spool
 from mlspatial.registry.artifacts import download
 from mlspatial.registry.naming import Names, artifact_path
 from mlspatial.registry.store import client
@@ -65,6 +65,7 @@ class Run:
         self._names = {"params": Names(), "tags": Names()} | ({"metrics": Names()} if new else {})
         self._told: dict[str, str] = {}  # what NAMES_FILE holds
         self._kept = False  # whether what is queued is on disk, since the store is away
+        self.taken_up = False  # whether another process has gone on with it meanwhile
 
     def log(self, metrics: Mapping[str, Any], step: int = 0, *, of: str = "", on: tuple[str, str] = ("", "")) -> None:
         """Queue metrics (numbers of any kind); they are written a few hundred at a time and at the end.
@@ -81,7 +82,8 @@ class Run:
             values = {self._metric(name): float(value) for name, value in metrics.items()}
             whose = (logged_id(of), *(text or None for text in on), self.id) if logged_id(of) else ()
             self._pending += [Metric(name, value, now, int(step), *whose) for name, value in values.items()]
-            due = len(self._pending) >= FLUSH_METRICS or time.monotonic() - self._flushed > FLUSH_SECONDS
+            many = len(self._pending) >= FLUSH_METRICS and not self._kept  # each time is a whole file, meanwhile
+            due = many or time.monotonic() - self._flushed > FLUSH_SECONDS
         if due:
             self._flush_if_there()
 
@@ -115,8 +117,11 @@ class Run:
         self.flush()
 
     def flush(self) -> None:
-        """Write what is queued; a store that is away is waited for."""
+        """Write what is queued; a store that is away is waited for. Raises TakenUp where another process has gone on
+        with the run while the store was away, which is then theirs."""
         with self._lock:
+            if self._kept:
+                self._demand_mine()
             pending, self._pending, self._flushed = self._pending, [], time.monotonic()
             written = 0
             try:
@@ -133,6 +138,13 @@ class Run:
                 self._kept = False
                 spool.forget(self.id)
                 say(f"run {self.id}: what it had logged meanwhile is written")
+
+    def _demand_mine(self) -> None:
+        owner = client().get_run(self.id).data.tags.get(lives.PROCESS, lives.process())
+        if owner != lives.process():
+            self.taken_up, self._pending, self._kept = True, [], False
+            spool.forget(self.id)
+            raise TakenUp(f"run {self.id}: {owner} has gone on with it while the store was away; this process ends")
 
     def _changed(self) -> dict[str, str]:
         return self._names["metrics"].changed if "metrics" in self._names else self._told

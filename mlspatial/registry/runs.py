@@ -19,7 +19,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from mlspatial.core.errors import Busy, Unreachable, in_one_line
+from mlspatial.core.errors import Busy, TakenUp, Unreachable, in_one_line
 from mlspatial.core.names import CFG, DATASET_ID, ENTRY, MODEL_ID, PARENTS, SPEC, STUDY, TAG, cache_folder
 from mlspatial.core.progress import say
 from mlspatial.core.stopping import Terminated as Terminated
@@ -165,7 +165,8 @@ def _resume(killed: RunRecord, study: str) -> Run:
     client().update_run(killed.id, status="RUNNING")  # after it says whose it is, lest others think its process is dead
     run.add_tags(source.versions())
     if kept := spool.of(killed.id):
-        run.take_up(kept)
+        if kept.process == killed.tags.get(PROCESS):  # else others have gone on with it since, and logged the same
+            run.take_up(kept)
         spool.forget(killed.id)
     _join_study(killed, study)
     return run
@@ -232,6 +233,7 @@ def _alive(begin: Callable[[], Run]) -> Iterator[Run]:
         raise
     except (
         Stopped,
+        TakenUp,
         Unreachable,
         Busy,
     ) as stopped:  # Busy: with a part; it goes on
@@ -259,6 +261,8 @@ def _end(run: Run, status: str, reason: str) -> BaseException | None:
     A run whose last metrics cannot be written is FAILED. Where the store stays away, they and its status are kept on
     disk, and the next command tells them; one that is stopped meanwhile goes on later.
     """
+    if run.taken_up:
+        return None  # what is told of it is theirs
     problem: BaseException | None = None
     untold = status == "KILLED" and patience.down()
     if not untold:
@@ -267,6 +271,8 @@ def _end(run: Run, status: str, reason: str) -> BaseException | None:
                 run.flush()
         except Unreachable as error:
             problem, untold = error, True
+        except TakenUp as error:
+            return error
         except BaseException as error:
             problem = error
             if status == "FINISHED":

@@ -16,7 +16,7 @@ from mlspatial.core.files import write_text
 from mlspatial.core.names import cache_folder
 from mlspatial.core.progress import say
 from mlspatial.registry import lives
-from mlspatial.registry.store import tracking_uri
+from mlspatial.registry.store import database, tracking_uri
 
 FIELDS = ("key", "value", "timestamp", "step", "model_id", "dataset_name", "dataset_digest", "run_id")
 
@@ -38,6 +38,12 @@ def file(run_id: str) -> Path:
     return cache_folder("spool") / f"{run_id}.json"
 
 
+def _store() -> str:
+    """The store by a name that is its own in every folder: sqlite:///mlflow.db is another file in each."""
+    there = database()
+    return str(there.resolve()) if there else tracking_uri()
+
+
 def keep(
     run_id: str,
     metrics: Iterable[Any],
@@ -47,7 +53,7 @@ def keep(
 ) -> None:
     """Keep what this process could not tell of a run, in place of what is kept of it."""
     rows = [[getattr(metric, name) for name in FIELDS] for metric in metrics]
-    kept = Kept(tracking_uri(), lives.process(), rows, status, dict(tags or {}), dict(names or {}))
+    kept = Kept(_store(), lives.process(), rows, status, dict(tags or {}), dict(names or {}))
     write_text(file(run_id), json.dumps(asdict(kept)))
 
 
@@ -55,7 +61,7 @@ def ended() -> Iterator[tuple[str, Kept]]:
     """Runs of this store that ended here without its knowing, and what is kept of them."""
     for path in sorted(file("x").parent.glob("[!.]*.json")):
         kept = of(path.stem)
-        if kept and kept.status and kept.store == tracking_uri():
+        if kept and kept.status and kept.store == _store():
             yield path.stem, kept
 
 

@@ -219,6 +219,18 @@ def test_a_ceiling_that_cannot_be_told_has_no_error(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMPARISONS)
+@pytest.mark.parametrize("neuroids", [2, 6])
+def test_few_neuroids_that_hardly_fire_have_a_ceiling_whatever_its_error(name: str, neuroids: int) -> None:
+    """Without one of them the pattern of a stimulus may be flat."""
+    rng = np.random.default_rng(1)
+    rates = np.hstack([rng.gamma(0.3, 1.0, (60, neuroids - 1)), 20 + 20 * rng.random((60, 1))])
+    trials = rng.poisson(rates, (4, 60, neuroids)).transpose(1, 2, 0).astype(float)
+    metric = METRICS[name]
+    error = metric.ceiling_error(trials)
+    assert 0 <= metric.ceilings(trials) <= 1 and (np.isnan(error) if metric.needs == "pattern" else error > 0)
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
 def test_ceilings_leave_out_stimuli_that_a_neuroid_lacks(name: str) -> None:
     _, signal = data(n=80, m=30, noise=0.0)
     trials = signal[:, :, None] + np.random.default_rng(5).normal(size=(80, 30, 4))

@@ -13,7 +13,8 @@ from mlspatial.compare.conditions import of_records
 from mlspatial.core.errors import BadValue
 from mlspatial.models.build import build
 from mlspatial.models.spec import ModelSpec, to_input
-from mlspatial.registry.models import load, save_folder, select, split_addresses
+from mlspatial.registry.logged_models import save_folder
+from mlspatial.registry.models import load, select, split_addresses
 
 SMALL = "torchvision:shufflenet_v2_x0_5"
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from mlspatial.core.errors import Unreachable
+from mlspatial.core.errors import TakenUp, Unreachable
 from mlspatial.registry import late, patience, runs, spool
 from mlspatial.registry import run as run_module
 from mlspatial.registry.store import client
@@ -90,7 +90,7 @@ def test_an_end_that_could_not_be_told_is_told_by_the_next_command(
         assert again.answered and again.id == run.id
     assert runs.get(run.id).status == "FINISHED" and history(run.id) == [(1, 1.0), (2, 2.0)]
     assert f"run {run.id}: had ended as FINISHED while the store was away" in capsys.readouterr().err
-    assert spool.of(run.id) is None and not late.deliver()
+    assert spool.of(run.id) is None
 
 
 def test_a_failure_is_told_later_as_one(store: Store) -> None:
@@ -139,8 +139,10 @@ def test_metrics_of_a_process_that_was_killed_are_not_lost(store: Store) -> None
         run.log({"loss": 1.0}, 1)
         raise KeyboardInterrupt
     store.away = False
-    host, _, born = runs.get(run.id).tags[runs.PROCESS].split()
+    own = runs.get(run.id).tags[runs.PROCESS]
+    host, _, born = own.split()
     client().set_tag(run.id, runs.PROCESS, f"{host} {gone} {born}")
+    spool.file(run.id).write_text(spool.file(run.id).read_text().replace(own, f"{host} {gone} {born}"))
     with runs.open_run(SPEC, name="x") as again:
         assert again.id == run.id and history(run.id) == [(1, 1.0)]
 
@@ -153,3 +155,86 @@ def test_what_cannot_be_read_is_told_and_ends_nothing(store: Store, capsys: pyte
     said = capsys.readouterr().err
     assert all(f"{name}.json: cannot be read" in said for name in ("cut", "newer"))
     assert runs.get(run.id).status == "FINISHED" and spool.file("cut").exists()
+
+
+def ended_untold(store: Store, spec: runs.Spec = SPEC) -> str:
+    """A run that has logged 1.0 and ended while the store was away."""
+    store.away = False
+    with pytest.raises(Unreachable), runs.open_run(spec, name="x") as run:
+        store.away = True
+        run.log({"loss": 1.0}, 1)
+    store.away = False
+    return run.id
+
+
+def test_a_run_that_was_removed_meanwhile_ends_nobody_s_command(store: Store) -> None:
+    run_id = ended_untold(store)
+    client().delete_run(run_id)
+    with runs.open_run(runs.Spec("held", 1, {}, {"a": 2}), name="y") as other:
+        other.log({"loss": 2.0})
+    assert runs.get(other.id).status == "FINISHED" and spool.of(run_id) is None
+
+
+def test_what_cannot_be_delivered_is_told_and_ends_nothing(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    run_id = ended_untold(store)
+    file = spool.file(run_id)
+    file.write_text(file.read_text().replace('["loss",', '["loss", "more",'))
+    runs.mark_dead_runs()
+    said = capsys.readouterr().err
+    assert f"{file}: run {run_id} cannot be told its end" in said.replace("\n", " ") and file.exists()
+
+
+def test_two_folders_with_a_database_of_one_name_are_two_stores(
+    store: Store, registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    run_id = ended_untold(store)
+    other = registry / "other"
+    other.mkdir()
+    monkeypatch.chdir(other)
+    assert not list(spool.ended())
+    monkeypatch.chdir(registry)
+    assert [found for found, _ in spool.ended()] == [run_id]
+
+
+def test_what_others_have_logged_since_is_not_logged_again(store: Store) -> None:
+    with pytest.raises(KeyboardInterrupt), runs.open_run(SPEC, name="x") as run:
+        run.log({"loss": 1.0}, 1)
+        store.away = True
+        run.log({"loss": 2.0}, 2)
+        raise KeyboardInterrupt
+    store.away = False
+    client().log_metric(run.id, "loss", 2.0, step=2)  # by somebody whose cache this is not
+    client().set_tag(run.id, runs.PROCESS, "elsewhere 1 2")
+    client().set_terminated(run.id, "KILLED")
+    with runs.open_run(SPEC, name="x") as again:
+        assert again.id == run.id and again.resumed
+    assert history(run.id) == [(1, 1.0), (2, 2.0)] and spool.of(run.id) is None
+
+
+def test_a_process_whose_run_was_taken_up_meanwhile_ends_and_tells_nothing(store: Store) -> None:
+    with pytest.raises(TakenUp, match="elsewhere 1 2 has gone on with it"), runs.open_run(SPEC, name="x") as run:
+        store.away = True
+        run.log({"loss": 1.0}, 1)
+        store.away = False
+        while patience.down():
+            pass
+        client().set_tag(run.id, runs.PROCESS, "elsewhere 1 2")
+        run.log({"loss": 2.0}, 2)
+    found = runs.get(run.id)
+    assert found.status == "RUNNING" and not found.metrics and spool.of(run.id) is None
+
+
+def test_many_metrics_are_written_to_disk_by_the_clock(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is written whole each time."""
+    written: list[int] = []
+    keep = spool.keep
+    monkeypatch.setattr(spool, "keep", lambda run_id, metrics, *rest: (written.append(1), keep(run_id, metrics, *rest)))
+    with runs.open_run(SPEC, name="x") as run:
+        store.away = True
+        run.log({"loss": 0.0}, 0)
+        monkeypatch.setattr(run_module, "FLUSH_SECONDS", 3600.0)
+        for step in range(1, 3 * run_module.FLUSH_METRICS):
+            run.log({"loss": float(step)}, step)
+        store.away = False
+    assert len(written) <= 2 and len(history(run.id)) == 3 * run_module.FLUSH_METRICS
