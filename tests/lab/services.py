@@ -28,6 +28,7 @@ DEPLOY = ROOT / "deploy"
 GRPC = 10_000  # SeaweedFS listens there above each of its ports
 START_SECONDS = 180
 PROGRAMS = {"initdb": "postgresql", "nginx": "nginx-light", "slurmctld": "slurm-wlm", "munged": "munge"}
+READY = ("idle", "mix", "alloc")  # of SLURM's node, which may start again while it works
 NOBODY = "nobody"  # who PostgreSQL runs as where this is root, whom it refuses
 
 
@@ -329,12 +330,14 @@ PartitionName=lab Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscri
 """)
     lab.start("slurmctld", [program("slurmctld"), "-D"], listens(ports[0]), environment=environment)
     lab.start(
-        "slurmd", [program("slurmd"), "-D", "-N", host], lambda: "idle" in _sinfo(environment), environment=environment
+        "slurmd", [program("slurmd"), "-D", "-N", host], lambda: _sinfo(environment) in READY, environment=environment
     )
 
 
 def _sinfo(environment: Mapping[str, str]) -> str:
-    return subprocess.run([program("sinfo"), "-h", "-o", "%t"], env=environment, capture_output=True, text=True).stdout
+    return subprocess.run(
+        [program("sinfo"), "-h", "-o", "%t"], env=environment, capture_output=True, text=True
+    ).stdout.strip()
 
 
 @contextmanager

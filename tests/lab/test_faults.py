@@ -169,6 +169,24 @@ def test_a_database_that_starts_again_is_waited_for(here: Lab) -> None:
         opener.join()
 
 
+def test_an_object_store_that_starts_again_is_waited_for(here: Lab) -> None:
+    """Its own silence is an error 500 of the server, for what is written and for what is read."""
+    objects = here.services["objects"]
+    with runs.open_run(runs.Spec("kept", 1, {}, {"objects": 1}), name="x") as run:
+        for name in ("one.txt", "two.txt"):
+            objects.stop(signal.SIGKILL)
+            opener = threading.Timer(3, objects.start)
+            opener.start()
+            try:
+                if name == "one.txt":
+                    run.log_text("kept", name)
+                else:
+                    assert runs.download(run.id, "one.txt").read_text() == "kept"
+            finally:
+                opener.join()
+    assert runs.get(run.id).status == "FINISHED"
+
+
 def test_no_password_is_anywhere(here: Lab, images: str) -> None:
     copy = here.folder / "scanned"
     made = here.deploy("backup.py", "backup", str(copy))
