@@ -51,8 +51,6 @@ compare: {{items: all}}
 """
 
 TIMES = "seconds", "_per_s", "hours", "memory"  # parts of names of metrics that no two runs share
-
-
 Which = tuple[str, str]  # entry, spec
 
 
@@ -60,7 +58,10 @@ def left() -> tuple[Counter[Which], dict[Which, dict[str, float]], dict[str, lis
     """What a study leaves in the registry that this process reads: runs by entry and spec, their metrics without times,
     and of each training every step and value of its loss."""
     found = [run for run in runs.find() if "kills" in run.studies and run.entry not in ("study", "compare")]
-    assert {run.status for run in found} <= {"FINISHED"}, Counter((run.entry, run.status) for run in found)
+    unfinished = [
+        (run.entry, run.spec, run.status, run.tags.get(runs.ENDED)) for run in found if run.status != "FINISHED"
+    ]
+    assert not unfinished, unfinished
     metrics = {
         (run.entry, run.spec): {k: v for k, v in run.metrics.items() if not any(word in k for word in TIMES)}
         for run in found
