@@ -25,9 +25,9 @@ quickstart: $(VENV)/ready ## a small study from rendering to the report, whose p
 test: $(VENV)/ready lint ## everything that can be checked here
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadscope
 
-test-lab: $(VENV)/ready ## the whole chain through a lab's services (deploy/), started on this machine; KILLS=1: and killed
+test-lab: $(VENV)/ready ## the whole chain through a lab's services (deploy/), which are started on this machine for it
 	@python -m tests.lab.install $(LAB)
-	MLSPATIAL_LAB=$(abspath $(LAB)) MLSPATIAL_LAB_KILLS=$(KILLS) OMP_NUM_THREADS=1 python -m pytest tests/lab
+	MLSPATIAL_LAB=$(abspath $(LAB)) OMP_NUM_THREADS=1 python -m pytest tests/lab
 
 lint: $(VENV)/ready
 	ruff check .

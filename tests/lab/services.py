@@ -93,18 +93,7 @@ class Service:
     ends: int = signal.SIGTERM
     process: subprocess.Popen[bytes] | None = None
 
-    def start(self, again: bool = False) -> None:
-        """again: as often as it takes, after a kill; PostgreSQL refuses while processes of the former one end."""
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                return self._start()
-            except RuntimeError:
-                if not again or time.monotonic() > deadline:
-                    raise
-                time.sleep(1)
-
-    def _start(self) -> None:
+    def start(self) -> None:
         command = [program("runuser"), "-u", self.user, "--", *self.command] if self.user else self.command
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
