@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,13 @@ def design_sheet(folder: Path, manifest: Manifest) -> Image.Image:
             rows = [int(crossing.rows[(level, *middle, context)]) for level in shown]
             words = [f"{v:+.3g} {factor.unit}" if isinstance(v := factor.values[k], float) else str(v) for k in shown]
             lines.append((f"{crossing.name} {factor.name}", rows, words))
+    first = 0
+    for part in design.parts:  # of a sampled crossing the first images
+        contexts, cells = len(design.contexts(part)), part.sample or prod(part.shape)
+        if part.sample:
+            rows = list(range(first, first + min(cells, LEVELS)))
+            lines.append((part.name, rows, ["sampled"] * len(rows)))
+        first += contexts * cells
     sheet = Image.new("RGB", (LEVELS * (TILE + 4), max(1, len(lines)) * (TILE + CAPTION // 2)), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(10)
     wanted = sorted({row for _, rows, _ in lines for row in rows})

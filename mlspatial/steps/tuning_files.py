@@ -56,7 +56,15 @@ def log_tuning(run: runs.Run, tables: Tables, network: str, manifest: Manifest) 
     run.log_inputs([network])
     metrics = population[population.measure.isin([*SHOWN, "variance_component"]) & (population.other == "")]
     metrics = metrics[metrics.value.notna() & ~metrics.factor.str.contains("×")]
-    run.log({f"{row.measure}/{row.factor}/{row.layer}": row.value for row in metrics.itertuples()})
+    alone = {crossing.name for crossing in tables.crossings if len(crossing.factors) == 1}
+    names = metrics.crossing.where(metrics.crossing.isin(alone), metrics.crossing + "." + metrics.factor)
+    run.log(
+        {
+            f"{row.measure}/{name}/{row.layer}": row.value
+            for name, row in zip(names, metrics.itertuples(), strict=True)
+            if row.factor not in ("context", "residual")
+        }
+    )
     run.describe(_words(population, manifest))
 
 

@@ -1,9 +1,7 @@
-"""tuning: what a run leaves, what answers it, and what it refuses; the numbers are tested in tests/analysis and models."""
+"""tuning: what a run leaves, what answers it, what it refuses; the numbers are tested in tests/analysis and models."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,8 @@ from mlspatial.models.extract import extract, shapes
 from mlspatial.models.sinks import Features
 from mlspatial.registry import runs
 from mlspatial.registry.models import select
+from mlspatial.steps.render import ENTRY as RENDER
+from mlspatial.steps.render import render
 from mlspatial.steps.stimuli import load_images
 from mlspatial.steps.tuning import ENTRY, tuning
 from mlspatial.steps.tuning_files import CURVES, MAPS, POPULATION, UNITS
@@ -147,17 +147,13 @@ def test_a_dataset_without_a_design_is_refused(registry: Path, small_dataset: Pa
 
 
 def test_a_design_of_samples_alone_is_refused(registry: Path, tmp_path: Path) -> None:
-    """With the advice of the messages followed it works: rendered by the command, asked by the command."""
-    (tmp_path / "some.yaml").write_text(
-        "crossings: {few: {x: [-0.3, 0.3], sample: 2}}\ncontexts: {identities: 2, scenes: 1}"
-    )
-    render = [sys.executable, "-m", "mlspatial", "render", "--dataset", "few", "--size", "32", "--categories", "chair"]
-    render += ["--environments", "procedural:meadow", "--workers", "1"]
-    subprocess.run([*render, "--design", "some.yaml"], check=True, capture_output=True, cwd=tmp_path)
+    """With the advice of the message followed it works."""
+    settings = {**RENDER.defaults, "size": 32, "categories": "chair", "environments": "procedural:meadow", "workers": 1}
+    for sample, folder in ((", sample: 2", "few"), ("", "whole")):
+        (tmp_path / "some.yaml").write_text(
+            f"crossings: {{few: {{x: [-0.3, 0.3]{sample}}}}}\ncontexts: {{identities: 2, scenes: 1}}"
+        )
+        render(**{**settings, "dataset": folder, "design": "some.yaml", "out": folder})
     with pytest.raises(BadValue, match="has no whole crossing; take `sample:` out"):
         ask(NETWORK, Path("few"))
-    (tmp_path / "some.yaml").write_text("crossings: {few: {x: [-0.3, 0.3]}}\ncontexts: {identities: 2, scenes: 1}")
-    subprocess.run(
-        [*render, "--design", "some.yaml", "--out", "data/whole"], check=True, capture_output=True, cwd=tmp_path
-    )
-    assert len(ask(NETWORK, Path("data/whole"), layers="avgpool")) == 1
+    assert len(ask(NETWORK, Path("whole"), layers="avgpool")) == 1
