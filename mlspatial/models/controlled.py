@@ -5,7 +5,7 @@ Nothing as large as the activations is in memory: they wait in a spool and are r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from mlspatial.analysis.marginals import mean_weights
 from mlspatial.core.crossing import Crossing
 from mlspatial.models.spool import Spool
 
-PART = 1024  # features that a crossing's effects are computed of at a time
+NUMBERS = 1 << 22  # responses that a crossing's effects are computed of at a time: 16 MB
 VERSION = "1"
 
 
@@ -101,7 +101,7 @@ class ControlledSink:
     """Takes layers as models.extract hands them over; pop() gives a layer's Controlled.
 
     n: images; shapes: of each layer, as extract.shapes gives them; folder: where activations wait that are too many for
-    memory; device: what computes.
+    memory; device: what computes; each: is called with layer, first feature and (n, features) responses of all.
     """
 
     def __init__(
@@ -111,17 +111,21 @@ class ControlledSink:
         shapes: Mapping[str, tuple[int, ...]],
         folder: Path,
         device: str = "cpu",
+        each: Callable[[str, int, np.ndarray], None] | None = None,
     ) -> None:
-        self.crossings, self.n, self.folder, self.device = crossings, n, folder, device
+        self.crossings, self.n, self.folder, self.device, self.each = crossings, n, folder, device, each
         self._spaces = {layer: Space.of(shape) for layer, shape in shapes.items()}
         self._spools: dict[str, Spool] = {}
         self._channels: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
         self._weights = []
         for group in groups(crossings):
             weights = mean_weights(group, n)
-            parts = (weights.indptr.astype(np.int64), weights.indices.astype(np.int64), weights.data.astype(np.float32))
-            tensors = [torch.from_numpy(part) for part in parts]
-            self._weights.append(torch.sparse_csr_tensor(*tensors, size=weights.shape).to(device))
+            place = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr)), weights.indices
+            numbers = torch.from_numpy(weights.data.astype(np.float32))
+            tensor = torch.sparse_coo_tensor(
+                torch.from_numpy(np.stack(place)), numbers, weights.shape, check_invariants=True
+            )
+            self._weights.append(tensor.to(device).coalesce())
 
     def add(self, layer: str, activations: torch.Tensor) -> None:
         if layer not in self._spools:
@@ -145,14 +149,17 @@ class ControlledSink:
         first = 0
         for chunk in spool.chunks():
             block = chunk.to(self.device)
+            if self.each is not None:
+                self.each(layer, first, chunk.numpy())
             block = block - block.mean(0)
             for weights, total in zip(self._weights, sums, strict=True):
                 total += upper_product((weights @ block).contiguous())
-            for start in range(0, block.shape[1], PART):
-                part = block[:, start : start + PART]
-                places = space.places(first + start, part.shape[1])
-                for number, crossing in enumerate(self.crossings):
-                    _add_effects(part, crossing, places, found, number)
+            for number, crossing in enumerate(self.crossings):
+                rows = torch.from_numpy(crossing.rows.reshape(-1)).to(self.device)
+                wide = max(1, NUMBERS // crossing.rows.size)
+                for start in range(0, block.shape[1], wide):
+                    part = block[:, start : start + wide][rows].view(*crossing.rows.shape, -1)
+                    _add_effects(part, crossing, space.places(first + start, part.shape[-1]), found, number)
             first += block.shape[1]
         spool.close()
         for total in sums:
@@ -163,11 +170,11 @@ class ControlledSink:
         return found
 
 
-def _add_effects(part: torch.Tensor, crossing: Crossing, places: np.ndarray, found: Controlled, number: int) -> None:
-    """Add what some features say of a crossing. part: (n, features)."""
-    rows = torch.from_numpy(crossing.rows.reshape(-1)).to(part.device)
-    given = part[rows].view(*crossing.rows.shape, part.shape[1])
-    found.energy[number] += float(given.double().square().sum())
+def _add_effects(given: torch.Tensor, crossing: Crossing, places: np.ndarray, found: Controlled, number: int) -> None:
+    """Add what some features say of a crossing. given: (levels of each factor, contexts, features)."""
+    flat = given.reshape(-1, given.shape[-1])
+    squares = flat.square().sum(0).cpu().numpy().astype(np.float64)
+    found.energy[number] += float(squares.sum())
     spreads: dict[frozenset[int], np.ndarray] = {}
     mains: dict[int, np.ndarray] = {}
     axes = len(crossing.factors)
@@ -188,7 +195,6 @@ def _add_effects(part: torch.Tensor, crossing: Crossing, places: np.ndarray, fou
     walk(given, 0, 1, frozenset())
     for i, effect in enumerate(effect_sets(crossing)):
         found.spread[number][i] += spreads[effect]
-    flat = given.reshape(-1, part.shape[1])
     about_mean = (flat - flat.mean(0)).square().sum(0).cpu().numpy()
     for place, sums in [(0, about_mean), *((1 + axis, sums) for axis, sums in mains.items())]:
         found.maps[number, place] += np.bincount(places, sums, minlength=found.space.positions)

@@ -29,6 +29,7 @@ KINDS = {
     "score": "How well each layer of a network predicts recorded responses",
     "similarity": "How alike the representations of networks are, layer by layer",
     "decode": "What can be read out of a network's layers linearly",
+    "tuning": "What units and layers of a network do with the images of a design",
     "recovery": "Whether the network that made simulated responses is found among others",
     "compare": "Tables, figures and the report of finished runs",
     "import": "Scores that were computed elsewhere",

@@ -3,4 +3,15 @@
 
 def load_entries() -> None:
     """Have every step register its entry point; the modules that do the work, and torch with them, stay unread."""
-    from mlspatial.steps import compare, decode, export, imports, render, score, similarity, train, tune  # noqa: F401
+    from mlspatial.steps import (  # noqa: F401
+        compare,
+        decode,
+        export,
+        imports,
+        render,
+        score,
+        similarity,
+        train,
+        tune,
+        tuning,
+    )

@@ -19,7 +19,7 @@ from mlspatial.core.secrets import found_in
 from mlspatial.registry.patience import OWN_PLACES
 from mlspatial.steps import load_entries
 
-ORDER = ("render", "tune", "train", "score", "similarity", "decode", "compare")  # in which they are run
+ORDER = ("render", "tune", "train", "score", "similarity", "decode", "tuning", "compare")  # in which they are run
 BACKENDS = ("loky", "dask")
 MOST_CALLS = 100_000  # of one section: more is a slip of a list
 MERGE = "<<"  # YAML's own key that takes over another mapping

@@ -304,9 +304,8 @@ def test_more_stimuli_than_memory_are_named(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_a_layer_that_waits_in_float16_costs_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As layers do whose float32 takes more than 128 MiB. A fixed split's units are off by some 1e-5, as PLS' are;
-    units of the layer that neuroids predict, each of which is rounded, by 1e-4 and some by 1e-3, their median by
-    1e-5."""
+    """As layers do whose float32 takes more than 128 MiB. A fixed split's units are off by some 1e-5, as of PLS; units
+    of the layer that neuroids predict, each of which is rounded, by 1e-4 and some by 1e-3, their median by 1e-5."""
     rng = np.random.default_rng(0)
     n, rows, new = 120, np.arange(90), np.arange(90, 120)
     causes = rng.normal(size=(n, 30))

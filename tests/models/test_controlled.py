@@ -38,7 +38,7 @@ def pop(
 def test_numbers_are_those_of_all_activations(
     crossings: list[Crossing], shape: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(controlled, "PART", 37)  # several parts, and one that is narrower
+    monkeypatch.setattr(controlled, "NUMBERS", 37 * 12)  # several parts, and one that is narrower
     n = sum(crossing.rows.size for crossing in crossings)
     responses = torch.randn(n, *shape, generator=torch.Generator().manual_seed(0)) + 3.0
     found = pop(crossings, responses, shape, tmp_path)

@@ -1,0 +1,138 @@
+"""Figures of one run of tuning: curves, variance split, factorisation along layers, maps. Tables in, figures out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlspatial.compare.grouping import layer_label
+from mlspatial.compare.plots import MARKERS, PALETTE
+from mlspatial.compare.style import FAINT, INK, SMALL, legend, panels, sheet, ticks, tidy
+from mlspatial.core.crossing import Factor
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+CURVES = 8  # channels of a layer that are drawn
+RESIDUAL = "with the context"
+OTHER_COLOURS = ("#bbbbbb", "#dddddd")
+
+
+def curves_figure(curves: pd.DataFrame, units: pd.DataFrame, factors: Mapping[tuple[str, str], Factor]) -> Any:
+    """A row a layer, a column a factor: tuning curves of the channels that the factor moves most, each less its mean
+    and over its standard deviation, with errors over contexts. curves, units: of tuning runs, the pool "space"."""
+    layers, columns = list(dict.fromkeys(curves.layer)), list(factors)
+    figure, axes = sheet(len(layers), len(columns), width=1.9, height=1.5)
+    for row, layer in enumerate(layers):
+        for column, (crossing, factor) in enumerate(columns):
+            axis = axes[row, column]
+            here = (curves.layer == layer) & (curves.crossing == crossing) & (curves.factor == factor)
+            own = curves[here].set_index("unit")
+            order = units[(units.layer == layer) & (units.crossing == crossing) & (units.factor == factor)]
+            best = order.sort_values("selectivity", ascending=False, kind="stable").unit[:CURVES]
+            for rank, unit in enumerate(best):
+                mean, error = (np.asarray(own.loc[unit, name], float) for name in ("mean", "error"))
+                scale = mean.std() or 1.0
+                x = _values(factors[crossing, factor])
+                colour = PALETTE[rank % len(PALETTE)]
+                axis.plot(x, (mean - mean.mean()) / scale, color=colour, linewidth=1)
+                if np.isfinite(error).all():
+                    low, high = ((mean + sign * error - mean.mean()) / scale for sign in (-1, 1))
+                    axis.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+            about = factors[crossing, factor]
+            tidy(axis, title=crossing if not row else "", y=layer_label(layer) if not column else "")
+            axis.set_yticks([])
+            if about.kind == "category":
+                ticks(axis, [str(value).split(",")[0][:10] for value in about.values], slant=50)
+            if row == len(layers) - 1:
+                tidy(axis, x=f"{factor} ({about.unit})" if about.unit else factor)
+    return figure
+
+
+def variance_figure(population: pd.DataFrame) -> Any:
+    """A panel a crossing: what each effect adds to the variance of a layer's responses, stacked, along the layers."""
+    part = population[population.measure == "variance_component"]
+    crossings = list(dict.fromkeys(part.crossing))
+    figure, axes = panels(len(crossings), 4, lettered=False, width=3.0, height=2.6)
+    for axis, crossing in zip(axes, crossings, strict=True):
+        own = part[part.crossing == crossing]
+        layers = list(dict.fromkeys(own.layer))
+        shown, colours = _effects(own)
+        base = np.zeros(len(layers))
+        for (label, names), colour in zip(shown.items(), colours, strict=True):
+            values = (
+                own[own.factor.isin(names)].groupby("layer", sort=False).value.sum().reindex(layers).to_numpy(float)
+            )
+            values = np.clip(np.nan_to_num(values), 0.0, None)
+            axis.bar(range(len(layers)), values, bottom=base, color=colour, width=0.8, label=label)
+            base += values
+        ticks(axis, [layer_label(layer) for layer in layers], slant=50)
+        axis.set_ylim(0, 1)
+        tidy(axis, y="share of variance", title=crossing)
+    legend(figure, columns=4)
+    return figure
+
+
+def _effects(own: pd.DataFrame) -> tuple[dict[str, list[str]], list[str]]:
+    """label -> effects of a crossing: main effects, interactions of factors, the context, what depends on it."""
+    names = [name for name in dict.fromkeys(own.factor) if name != "residual"]
+    mains = [name for name in names if "×" not in name and name != "context"]
+    found = {name: [name] for name in mains}
+    together = [name for name in names if "×" in name and "context" not in name]
+    if together:
+        found["interactions"] = together
+    found["context"] = ["context"]
+    found[RESIDUAL] = [name for name in names if name.endswith("× context")]
+    colours = [PALETTE[i % len(PALETTE)] for i in range(len(mains))]
+    return found, [*colours, *(["#444444"] if together else []), *OTHER_COLOURS]
+
+
+def along_layers(population: pd.DataFrame, measures: Mapping[str, str], *, columns: int = 4) -> Any:
+    """A panel a measure (name -> words): its value along the layers, a line a factor, with errors."""
+    figure, axes = panels(len(measures), columns, lettered=False, width=3.0, height=2.5)
+    layers = list(dict.fromkeys(population.layer))
+    factors = list(dict.fromkeys(population[population.measure.isin(list(measures)) & (population.other == "")].factor))
+    for axis, (measure, words) in zip(axes, measures.items(), strict=True):
+        own = population[(population.measure == measure) & (population.other == "")]
+        for place, factor in enumerate(factors):
+            line = own[own.factor == factor].drop_duplicates("layer").set_index("layer").reindex(layers)
+            if line.value.notna().any():
+                _line(axis, line, factor, place, len(factors))
+        ticks(axis, [layer_label(layer) for layer in layers], slant=50)
+        tidy(axis, title=words)
+    legend(figure, columns=6)
+    return figure
+
+
+def _line(axis: Axes, line: pd.DataFrame, label: str, place: int, count: int) -> None:
+    where = np.arange(len(line)) + 0.03 * (place - (count - 1) / 2)
+    axis.errorbar(
+        where, line.value.to_numpy(float), line.error.to_numpy(float), color=PALETTE[place % len(PALETTE)],
+        marker=MARKERS[place % len(MARKERS)], markersize=4, linewidth=1.1, capsize=2, label=label,
+    )  # fmt: skip
+
+
+def maps_figure(maps: pd.DataFrame, factors: Sequence[tuple[str, str]]) -> Any:
+    """A row a layer, a column a factor: the share of each position's variance that the factor makes."""
+    layers = list(dict.fromkeys(maps.layer))
+    figure, axes = sheet(len(layers), len(factors), width=1.5, height=1.5)
+    for row, layer in enumerate(layers):
+        for column, (crossing, factor) in enumerate(factors):
+            axis = axes[row, column]
+            own = maps[(maps.layer == layer) & (maps.crossing == crossing) & (maps.factor == factor)].iloc[0]
+            share = np.asarray(own.share, float).reshape(own.height, own.width)
+            axis.imshow(share, cmap="cividis", vmin=0, vmax=max(float(np.nanmax(share)), 1e-9), interpolation="nearest")
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.spines[:].set(visible=True, color=FAINT, linewidth=0.5)
+            axis.set_xlabel(f"to {np.nanmax(share):.2f}", fontsize=SMALL, color=INK, labelpad=2)
+            tidy(axis, title=crossing if not row else "", y=layer_label(layer) if not column else "")
+    return figure
+
+
+def _values(factor: Factor) -> np.ndarray:
+    numbers = factor.kind != "category"
+    return np.array([float(value) for value in factor.values]) if numbers else np.arange(len(factor), dtype=float)

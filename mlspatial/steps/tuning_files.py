@@ -1,0 +1,91 @@
+"""What tuning leaves of a network: tables, metrics, a description and pictures."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlspatial.compare.plots import FORMATS
+from mlspatial.core.manifest import Manifest
+from mlspatial.registry import notes, runs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlspatial.steps.tuning_tables import Tables
+
+POPULATION, UNITS, CURVES, MAPS = "population.parquet", "units.parquet", "curves.parquet", "maps.parquet"
+SHOWN = {
+    "factorisation": "factorisation",
+    "invariance": "invariance",
+    "dimension": "dimension",
+    "turning": "turning angle (degrees)",
+}
+PICTURES = ("tuning", "variance", "geometry")
+
+
+def log_tuning(run: runs.Run, tables: Tables, network: str, manifest: Manifest) -> None:
+    """All tables, the pictures, and of each factor and layer the numbers that are asked for most as metrics."""
+    from mlspatial.compare import controlled
+    from mlspatial.compare.plots import save
+    from mlspatial.steps.tuning_tables import levels_of
+
+    population, units, curves, maps = (
+        tables.frame(), _joined(tables.units), _joined(tables.curves), _framed(tables.maps)
+    )  # fmt: skip
+    factors = levels_of(tables.crossings)
+    space = [frame[frame.pool == "space"] for frame in (curves, units)]
+    with tempfile.TemporaryDirectory() as folder:
+        for name, frame in ((POPULATION, population), (UNITS, units), (CURVES, curves), (MAPS, maps)):
+            frame.to_parquet(Path(folder) / name, index=False)
+            run.log_file(Path(folder) / name)
+        figures = {
+            "tuning": controlled.curves_figure(space[0], space[1], factors),
+            "variance": controlled.variance_figure(population),
+            "geometry": controlled.along_layers(population, SHOWN),
+        }
+        if len(maps):
+            figures["maps"] = controlled.maps_figure(maps, list(factors))
+        for name, figure in figures.items():
+            for file in save(figure, Path(folder), name):
+                run.log_file(file, "pictures")
+    run.log_inputs([network])
+    metrics = population[population.measure.isin([*SHOWN, "variance_component"]) & (population.other == "")]
+    metrics = metrics[metrics.value.notna() & ~metrics.factor.str.contains("×")]
+    run.log({f"{row.measure}/{row.factor}/{row.layer}": row.value for row in metrics.itertuples()})
+    run.describe(_words(population, manifest))
+
+
+def _words(population: pd.DataFrame, manifest: Manifest) -> str:
+    last = list(dict.fromkeys(population.layer))
+    rows = []
+    for layer in last:
+        for factor in dict.fromkeys(population[population.measure == "factorisation"].factor):
+            own = population[(population.layer == layer) & (population.factor == factor) & (population.other == "")]
+            value = own.drop_duplicates("measure").set_index("measure").value
+            names = ("variance_component", "factorisation", "invariance", "dimension")
+            rows.append((layer, factor, *(float(value.get(name, float("nan"))) for name in names)))
+    head = ("layer", "factor", "share of variance", "factorisation", "invariance", "dimension")
+    told = (
+        f"Design of dataset {manifest.name}. All numbers are in the artifacts {POPULATION}, {UNITS}, {CURVES}, {MAPS}."
+    )
+    return notes.table(head, rows) + f"\n\n{told}"
+
+
+def _joined(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat(list(frames), ignore_index=True)
+
+
+def _framed(rows: list[dict]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(rows, columns=["layer", "crossing", "factor", "height", "width", "share"])
+
+
+def pictures() -> list[str]:
+    """Files of the pictures that every run has."""
+    return [f"pictures/{name}.{suffix}" for name in PICTURES for suffix in FORMATS]
