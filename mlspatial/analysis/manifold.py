@@ -56,7 +56,8 @@ class Path:
 class Step:
     """Between adjacent levels of a factor. low, high: their values; distance: unbiased squared distance of their means,
     squared units of response; d_prime: its sign is that of the distance; per_unit: d' over the difference of values.
-    NaN: d' and per_unit with fewer than 6 contexts or where the variance along the difference is not above 0."""
+    NaN: d' and per_unit with fewer than 6 contexts (errors: 7) or where the variance along the difference is not above
+    0; distance of one context (error: two)."""
 
     factor: str
     low: float

@@ -98,6 +98,7 @@ def tuning(
         with np.errstate(invalid="ignore", divide="ignore"):
             selectivity = np.where(total > ROUNDING * energy, curve.var(axis=0) / total, np.nan)
         floor, reliability_floor, p = _shuffled(by_context, total, selectivity, rng, permutations)
+        active = total > ROUNDING * energy
         across = {crossing.factors[i].name: _pairs(_by_other(cells, axis, (i,)), energy) for i in others}
         found.append(
             Tuning(
@@ -116,8 +117,8 @@ def tuning(
                 _pairs(_by_other(cells, axis, others), energy) if others else np.full(curve.shape[1], np.nan),
                 _pairs(by_context.transpose(1, 0, 2), energy),
                 _reliability(by_context, energy),
-                floor,
-                reliability_floor,
+                np.where(active, floor, np.nan),
+                np.where(active, reliability_floor, np.nan),
                 np.where(varies, p, np.nan),
             )
         )
