@@ -1,6 +1,8 @@
 """A copy of everything a lab's server holds, and the way back: database, object store, users.
 
     python backup.py backup FOLDER [--previous FOLDER]  # --previous: an older copy; what is in it is linked
+    python backup.py backup FOLDER --keep 14            # the newest whole copy beside FOLDER is --previous; of them and
+                                                        # this one the newest 14 stay, the others are removed
     python backup.py verify FOLDER
     python backup.py restore FOLDER                     # into an empty database; --replace true drops what is there
 
@@ -28,6 +30,8 @@ from pathlib import Path
 from typing import Any
 
 MANIFEST, DATABASE, USERS = "manifest.json", "database.dump", "basic_auth.db"
+NEEDED = ("POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_USER", "PGPASSWORD", "S3_BUCKET",
+          "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "LAB_DATA")  # fmt: skip
 
 
 def postgres(program: str, *words: str) -> None:
@@ -71,6 +75,8 @@ def users() -> Path:
 def backup(folder: Path, previous: Path | None) -> None:
     if (folder / MANIFEST).exists():
         sys.exit(f"backup.py: {folder}: holds a backup already; name another folder")
+    if not users().is_file():
+        sys.exit(f"backup.py: {users()}: no users are there; is LAB_DATA the folder of the server?")
     old = read(previous)["objects"] if previous else {}
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)  # it holds hashes of passwords
@@ -83,7 +89,11 @@ def backup(folder: Path, previous: Path | None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         before = old.get(key, {})
-        if previous and {name: before.get(name) for name in facts} == facts:
+        if (
+            previous
+            and {name: before.get(name) for name in facts} == facts
+            and sized(place(previous, key), one["Size"])
+        ):
             os.link(place(previous, key), path)
             kept[key] = before
         else:
@@ -92,8 +102,39 @@ def backup(folder: Path, previous: Path | None) -> None:
     files = {name: digest(folder / name) for name in (DATABASE, USERS)}
     partial = folder / f"{MANIFEST}.partial"
     partial.write_text(json.dumps({"files": files, "objects": kept}, indent=1))
+    give(folder)
     partial.replace(folder / MANIFEST)
     print(f"{folder}: the database, the users and {len(kept)} objects")
+
+
+def give(folder: Path) -> None:
+    """A copy that root makes to the server's user, whose nightly copies could neither count nor remove it."""
+    if os.geteuid() == 0:
+        owned = users().stat()
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, owned.st_uid, owned.st_gid)
+
+
+def sized(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
+
+
+def whole(folder: Path) -> list[Path]:
+    """The copies in a folder that were made to their end, the newest first. Those that were not are told."""
+    copies = [path.parent for path in folder.glob(f"*/{DATABASE}")]
+    for path in copies:
+        if not (path / MANIFEST).is_file():
+            print(f"backup.py: {path}: was not made to its end; it is not used, and may be removed", file=sys.stderr)
+    found = [path for path in copies if (path / MANIFEST).is_file()]
+    return sorted(found, key=lambda path: (path / MANIFEST).stat().st_mtime_ns, reverse=True)
+
+
+def remove_older(copies: list[Path], keep: int) -> None:
+    """Remove all but the newest copies. The manifest goes first: what is left of a stop is no backup."""
+    for path in copies[keep:]:
+        (path / MANIFEST).unlink()
+        shutil.rmtree(path)
+        print(f"{path}: removed, {keep} newer ones are there")
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -135,8 +176,13 @@ def restore(folder: Path, replace: bool) -> None:
         if there.get(key) != facts["etag"]:
             client.upload_file(str(place(folder, key)), bucket, key)
     postgres("pg_restore", "--clean", "--if-exists", "--no-owner", "--single-transaction", str(folder / DATABASE))
+    owned = (users() if users().exists() else users().parent).stat()
     partial = users().with_suffix(".partial")
     shutil.copy(folder / USERS, partial)
+    if os.geteuid() == 0:
+        os.chown(partial, owned.st_uid, owned.st_gid)  # the server's user, not root, writes it
+    for ending in ("-journal", "-wal", "-shm"):  # of the database that goes
+        users().with_name(USERS + ending).unlink(missing_ok=True)
     partial.replace(users())
     print(f"{folder}: restored the database, the users and {len(made['objects'])} objects")
 
@@ -147,14 +193,24 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--previous", type=Path)
     parser.add_argument("--replace", choices=("true", "false"), default="false")
+    parser.add_argument("--keep", type=int)
     given = parser.parse_args()
+    if given.keep is not None and (given.what != "backup" or given.keep < 1):
+        parser.error(f"--keep {given.keep}: must be 1 or more, with backup")
+    lacking = [name for name in NEEDED if not os.environ.get(name)]
+    if lacking and given.what != "verify":
+        sys.exit(f"backup.py: not in the environment: {', '.join(lacking)}; settings.env and secrets.env set them")
+    folder = given.folder.absolute()
     if given.what == "backup":
-        backup(given.folder, given.previous)
+        beside = [path for path in whole(folder.parent) if path != folder] if given.keep else []
+        backup(folder, given.previous or next(iter(beside), None))
+        if given.keep:
+            remove_older([folder, *beside], given.keep)
     elif given.what == "verify":
-        verify(given.folder)
-        print(f"{given.folder}: whole")
+        verify(folder)
+        print(f"{folder}: whole")
     else:
-        restore(given.folder, given.replace == "true")
+        restore(folder, given.replace == "true")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@
 Everybody reads everything (MLFLOW_DEFAULT_PERMISSION) and changes what is in their experiments; in one that several
 share they delete nothing. Everybody may make experiments and networks under new names; MLflow cannot forbid that.
 
-A password that is made up is printed, once; --password-file FILE takes one from a file. MLFLOW_TRACKING_URI is the
-server, MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD are an administrator's. Twice does no harm.
+A password that is made up is printed, once; one that --password-file FILE takes from a file is not.
+MLFLOW_TRACKING_URI is the server, MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD are an administrator's. Twice
+does no harm.
 """
 
 from __future__ import annotations
@@ -61,10 +62,10 @@ def members(auth: Any) -> int:
     return int(role.id)
 
 
-def add(auth: Any, registry: Any, name: str, shared: list[str], guest: bool, password: str) -> None:
+def add(auth: Any, registry: Any, name: str, shared: list[str], guest: bool, password: str, shown: str) -> None:
     if auth_user(auth, name) is None:
         auth.create_user(name, password)
-        print(f"{name} {password}")
+        print(shown)
     else:
         print(f"{name} is there already; what was missing is added", file=sys.stderr)
     if guest:
@@ -115,12 +116,13 @@ def main() -> None:
     if given.guest and given.experiment:
         parser.error("a guest writes to no experiment")
     password = given.password_file.read_text().strip() if given.password_file else secrets.token_urlsafe(18)
+    shown = f"{given.name} {f'(the password of {given.password_file})' if given.password_file else password}"
     auth, registry = clients()
     if given.what == "add":
-        add(auth, registry, given.name, given.experiment, given.guest, password)
+        add(auth, registry, given.name, given.experiment, given.guest, password, shown)
     elif given.what == "password":
         auth.update_user_password(given.name, password)
-        print(f"{given.name} {password}")
+        print(shown)
     elif given.what == "remove":
         auth.delete_user(given.name)
     else:

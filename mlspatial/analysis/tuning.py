@@ -36,7 +36,8 @@ __all__ = ["Tuning", "is_whole_circle", "tuning"]
 class Tuning:
     """Of one factor; arrays are (units,) float64 unless said otherwise, NaN where undefined.
 
-    curve, error: (levels, units) mean response and its standard error over contexts (NaN of one context);
+    curve, error: (levels, units) mean response and its standard error over contexts, each less its own mean over levels
+    (Cousineau 2005, Morey 2008; NaN of one context);
     preferred_level: int, number of the level of the largest mean response; preferred: its value, on a whole circle the
     direction of the vector mean in [-180, 180), NaN of categories; selectivity: share of the variance of all the unit's
     responses that the curve makes; depth: (max - min) / (|max| + |min|), 0 to 1; sparseness: of the curve's part above
@@ -93,7 +94,9 @@ def tuning(
         by_context = values.mean(axis=others)  # (levels, contexts, units)
         curve = by_context.mean(axis=1)
         contexts = crossing.contexts
-        error = by_context.std(axis=1, ddof=1) / np.sqrt(contexts) if contexts > 1 else np.full_like(curve, np.nan)
+        within = by_context - by_context.mean(axis=0)  # what a context adds to all levels is no error of the curve
+        scale = np.sqrt(len(curve) / max(len(curve) - 1, 1) / contexts)
+        error = within.std(axis=1, ddof=1) * scale if contexts > 1 else np.full_like(curve, np.nan)
         varies = curve.var(axis=0) > ROUNDING * energy
         with np.errstate(invalid="ignore", divide="ignore"):
             selectivity = np.where(total > ROUNDING * energy, curve.var(axis=0) / total, np.nan)

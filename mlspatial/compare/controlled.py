@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CURVES = 8  # channels of a layer that are drawn
-RESIDUAL = "with the context"
-OTHER_COLOURS = ("#bbbbbb", "#dddddd")
+CONTEXT, JOINT = "context", "interactions"
+LIGHT = 0.35
 
 
 def curves_figure(curves: pd.DataFrame, units: pd.DataFrame, factors: Mapping[tuple[str, str], Factor]) -> Any:
     """A row a layer, a column a factor: tuning curves of the channels that the factor moves most, each less its mean
     and over its standard deviation, with errors over contexts. curves, units: of tuning runs, the pool "space"."""
-    layers, columns = list(dict.fromkeys(curves.layer)), list(factors)
+    layers, columns, titles = list(dict.fromkeys(curves.layer)), list(factors), _titles(list(factors))
     figure, axes = sheet(len(layers), len(columns), width=1.9, height=1.5)
     for row, layer in enumerate(layers):
         for column, (crossing, factor) in enumerate(columns):
@@ -43,7 +43,7 @@ def curves_figure(curves: pd.DataFrame, units: pd.DataFrame, factors: Mapping[tu
                     low, high = ((mean + sign * error - mean.mean()) / scale for sign in (-1, 1))
                     axis.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
             about = factors[crossing, factor]
-            tidy(axis, title=crossing if not row else "", y=layer_label(layer) if not column else "")
+            tidy(axis, title=titles[crossing, factor] if not row else "", y=layer_label(layer) if not column else "")
             axis.set_yticks([])
             if about.kind == "category":
                 ticks(axis, [str(value).split(",")[0][:10] for value in about.values], slant=50)
@@ -53,54 +53,66 @@ def curves_figure(curves: pd.DataFrame, units: pd.DataFrame, factors: Mapping[tu
 
 
 def variance_figure(population: pd.DataFrame) -> Any:
-    """A panel a crossing: what each effect adds to the variance of a layer's responses, stacked, along the layers."""
-    part = population[population.measure == "variance_component"]
+    """A panel a crossing: what each effect adds to the variance of a layer's responses, stacked, along the layers; dark
+    what holds in any context, light what depends on it. The difference between contexts as such is left out: the whole
+    is what changes within them. Components below 0 count as 0."""
+    part = population[(population.measure == "variance_component") & ~population.factor.isin(["residual", CONTEXT])]
+    part = part.assign(value=part.value.clip(lower=0.0))
     crossings = list(dict.fromkeys(part.crossing))
     figure, axes = panels(len(crossings), 4, lettered=False, width=3.0, height=2.6)
+    mains = [name for name in dict.fromkeys(part.factor) if "×" not in name]
+    look = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(mains)} | {JOINT: "#777777"}
     for axis, crossing in zip(axes, crossings, strict=True):
         own = part[part.crossing == crossing]
         layers = list(dict.fromkeys(own.layer))
-        shown, colours = _effects(own)
+        whole = own.groupby("layer", sort=False).value.sum().reindex(layers).to_numpy(float)
         base = np.zeros(len(layers))
-        for (label, names), colour in zip(shown.items(), colours, strict=True):
-            values = (
-                own[own.factor.isin(names)].groupby("layer", sort=False).value.sum().reindex(layers).to_numpy(float)
-            )
-            values = np.clip(np.nan_to_num(values), 0.0, None)
-            axis.bar(range(len(layers)), values, bottom=base, color=colour, width=0.8, label=label)
+        for label, depends, names in _effects(list(dict.fromkeys(own.factor))):
+            sums = own[own.factor.isin(names)].groupby("layer", sort=False).value.sum()
+            with np.errstate(invalid="ignore", divide="ignore"):
+                values = np.nan_to_num(sums.reindex(layers).to_numpy(float) / whole)
+            words = label if not depends else ""
+            axis.bar(range(len(layers)), values, bottom=base, color=look[label], alpha=LIGHT if depends else 1.0,
+                     width=0.8, label=words or None)  # fmt: skip
             base += values
         ticks(axis, [layer_label(layer) for layer in layers], slant=50)
         axis.set_ylim(0, 1)
-        tidy(axis, y="share of variance", title=crossing)
-    legend(figure, columns=4)
+        tidy(axis, y="share of variance" if axis is axes[0] else "", title=crossing)
+    axes[0].bar([0], [0], color=FAINT, alpha=LIGHT, label="light: depends on the context")
+    legend(figure, columns=6)
     return figure
 
 
-def _effects(own: pd.DataFrame) -> tuple[dict[str, list[str]], list[str]]:
-    """label -> effects of a crossing: main effects, interactions of factors, the context, what depends on it."""
-    names = [name for name in dict.fromkeys(own.factor) if name != "residual"]
-    mains = [name for name in names if "×" not in name and name != "context"]
-    found = {name: [name] for name in mains}
-    together = [name for name in names if "×" in name and "context" not in name]
-    if together:
-        found["interactions"] = together
-    found["context"] = ["context"]
-    found[RESIDUAL] = [name for name in names if name.endswith("× context")]
-    colours = [PALETTE[i % len(PALETTE)] for i in range(len(mains))]
-    return found, [*colours, *(["#444444"] if together else []), *OTHER_COLOURS]
+def _effects(names: Sequence[str]) -> list[tuple[str, bool, list[str]]]:
+    """(label, whether it depends on the context, effects): main effects and, together, all interactions of factors."""
+    found: list[tuple[str, bool, list[str]]] = []
+    mains = [name for name in names if "×" not in name]
+    for depends in (False, True):
+        ending = f" × {CONTEXT}" if depends else ""
+        found += [(name, depends, [name + ending]) for name in mains]
+        among = [n for n in names if n.endswith(CONTEXT) == depends and n.removesuffix(ending) not in mains]
+        found += [(JOINT, depends, among)] if among else []
+    return found
+
+
+def _titles(columns: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Of each column the crossing, with the factor where it has several."""
+    crossings = [crossing for crossing, _ in columns]
+    return {(c, f): c if crossings.count(c) == 1 else f"{c}: {f}" for c, f in columns}
 
 
 def along_layers(population: pd.DataFrame, measures: Mapping[str, str], *, columns: int = 4) -> Any:
     """A panel a measure (name -> words): its value along the layers, a line a factor, with errors."""
     figure, axes = panels(len(measures), columns, lettered=False, width=3.0, height=2.5)
     layers = list(dict.fromkeys(population.layer))
-    factors = list(dict.fromkeys(population[population.measure.isin(list(measures)) & (population.other == "")].factor))
+    rows = population[population.measure.isin(list(measures)) & (population.other == "")]
+    titles = _titles(list(dict.fromkeys(zip(rows.crossing, rows.factor, strict=True))))
     for axis, (measure, words) in zip(axes, measures.items(), strict=True):
-        own = population[(population.measure == measure) & (population.other == "")]
-        for place, factor in enumerate(factors):
-            line = own[own.factor == factor].drop_duplicates("layer").set_index("layer").reindex(layers)
+        own = rows[rows.measure == measure]
+        for place, ((crossing, factor), label) in enumerate(titles.items()):
+            line = own[(own.crossing == crossing) & (own.factor == factor)].set_index("layer").reindex(layers)
             if line.value.notna().any():
-                _line(axis, line, factor, place, len(factors))
+                _line(axis, line, label, place, len(titles))
         ticks(axis, [layer_label(layer) for layer in layers], slant=50)
         tidy(axis, title=words)
     legend(figure, columns=6)
@@ -117,7 +129,7 @@ def _line(axis: Axes, line: pd.DataFrame, label: str, place: int, count: int) ->
 
 def maps_figure(maps: pd.DataFrame, factors: Sequence[tuple[str, str]]) -> Any:
     """A row a layer, a column a factor: the share of each position's variance that the factor makes."""
-    layers = list(dict.fromkeys(maps.layer))
+    layers, titles = list(dict.fromkeys(maps.layer)), _titles(factors)
     figure, axes = sheet(len(layers), len(factors), width=1.5, height=1.5)
     for row, layer in enumerate(layers):
         for column, (crossing, factor) in enumerate(factors):
@@ -129,7 +141,7 @@ def maps_figure(maps: pd.DataFrame, factors: Sequence[tuple[str, str]]) -> Any:
             axis.set_yticks([])
             axis.spines[:].set(visible=True, color=FAINT, linewidth=0.5)
             axis.set_xlabel(f"to {np.nanmax(share):.2f}", fontsize=SMALL, color=INK, labelpad=2)
-            tidy(axis, title=crossing if not row else "", y=layer_label(layer) if not column else "")
+            tidy(axis, title=titles[crossing, factor] if not row else "", y=layer_label(layer) if not column else "")
     return figure
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TRAINED = ("batches", "batch_size", "lr", "weight_decay", "augment", "fraction", "init", "precision", "order_seed")
-USES = ("score", "decode", "similarity", "extract")
+USES = ("score", "decode", "tuning", "similarity", "extract")
 
 PARAMETERS = (
     Parameter("selector", str, "A selector of networks (task=translation,seed=0), or an address.", decides="nothing"),

@@ -116,7 +116,7 @@ def _render(records: list[RunRecord]) -> Lines:
         f"{_counted(int(cfg['n_categories']), 'category', 'categories')}"
         + (f"; {speed:.0f} images/s" if speed else ""),
         "look at": f"{place(folder)}\n" + _look(record, sheet, LATENTS),
-        "next": command("tuning", models="experiment:mlspatial", dataset=cfg["dataset"])
+        "next": command("tuning", models="task=translation|category", dataset=cfg["dataset"])
         if "design" in cfg
         else command("train", task="translation", dataset=cfg["dataset"], batches=300),
     }
@@ -253,6 +253,27 @@ def _best(found: pd.DataFrame) -> dict[str, Cell]:
     return told
 
 
+@_of("tuning")
+def _tuning(records: list[RunRecord]) -> Lines:
+    import pandas as pd
+
+    from mlspatial.steps.tuning_files import MAIN, POPULATION
+
+    rows: list[dict[str, Cell]] = []
+    for record in records:
+        found = pd.read_parquet(runs.local(record.id, POPULATION))
+        last = found[(found.measure == MAIN) & (found.layer == found.layer.iloc[-1])]
+        told = {str(row.factor): float(row.value) for row in last.itertuples()}
+        rows.append({**_network(record), "layer": str(found.layer.iloc[-1]), **told})
+    return {
+        "made": f"what {_counted(len(records), 'network')} (pixels are one) do with the design; factorisation of each\n"
+        "factor in the last layer:",
+        "numbers": table(rows, INNER),
+        "look at": _look(records[-1], "pictures/tuning.png", "pictures/variance.png", "pictures/geometry.png"),
+        "next": _compare_next(records),
+    }
+
+
 @_of("compare")
 def _compare(records: list[RunRecord]) -> Lines:
     (record,) = records[:1]
@@ -298,7 +319,7 @@ def _study(records: list[RunRecord]) -> Lines:
         if name in run.studies and run.entry != "study"
     ]
     counts = Counter(run.entry for run in made)
-    order = ("render", "train", "tune", "score", "similarity", "decode", "import", "compare")
+    order = ("render", "train", "tune", "score", "similarity", "decode", "tuning", "import", "compare")
     reports = [run.cfg.get("out", "") for run in made if run.entry == "compare"]
     report = Path(reports[0]) / "report.html" if reports else None
     best: list[dict[str, Cell]] = []

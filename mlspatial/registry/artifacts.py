@@ -30,9 +30,10 @@ def fetch(uri: str, folder: Path | str | None = None) -> Path:
 
 
 def download(run_id: str, artifact: str) -> Path:
-    """A local path of one artifact of a run (a copy in a temporary folder when it is remote)."""
+    """A copy of one artifact of a run in a temporary folder. By the address of the artifact itself: of a run's, MLflow
+    tells of a store that is away what it tells of an artifact that was never there."""
     folder = tempfile.mkdtemp(prefix="mlspatial-")
-    return Path(client().download_artifacts(run_id, artifact_path(artifact), dst_path=folder))
+    return fetch(f"{_root(run_id)}/{artifact_path(artifact)}", folder)
 
 
 def local(run_id: str, *names: str) -> Path:

@@ -2,7 +2,7 @@
 
 Every call of MLflow's client, every request and every transfer of an artifact goes through `patiently`. Only what says
 that nobody is there is asked again: no connection, a connection that breaks, a database that is locked, and what a
-server or proxy answers meanwhile (429, 502, 503, 504).
+server or proxy answers meanwhile (429, 502, 503, 504; of artifacts also 500: the object store behind it is away).
 """
 
 from __future__ import annotations
@@ -39,6 +39,11 @@ NOT_THERE = re.compile(
     r"too many (?:429|502|503|504) error|(?:error code )?\b(?:429|502|503|504)\b (?:!= 200|Client Error|Server Error)"
     r"|establish a new connection|Connection (?:aborted|broken|refused|reset)|timed out|[Nn]ame resolution"
     r"|EOF occurred|chunk\(s\)"
+)
+#: What a server says of an artifact while the object store behind it does not answer; elsewhere, 500 is a defect.
+STORE_AWAY = re.compile(
+    r"/mlflow-artifacts/\S* \(Caused by ResponseError\('too many 500 error|\b500 Server Error\b[^\n]*/mlflow-artifacts/"
+    r"|/mlflow-artifacts/\S* failed with error code 500 "
 )
 
 #: where MLflow looks for them, in this order
@@ -220,16 +225,15 @@ def _verdict(error: BaseException) -> str | None:
             return None  # of a database, which says more
         if error.error_code in CODES:
             return error.error_code
-        named = NOT_THERE.search(text) if error.error_code == "INTERNAL_ERROR" else None
+        named = _named(text) if error.error_code == "INTERNAL_ERROR" else ""
         if named and not (error.__cause__ or error.__context__):
-            return named[0]
+            return named
         return None if error.error_code == "INTERNAL_ERROR" else ""
     if isinstance(error, http.HTTPError):
         status = error.response.status_code if error.response is not None else 0
-        return f"status {status}" if status in STATUS else ""
+        return f"status {status}" if status in STATUS else _named(text) if status == 500 else ""
     if isinstance(error, http.RetryError | http.SSLError):
-        named = NOT_THERE.search(text)
-        return named[0] if named else ""
+        return _named(text)
     if isinstance(error, http.ConnectionError | http.Timeout | http.ChunkedEncodingError):
         return _last_words(text)
     if isinstance(error, DBAPIError):
@@ -243,6 +247,12 @@ def _verdict(error: BaseException) -> str | None:
     if isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
         return text or type(error).__name__
     return None
+
+
+def _named(text: str) -> str:
+    """What the words of an error name of a store that is not there; else ''."""
+    found = NOT_THERE.search(text)
+    return found[0] if found else "its object store, status 500" if STORE_AWAY.search(text) else ""
 
 
 def _last_words(text: str) -> str:

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 POPULATION, UNITS, CURVES, MAPS = "population.parquet", "units.parquet", "curves.parquet", "maps.parquet"
 SHOWN = {
-    "factorisation": "factorisation",
-    "invariance": "invariance",
-    "dimension": "dimension",
-    "turning": "turning angle (degrees)",
+    "factorisation_pca": "factorisation (PCA)",
+    "factorisation_covariance": "factorisation (covariance)",
+    "invariance_published": "invariance",
+    "dimension_plain": "dimension of the mean curve",
+    "turning_within": "turning angle (degrees)",
 }
+MAIN = "factorisation_pca"
 PICTURES = ("tuning", "variance", "geometry")
 
 
@@ -62,10 +64,10 @@ def _words(population: pd.DataFrame, manifest: Manifest) -> str:
     last = list(dict.fromkeys(population.layer))
     rows = []
     for layer in last:
-        for factor in dict.fromkeys(population[population.measure == "factorisation"].factor):
+        for factor in dict.fromkeys(population[population.measure == "factorisation_pca"].factor):
             own = population[(population.layer == layer) & (population.factor == factor) & (population.other == "")]
             value = own.drop_duplicates("measure").set_index("measure").value
-            names = ("variance_component", "factorisation", "invariance", "dimension")
+            names = ("variance_component", "factorisation_pca", "invariance_published", "dimension_plain")
             rows.append((layer, factor, *(float(value.get(name, float("nan"))) for name in names)))
     head = ("layer", "factor", "share of variance", "factorisation", "invariance", "dimension")
     told = (

@@ -23,6 +23,7 @@ INFORMATION = "fisher_information"  # of the channels' means over space
 #: Columns of units.parquet that are as in analysis.tuning.Tuning.
 OF_UNITS = ("preferred_level", "preferred", "selectivity", "depth", "sparseness", "monotonicity", "width",
             "circular_variance", "across_cells", "across_contexts", "reliability", "p")  # fmt: skip
+ROWS = 512  # of an eigendecomposition: the PCA variant of a larger design is that of fewer of its contexts
 SECOND_FLOOR = 1  # of (mean, 95th percentile)
 
 
@@ -108,7 +109,7 @@ def population_rows(kept: Controlled, crossings: Sequence[Crossing]) -> Iterator
     for group, gram in zip(groups(crossings), kept.means, strict=True):
         means = Marginals.of(gram, group)
         of_factor = {factor.name: crossing.name for crossing in group for factor in crossing.factors}
-        for found in factorisation.factorisation_of(means, errors=cheap(means)):
+        for found in factorisation.factorisation_of(means, most=ROWS, errors=cheap(means)):
             where = of_factor[found.factor]
             yield _row(where, "factorisation_pca", found.factor, "", found.pca)
             yield _row(where, "factorisation_covariance", found.factor, "", found.covariance)
@@ -133,7 +134,7 @@ def population_rows(kept: Controlled, crossings: Sequence[Crossing]) -> Iterator
 
 def cheap(means: Marginals) -> bool:
     """Whether errors of the published factorisations are affordable: each takes an eigendecomposition a context."""
-    rows = sum(len(factor) for factor in means.factors) * means.contexts
+    rows = min(sum(len(factor) for factor in means.factors) * means.contexts, ROWS)
     return float(rows) ** 3 * len(means.factors) * min(means.contexts, 20) < 1e9
 
 

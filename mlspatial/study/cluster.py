@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
 import time
 import uuid
 from collections.abc import Mapping
@@ -28,6 +29,8 @@ PASSED_ON = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT
 SILENT_SECONDS = 60.0  # without any worker of a queue, after which that is told
 AGAIN_SECONDS = 5.0  # between two requests for jobs in place of those that ended
 REFUSALS = 5  # of a queue one after the other, after which a study ends
+QUEUE_SECONDS = 30.0  # between looks at whether jobs that have not begun are in the queue still; SLURM's only
+SQUEUE = ("squeue", "--me", "--noheader", "--format=%i")
 QUEUES = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "lsf": "LSFCluster",
           "htcondor": "HTCondorCluster", "oar": "OARCluster", "moab": "MoabCluster"}  # fmt: skip
 
@@ -42,6 +45,7 @@ class Dask:
 
         registry()  # which says in the environment where the registry is
         address = scheduler or os.environ.get(ADDRESS, "")
+        self._kind = str(cluster.get("kind", "")) if cluster else ""
         self._own: Any = None
         if not address and cluster:
             self._own = _queue(slots, cluster)
@@ -62,7 +66,9 @@ class Dask:
         self._futures: dict[int, tuple[Any, str]] = {}  # ticket -> future, address of its worker
         self._workers: dict[str, dict[str, Any]] = {}
         self._looked = 0.0
-        self._wanted, self._refusals = slots, 0
+        self._wanted, self._refusals, self._unborn = slots, 0, 0
+        self._born: set[str] = set()  # jobs whose workers have connected
+        self._queue_seen = time.monotonic()
         self._begun = self._asked = time.monotonic()
         self._told = False
 
@@ -80,9 +86,38 @@ class Dask:
             self._told = True
             say(f"cluster: no job has begun to work after {now - self._begun:.0f} s; does the queue say why, or the "
                 "output of a job?")  # fmt: skip
+        self._drop_gone(now)
         if len(self._own.workers) < self._wanted and now - self._asked > AGAIN_SECONDS:
             self._asked = now
             self._replace()
+
+    def _drop_gone(self, now: float) -> None:
+        """Forget jobs that left the queue before their worker connected. dask-jobqueue takes them for ones that wait.
+        Raises UserError when that happens again and again, and no new worker comes."""
+        names = {str(worker["name"]) for worker in self._workers.values()}
+        own = {name: job for name, job in self._own.workers.items() if job.job_id}
+        born = {str(job.job_id) for name, job in own.items() if str(name) in names}
+        self._unborn = self._unborn if born <= self._born else 0
+        self._born |= born
+        waiting = {name: job for name, job in own.items() if str(job.job_id) not in self._born}
+        if self._kind != "slurm" or not waiting or now - self._queue_seen < QUEUE_SECONDS:
+            return
+        self._queue_seen = now
+        there = _in_slurm()
+        gone = {name: job for name, job in waiting.items() if there is not None and str(job.job_id) not in there}
+        connected = {str(worker["name"]) for worker in self._client.scheduler_info(n_workers=-1)["workers"].values()}
+        gone = {name: job for name, job in gone.items() if str(name) not in connected}
+        if not gone:
+            return
+        for name, job in gone.items():
+            del self._own.workers[name]
+            self._own._created.discard(job)
+        self._unborn += 1
+        ids = ", ".join(str(job.job_id) for job in gone.values())
+        what = f"cluster: jobs that ended before their worker connected: {ids}; the output of a job says why"
+        if self._unborn >= REFUSALS:
+            raise UserError(f"{what}. The same after {self._unborn} tries")
+        say(f"{what}; they are replaced")
 
     def _replace(self) -> None:
         """Ask the queue for jobs in place of those that ended. Raises UserError when it refuses again and again."""
@@ -168,6 +203,9 @@ def _queue(slots: int, settings: Mapping[str, Any]) -> Any:
     kind = str(settings["kind"])
     if kind not in QUEUES:
         raise UnknownName("cluster kind", kind, QUEUES)
+    if rest.setdefault("processes", 1) != 1:  # without, dask-jobqueue makes several of the cores of a job
+        raise UserError(f"cluster: processes={rest['processes']}: must be 1: a worker makes one call at a time, with "
+                        "all cores of its job; ask for more jobs, or for fewer cores")  # fmt: skip
     try:
         made = getattr(dask_jobqueue, QUEUES[kind])(**rest)
     except (TypeError, ValueError) as error:
@@ -193,6 +231,15 @@ def _submit(queue: Any, slots: int) -> None:
                 queue._created.discard(job)
         words = str(error).rpartition("stderr:")[2] or str(error)
         raise UserError(f"cluster: the queue takes no job ({' '.join(words.split())[:300]})") from error
+
+
+def _in_slurm() -> set[str] | None:
+    """Numbers of the jobs that this user has in SLURM's queue; None where that is not known."""
+    try:
+        made = subprocess.run(SQUEUE, capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return set(made.stdout.split())
 
 
 def leave_signals() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mlspatial.core.names import CFG, ENTRY
@@ -29,8 +29,8 @@ COST = {"resnet18": 1.0, "resnet34": 2.0, "resnet50": 2.9}
 RENDER = 1 / 100  # a core; 92-105 images a CPU-second at 224 px
 TRAIN = {"cpu": 1 / 11, "gpu": 1 / 1500}  # a core: 23 images/s on two; GPU: half of the published, without 16 bits
 PER_NETWORK = {
-    "cpu": {"score": 600.0, "similarity": 90.0, "decode": 600.0, "compare": 60.0},
-    "gpu": {"score": 120.0, "similarity": 10.0, "decode": 60.0, "compare": 60.0},
+    "cpu": {"score": 600.0, "similarity": 90.0, "decode": 600.0, "tuning": 600.0, "compare": 60.0},
+    "gpu": {"score": 120.0, "similarity": 10.0, "decode": 60.0, "tuning": 60.0, "compare": 60.0},
 }
 
 #: Disk: bytes a pixel of an encoded image (31.5 kB for a JPEG of 224 px at quality 95 4:4:4; a PNG about 1.7 a pixel),
@@ -99,7 +99,7 @@ class Rates:
 def work(entry: str, parameters: dict[str, Any], size: int) -> float:
     """Images that a call renders or trains on, as if of 224 px and by a ResNet-18; else networks, as if of 224 px."""
     if entry == "render":
-        return (parameters["n_train"] + parameters["n_heldout"]) * _scale(parameters["size"])
+        return _rendered(parameters) * _scale(parameters["size"])
     if entry in ("train", "tune"):
         pixels = size or parameters.get("input_size", 0) or PUBLISHED_SIZE
         batch = parameters["batch_size"] if entry == "train" else 64
@@ -116,8 +116,7 @@ def cost(arch: str) -> float:
 def disk(job: Job) -> float:
     """Bytes that a job's calls leave."""
     if job.entry == "render":
-        images = job.parameters["n_train"] + job.parameters["n_heldout"]
-        return float(images * job.size**2 * BYTES_PER_PIXEL.get(job.parameters["encoding"], 1.0))
+        return float(_rendered(job.parameters) * job.size**2 * BYTES_PER_PIXEL.get(job.parameters["encoding"], 1.0))
     if job.entry == "train":
         kept = {part for part in job.parameters["checkpoints"].split(",") if part.strip()}
         arch = job.parameters["arch"]
@@ -127,6 +126,19 @@ def disk(job: Job) -> float:
     share = int(images) / PUBLISHED_IMAGES if images.isdecimal() else 1.0
     each = {"similarity": GRAM_BYTES * share**2, "decode": PROJECTION_BYTES * share}
     return each.get(job.entry, 0.0) * job.networks
+
+
+def _rendered(parameters: Mapping[str, Any]) -> int:
+    """Images that a render call makes."""
+    if not parameters.get("design"):
+        return int(parameters["n_train"] + parameters["n_heldout"])
+    from mlspatial.render.objects import load_objects, resolve_categories
+    from mlspatial.steps.render import asked_design
+
+    libraries = {name: parameters[name] for name in ("objects", "environments")}
+    chosen = resolve_categories(parameters["categories"], load_objects(parameters["objects"]).categories)
+    design = asked_design(parameters["design"], **libraries, categories=chosen)
+    return design.size() if design else 0
 
 
 def _scale(pixels: float) -> float:

@@ -17,15 +17,15 @@ from mlspatial.study.config import Step, StudyFile
 WAITING, READY, RUNNING = "waits", "to do", "running"
 THERE, DONE, FAILED, SKIPPED = "there", "done", "failed", "skipped"
 GOOD, SETTLED = (THERE, DONE), (THERE, DONE, FAILED, SKIPPED)
-PER_NETWORK = ("score", "decode")  # one run a network: each may begin when its network is there
-USES_DATASET = ("train", "tune", "similarity", "decode")
+PER_NETWORK = ("score", "decode", "tuning")  # one run a network: each may begin when its network is there
+USES_DATASET = ("train", "tune", "similarity", "decode", "tuning")
 SHOWN = ("dataset", "task", "arch", "seed", "models")  # in a job's title, beside what its section of the file names
 LONGEST = 40  # characters of a value in a title
 
 
 @dataclass(eq=False)
 class Job:
-    """One call of an entry point, or for score and decode the calls for every network of a selector.
+    """One call of an entry point, or for score, decode and tuning the calls for every network of a selector.
 
     needs: jobs that must be settled before; sources: those of them that every part needs, too; label: its dataset's
     name in that of registered models; size: pixels of its images, 0 unknown; networks: how many it makes or reads;
@@ -161,8 +161,8 @@ class Plan:
 def make_plan(file: StudyFile) -> Plan:
     """The jobs of a study file. Raises UserError with the line for tasks, seeds, selectors and datasets that are wrong.
 
-    train and tune wait for the render of their dataset; score, similarity and decode for the networks that their
-    selector can match; compare for everything.
+    train and tune wait for the render of their dataset; score, similarity, decode and tuning for the networks that
+    their selector can match; compare for everything.
     """
     jobs: dict[str, Job] = {}
     for step in file.steps:

@@ -30,7 +30,8 @@ def test_gaussian_tuning_is_recovered() -> None:
     assert found.preferred == pytest.approx(peaks)
     assert found.width == pytest.approx(2 * np.sqrt(2 * np.log(2)) * sds, rel=0.01)
     assert found.curve[:, 1].max() == pytest.approx(5 + 3 * 3.0)
-    assert found.error[40, 1] == pytest.approx(3 * np.std([1.5, 2.5, 3.5, 4.5], ddof=1) / 2)
+    above_mean = 3 * (1 - np.exp(-np.square(np.arange(-40, 41)) / (2 * 64)).mean())  # a context adds to all levels
+    assert found.error[40, 1] == pytest.approx(above_mean * np.std([1.5, 2.5, 3.5, 4.5], ddof=1) / 2 * (81 / 80) ** 0.5)
     for one in (found.across["y"], found.across_cells, found.across_contexts, found.reliability):
         assert one == pytest.approx(np.ones(3))
     assert np.isnan(found.circular_variance).all() and np.isnan(found.floor).all()

@@ -28,6 +28,7 @@ DEPLOY = ROOT / "deploy"
 GRPC = 10_000  # SeaweedFS listens there above each of its ports
 START_SECONDS = 180
 PROGRAMS = {"initdb": "postgresql", "nginx": "nginx-light", "slurmctld": "slurm-wlm", "munged": "munge"}
+READY = ("idle", "mix", "alloc")  # of SLURM's node, which may start again while it works
 NOBODY = "nobody"  # who PostgreSQL runs as where this is root, whom it refuses
 
 
@@ -318,12 +319,14 @@ PartitionName=lab Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscri
 """)
     lab.start("slurmctld", [program("slurmctld"), "-D"], listens(ports[0]), environment=environment)
     lab.start(
-        "slurmd", [program("slurmd"), "-D", "-N", host], lambda: "idle" in _sinfo(environment), environment=environment
+        "slurmd", [program("slurmd"), "-D", "-N", host], lambda: _sinfo(environment) in READY, environment=environment
     )
 
 
 def _sinfo(environment: Mapping[str, str]) -> str:
-    return subprocess.run([program("sinfo"), "-h", "-o", "%t"], env=environment, capture_output=True, text=True).stdout
+    return subprocess.run(
+        [program("sinfo"), "-h", "-o", "%t"], env=environment, capture_output=True, text=True
+    ).stdout.strip()
 
 
 @contextmanager
@@ -339,16 +342,8 @@ def lab() -> Iterator[Lab]:
         folder.chmod(0o755)
         for name in ("data", "shared", "people"):
             (folder / name).mkdir()
-        ports = (
-            "HTTPS_PORT",
-            "POSTGRES_PORT",
-            "S3_PORT",
-            "S3_MASTER_PORT",
-            "S3_VOLUME_PORT",
-            "S3_FILER_PORT",
-            "MLFLOW_PORT",
-        )
-        given |= {name: str(free_port()) for name in ports}
+        ports = ("HTTPS", "POSTGRES", "S3", "S3_MASTER", "S3_VOLUME", "S3_FILER", "MLFLOW")
+        given |= {f"{name}_PORT": str(free_port()) for name in ports}
         given |= {
             "SERVER_NAME": "localhost",
             "LAB_DATA": str(folder / "data"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import signal
@@ -29,13 +30,20 @@ def images(here: Lab) -> str:
     ann = Person(here, "ann")
     folder = here.folder / "shared" / "smoke"
     environment = ann.environment | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    environment["MLSPATIAL_PROGRESS"] = "1"
-    made = subprocess.run([str(DEPLOY / "smoke.sh"), str(folder)], env=environment, cwd=ann.folder, text=True,
-                          capture_output=True, timeout=600)  # fmt: skip
+    script = [str(DEPLOY / "smoke.sh"), str(folder)]
+    whose = {"env": environment, "cwd": ann.folder, "text": True, "capture_output": True, "timeout": 600}
+    refused = subprocess.run(script, **{**whose, "env": environment | {"MLFLOW_EXPERIMENT_NAME": ""}})  # type: ignore[call-overload]
+    assert refused.returncode and "MLFLOW_EXPERIMENT_NAME: the experiment" in refused.stderr and not folder.exists()
+    made = subprocess.run(script, **whose)  # type: ignore[call-overload]
     assert made.returncode == 0, made.stderr
-    print(made.stderr)
-    assert re.search(r"simulated_v1 -?\d\.\d+ = r² / ceiling", made.stderr), made.stderr
-    return str(folder)
+    score = runs.get(made.stdout.split()[-1])
+    assert score.entry == "score" and score.status == "FINISHED" and score.tags["mlflow.user"] == "ann"
+    (one,) = folder.iterdir()
+    assert score.tags["mlspatial.seed"] == one.name
+    line = rf"distance\s+{one.name}\s+20\s+simulated_v1\s+avgpool\s+(-?\d?\.\d+)\s+(-?\d?\.\d+)"
+    assert re.search(line, made.stderr), made.stderr
+    assert "was there" not in made.stderr  # nothing of an earlier run answers
+    return str(one)
 
 
 def test_who_is_refused_is_told_so_in_one_line_with_code_2(here: Lab, images: str) -> None:
@@ -161,6 +169,24 @@ def test_a_database_that_starts_again_is_waited_for(here: Lab) -> None:
         opener.join()
 
 
+def test_an_object_store_that_starts_again_is_waited_for(here: Lab) -> None:
+    """Its own silence is an error 500 of the server, for what is written and for what is read."""
+    objects = here.services["objects"]
+    with runs.open_run(runs.Spec("kept", 1, {}, {"objects": 1}), name="x") as run:
+        for name in ("one.txt", "two.txt"):
+            objects.stop(signal.SIGKILL)
+            opener = threading.Timer(3, objects.start)
+            opener.start()
+            try:
+                if name == "one.txt":
+                    run.log_text("kept", name)
+                else:
+                    assert runs.download(run.id, "one.txt").read_text() == "kept"
+            finally:
+                opener.join()
+    assert runs.get(run.id).status == "FINISHED"
+
+
 def test_no_password_is_anywhere(here: Lab, images: str) -> None:
     copy = here.folder / "scanned"
     made = here.deploy("backup.py", "backup", str(copy))
@@ -177,4 +203,8 @@ def test_no_password_is_anywhere(here: Lab, images: str) -> None:
     assert len(places) > 100
     for name, value in here.secrets.items():
         assert not [place for place, data in places.items() if value.encode() in data], name
+    administrator = {here.settings["MLFLOW_AUTH_ADMIN_USERNAME"]: here.settings["MLFLOW_AUTH_ADMIN_PASSWORD"]}
+    for user, password in (here.passwords | administrator).items():  # as a request's header has them
+        header = base64.b64encode(f"{user}:{password}".encode())
+        assert not [place for place, data in places.items() if header in data], user
     assert not [place for place, data in places.items() if b"not the password" in data]

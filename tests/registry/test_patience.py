@@ -218,6 +218,12 @@ def test_what_counts_as_away() -> None:
                         "##### File x #####\nAPI request to http://a/x failed with exception HTTPConnectionPool(...): "
                         "Failed to establish a new connection: [Errno 111] Connection refused"),
         MlflowException("The following failures occurred ...\n503 Server Error: SERVICE UNAVAILABLE for url: http://a"),
+        http_error(500, "http://a/api/2.0/mlflow-artifacts/artifacts/1/x"),
+        requests.exceptions.RetryError("HTTPSConnectionPool(host='a', port=1): Max retries exceeded with url: /api/2.0/"
+                                       "mlflow-artifacts/artifacts/1/x (Caused by ResponseError('too many 500 error "
+                                       "responses'))"),
+        MlflowException("The following failures occurred ...\n500 Server Error: Internal Server Error for url: "
+                        "http://a/api/2.0/mlflow-artifacts/artifacts/1/x"),
         MlflowException("Failed to download 3 chunk(s) for x after all retries exhausted."),
         ConnectionResetError(104, "Connection reset by peer"),
         socket.gaierror(-3, "Temporary failure in name resolution"),
@@ -229,6 +235,7 @@ def test_what_counts_as_away() -> None:
         requests.exceptions.InvalidURL("http://"),
         http_error(404),
         http_error(500),
+        http_error(500, "http://a/api/2.0/mlflow/runs/get?run_id=mlflow-artifacts"),
         RestException({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "Run 503 not found"}),
         RestException({"error_code": "PERMISSION_DENIED", "message": "no"}),
         MlflowException("The following failures occurred ...\n404 Client Error: NOT FOUND for url: http://a:503/x"),
@@ -249,10 +256,12 @@ def _within(first: BaseException, second: BaseException) -> None:
         raise second  # noqa: B904
 
 
-def http_error(status: int) -> requests.HTTPError:
+def http_error(status: int, url: str = "http://a") -> requests.HTTPError:
     response = requests.Response()
-    response.status_code = status
-    return requests.HTTPError(http.client.responses[status], response=response)
+    response.status_code, response.url, response.reason = status, url, http.client.responses[status]
+    error = raised(response.raise_for_status)
+    assert isinstance(error, requests.HTTPError)
+    return error
 
 
 def test_what_an_earlier_try_made_is_not_made_again() -> None:
