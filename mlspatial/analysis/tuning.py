@@ -27,7 +27,7 @@ from mlspatial.analysis.curves import (
 from mlspatial.core.crossing import Crossing, Factor
 from mlspatial.core.errors import BadValue
 
-VERSION = "1"
+VERSION = "2"
 
 __all__ = ["Tuning", "is_whole_circle", "tuning"]
 
