@@ -32,14 +32,13 @@ from mlspatial.analysis.marginals import (
     Marginals,
     leading,
     marginals,
-    quarters,
     unbiased_traces,
     unbiased_variances,
 )
 from mlspatial.core.crossing import Crossing
 from mlspatial.core.errors import BadValue
 
-VERSION = "1"
+VERSION = "2"
 SHARE = 0.9  # of the variance of the others, that their subspace holds
 MOST = 1024  # rows of an eigendecomposition, which takes 0.4 s and is done for each factor and context left out
 
@@ -204,10 +203,7 @@ def _pca_variant(means: Marginals, f: int, kept: np.ndarray, share: float, conte
 def _debiased(means: Marginals, kept: np.ndarray) -> np.ndarray:
     """(factors,) covariance variant for mean curves."""
     number = len(means.factors)
-    groups = quarters(kept)
-    if groups is None:
-        return np.full(number, np.nan)
-    products, _ = unbiased_traces(means.curves(groups))
+    products, _ = unbiased_traces(means, kept)
     found = np.full(number, np.nan)
     for f in range(number):
         others = np.arange(number) != f

@@ -10,9 +10,9 @@ hold in a new context:
 
     d'^2 = (w.w)^2 / (w' S w),  S the covariance over contexts within a cell, mean of both levels' cells.
 
-Both terms are unbiased: w.w from different contexts, w' S w from three parts of the contexts (one for each w, one for
-S). Linear Fisher information assumes noise that is independent between units and grows with the mean response (Poisson
-like): sum over units of (d mu / d value)^2 / (fano max(mu, 0) + floor).
+Both terms are unbiased: w.w from two different contexts, w' S w from four (one for each w, two for S), the mean over
+all choices. Linear Fisher information assumes noise that is independent between units and grows with the mean response
+(Poisson like): sum over units of (d mu / d value)^2 / (fano max(mu, 0) + floor).
 Source: Henaff, Goris and Simoncelli 2019; Averbeck and Lee 2006 (d'); Kanitscheider et al. 2015 (bias); Seung and
 Sompolinsky 1993 (Fisher information of independent units).
 """
@@ -21,19 +21,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise, permutations
+from itertools import pairwise
 
 import numpy as np
 
-from mlspatial.analysis.estimates import Estimate, estimates, jackknifed, parts
+from mlspatial.analysis.estimates import Estimate, estimates, jackknifed
 from mlspatial.analysis.gram import square
 from mlspatial.analysis.jackknife import blocks, standard_error
 from mlspatial.core.crossing import Crossing, Factor
 from mlspatial.core.errors import BadValue, StimulusMismatch, UnknownName, UserError
 
-VERSION = "1"
+VERSION = "2"
 ROUNDING = 1e-12  # of the mean squared response: a step of a smaller squared length is none
-THIRDS = 3
+FEWEST = 4  # contexts: two of a difference and two of a variance
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ class Path:
 class Step:
     """Between adjacent levels of a factor. low, high: their values; distance: unbiased squared distance of their means,
     squared units of response; d_prime: its sign is that of the distance; per_unit: d' over the difference of values.
-    NaN: d' and per_unit with fewer than 6 contexts or where the variance along the difference is not above 0."""
+    NaN: d' and per_unit with fewer than 4 contexts (errors: 5) or where the variance along the difference is not above
+    0; distance of one context (error: two)."""
 
     factor: str
     low: float
@@ -250,19 +251,24 @@ def _projections(half: np.ndarray, crossing: Crossing, axis: int) -> np.ndarray:
 
 
 def _variance_along(projected: np.ndarray, kept: np.ndarray) -> float:
-    """Unbiased w' S w of one step. projected: (contexts, contexts, images); NaN for fewer than 6 contexts."""
-    if len(kept) < 2 * THIRDS:
+    """Unbiased w' S w of one step. projected: (contexts, contexts, images); NaN for fewer than 4 contexts.
+
+    Of two contexts i, j of the difference and two others k, l of the images, the mean over all of
+    (P_ik - P_il) (P_jk - P_jl) / 2, where P_ik is the difference in i times the image in k. The sum over four different
+    contexts is that over all less those that have one twice, for which there are sums of rows and columns.
+    """
+    number = len(kept)
+    if number < FEWEST:
         return np.nan
-    groups = parts(kept, THIRDS)
-    # of the difference in each part, with images in each context
-    against = np.stack([projected[group].mean(axis=0) for group in groups])
-    found = []
-    for p, q, r in permutations(range(THIRDS)):
-        if p < q:
-            first, second = against[p][groups[r]], against[q][groups[r]]
-            product = (first - first.mean(0)) * (second - second.mean(0))
-            found.append(product.sum(0).mean() / (len(groups[r]) - 1))
-    return float(np.mean(found))
+    p = projected[kept][:, kept]
+    p = p - p.mean(axis=1, keepdims=True)  # no difference for any; less rounding
+    p[np.arange(number), np.arange(number)] = 0.0
+    rows, columns, square_ = p.sum(axis=1), p.sum(axis=0), np.square(p).sum()
+    same = np.square(columns).sum() - square_
+    turned = (p * p.transpose(1, 0, 2)).sum()
+    apart = np.square(rows.sum(axis=0)).sum() - np.square(rows + columns).sum() + square_ + turned
+    triples = number * (number - 1) * (number - 2)
+    return float(same / triples - apart / (triples * (number - 3))) / p.shape[2]
 
 
 def _mean_angle(steps: np.ndarray, limit: float) -> float:

@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise, permutations
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlspatial.analysis.estimates import parts
 from mlspatial.analysis.gram import square
 from mlspatial.core.crossing import Crossing, Factor
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
@@ -24,9 +23,9 @@ from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-VERSION = "1"
+VERSION = "2"
 ROUNDING = 1e-12  # of the mean squared response: less variance is none
-PARTS = 4  # of the contexts, which products of two covariances need
+FEWEST = 4  # contexts, which products of two covariances need
 CONTEXT = "context"
 
 
@@ -103,6 +102,34 @@ class Marginals:
         blocks = [self.block(f, f) for f in range(len(self.factors))]
         return np.array([np.einsum("lcld->cd", block) / len(block) for block in blocks])
 
+    @cached_property
+    def crossed(self) -> np.ndarray:
+        """(factors, factors, contexts, contexts) as squared, of the product in contexts c, d times that in d, c."""
+        number = range(len(self.factors))
+        blocks = [[self.block(f, g) for g in number] for f in number]
+        return np.array([[np.einsum("lcmd,ldmc->cd", block, block) for block in line] for line in blocks])
+
+    @cached_property
+    def _levels(self) -> list[slice]:
+        ends = np.cumsum([0, *(len(factor) for factor in self.factors)])
+        return [slice(int(a), int(b)) for a, b in pairwise(ends)]
+
+    @cached_property
+    def _same_context(self) -> np.ndarray:
+        """(levels of all factors, contexts, levels of all factors) inner products in one context."""
+        levels = self._levels[-1].stop
+        return np.einsum("acbc->acb", self.deviations.reshape(levels, self.contexts, levels, self.contexts)).copy()
+
+    def sums_over_others(self, kept: np.ndarray) -> list[list[np.ndarray]]:
+        """[f][g] (levels of f, kept contexts, levels of g) sums of the inner products of f's deviations in each context
+        with g's in all other kept ones."""
+        weights = np.zeros(self.contexts)
+        weights[kept] = 1.0
+        levels = self._levels[-1].stop
+        sums = (self.deviations.reshape(-1, self.contexts) @ weights).reshape(levels, self.contexts, levels)
+        rest = (sums - self._same_context)[:, kept]
+        return [[rest[rows][..., columns] for columns in self._levels] for rows in self._levels]
+
     def curves(self, groups: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
         """[f][g] (groups, levels of f, groups, levels of g) inner products of mean curves, each the mean response to a
         level over a group of contexts, about the mean of the curve. groups: numbers of contexts."""
@@ -174,23 +201,33 @@ def mean_weights(crossings: Sequence[Crossing], rows: int) -> csr_array:
     ).tocsr()
 
 
-def unbiased_traces(curves: list[list[np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+def unbiased_traces(means: Marginals, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """tr(C_f C_g) (factors, factors) and (tr C_f)^2 (factors,) of the covariances of mean curves over their levels.
 
-    curves: of Marginals.curves with four groups without a common context. Each of the four factors of a product is of
-    another group, in all 24 orders, so that neither has the contribution of what varies between contexts.
+    The mean over all choices of four different contexts, one for each factor of a product, so that neither has the
+    contribution of what varies between contexts; NaN for fewer than four. With Q_pq the inner products in contexts p
+    and q, 0 for p = q, and R, S sums of its rows and columns, the sum of Q_pq Q_rs over four different contexts is
+
+        (sum Q)^2 - sum (R_p + S_p)^2 + sum Q_pq^2 + sum Q_pq Q_qp.
     """
-    number = len(curves)
-    products, squares = np.zeros((number, number)), np.zeros(number)
-    orders = list(permutations(range(PARTS)))
-    for p, q, r, s in orders:
-        for f in range(number):
-            for g in range(number):
-                cell = curves[f][g]
-                products[f, g] += np.vdot(cell[p, :, q], cell[r, :, s]) / (cell.shape[1] * cell.shape[3])
-            own = curves[f][f]
-            squares[f] += np.trace(own[p, :, q]) * np.trace(own[r, :, s]) / own.shape[1] ** 2
-    return products / len(orders), squares / len(orders)
+    factors, number = range(len(means.factors)), len(kept)
+    products, squares = np.full((len(factors),) * 2, np.nan), np.full(len(factors), np.nan)
+    if number < FEWEST:
+        return products, squares
+    choices = number * (number - 1) * (number - 2) * (number - 3)
+    sums = means.sums_over_others(kept)
+    pairs = (means.squared + means.crossed)[:, :, kept][:, :, :, kept]
+    pairs = pairs.sum(axis=(2, 3)) - np.trace(pairs, axis1=2, axis2=3)
+    for f in factors:
+        levels = len(means.factors[f])
+        for g in factors:
+            whole = np.square(sums[f][g].sum(axis=1)).sum()
+            once = np.square(sums[f][g] + sums[g][f].transpose(2, 1, 0)).sum()
+            products[f, g] = (whole - once + pairs[f, g]) / (choices * levels * len(means.factors[g]))
+        own = means.own[f][np.ix_(kept, kept)].copy()
+        np.fill_diagonal(own, 0.0)
+        squares[f] = (own.sum() ** 2 - 4 * np.square(own.sum(axis=0)).sum() + 2 * np.square(own).sum()) / choices
+    return products, squares
 
 
 def unbiased_variances(means: Marginals, kept: np.ndarray) -> np.ndarray:
@@ -199,11 +236,6 @@ def unbiased_variances(means: Marginals, kept: np.ndarray) -> np.ndarray:
         return np.full(len(means.factors), np.nan)
     own = means.own[:, kept][:, :, kept]
     return (own.sum(axis=(1, 2)) - np.trace(own, axis1=1, axis2=2)) / (len(kept) * (len(kept) - 1))
-
-
-def quarters(kept: np.ndarray) -> list[np.ndarray] | None:
-    """Four parts of the contexts, or None where there are fewer."""
-    return parts(kept, PARTS) if len(kept) >= PARTS else None
 
 
 def leading(values: np.ndarray, share: float) -> int:

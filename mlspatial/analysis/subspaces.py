@@ -16,15 +16,15 @@ import numpy as np
 
 from mlspatial.analysis.estimates import Estimate, estimates, jackknifed, parts
 from mlspatial.analysis.factorisation import SHARE
-from mlspatial.analysis.marginals import PARTS, ROUNDING, Marginals, leading, unbiased_traces
+from mlspatial.analysis.marginals import ROUNDING, Marginals, leading, unbiased_traces
 from mlspatial.core.errors import BadValue
 
-VERSION = "1"
+VERSION = "2"
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """Of one factor. participation_ratio: of its mean curve, as it is; debiased: from products of four parts of the
+    """Of one factor. participation_ratio: of its mean curve, as it is; debiased: from products of four different
     contexts; components: principal components that hold 90 % of the curve's variance; stability: mean squared cosine
     between the subspaces (of 90 %) of the two halves of the contexts, 1 where they are the same.
     NaN: of a factor without variance; debiased with fewer than 4 contexts or where its denominator is not above 0,
@@ -43,7 +43,7 @@ class Overlap:
     angles: principal angles in degrees, ascending, (the smaller number of components,); mean_squared_cosine: over
     these, 0 orthogonal, 1 one in the other; halves: the same with the two subspaces from different halves of the
     contexts, so that what a context does to both is not shared (both ways, averaged); alignment: tr(C_a C_b) /
-    (|C_a| |C_b|) of the covariances of mean curves, debiased over four parts of the contexts.
+    (|C_a| |C_b|) of the covariances of mean curves, debiased, from four different contexts.
     NaN: where a factor has no variance; halves of one context, alignment of fewer than 4."""
 
     first: str
@@ -63,14 +63,13 @@ def dimensions(means: Marginals, *, share: float = SHARE) -> list[Dimension]:
     def numbers(kept: np.ndarray) -> np.ndarray:
         """Participation ratio, debiased, stability."""
         found = np.full((3, number), np.nan)
-        groups, whole, halves = _curves(means, kept)
+        whole, halves = _curves(means, kept)
         for f in range(number):
             found[0, f] = _participation(whole[f][f][0, :, 0], energy)
             if halves is not None:
                 found[2, f] = _mean_square(_cosines(halves, f, f, (0, 1), share, energy))
-        if len(groups[0][0]) == PARTS:
-            products, squares = unbiased_traces(groups)
-            found[1] = squares / np.where(np.diag(products) > (ROUNDING * energy) ** 2, np.diag(products), np.nan)
+        products, squares = unbiased_traces(means, kept)
+        found[1] = squares / np.where(np.diag(products) > (ROUNDING * energy) ** 2, np.diag(products), np.nan)
         return found
 
     values, errors = jackknifed(numbers, contexts, 1)
@@ -93,16 +92,15 @@ def overlaps(means: Marginals, *, share: float = SHARE) -> list[Overlap]:
     def numbers(kept: np.ndarray) -> np.ndarray:
         """Mean squared cosine, that of halves, alignment."""
         found = np.full((3, len(pairs)), np.nan)
-        groups, whole, halves = _curves(means, kept)
+        whole, halves = _curves(means, kept)
         for i, (f, g) in enumerate(pairs):
             found[0, i] = _mean_square(_cosines(whole, f, g, (0, 0), share, energy))
             if halves is not None:
                 ways = [_mean_square(_cosines(halves, f, g, way, share, energy)) for way in ((0, 1), (1, 0))]
                 found[1, i] = np.mean(ways)
-        if len(groups[0][0]) == PARTS:
-            products, _ = unbiased_traces(groups)
-            own = np.where(np.diag(products) > (ROUNDING * energy) ** 2, np.diag(products), np.nan)
-            found[2] = [products[f, g] / np.sqrt(own[f] * own[g]) for f, g in pairs]
+        products, _ = unbiased_traces(means, kept)
+        own = np.where(np.diag(products) > (ROUNDING * energy) ** 2, np.diag(products), np.nan)
+        found[2] = [products[f, g] / np.sqrt(own[f] * own[g]) for f, g in pairs]
         return found
 
     values, errors = jackknifed(numbers, contexts, 1)
@@ -124,26 +122,16 @@ def _check(share: float) -> None:
         raise BadValue("share", share, "expected a share of the variance, above 0 and at most 1")
 
 
-def _curves(means: Marginals, kept: np.ndarray) -> tuple[Curves, Curves, Curves | None]:
-    """As Marginals.curves: of four parts of the contexts (or as many as there are), of all, of halves if there are."""
-    groups = parts(kept, min(PARTS, len(kept)))
-    curves = means.curves(groups)
-    sizes = np.array([len(group) for group in groups], np.float64)
-    whole = _merged(curves, [sizes / sizes.sum()])
-    if len(groups) == 1:
-        return curves, whole, None
-    second = np.arange(len(groups)) % 2 == 1
-    return (
-        curves,
-        whole,
-        _merged(curves, [np.where(half, sizes, 0.0) / sizes[half].sum() for half in (~second, second)]),
-    )
-
-
-def _merged(curves: list[list[np.ndarray]], weights: list[np.ndarray]) -> list[list[np.ndarray]]:
-    """Curves of weighted means of their groups."""
-    w = np.stack(weights)
-    return [[np.einsum("hp,kq,plqm->hlkm", w, w, cell) for cell in line] for line in curves]
+def _curves(means: Marginals, kept: np.ndarray) -> tuple[Curves, Curves | None]:
+    """As Marginals.curves: of all contexts, and of every second and the others."""
+    if len(kept) < 2:
+        return means.curves([kept]), None
+    halves = parts(kept, 2)
+    curves = means.curves(halves)
+    weight = np.array([len(half) for half in halves]) / len(kept)
+    return [
+        [np.einsum("p,q,plqm->lm", weight, weight, cell)[None, :, None] for cell in line] for line in curves
+    ], curves
 
 
 def _participation(own: np.ndarray, energy: float) -> float:

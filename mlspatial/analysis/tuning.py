@@ -27,7 +27,7 @@ from mlspatial.analysis.curves import (
 from mlspatial.core.crossing import Crossing, Factor
 from mlspatial.core.errors import BadValue
 
-VERSION = "1"
+VERSION = "2"
 
 __all__ = ["Tuning", "is_whole_circle", "tuning"]
 
@@ -101,6 +101,7 @@ def tuning(
         with np.errstate(invalid="ignore", divide="ignore"):
             selectivity = np.where(total > ROUNDING * energy, curve.var(axis=0) / total, np.nan)
         floor, reliability_floor, p = _shuffled(by_context, total, selectivity, rng, permutations)
+        active = total > ROUNDING * energy
         across = {crossing.factors[i].name: _pairs(_by_other(cells, axis, (i,)), energy) for i in others}
         found.append(
             Tuning(
@@ -119,8 +120,8 @@ def tuning(
                 _pairs(_by_other(cells, axis, others), energy) if others else np.full(curve.shape[1], np.nan),
                 _pairs(by_context.transpose(1, 0, 2), energy),
                 _reliability(by_context, energy),
-                floor,
-                reliability_floor,
+                np.where(active, floor, np.nan),
+                np.where(active, reliability_floor, np.nan),
                 np.where(varies, p, np.nan),
             )
         )

@@ -99,6 +99,29 @@ def test_the_variance_along_a_difference_is_unbiased() -> None:
     assert np.mean(found) == pytest.approx(truth, abs=4 * np.std(found) / np.sqrt(800))
 
 
+def test_the_variance_along_a_difference_is_the_mean_over_four_different_contexts() -> None:
+    from itertools import permutations
+
+    from mlspatial.analysis.manifold import _half_averaged, _projections, _variance_along
+
+    rng = np.random.default_rng(8)
+    crossing = crossing_of({"x": 2, "y": 2}, 5, shuffled=8)
+    responses = rng.normal(size=(20, 3)) + 2.0
+    values = responses[crossing.rows]
+    differences = (values[1] - values[0]).mean(axis=0)  # (contexts, units)
+    images = values.reshape(4, 5, 3)
+    kept = [0, 1, 3, 4]
+    wanted = np.mean(
+        [
+            (differences[i] @ (x[k] - x[m])) * (differences[j] @ (x[k] - x[m])) / 2
+            for i, j, k, m in permutations(kept)
+            for x in images
+        ]
+    )
+    half = _half_averaged(responses @ responses.T, crossing, 0)
+    assert _variance_along(_projections(half, crossing, 0)[0], np.array(kept)) == pytest.approx(wanted)
+
+
 def test_information_is_its_definition_and_adds_over_blocks_of_units() -> None:
     rng = np.random.default_rng(4)
     factor = Factor("x", "linear", (0.0, 2.0, 3.0), "deg")

@@ -62,6 +62,31 @@ def test_known_subspaces() -> None:
         assert got == pytest.approx((value,) * 3, abs=1e-9)
 
 
+def test_traces_are_the_mean_over_four_different_contexts() -> None:
+    from itertools import permutations
+
+    rng = np.random.default_rng(5)
+    crossing = crossing_of({"x": 3, "y": 2}, 6, shuffled=5)
+    responses = rng.normal(size=(36, 4)) + 3.0
+    means = marginals(responses @ responses.T, [crossing])
+    values = responses[crossing.rows]
+    curves = [values.mean(axis=1), values.mean(axis=0)]  # (levels, contexts, units)
+    curves = [curve - curve.mean(axis=0) for curve in curves]
+    kept = [0, 2, 3, 4, 5]
+    products, squares = unbiased_traces(means, np.array(kept))
+
+    def covariance(f: int, p: int, q: int) -> np.ndarray:
+        return curves[f][:, p].T @ curves[f][:, q] / len(curves[f])
+
+    orders = list(permutations(kept, 4))
+    for f in range(2):
+        traces = [np.trace(covariance(f, p, q)) * np.trace(covariance(f, r, s)) for p, q, r, s in orders]
+        assert squares[f] == pytest.approx(np.mean(traces))
+        for g in range(2):
+            traces = [np.trace(covariance(f, p, r) @ covariance(g, s, q).T) for p, q, r, s in orders]
+            assert products[f, g] == pytest.approx(np.mean(traces))
+
+
 def test_traces_are_unbiased_and_the_plain_dimension_is_not() -> None:
     """A line in noise that a factor's levels share with those of the other in the same context."""
     rng = np.random.default_rng(1)
@@ -72,8 +97,7 @@ def test_traces_are_unbiased_and_the_plain_dimension_is_not() -> None:
         responses = rng.normal(size=(48, 30)) * 1.2
         responses[crossing.rows, 0] += line[:, None]
         means = marginals(responses @ responses.T, [crossing])
-        groups = [np.arange(8)[i::4] for i in range(4)]
-        product, squares = unbiased_traces(means.curves(groups))
+        product, squares = unbiased_traces(means, np.arange(8))
         products.append(product[0, 0])
         numerators.append(squares[0])
         plain.append(np.square(means.curves([np.arange(8)])[0][0][0, :, 0] / 6).sum())

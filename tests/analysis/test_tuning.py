@@ -170,6 +170,11 @@ def test_what_is_undefined_is_nan() -> None:
     assert found.selectivity[1:] == pytest.approx([0.0, 1.0], abs=1e-12)
     assert np.isnan([found.monotonicity[1], found.across["y"][1], found.across_contexts[1]]).all()
     assert other.across["x"][1] == pytest.approx(1.0)
+    shuffled = tuning(
+        responses_of(crossing, np.stack([0 * x + 0.1, x], axis=-1)), crossing, np.random.default_rng(1), 20
+    )
+    assert np.isnan(shuffled[0].floor[:, 0]).all() and np.isnan(shuffled[0].reliability_floor[:, 0]).all()
+    assert np.isnan(shuffled[0].p[0]) and shuffled[0].p[1] == pytest.approx(1 / 21)
     one = crossing_of({"x": 4}, 1)
     alone = tuning(np.random.default_rng(8).normal(size=(4, 2)), one)[0]
     assert np.isnan(alone.error).all() and np.isnan(alone.reliability).all() and np.isnan(alone.across_cells).all()
