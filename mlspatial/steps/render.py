@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +187,18 @@ def asked_design(design: str, *, objects: str, environments: str, categories: Se
         for scene in load_environments(environments).scenes
     }
     return read_design(design_file(design), {name: library.identities(name) for name in categories}, skies)
+
+
+def images_of(parameters: Mapping[str, Any]) -> int:
+    """How many images a call makes. parameters: of this entry point, each resolved."""
+    if not parameters.get("design"):
+        return int(parameters["n_train"] + parameters["n_heldout"])
+    from mlspatial.render.objects import load_objects, resolve_categories
+
+    libraries = {name: parameters[name] for name in ("objects", "environments")}
+    chosen = resolve_categories(parameters["categories"], load_objects(parameters["objects"]).categories)
+    design = asked_design(parameters["design"], **libraries, categories=chosen)
+    return design.size() if design else 0
 
 
 def _fill(folder: Path, run: runs.RunRecord, make: Callable[[], Manifest]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from mlspatial.core.names import CFG, ENTRY
 from mlspatial.core.widths import FULL_WIDTH, base_of, width_of
 from mlspatial.registry import runs
 from mlspatial.registry.store import all_experiments, client
+from mlspatial.steps.render import images_of
 from mlspatial.study.plan import Job
 
 PUBLISHED_SIZE = 224  # pixels; the rates below are for such images
@@ -99,7 +100,7 @@ class Rates:
 def work(entry: str, parameters: dict[str, Any], size: int) -> float:
     """Images that a call renders or trains on, as if of 224 px and by a ResNet-18; else networks, as if of 224 px."""
     if entry == "render":
-        return _rendered(parameters) * _scale(parameters["size"])
+        return images_of(parameters) * _scale(parameters["size"])
     if entry in ("train", "tune"):
         pixels = size or parameters.get("input_size", 0) or PUBLISHED_SIZE
         batch = parameters["batch_size"] if entry == "train" else 64
@@ -116,7 +117,7 @@ def cost(arch: str) -> float:
 def disk(job: Job) -> float:
     """Bytes that a job's calls leave."""
     if job.entry == "render":
-        return float(_rendered(job.parameters) * job.size**2 * BYTES_PER_PIXEL.get(job.parameters["encoding"], 1.0))
+        return float(images_of(job.parameters) * job.size**2 * BYTES_PER_PIXEL.get(job.parameters["encoding"], 1.0))
     if job.entry == "train":
         kept = {part for part in job.parameters["checkpoints"].split(",") if part.strip()}
         arch = job.parameters["arch"]
@@ -126,19 +127,6 @@ def disk(job: Job) -> float:
     share = int(images) / PUBLISHED_IMAGES if images.isdecimal() else 1.0
     each = {"similarity": GRAM_BYTES * share**2, "decode": PROJECTION_BYTES * share}
     return each.get(job.entry, 0.0) * job.networks
-
-
-def _rendered(parameters: Mapping[str, Any]) -> int:
-    """Images that a render call makes."""
-    if not parameters.get("design"):
-        return int(parameters["n_train"] + parameters["n_heldout"])
-    from mlspatial.render.objects import load_objects, resolve_categories
-    from mlspatial.steps.render import asked_design
-
-    libraries = {name: parameters[name] for name in ("objects", "environments")}
-    chosen = resolve_categories(parameters["categories"], load_objects(parameters["objects"]).categories)
-    design = asked_design(parameters["design"], **libraries, categories=chosen)
-    return design.size() if design else 0
 
 
 def _scale(pixels: float) -> float:
