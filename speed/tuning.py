@@ -2,8 +2,9 @@
 
     python -m speed.tuning [--quick] [--device cuda]
 
-A factorial design of 4 x 4 x 4 x 8 cells in 16 contexts, 8,192 images; --quick: 4 x 4 x 8 cells in 8, 1,024 images. CPU-seconds
-of all threads on the CPU, seconds on a device. `cost` is ours / alternative; `ratio`, as everywhere, alternative / ours.
+A factorial design of 4 x 4 x 4 x 8 cells in 16 contexts, 8,192 images; --quick: 4 x 4 x 8 cells in 8, 1,024 images.
+CPU-seconds of all threads on the CPU, seconds on a device. `cost` is ours / alternative; `ratio`, as everywhere,
+alternative / ours.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlspatial.compare.plots import FORMATS
 from mlspatial.core.manifest import Manifest
 from mlspatial.registry import notes, runs
 
@@ -31,7 +30,7 @@ PICTURES = ("tuning", "variance", "geometry")
 def log_tuning(run: runs.Run, tables: Tables, network: str, manifest: Manifest) -> None:
     """All tables, the pictures, and of each factor and layer the numbers that are asked for most as metrics."""
     from mlspatial.compare import controlled
-    from mlspatial.compare.plots import save
+    from mlspatial.compare.run_pages import png
     from mlspatial.steps.tuning_tables import levels_of
 
     population, units, curves, maps = (
@@ -51,8 +50,8 @@ def log_tuning(run: runs.Run, tables: Tables, network: str, manifest: Manifest) 
         if len(maps):
             figures["maps"] = controlled.maps_figure(maps, list(factors))
         for name, figure in figures.items():
-            for file in save(figure, Path(folder), name):
-                run.log_file(file, "pictures")
+            (Path(folder) / f"{name}.png").write_bytes(png(figure, name))
+            run.log_file(Path(folder) / f"{name}.png", "pictures")
     run.log_inputs([network])
     metrics = population[population.measure.isin([*SHOWN, "variance_component"]) & (population.other == "")]
     metrics = metrics[metrics.value.notna() & ~metrics.factor.str.contains("×")]
@@ -98,4 +97,4 @@ def _framed(rows: list[dict]) -> pd.DataFrame:
 
 def pictures() -> list[str]:
     """Files of the pictures that every run has."""
-    return [f"pictures/{name}.{suffix}" for name in PICTURES for suffix in FORMATS]
+    return [f"pictures/{name}.png" for name in PICTURES]
