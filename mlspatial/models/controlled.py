@@ -18,7 +18,7 @@ from mlspatial.analysis.marginals import mean_weights
 from mlspatial.core.crossing import Crossing
 from mlspatial.models.spool import Spool
 
-NUMBERS = 1 << 22  # responses that a crossing's effects are computed of at a time: 16 MB
+NUMBERS = 1 << 19  # responses that a crossing's effects are computed of at a time: 2 MB, which stay in the cache
 VERSION = "1"
 
 
@@ -52,6 +52,15 @@ class Space:
         if self.last:
             return rows.view(len(rows), self.positions, self.channels)
         return rows.view(len(rows), self.channels, self.positions).transpose(1, 2)
+
+    def pooled(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(n, features) -> (n, channels) means over all positions and over those in the middle."""
+        middle = torch.from_numpy(self.centre()).to(rows.device)
+        if self.last:
+            seen = rows.view(len(rows), self.positions, self.channels)
+            return seen.mean(1), seen[:, middle].mean(1)
+        seen = rows.view(len(rows), self.channels, self.positions)
+        return seen.mean(2), seen[:, :, middle].mean(2)
 
     def centre(self) -> np.ndarray:
         """The position in the middle, or those around it; of tokens in no grid all but the first."""
@@ -132,8 +141,7 @@ class ControlledSink:
             self._spools[layer] = Spool(self.n, activations.shape[1], self.folder)
         self._spools[layer].add(activations)
         space = self._spaces[layer]
-        seen = space.view(activations)
-        kept = seen.mean(1), seen[:, space.centre()].mean(1)
+        kept = space.pooled(activations)
         self._channels.setdefault(layer, []).append((kept[0].cpu().numpy(), kept[1].cpu().numpy()))
 
     def pop(self, layer: str) -> Controlled:
@@ -173,8 +181,9 @@ class ControlledSink:
 def _add_effects(given: torch.Tensor, crossing: Crossing, places: np.ndarray, found: Controlled, number: int) -> None:
     """Add what some features say of a crossing. given: (levels of each factor, contexts, features)."""
     flat = given.reshape(-1, given.shape[-1])
-    squares = flat.square().sum(0).cpu().numpy().astype(np.float64)
+    squares = flat.square().sum(0).double()
     found.energy[number] += float(squares.sum())
+    about_mean = (squares - len(flat) * flat.mean(0).double().square()).cpu().numpy()
     spreads: dict[frozenset[int], np.ndarray] = {}
     mains: dict[int, np.ndarray] = {}
     axes = len(crossing.factors)
@@ -195,6 +204,5 @@ def _add_effects(given: torch.Tensor, crossing: Crossing, places: np.ndarray, fo
     walk(given, 0, 1, frozenset())
     for i, effect in enumerate(effect_sets(crossing)):
         found.spread[number][i] += spreads[effect]
-    about_mean = (flat - flat.mean(0)).square().sum(0).cpu().numpy()
     for place, sums in [(0, about_mean), *((1 + axis, sums) for axis, sums in mains.items())]:
         found.maps[number, place] += np.bincount(places, sums, minlength=found.space.positions)
