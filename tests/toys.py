@@ -83,9 +83,17 @@ def toy_voxels(metric: str = "versa") -> FmriBenchmark:
     return FmriBenchmark(f"toy_voxels_{metric}", "s1", "OTC", stimuli, measured, metric=metric, noise_ceiling="none")
 
 
-def dataset(folder: Path, name: str = "toys", n: int = 40, still: tuple[str, ...] = ()) -> Path:
-    """A dataset of n training and n held-out images, as render would leave it. still: latents that do not vary."""
-    schema = spatial_schema(("cup", "pear"), ("a", "b", "c"))
+def dataset(
+    folder: Path,
+    name: str = "toys",
+    n: int = 40,
+    still: tuple[str, ...] = (),
+    scenes: tuple[str, ...] = (),
+    categories: tuple[str, ...] = ("cup", "pear"),
+) -> Path:
+    """A dataset of n training and n held-out images, as render would leave it. still: latents that do not vary;
+    scenes: of a column scene, in turns (and sky, half of them by day); categories, in turns."""
+    schema = spatial_schema(categories, ("a", "b", "c"))
     recipe = {"size": SIZE, "n_train": n, "n_heldout": n}
     shards = {}
     for number, split in enumerate(("train", "heldout")):
@@ -94,6 +102,9 @@ def dataset(folder: Path, name: str = "toys", n: int = 40, still: tuple[str, ...
             "stimulus_id": [f"{split}-{i:08d}" for i in range(n)],
             "image": [encode(image, "png") for image in images(n).images],
         }
+        if scenes:
+            columns["scene"] = [scenes[i % len(scenes)] for i in range(n)]
+            columns["sky"] = [("day", "night")[2 * i // n] for i in range(n)]
         for latent in schema:
             if latent.kind == "category":
                 columns[latent.name] = [latent.categories[i % len(latent.categories)] for i in range(n)]
