@@ -41,9 +41,26 @@ def other_toy(units: int) -> torch.nn.Module:
     return _network("third", units)
 
 
-def trained(arch: str = "toy", seed: int = 0, task: str = "distance", study: str = "s") -> str:
-    """A finished train run with one network; its id."""
-    spec = ModelSpec(arch, 5, {"distance": (0, 1), "category": (1, 5)}, (task,), SIZE)
+@ARCHITECTURES.register("headed_toy")
+def headed_toy(units: int) -> torch.nn.Module:
+    """Layers first.1, second.1 and one that is called head."""
+    parts = OrderedDict(_network("second", units).named_children())
+    return torch.nn.Sequential(OrderedDict(("head" if name == "fc" else name, part) for name, part in parts.items()))
+
+
+def trained(
+    arch: str = "toy",
+    seed: int = 0,
+    task: str = "distance",
+    study: str = "s",
+    sd: float | None = None,
+    classes: tuple[str, ...] = (),
+) -> str:
+    """A finished train run with one network; its id. sd: of z in its own statistics, whose mean is 2; classes: of its
+    category."""
+    known = {"z": {"mean": 2.0, "sd": sd}} if sd else {}
+    head, own = {"distance": (0, 1), "category": (1, 5)}, {"category": classes} if classes else {}
+    spec = ModelSpec(arch, 5, head, (task,), SIZE, statistics=known, classes=own)
     cfg = {"task": task, "seed": seed, "arch": arch, "batches": 1}
     with runs.open_run(runs.Spec("train", 1, {"dataset_id": "d"}, cfg), name="t", study=study) as run:
         facts = {"dataset": "toys", "dataset_id": "d", "task": task, "seed": seed, "step": 1}

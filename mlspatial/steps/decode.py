@@ -91,9 +91,10 @@ def decode(
     left = conditions(split, images, folds, seed) if is_left_out(split) else None
     chosen = chosen_latents(latents, images, left)
     splits = left.splits if left else ordinary(split, len(images.stimuli), folds, seed)
-    decoding.check(len(images.stimuli), images.latents, chosen, splits, classifier)
     modules = [tuple(name for name in names if name != PIXELS) for names in chosen_layers]
     asked = heads(records, modules, chosen, images)
+    fitted = any(one.modules for one in asked) or any(PIXELS in names for names in chosen_layers)
+    decoding.check(len(images.stimuli), images.latents, chosen, splits if fitted else [], classifier)
     cfg = {"layers": layers, "latents": ",".join(latent.name for latent in chosen), "stimuli": stimuli,
            "dataset": dataset, "folds": folds, "split": left.text if left else split, "classifier": classifier,
            "device": device, "seed": seed}  # fmt: skip
@@ -249,6 +250,7 @@ class _Job:
                     log_generalisation(run, table, uri, self.left)
                 else:
                     table = pd.DataFrame([{"layer": layer, **asdict(one)} for layer, own in found for one in own])
+                    table["alpha"] = table.alpha.astype(float)  # all of a head's are None
                     table = table.assign(model_id=model_id, **facts)
                     log_decoding(run, table, uri, (self.images.manifest.name, self.images.manifest.dataset_id))
                     table = table.drop(columns="left_out")

@@ -224,3 +224,40 @@ def test_heads_that_say_nothing_are_named(
     toys.trained(study="s")
     run_decode(images, layers="fc,head", latents="z")
     assert "say nothing of z; left out" in capsys.readouterr().err
+
+
+def test_a_module_called_head_is_read_out_and_the_own_outputs_have_another_name(registry: Path, images: str) -> None:
+    toys.trained("headed_toy", sd=0.5)
+    toys.trained("toy", sd=0.5)
+    first, second, _ = run_decode(images, layers="head", latents="z")
+    of = {runs.get(run_id).tags["mlspatial.arch"]: table(run_id, "decoding.json") for run_id in (first, second)}
+    fitted, own = of["headed_toy"], of["toy"]
+    assert (fitted.n_train > 0).all() and (own.n_train == 0).all()
+    (run_id,) = run_decode(images, models="arch=headed_toy", layers="head,own_head", latents="z")
+    both = table(run_id, "decoding.json")
+    assert set(both.layer) == {"head", "own_head"}
+    (record,) = select("arch=headed_toy")
+    module, spec = record.load()
+    shown = load_images("heldout:40", images)
+    said = 0.5 * outputs(module, spec, shown.stimuli).numpy()[:, 0] + 2.0
+    mae = both[(both.layer == "own_head") & (both.measure == "mae")].value.item()
+    assert mae == pytest.approx(np.abs(said - shown.latents["z"]).mean(), rel=1e-5)
+
+
+def test_a_head_alone_needs_no_training_images_and_counts_what_it_does_not_know(
+    registry: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = tuple(f"c{i}" for i in range(40))
+    many = str(toys.dataset(registry / "many", "many", categories=names))
+    toys.trained(task="category", classes=("c1", "c5", "elsewhere", "c2"))
+    with pytest.raises(UserError, match="category has 40 classes, split 0 trains on 32 stimuli"):
+        run_decode(many, layers="fc", latents="category")
+    (run_id,) = run_decode(many, layers="head", latents="category")
+    assert "knows no category c0, c10, c11 and 34 more; those 37 of 40 images are left out" in capsys.readouterr().err
+    (row,) = table(run_id, "decoding.json").to_dict("records")
+    assert (row["n_test"], row["n_train"], row["chance"]) == (3, 0, pytest.approx(1 / 3))
+    (record,) = select("study=s")
+    module, spec = record.load()
+    shown = load_images("heldout:40", many)
+    said = outputs(module, spec, shown.stimuli).numpy()[:, 1:5].argmax(1)
+    assert row["value"] == pytest.approx(np.mean([said[1] == 0, said[5] == 1, said[2] == 3]))
