@@ -156,9 +156,12 @@ def generalisation_curves(table: Any, by: str) -> Any:
             where = f" tested where {way}" if way else ""
             alone = len(style) == 1 and look is not None
             within = column == "within"
+            colour = "0.45" if look is None else look.colour
+            if alone:  # colours are free for what is compared
+                colour = PALETTE[second] if way or not within else "0.45"
             axis.errorbar(
                 np.array(here) + shift, each.mean().reindex(names), spread.reindex(names).fillna(0.0),
-                color="0.45" if look is None else (PALETTE[1] if second else PALETTE[0]) if alone else look.colour,
+                color=colour,
                 marker="x" if look is None else look.marker, markerfacecolor="white" if within else None,
                 linestyle="--" if within else "-." if second and not alone else "-", markersize=4, linewidth=1.2,
                 capsize=2, label=f"{'' if alone else group + ', '}{'within' if within else 'across'}{where}",

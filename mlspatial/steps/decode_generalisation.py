@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlspatial.registry import notes, runs
 from mlspatial.steps.decode_files import SHOWN
 
@@ -45,7 +47,8 @@ def _described(shown: pd.DataFrame, left: Conditions) -> str:
     over = [*KEY[1:], *([] if left.alike else ["left_out_values"]), KEY[0]]
     means = shown.groupby(over, sort=False)[["within", "value", "difference", "error", "chance"]].mean().reset_index()
     means = means[means.within.notna()].sort_values("within", ascending=False, kind="stable")
-    best = means.drop_duplicates(over[:-1]).sort_index()
+    best = means.drop_duplicates(over[:-1])
+    best = best.iloc[np.argsort([list(shown.latent).index(latent) for latent in best.latent], kind="stable")]
     rows = [
         (row.latent, *(() if left.alike else (row.left_out_values,)), row.measure, row.layer, row.within, row.value,
          row.difference, row.error, row.chance)
