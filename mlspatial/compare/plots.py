@@ -153,7 +153,7 @@ def generalisation_curves(table: Any, by: str) -> Any:
             shift = min(0.06, 0.4 / len(lines)) * (place - (len(lines) - 1) / 2)
             look = style.get(group)
             second = way != ways[0]
-            where = f" tested where {way}" if way else ""
+            where = f", {'split as for' if column == 'within' else 'tested where'} {way}" if way else ""
             alone = len(style) == 1 and look is not None
             within = column == "within"
             colour = "0.45" if look is None else look.colour
