@@ -261,12 +261,12 @@ def _generalisation(records: list[RunRecord]) -> Lines:
             own = means.loc[latent]
             if own.within.notna().any():
                 layer = own.within.idxmax()
-                told[str(latent)] = f"{own.within[layer]:.3f} / {own.value[layer]:.3f} {layer}"
+                told[str(latent)] = f"{own.within[layer]:.2f}/{own.value[layer]:.2f}".replace("0.", ".")  # fits
         rows.append({**_network(record), **told})
     drawn = f"pictures/{PICTURE}{'_by_group' if len(each) < len(records) else ''}.png"
     return {
         "made": f"read-outs of {_counted(len(each), 'network')} (pixels are one) with {records[-1].cfg['split']};\n"
-        "within / across conditions, means over folds, at the layer of each latent that is best within:",
+        "within/across conditions, means over folds, at the layer of each latent that is best within:",
         "numbers": table(rows, INNER),
         "look at": _look(records[-1], drawn, GENERALISATION),
         "next": _compare_next(records),
