@@ -107,13 +107,14 @@ def dataset(
     still: tuple[str, ...] = (),
     scenes: tuple[str, ...] = (),
     categories: tuple[str, ...] = ("cup", "pear"),
+    splits: tuple[str, ...] = ("train", "heldout"),
 ) -> Path:
     """A dataset of n training and n held-out images, as render would leave it. still: latents that do not vary;
     scenes: of a column scene, in turns (and sky, half of them by day); categories, in turns."""
     schema = spatial_schema(categories, ("a", "b", "c"))
     recipe = {"size": SIZE, "n_train": n, "n_heldout": n}
     shards = {}
-    for number, split in enumerate(("train", "heldout")):
+    for number, split in enumerate(splits):
         rng = np.random.default_rng([7, number])
         columns: dict[str, list[object]] = {
             "stimulus_id": [f"{split}-{i:08d}" for i in range(n)],

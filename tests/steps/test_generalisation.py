@@ -67,6 +67,14 @@ def test_scenes_left_out(networks: list[ModelRecord], scenes: str) -> None:
     assert "tested on images of the others" in said and "within" in said
 
 
+def test_the_images_of_a_design(networks: list[ModelRecord], registry: Path) -> None:
+    designed = str(toys.dataset(registry / "d", "d", scenes=SCENES, splits=("design",)))
+    ids = run_decode(designed, stimuli="design", split="leave_out:scene", latents="z", folds=4)
+    assert set(table(ids[0]).left_out_values) == set(SCENES) and set(table(ids[0]).n_train) == {30}
+    with pytest.raises(BadValue, match="dataset d has the splits design"):
+        run_decode(designed, split="leave_out:scene", latents="z")
+
+
 def test_ordinary_readers_take_none_of_it(networks: list[ModelRecord], scenes: str) -> None:
     usual = run_decode(scenes, latents="x")
     before = load("s").decodings
