@@ -40,13 +40,14 @@ NAMED = 3  # values that a line names
 class Conditions:
     """Splits by what is left out. factor: category, z>3, ...; across: (train, test) indices; left_out: of each fold in
     words; within: random splits of the same sizes; alike: whether the folds repeat one question (names) or are the two
-    directions of a comparison."""
+    directions of a comparison; designed: whether the images are a design's, whose contexts share what was drawn."""
 
     factor: str
     across: list[Split]
     left_out: list[str]
     within: list[Split]
     alike: bool
+    designed: bool = False
 
     @property
     def text(self) -> str:
@@ -136,7 +137,9 @@ def conditions(split: str, images: Images, folds: int, seed: int) -> Conditions:
             split,
             f"what is left out must be {', '.join(NAMES)}, or a comparison of {names} with a number, such as z>3",
         )
-    return Conditions(factor, across, left_out, random_like(across, seed=seed), not found)
+    return Conditions(
+        factor, across, left_out, random_like(across, seed=seed), not found, bool(images.manifest.recipe.get("design"))
+    )
 
 
 def chosen_latents(text: str, images: Images, left: Conditions | None = None) -> list[Latent]:
