@@ -112,7 +112,8 @@ def dataset(
     """A dataset of n training and n held-out images, as render would leave it. still: latents that do not vary;
     scenes: of a column scene, in turns (and sky, half of them by day); categories, in turns."""
     schema = spatial_schema(categories, ("a", "b", "c"))
-    recipe = {"size": SIZE, "n_train": n, "n_heldout": n}
+    recipe: dict[str, object] = {"size": SIZE, "n_train": n, "n_heldout": n}
+    recipe |= {"design": "toys"} if "design" in splits else {}
     shards = {}
     for number, split in enumerate(splits):
         rng = np.random.default_rng([7, number])

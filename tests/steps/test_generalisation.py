@@ -71,6 +71,7 @@ def test_the_images_of_a_design(networks: list[ModelRecord], registry: Path) -> 
     designed = str(toys.dataset(registry / "d", "d", scenes=SCENES, splits=("design",)))
     ids = run_decode(designed, stimuli="design", split="leave_out:scene", latents="z", folds=4)
     assert set(table(ids[0]).left_out_values) == set(SCENES) and set(table(ids[0]).n_train) == {30}
+    assert "Images of one context of a design share" in runs.get(ids[0]).tags["mlflow.note.content"]
     with pytest.raises(BadValue, match="dataset d has the splits design"):
         run_decode(designed, split="leave_out:scene", latents="z")
 
