@@ -41,9 +41,26 @@ def other_toy(units: int) -> torch.nn.Module:
     return _network("third", units)
 
 
-def trained(arch: str = "toy", seed: int = 0, task: str = "distance", study: str = "s") -> str:
-    """A finished train run with one network; its id."""
-    spec = ModelSpec(arch, 5, {"distance": (0, 1), "category": (1, 5)}, (task,), SIZE)
+@ARCHITECTURES.register("headed_toy")
+def headed_toy(units: int) -> torch.nn.Module:
+    """Layers first.1, second.1 and one that is called head."""
+    parts = OrderedDict(_network("second", units).named_children())
+    return torch.nn.Sequential(OrderedDict(("head" if name == "fc" else name, part) for name, part in parts.items()))
+
+
+def trained(
+    arch: str = "toy",
+    seed: int = 0,
+    task: str = "distance",
+    study: str = "s",
+    sd: float | None = None,
+    classes: tuple[str, ...] = (),
+) -> str:
+    """A finished train run with one network; its id. sd: of z in its own statistics, whose mean is 2; classes: of its
+    category."""
+    known = {"z": {"mean": 2.0, "sd": sd}} if sd else {}
+    head, own = {"distance": (0, 1), "category": (1, 5)}, {"category": classes} if classes else {}
+    spec = ModelSpec(arch, 5, head, (task,), SIZE, statistics=known, classes=own)
     cfg = {"task": task, "seed": seed, "arch": arch, "batches": 1}
     with runs.open_run(runs.Spec("train", 1, {"dataset_id": "d"}, cfg), name="t", study=study) as run:
         facts = {"dataset": "toys", "dataset_id": "d", "task": task, "seed": seed, "step": 1}
@@ -83,17 +100,30 @@ def toy_voxels(metric: str = "versa") -> FmriBenchmark:
     return FmriBenchmark(f"toy_voxels_{metric}", "s1", "OTC", stimuli, measured, metric=metric, noise_ceiling="none")
 
 
-def dataset(folder: Path, name: str = "toys", n: int = 40, still: tuple[str, ...] = ()) -> Path:
-    """A dataset of n training and n held-out images, as render would leave it. still: latents that do not vary."""
-    schema = spatial_schema(("cup", "pear"), ("a", "b", "c"))
-    recipe = {"size": SIZE, "n_train": n, "n_heldout": n}
+def dataset(
+    folder: Path,
+    name: str = "toys",
+    n: int = 40,
+    still: tuple[str, ...] = (),
+    scenes: tuple[str, ...] = (),
+    categories: tuple[str, ...] = ("cup", "pear"),
+    splits: tuple[str, ...] = ("train", "heldout"),
+) -> Path:
+    """A dataset of n training and n held-out images, as render would leave it. still: latents that do not vary;
+    scenes: of a column scene, in turns (and sky, half of them by day); categories, in turns."""
+    schema = spatial_schema(categories, ("a", "b", "c"))
+    recipe: dict[str, object] = {"size": SIZE, "n_train": n, "n_heldout": n}
+    recipe |= {"design": "toys"} if "design" in splits else {}
     shards = {}
-    for number, split in enumerate(("train", "heldout")):
+    for number, split in enumerate(splits):
         rng = np.random.default_rng([7, number])
         columns: dict[str, list[object]] = {
             "stimulus_id": [f"{split}-{i:08d}" for i in range(n)],
             "image": [encode(image, "png") for image in images(n).images],
         }
+        if scenes:
+            columns["scene"] = [scenes[i % len(scenes)] for i in range(n)]
+            columns["sky"] = [("day", "night")[2 * i // n] for i in range(n)]
         for latent in schema:
             if latent.kind == "category":
                 columns[latent.name] = [latent.categories[i % len(latent.categories)] for i in range(n)]

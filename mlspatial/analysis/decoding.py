@@ -115,12 +115,36 @@ def decode(
                 machine = fit_svc(within, labels, c=c, start=start, device=device)
                 fitted[name] = (known, machine)
                 guessed = machine.predict(across)
-            right = guessed == target.truth[test]
-            chance = float(np.unique(target.truth, return_counts=True)[1].max() / len(target.truth))
-            scores = {"accuracy": (float(np.mean(right)), chance)}
-            without = [{"accuracy": float(right[kept].mean())} for kept in _kept(test, len(features))]
+            scores, without = _classified(guessed, target.truth, target.truth, test)
             records[name] += _records(name, fold, scores, without, None, train, test)
     return [record for found in records.values() for record in found]
+
+
+def judge(
+    predicted: Mapping[str, np.ndarray],
+    values: Mapping[str, np.ndarray],
+    latents: Sequence[Latent],
+    splits: Sequence[Split],
+) -> list[Decoding]:
+    """Somebody else's predictions of the latents, scored as `decode` scores those of its read-outs.
+
+    predicted: latent -> (n, 1) numbers in its unit, (n, 2) sine and cosine of an angle, or (n,) classes, written as
+    those of values; values, latents: as of `decode`; splits: (stimuli that chance is of, stimuli to test), which may be
+    the same. Nothing is fitted: alpha is None and n_train 0.
+    """
+    found: list[Decoding] = []
+    for latent in latents:
+        said = np.asarray(predicted[latent.name])
+        target = _target(latent, values, len(said))
+        for fold, (known, test) in enumerate(splits):
+            if latent.kind == "category":
+                counted = target.truth[np.union1d(known, test)]
+                scores, without = _classified(said[test], target.truth, counted, test)
+            else:
+                scores = target.score(said[test], known, test)
+                without = [target.values(said[test[kept]], test[kept]) for kept in _kept(test, len(said))]
+            found += _records(latent.name, fold, scores, without, None, known[:0], test)
+    return found
 
 
 @dataclass(frozen=True)
@@ -249,6 +273,17 @@ def _records(
         Decoding(name, fold, measure, value, chance, alpha, len(train), len(test), left[measure])
         for measure, (value, chance) in scores.items()
     ]
+
+
+def _classified(
+    guessed: np.ndarray, truth: np.ndarray, counted: np.ndarray, test: np.ndarray
+) -> tuple[dict[Measure, tuple[float, float]], list[dict[Measure, float]]]:
+    """(accuracy and its chance, accuracy without each block). guessed: (n test,); truth: (n,); counted: classes of all
+    stimuli that chance is of."""
+    right = guessed == truth[test]
+    chance = float(np.unique(counted, return_counts=True)[1].max() / len(counted))
+    without: list[dict[Measure, float]] = [{"accuracy": float(right[kept].mean())} for kept in _kept(test, len(truth))]
+    return {"accuracy": (float(np.mean(right)), chance)}, without
 
 
 def _kept(test: np.ndarray, n: int) -> list[np.ndarray]:

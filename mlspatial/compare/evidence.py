@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlspatial.compare.conditions import settings_of
 from mlspatial.compare.kept import FAILED, failed, left_out, no_rows, no_units, nothing_left_out, parameters, units
-from mlspatial.core.names import CFG, DATASET_ID, HIDDEN, MODEL_ID, SPEC, TAG, file_name
+from mlspatial.core.names import CFG, DATASET_ID, HIDDEN, LEAVE_OUT, MODEL_ID, SPEC, TAG, file_name
 from mlspatial.core.predictions import Predictions
 from mlspatial.core.score import ROUNDED, UNKNOWN
 from mlspatial.registry import read
@@ -88,6 +88,8 @@ def load(study: str = "") -> Evidence:
         for entry in ("score", "import", "similarity", "decode")
     )
     decoded = decoded[decoded.get(read.TAGS + MODEL_ID, pd.Series(dtype=object)).fillna("") != ""]  # no summaries
+    across = decoded.get(CFGS + "split", pd.Series("", decoded.index, dtype=object)).fillna("").astype(str)
+    decoded = decoded[~across.str.startswith(LEAVE_OUT)]  # of conditions left out: no ordinary read-outs
     scores, pairs, decodings = _scores(scored, imported), _pairs(similar), _decodings(decoded)
     named = {*scores.model_id, *pairs.model_a, *pairs.model_b, *decodings.model_id} - {PIXELS}
     networks, trained = _networks(study, named, [scored, imported, decoded])

@@ -123,3 +123,50 @@ def layer_curves(table: Any, by: str) -> Any:
         tidy(axis, y="accuracy" if "accuracy" in set(part.measure) else "Pearson r", title=latent)
     legend(figure, columns=6)
     return figure
+
+
+def generalisation_curves(table: Any, by: str) -> Any:
+    """One panel a latent: over the layers, read-outs within conditions (dashed, hollow) and across them (a line for
+    folds that are alike, one for each direction of a comparison), bars of one SD over folds (over networks where a
+    group has several), a dotted grey line at chance. Pixels have their own marks.
+
+    table: rows with layer, latent, measure, fold, left_out_values, value, within, error, chance, model_id and the
+    column `by`. Folds without an error are the directions of a comparison where there are two.
+    """
+    latents = list(dict.fromkeys(table.latent))
+    layers = sorted(dict.fromkeys(table.layer), key=lambda layer: layer != "pixels")
+    ways = list(dict.fromkeys(table.left_out_values)) if table.error.isna().all() and table.fold.max() == 1 else [""]
+    figure, axes = panels(len(latents), 4, lettered=False, width=3.4, height=2.8)
+    groups = list(dict.fromkeys(table[by]))
+    style = looks(name for name in groups if name != "pixels")
+    for axis, latent in zip(axes, latents, strict=True):
+        part = table[table.latent == latent]
+        chance = part.groupby("layer").chance.mean().reindex(layers)
+        axis.plot(range(len(layers)), chance, color="0.6", linewidth=1, linestyle=":", label="chance")
+        lines = [(group, way, column) for group in groups for way in ways for column in ("within", "value")]
+        for place, (group, way, column) in enumerate(lines):
+            mine = part[(part[by] == group) & (part.left_out_values == way if way else True)]
+            each = mine.groupby(["layer", "model_id"])[column].mean().groupby("layer")
+            spread = each.std() if mine.model_id.nunique() > 1 else mine.groupby("layer")[column].std()
+            here = [i for i, layer in enumerate(layers) if layer in set(mine.layer)]
+            names = [layers[i] for i in here]
+            shift = min(0.06, 0.4 / len(lines)) * (place - (len(lines) - 1) / 2)
+            look = style.get(group)
+            second = way != ways[0]
+            where = f", {'split as for' if column == 'within' else 'tested where'} {way}" if way else ""
+            alone = len(style) == 1 and look is not None
+            within = column == "within"
+            colour = "0.45" if look is None else look.colour
+            if alone:  # colours are free for what is compared
+                colour = PALETTE[second] if way or not within else "0.45"
+            axis.errorbar(
+                np.array(here) + shift, each.mean().reindex(names), spread.reindex(names).fillna(0.0),
+                color=colour,
+                marker="x" if look is None else look.marker, markerfacecolor="white" if within else None,
+                linestyle="--" if within else "-." if second and not alone else "-", markersize=4, linewidth=1.2,
+                capsize=2, label=f"{'' if alone else group + ', '}{'within' if within else 'across'}{where}",
+            )  # fmt: skip
+        ticks(axis, layers, slant=50)
+        tidy(axis, y="accuracy" if "accuracy" in set(part.measure) else "Pearson r", title=latent)
+    legend(figure, columns=4)
+    return figure

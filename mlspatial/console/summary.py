@@ -227,7 +227,10 @@ def _pair(first: str, second: str) -> str:
 @_of("decode")
 def _decode(records: list[RunRecord]) -> Lines:
     from mlspatial.steps.decode import SHOWN, TABLE
+    from mlspatial.steps.decode_splits import is_left_out
 
+    if is_left_out(records[-1].cfg.get("split", "")):
+        return _generalisation(records)
     each = [record for record in records if TAG + "task" in record.tags] or records
     rows: list[dict[str, Cell]] = []
     for record in each:
@@ -239,6 +242,33 @@ def _decode(records: list[RunRecord]) -> Lines:
         "accuracy of a category, correlation of the others, mean over splits:",
         "numbers": table(rows, INNER),
         "look at": _look(records[-1], f"pictures/decoding{'_by_group' if len(each) < len(records) else ''}.png", TABLE),
+        "next": _compare_next(records),
+    }
+
+
+def _generalisation(records: list[RunRecord]) -> Lines:
+    from mlspatial.steps.decode import SHOWN
+    from mlspatial.steps.decode_generalisation import GENERALISATION, PICTURE
+
+    each = [record for record in records if TAG + "task" in record.tags] or records
+    rows: list[dict[str, Cell]] = []
+    for record in each:
+        found = table_file(runs.local(record.id, GENERALISATION))
+        found = found[found.measure.isin(set(SHOWN.values()))]
+        means = found.groupby(["latent", "layer"], sort=False)[["within", "value"]].mean()
+        told: dict[str, Cell] = {}
+        for latent in dict.fromkeys(found.latent):
+            own = means.loc[latent]
+            if own.within.notna().any():
+                layer = own.within.idxmax()
+                told[str(latent)] = f"{own.within[layer]:.2f}/{own.value[layer]:.2f}".replace("0.", ".")  # fits
+        rows.append({**_network(record), **told})
+    drawn = f"pictures/{PICTURE}{'_by_group' if len(each) < len(records) else ''}.png"
+    return {
+        "made": f"read-outs of {_counted(len(each), 'network')} (pixels are one) with {records[-1].cfg['split']};\n"
+        "within/across conditions, means over folds, at the layer of each latent that is best within:",
+        "numbers": table(rows, INNER),
+        "look at": _look(records[-1], drawn, GENERALISATION),
         "next": _compare_next(records),
     }
 

@@ -16,6 +16,7 @@ FOLDER = TAG + "folder"  # of a dataset
 CFG = "cfg."
 CHECKS = "checks.json"  # artifact of a verify run: a row a check
 LEFT_OUT = "left_out.parquet"  # artifact: results without one block of stimuli each
+LEAVE_OUT = "leave_out"  # begins the split of decode runs that test other conditions than they train on
 HIDDEN = "hidden."  # begins the names of registered models that are parts of simulated brains
 ACTIVATIONS = "activations-"  # and the precision: what is kept of a layer, beside grams, projections, ...
 

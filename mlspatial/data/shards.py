@@ -146,6 +146,15 @@ def read_columns(folder: Path, manifest: Manifest, split: str, names: Sequence[s
     return {name: as_numpy(table.column(name), name, manifest.schema) for name in names}
 
 
+def names_of(folder: Path, manifest: Manifest, split: str) -> list[str]:
+    """The columns that the first shard of a split has. Raises DatasetError where it cannot be read."""
+    shard = manifest.shards(split)[0]
+    try:
+        return list(pq.read_schema(folder / shard.file).names)
+    except (OSError, pa.ArrowException) as error:
+        raise damaged_shard(folder, shard.file, f"cannot be read ({error})") from error
+
+
 def _made_by(parquet: pq.ParquetFile) -> str:
     """The recipe that is written into a shard; "" where none is."""
     return str((parquet.schema_arrow.metadata or {}).get(RECIPE_KEY, b"").decode())

@@ -78,6 +78,28 @@ def extract(
 
 @numerics()
 @torch.inference_mode()
+def outputs(
+    module: nn.Module, spec: ModelSpec, stimuli: Stimuli, *, progress: Callable[[int], None] | None = None
+) -> torch.Tensor:
+    """(stimuli, units) float32 on the CPU: what the network itself says of every stimulus."""
+    module.eval()
+    device = device_of(module)
+    size = BATCH["cpu" if device.type == "cpu" else "cuda"]
+    found = []
+    first_look(module, spec)
+    for first in range(0, len(stimuli), size):
+        images = torch.from_numpy(stimuli.images[first : first + size]).to(device)
+        found.append(next(tensors(module(to_input(images, spec)))).float().cpu())
+        if progress:
+            progress(len(images))
+    whole = torch.cat(found)
+    if not torch.isfinite(whole).all():
+        raise UserError(f"{spec.arch} gives values that are not finite for these stimuli")
+    return whole
+
+
+@numerics()
+@torch.inference_mode()
 def widths(module: nn.Module, spec: ModelSpec, layers: Sequence[str]) -> dict[str, int]:
     """Number of features of every layer, from one grey image."""
     module.eval()

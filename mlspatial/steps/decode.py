@@ -13,7 +13,6 @@ import numpy as np
 
 from mlspatial.compare.conditions import comparable, last, of_records
 from mlspatial.core.context import Context
-from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.latents import Latent
 from mlspatial.core.names import TAG
 from mlspatial.core.parameters import DEVICE, FORCE, STUDY, Parameter, entry
@@ -24,6 +23,11 @@ from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord, select
 from mlspatial.registry.read import table_file
 from mlspatial.steps.decode_files import SHOWN, TABLE, log_decoding, log_picture, pictures
+from mlspatial.steps.decode_generalisation import GENERALISATION, PICTURE, log_curves, log_generalisation
+from mlspatial.steps.decode_head import VERSION as HEADS
+from mlspatial.steps.decode_head import Asked, extra_names, head_records, heads
+from mlspatial.steps.decode_splits import SPLITS as SPLITS
+from mlspatial.steps.decode_splits import Conditions, chosen_latents, conditions, is_left_out, ordinary
 from mlspatial.steps.gather import NONE, Gathered, besides, gather, layers_of, shared_layers
 from mlspatial.steps.stimuli import Images, load_images
 from mlspatial.steps.ways import SQUARE, Ways
@@ -31,23 +35,24 @@ from mlspatial.steps.ways import SQUARE, Ways
 if TYPE_CHECKING:  # torch takes seconds to import, and help needs none of it
     import pandas as pd
 
+    from mlspatial.analysis.decoding import Decoding
     from mlspatial.analysis.splits import Split
+
+    Measured = list[tuple[str, list[Decoding]]]  # of each layer
 
 VERSION = 1  # of the numbers of one network
 COMPARED = 2  # version of the comparison: of conditions, one value a seed
 FACTS = ("task", "arch", "dataset", "seed", "step")
-AUTO = ("x", "y", "z", "rot_0", "rot_1", "rot_2", "category")  # Xie et al. 2025
-SPLITS = {"random": "5 random splits of 80 / 20, as published", "kfold": "every image is tested once"}
 CONTRASTS = "contrasts.json"
 
 PARAMETERS = (
     Parameter("models", str, "Selector or URI of networks.", decides="nothing"),
-    Parameter("layers", str, "auto (pixels, first blocks, avgpool, fc), or module names and pixels.", "auto"),
+    Parameter("layers", str, "auto (pixels, first blocks, avgpool, fc), or module names, pixels, head.", "auto"),
     Parameter("latents", str, "auto (x, y, z, rot_0-2, category), or names with commas between.", "auto"),
     Parameter("stimuli", str, "SPLIT:N images of the dataset.", "heldout:2000"),
     Parameter("dataset", str, "Name, id or folder of a rendered dataset.", "spatial117"),
     Parameter("folds", int, "Number of train/test splits.", 5),
-    Parameter("split", str, "random (80/20, as published) or kfold.", "random"),
+    Parameter("split", str, "random (80/20, as published), kfold, or leave_out:scene, leave_out:z>3, ...", "random"),
     Parameter("classifier", str, "svc (linear, squared hinge) or logistic.", "svc"),
     DEVICE,
     Parameter("seed", int, "Of the splits and the random projection.", 0),
@@ -83,16 +88,21 @@ def decode(
     records = select(models)
     chosen_layers = layers_of(records, _layers(layers))
     images = load_images(stimuli, dataset)
-    chosen = _latents(latents, images)
-    splits = _splits(split, len(images.stimuli), folds, seed)
-    decoding.check(len(images.stimuli), images.latents, chosen, splits, classifier)
+    left = conditions(split, images, folds, seed) if is_left_out(split) else None
+    chosen = chosen_latents(latents, images, left)
+    splits = left.splits if left else ordinary(split, len(images.stimuli), folds, seed)
+    modules = [tuple(name for name in names if name != PIXELS) for names in chosen_layers]
+    asked = heads(records, modules, chosen, images)
+    fitted = any(one.modules for one in asked) or any(PIXELS in names for names in chosen_layers)
+    decoding.check(len(images.stimuli), images.latents, chosen, splits if fitted else [], classifier)
     cfg = {"layers": layers, "latents": ",".join(latent.name for latent in chosen), "stimuli": stimuli,
-           "dataset": dataset, "folds": folds, "split": split, "classifier": classifier, "device": device,
-           "seed": seed}  # fmt: skip
+           "dataset": dataset, "folds": folds, "split": left.text if left else split, "classifier": classifier,
+           "device": device, "seed": seed}  # fmt: skip
     job = _Job(
         images,
         chosen,
         splits,
+        left,
         classifier,
         cfg,
         Context(choose_device(device), study, tuple(images.runs), force),
@@ -104,8 +114,7 @@ def decode(
     made = []
     if any(PIXELS in names for names in chosen_layers):
         made.append(job.pixels())
-    pairs = zip(records, chosen_layers, strict=True)
-    own = [(record, modules) for record, names in pairs if (modules := [name for name in names if name != PIXELS])]
+    own = [(record, one) for record, one in zip(records, asked, strict=True) if one.names]
     networks = of_records([record for record, _ in own]) if own else pd.DataFrame()
     for place, (record, names) in enumerate(own):
         made.append(job.network(record, networks.task[place], names, f"decode {place + 1} of {len(own)}"))
@@ -127,6 +136,7 @@ class _Job:
         images: Images,
         latents: Sequence[Latent],
         splits: Sequence[Split],
+        left: Conditions | None,
         classifier: str,
         cfg: dict[str, Any],
         context: Context,
@@ -135,7 +145,7 @@ class _Job:
         from mlspatial.analysis.projection import johnson_lindenstrauss_dimension
         from mlspatial.models.sinks import Projections
 
-        self.images, self.latents, self.splits = images, latents, splits
+        self.images, self.latents, self.splits, self.left = images, latents, splits, left
         self.classifier, self.cfg, self.context, self.activations = classifier, cfg, context, activations
         self.dimension, self.seed = johnson_lindenstrauss_dimension(len(images.stimuli)), int(cfg["seed"])
         (self.kind,) = Projections(self.dimension, self.seed).kinds
@@ -147,36 +157,43 @@ class _Job:
 
         kinds = {latent.kind for latent in self.latents}
         fitted = [*(["ridge"] if kinds - {"category"} else []), *(["svc"] if "category" in kinds else [])]
-        return versions("decoding", "gram", "pls", "splits", "projection", *fitted)
+        across = ["generalisation"] if self.left else []
+        return versions("decoding", "gram", "pls", "splits", "projection", *fitted, *across)
 
-    def network(self, record: ModelRecord, group: str, layers: Sequence[str], title: str) -> tuple[str, pd.DataFrame]:
+    def network(self, record: ModelRecord, group: str, asked: Asked, title: str) -> tuple[str, pd.DataFrame]:
         facts = {**{fact: getattr(record, fact) for fact in FACTS}, "group": group, "stated": record.stated}
 
-        def features(run: runs.Run) -> dict[str, np.ndarray]:
-            found = self._gather(record, layers, (self.kind,))
-            run.set_parents([*found.runs, *self.images.runs])
-            arrays = {layer: np.array(found.array(self.kind, layer)) for layer in found.layers}
-            return {layer: _task_units(layer, values, found.spec) for layer, values in arrays.items()}
+        def measured(run: runs.Run) -> Measured:
+            made: Measured = []
+            if asked.modules:
+                found = self._gather(record, asked.modules, (self.kind,))
+                run.set_parents([*found.runs, *self.images.runs])
+                arrays = {layer: np.array(found.array(self.kind, layer)) for layer in found.layers}
+                made = self._decode({n: _task_units(n, values, found.spec) for n, values in arrays.items()}, title)
+            for name in asked.own:
+                splits = self.splits if self.left else None
+                made.append((name, head_records(record, self.images, self.latents, splits, self.context)))
+            return made
 
         name = f"decode {record.name} seed {record.seed} step {record.step}"
-        decides = self.versions | kept.versions([self.kind])
-        made = self._run(record.model_id, record.uri, name, facts, layers, decides, features, title)
-        if self.activations != NONE:
-            self._gather(record, layers, ())
+        decides = self.versions | kept.versions([self.kind]) | ({"head": str(HEADS)} if asked.own else {})
+        made = self._run(record.model_id, record.uri, name, facts, asked.names, decides, measured)
+        if self.activations != NONE and asked.modules:
+            self._gather(record, asked.modules, ())
         return made
 
     def pixels(self) -> tuple[str, pd.DataFrame]:
         from mlspatial.analysis.projection import projection
 
-        def features(_run: runs.Run) -> dict[str, np.ndarray]:
+        def measured(_run: runs.Run) -> Measured:
             flat = self.images.stimuli.images.reshape(len(self.images.stimuli), -1).astype(np.float32) / 255.0
             if flat.shape[1] > self.dimension:
                 flat = projection(flat.shape[1], self.dimension, self.seed).project(flat).numpy()
-            return {PIXELS: flat}
+            return self._decode({PIXELS: flat}, "decode pixels")
 
         facts = {"task": PIXELS, "arch": "", "dataset": self.images.manifest.name, "seed": 0, "step": 0}
         facts["group"] = PIXELS
-        return self._run(PIXELS, PIXELS, "decode pixels", facts, [PIXELS], self.versions, features, "decode pixels")
+        return self._run(PIXELS, PIXELS, "decode pixels", facts, [PIXELS], self.versions, measured)
 
     def _gather(self, record: ModelRecord, layers: Sequence[str], kinds: tuple[str, ...]) -> Gathered:
         (found,) = gather(
@@ -205,10 +222,11 @@ class _Job:
         facts: dict[str, Any],
         layers: Sequence[str],
         decides: dict[str, str],
-        features: Callable[[runs.Run], dict[str, np.ndarray]],
-        title: str,
+        measured: Callable[[runs.Run], Measured],
     ) -> tuple[str, pd.DataFrame]:
-        """(id, table) of a run. decides: versions; features(run): layer -> (n, p), computed if no run answers."""
+        """(id, table) of a run. decides: versions; measured(run): the records, computed if no run answers."""
+        import pandas as pd
+
         from mlspatial.analysis.device import tags_of
 
         inputs = {
@@ -220,28 +238,37 @@ class _Job:
             **facts.pop("stated", {}),
         }
         spec = runs.Spec("decode", VERSION, inputs, {"models": uri, **self.cfg}, ENTRY.free)
-        lacks = runs.missing(TABLE, *pictures("decoding"))
+        lacks = runs.missing(self.file, *pictures(PICTURE if self.left else "decoding"))
         with runs.open_run(spec, name=name, lacks=lacks, **self.context.run) as run:
             if not run.answered:
                 run.log_dataset(self.images.manifest, self.images.folder, "evaluation")
                 run.set_tags({TAG + fact: facts[fact] for fact in FACTS})
                 run.add_tags(tags_of(self.context.device))
-                table = self._decode(features(run), title)
-                table = table.assign(model_id=model_id, **facts)
-                log_decoding(run, table, uri, (self.images.manifest.name, self.images.manifest.dataset_id))
-                table = table.drop(columns="left_out")
-        table = table_file(runs.local(run.id, TABLE)) if run.answered else table
+                found = measured(run)
+                if self.left:
+                    table = self.left.table(found).assign(model_id=model_id, **facts)
+                    log_generalisation(run, table, uri, self.left)
+                else:
+                    table = pd.DataFrame([{"layer": layer, **asdict(one)} for layer, own in found for one in own])
+                    table["alpha"] = table.alpha.astype(float)  # all of a head's are None
+                    table = table.assign(model_id=model_id, **facts)
+                    log_decoding(run, table, uri, (self.images.manifest.name, self.images.manifest.dataset_id))
+                    table = table.drop(columns="left_out")
+        table = table_file(runs.local(run.id, self.file)) if run.answered else table
         return run.id, table
 
-    def _decode(self, layers: dict[str, np.ndarray], title: str) -> pd.DataFrame:
-        import pandas as pd
+    @property
+    def file(self) -> str:
+        """The artifact with the numbers."""
+        return GENERALISATION if self.left else TABLE
 
+    def _decode(self, layers: dict[str, np.ndarray], title: str) -> Measured:
         from mlspatial.analysis import decoding
 
-        rows: list[dict[str, Any]] = []
+        found: Measured = []
         with bar(title, len(layers), "layer") as progress:
             for layer, features in layers.items():
-                found = decoding.decode(
+                own = decoding.decode(
                     features,
                     self.images.latents,
                     self.latents,
@@ -249,9 +276,9 @@ class _Job:
                     classifier=self.classifier,
                     device=self.context.device,
                 )
-                rows += [{"layer": layer, **asdict(value)} for value in found]
+                found.append((layer, own))
                 progress.update(1)
-        return pd.DataFrame(rows)
+        return found
 
     def summary(self, table: pd.DataFrame, networks: pd.DataFrame, parents: list[str], models: str) -> str:
         """A run with all networks' numbers, a picture by group, and tests between groups; see group_contrasts."""
@@ -266,18 +293,21 @@ class _Job:
         }
         spec = runs.Spec("decode", COMPARED, inputs, {"models": models, **self.cfg}, ENTRY.free)
         name = f"decode {len(parents)} networks"
-        lacks = runs.missing(TABLE, CONTRASTS, *pictures("decoding_by_group"))
+        drawn = f"{PICTURE if self.left else 'decoding'}_by_group"
+        lacks = runs.missing(self.file, CONTRASTS, *pictures(drawn))
         with runs.open_run(spec, name=name, lacks=lacks, **self.context.on(parents).run) as run:
             if not run.answered:
                 shown = table[table.measure.isin(set(SHOWN.values()))]
-                run.log_text(table.drop(columns="network").to_json(orient="table", index=False), TABLE)
-                run.log_table(pd.DataFrame(group_contrasts(shown, networks)), CONTRASTS)
+                run.log_text(table.drop(columns="network").to_json(orient="table", index=False), self.file)
+                tested = shown.assign(value=shown.difference) if self.left else shown
+                run.log_table(pd.DataFrame(group_contrasts(tested, networks)), CONTRASTS)
                 run.log_inputs(networks.uri)
                 run.describe(
-                    f"{len(networks)} networks in {networks.condition.nunique()} conditions, set against each other; "
-                    f"tests are in the artifact {CONTRASTS}, the picture is pictures/decoding_by_group.png."
+                    f"{len(networks)} networks in {networks.condition.nunique()} conditions, set against each other"
+                    f"{' by what they lose across conditions' if self.left else ''}; "
+                    f"tests are in the artifact {CONTRASTS}, the picture is pictures/{drawn}.png."
                 )
-                log_picture(run, shown, "group", "decoding_by_group")
+                (log_curves if self.left else log_picture)(run, shown, "group", drawn)
         return run.id
 
 
@@ -326,34 +356,9 @@ def _layers(text: str) -> Any:
         from mlspatial.models.layers import candidate_layers, decoding_layers, resolve_layers
 
         default = decoding_layers(module, candidate_layers(spec, module))
-        return resolve_layers(text, module, default, extra=(PIXELS,))
+        return resolve_layers(text, module, default, extra=(PIXELS, *extra_names(module)))
 
     return choose
-
-
-def _latents(text: str, images: Images) -> list[Latent]:
-    schema = images.manifest.schema
-    if text != "auto":
-        return [schema[name.strip()] for name in text.split(",") if name.strip()]
-    kept: list[Latent] = []
-    constant: list[Latent] = []
-    for name in (name for name in AUTO if name in schema):
-        still = float(np.ptp(images.latents[name])) < 1e-4
-        (constant if still else kept).append(schema[name])
-    if constant:
-        names = ", ".join(latent.name for latent in constant)
-        say(f"decode: {names} does not vary in dataset {images.manifest.name}; left out")
-    if not kept:
-        raise UserError(f"latents=auto: nothing varies in dataset {images.manifest.name}; choose another dataset")
-    return kept
-
-
-def _splits(kind: str, n: int, folds: int, seed: int) -> list[Split]:
-    if kind not in SPLITS:
-        raise BadValue("split", kind, "must be " + " or ".join(f"{name} ({what})" for name, what in SPLITS.items()))
-    from mlspatial.analysis.splits import k_folds, random_splits
-
-    return random_splits(n, seed=seed, runs=folds) if kind == "random" else k_folds(n, seed=seed, folds=folds)
 
 
 def _task_units(layer: str, values: np.ndarray, spec: Any) -> np.ndarray:

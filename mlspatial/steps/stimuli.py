@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlspatial.core.errors import BadValue
+from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.manifest import Manifest
 from mlspatial.data.loader import Loader
-from mlspatial.data.shards import read_columns
+from mlspatial.data.shards import names_of, read_columns
 from mlspatial.registry import runs
 from mlspatial.registry.datasets import find_dataset
 
@@ -25,6 +25,8 @@ LEAST = 10
 class Images:
     """The first images of a split (they are balanced). latents: column -> (n,), categories as codes."""
 
+    split: str
+
     stimuli: Stimuli
     latents: dict[str, np.ndarray]
     folder: Path
@@ -35,6 +37,21 @@ class Images:
     def runs(self) -> list[str]:
         """The run that rendered them, if the registry knows it."""
         return [self.made_by.id] if self.made_by else []
+
+    def names(self, column: str) -> np.ndarray:
+        """(n,) names: of a categorical latent, or of a column of the shards that is no latent, as scene and sky are.
+
+        Raises UserError where the dataset has no such column, or no names in it.
+        """
+        schema, n = self.manifest.schema, len(self.stimuli)
+        if column in self.latents and schema[column].kind == "category":
+            return np.array(schema[column].categories, dtype=object)[self.latents[column]]
+        if column not in names_of(self.folder, self.manifest, self.split):
+            raise UserError(f"dataset {self.manifest.name} has no column {column}; its images do not say it")
+        values = read_columns(self.folder, self.manifest, self.split, [column])[column][:n]
+        if len(without := [i for i, value in enumerate(values) if not isinstance(value, str)]):
+            raise UserError(f"dataset {self.manifest.name} has no {column} for {len(without)} of {n} images")
+        return np.asarray(values, dtype=object)
 
 
 def load_images(text: str, dataset: str) -> Images:
@@ -56,4 +73,4 @@ def load_images(text: str, dataset: str) -> Images:
     images = np.concatenate([np.asarray(batch.images) for batch in loader.once()])[:count]
     latents = {name: values[:count] for name, values in loader.columns.items()}
     ids = tuple(read_columns(folder, manifest, split, ["stimulus_id"])["stimulus_id"][:count])
-    return Images(Stimuli(ids, images), latents, folder, manifest, made_by)
+    return Images(split, Stimuli(ids, images), latents, folder, manifest, made_by)

@@ -59,6 +59,11 @@ class Part(ABC):
         losses = [float(self.loss(outputs[i : i + 1], one)) for i, one in enumerate(alone)]
         return {"loss": np.array(losses, np.float32)}
 
+    def read(self, outputs: torch.Tensor) -> dict[str, np.ndarray]:
+        """What the outputs say of each column, to be scored as read-outs are: name -> (n, 1) in its unit, (n, 2) sine
+        and cosine of an angle, or (n,) names of classes. outputs: (n, units). Without it a part is not read."""
+        return {}
+
     def constant(self, columns: Mapping[str, np.ndarray]) -> list[str]:
         """Names of target columns that do not vary, so that there is nothing to learn. columns: name -> (n,)."""
         return [name for name in self.columns if float(np.ptp(columns[name])) < 1e-4]

@@ -44,6 +44,12 @@ class Classes(Part):
             f"{name}_probability": np.exp(own).astype(np.float32),
         }
 
+    def read(self, outputs: torch.Tensor) -> dict[str, np.ndarray]:
+        """The name of the class with the greatest output."""
+        (name,) = self.columns
+        names = np.array(self.schema[name].categories, dtype=object)
+        return {name: names[outputs.argmax(1).cpu().numpy()]}
+
 
 @TASKS.register("category")
 class Category(Classes):

@@ -57,6 +57,12 @@ class Position(Part):
         kept = {"loss": np.mean(squares, axis=0), **kept}
         return {name: values.astype(np.float32) for name, values in kept.items()}
 
+    def read(self, outputs: torch.Tensor) -> dict[str, np.ndarray]:
+        """Coordinates in metres."""
+        values = outputs.double().cpu().numpy()
+        known = self.statistics
+        return {n: values[:, [i]] * known[n]["sd"] + known[n]["mean"] for i, n in enumerate(self.columns)}
+
 
 @TASKS.register("distance")
 class Distance(Position):

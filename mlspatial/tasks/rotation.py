@@ -62,6 +62,11 @@ class Rotation(Part):
         kept["rotation_error"] = between_degrees(predicted, truth)
         return {name: values.numpy().astype(np.float32) for name, values in kept.items()}
 
+    def read(self, outputs: torch.Tensor) -> dict[str, np.ndarray]:
+        """Sine and cosine of every angle, as they come."""
+        pairs = outputs.double().cpu().numpy().reshape(len(outputs), -1, 2)
+        return {name: pairs[:, place] for place, name in enumerate(self.columns)}
+
 
 def between_degrees(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     """(n, 3) and (n, 3) Euler angles in degrees -> (n,) the angle of the rotation that turns one into the other."""

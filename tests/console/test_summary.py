@@ -14,6 +14,7 @@ from mlspatial.console.layout import facts, number, table
 from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord
 from mlspatial.registry.read import table_file
+from tests import toys
 from tests.steps.asking import SITES, run_decode, run_score, run_similarity
 from tests.test_entrypoints import call
 
@@ -59,6 +60,18 @@ def test_decode_ends_with_a_table_of_its_best_layers(networks: list[ModelRecord]
             assert f"{max(means.values()):.3f} {max(means, key=lambda layer: means[layer])}" in said
     again = summary.summary("decode", run_decode(images), time.time() + 1)
     assert again.strip().startswith("was there") and "--force true makes it anew" in again
+
+
+def test_decode_across_conditions_ends_with_both_numbers(networks: list[ModelRecord], registry: Path) -> None:
+    scenes = str(toys.dataset(registry / "scenes", "scenes", scenes=("meadow", "hall")))
+    began = time.time()
+    ids = run_decode(scenes, split="leave_out:scene", latents="x")
+    said = summary.summary("decode", ids, began)
+    assert fits(said) and "leave_out:scene" in said and "pictures/generalisation_by_group.png" in said
+    table = table_file(runs.local(ids[0], "generalisation.json"))
+    means = table[table.measure == "pearson_r"].groupby("layer")[["within", "value"]].mean()
+    best = means.loc[means.within.idxmax()]
+    assert f"{best.within:.2f}/{best.value:.2f}".replace("0.", ".") in said
 
 
 def test_scores_and_similarities_are_summed_up(networks: list[ModelRecord], images: str) -> None:
