@@ -280,7 +280,7 @@ def _luminance(images: np.ndarray) -> np.ndarray:
 
     seen = ModelSpec("resnet18", 1, {}, (), SIZE, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     parts = [to_input(torch.from_numpy(images[i : i + 256]), seen).mean(1).numpy() for i in range(0, len(images), 256)]
-    return np.concatenate(parts).astype(np.float64) / 255.0
+    return np.concatenate(parts).astype(np.float64)
 
 
 ANSWERING.register("simulated_v1")(Answering(_complex_cells))

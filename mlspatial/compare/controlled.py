@@ -150,10 +150,12 @@ def distances_figure(table: pd.DataFrame, properties: Mapping[str, str]) -> Any:
     """A row a brain, a column a property (name -> words): distance of the distributions over the neurons' floor along
     the layers, a line a group of networks: the median over crossings and factors of each network, then their mean, with
     the standard error where there are several. 1, the line, is what halves of the neurons differ by; the band ends
-    at the 95th percentile of that.
+    at the 95th percentile of that, in the layer where it is furthest.
 
     table: brain, region, group, model_id, seed, layer, property, ratio and ratio_95.
     """
+    from matplotlib.ticker import LogLocator
+
     brains = list(dict.fromkeys(table.brain))
     kept = [name for name in properties if (table.property == name).any()]
     layers = list(dict.fromkeys(table.layer))
@@ -175,6 +177,11 @@ def distances_figure(table: pd.DataFrame, properties: Mapping[str, str]) -> Any:
             axis.axhspan(1.0, float(band) if np.isfinite(band) else 1.0, color=FAINT, alpha=0.25, linewidth=0)
             axis.axhline(1.0, color=FAINT, linewidth=0.8)
             axis.set_yscale("log")
+            axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axis.yaxis.set_major_formatter("{x:g}")
+            axis.yaxis.set_minor_formatter("")
+            if own.empty:
+                axis.text(0.5, 0.6, "undefined", transform=axis.transAxes, ha="center", fontsize=SMALL, color=FAINT)
             ticks(axis, [layer_label(layer) for layer in layers], slant=50)
             called = f"{brain}\ndistance / floor" if not column else ""
             tidy(axis, title=properties[name] if not row else "", y=called)

@@ -1,4 +1,4 @@
-"""Distances of distributions: known shifts, scipy's numbers and a transport plan's, floors that hold what is the same."""
+"""Distances of distributions: known shifts, scipy's and a transport plan's numbers, floors that hold equal ones."""
 
 from __future__ import annotations
 
