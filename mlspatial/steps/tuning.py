@@ -47,7 +47,13 @@ PARAMETERS = (
     Parameter("models", str, "Selector or URI of networks.", decides="nothing"),
     Parameter("layers", str, "auto (pixels, first blocks, avgpool, fc), or module names and pixels.", "auto"),
     Parameter("dataset", str, "Name, id or folder of a dataset of a design (render --design).", "sweeps"),
-    Parameter("brains", str, "Simulated ones asked besides, with commas: simulated_v1,insilico.", "", "nothing"),
+    Parameter(
+        "brains",
+        str,
+        "Also asked: simulated_v1, insilico, ..., or the YAML of a recording.",
+        "",
+        "nothing",
+    ),
     Parameter("units", str, "Whose tuning is kept: pooled (channels), or all.", "pooled", choices=tuple(UNIT_SETS)),
     Parameter("permutations", int, "Of levels within contexts, for the floor of tuning.", 20, least=1),
     DEVICE,
@@ -74,10 +80,10 @@ def tuning(
     from mlspatial.analysis.device import choose_device
 
     crossings = _crossings(dataset)
-    asked = _brains(brains)
     records = select(models)
     chosen = layers_of(records, _layers_of_neurons(layers))
     images = load_images(SPLIT, dataset)
+    asked = _brains(brains, images)
     cfg = {"layers": layers, "dataset": dataset, "units": units, "permutations": permutations, "device": device,
            "seed": seed}  # fmt: skip
     job = _Job(images, crossings, cfg, Context(choose_device(device), study, tuple(images.runs), force))
@@ -98,13 +104,13 @@ def tuning(
     return ids
 
 
-def _brains(text: str) -> list[Neurons]:
+def _brains(text: str, images: Images) -> list[Neurons]:
     """The brains of a comma list, each once."""
     from mlspatial.benchmarks.answering import find_neurons
     from mlspatial.benchmarks.find import benchmark_names
     from mlspatial.registry.models import load
 
-    found = [find_neurons(name, load) for name in benchmark_names(text)]
+    found = [find_neurons(name, load, images.stimuli) for name in benchmark_names(text)]
     return list({one.identifier: one for one in found}.values())
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from scipy.stats import wasserstein_distance
 
 from mlspatial.analysis.anova import unit_variance_split
@@ -249,3 +250,44 @@ def test_distances_are_the_shifts_of_the_properties() -> None:
     assert found["monotonicity"]["distance"] == 0 and found["monotonicity"]["p"] == 1
     for name in ("selectivity", "preferred"):
         assert found[name]["p"] < 0.01 and found[name]["distance"] > found[name]["floor_95"] > found[name]["floor"]
+
+
+@pytest.fixture
+def recorded(registry: Path, design: Path) -> Path:
+    """The YAML of 6 neurons that somebody recorded with the design's images, bigger and in another order."""
+    images = load_images(SPLIT, str(design)).stimuli
+    (registry / "pictures").mkdir()
+    for name, image in zip(images.ids, images.images, strict=True):
+        Image.fromarray(image).resize((96, 96)).save(registry / "pictures" / f"{name}.png")
+    rates = np.random.default_rng(1).gamma(2, size=(len(images), 6))
+    table = pd.DataFrame(rates, columns=[f"unit{i}" for i in range(6)]).assign(stimulus_id=list(images.ids))
+    table.sample(frac=1, random_state=0).to_csv(registry / "rates.csv", index=False)
+    (registry / "lab.yaml").write_text("region: IT\nstimuli: pictures\nresponses: rates.csv\ncomponents: 4\n")
+    return registry / "lab.yaml"
+
+
+def test_a_recording_of_the_design_is_a_brain(recorded: Path, design: Path) -> None:
+    made = ask(NETWORK, design, layers="layer4.0", brains="lab.yaml")
+    images = load_images(SPLIT, str(design))
+    crossings = {one.name: one for one in Design.from_json(images.manifest.recipe["design"]).crossings()}
+    rates = pd.read_csv(recorded.parent / "rates.csv").set_index("stimulus_id").loc[list(images.stimuli.ids)].to_numpy()
+    curves = read(made[0], CURVES)
+    assert set(curves.layer) == {"IT"}
+    own = np.stack(curves[curves.crossing == "x"]["mean"].to_list())
+    assert own == pytest.approx(rates[crossings["x"].rows].mean(axis=1).T, rel=1e-5)
+    assert set(read(made[-1], TABLE).n_neurons) <= set(range(7))
+
+
+def test_a_recording_of_other_images_is_refused(recorded: Path, design: Path) -> None:
+    folder = recorded.parent / "pictures"
+    first, second = sorted(folder.iterdir())[:2]
+    kept = first.read_bytes()
+    Image.fromarray(np.asarray(Image.open(second))[::-1]).save(first)
+    with pytest.raises(BadValue, match="shows another picture as design-00000000 than the design"):
+        ask(NETWORK, design, brains="lab.yaml")
+    first.write_bytes(kept)
+    table = pd.read_csv(recorded.parent / "rates.csv")
+    table[table.stimulus_id != first.stem].to_csv(recorded.parent / "rates.csv", index=False)
+    first.unlink()
+    with pytest.raises(BadValue, match=r"1 of the design's 66 are not there \(design-00000000\)"):
+        ask(NETWORK, design, brains="lab.yaml")
