@@ -57,19 +57,28 @@ def find_benchmark(name: str, *, resolve: Resolve | None = None) -> Benchmark:
     path = Path(name) if name.endswith(YAML) else HERE / f"{name}.yaml"
     if path.is_file():
         return load_yaml(path)
+    kind, settings, _ = taken_apart(name)
+    build = BENCHMARKS[kind]
+    if resolve is not None and "resolve" in inspect.signature(build).parameters:
+        settings["resolve"] = resolve
+    return build(**settings)
+
+
+def taken_apart(name: str) -> tuple[str, dict[str, Any], list[str]]:
+    """(registered name, settings of what builds it, the parameters that the text gives) of a benchmark's name.
+
+    Raises UnknownName, BadValue for a parameter.
+    """
     first, *parameters = PARAMETER.split(name)
     kind, *words = first.split(":")
     if kind not in BENCHMARKS:
         raise UnknownName("benchmark", first, known_benchmarks())
-    build = BENCHMARKS[kind]
-    defaults = {key: parameter.default for key, parameter in inspect.signature(build).parameters.items()}
+    defaults = {key: parameter.default for key, parameter in inspect.signature(BENCHMARKS[kind]).parameters.items()}
     if len(words) > len(defaults):
         raise BadValue(kind, name, f"has at most {len(defaults)} words, {', '.join(defaults)}")
     parameters = [f"{key}={word}" for key, word in zip(defaults, words, strict=False)] + parameters
     settings = _settings(kind, {k: v for k, v in defaults.items() if isinstance(v, int | float | str)}, parameters)
-    if resolve is not None and "resolve" in defaults:
-        settings["resolve"] = resolve
-    return build(**settings)
+    return kind, settings, list(dict.fromkeys(part.partition("=")[0] for part in parameters))
 
 
 def load_yaml(path: Path) -> Benchmark:

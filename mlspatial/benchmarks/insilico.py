@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlspatial.benchmarks.answering import ANSWERING, Answering, Neurons
 from mlspatial.benchmarks.base import BENCHMARKS, Truth
 from mlspatial.benchmarks.neurons import NeuralBenchmark
 from mlspatial.benchmarks.picture_files import read_pictures
@@ -75,6 +76,20 @@ def insilico(
         recipe=content_id(made_of),
         truth=Truth(spec.model_id, layer, content_id([shown.id, VERSION, spec.model_id, seed])) if layer else None,
     )
+
+
+def _neurons(resolve: Callable[[str], Network] | None, network: str = NETWORK, region: str = "V4") -> Neurons:
+    module, spec = find_network(network, resolve)
+    called = network if network == NETWORK else f"{spec.arch.partition('?')[0]}-{spec.model_id[:8]}"
+    name = identifier_with("insilico", network=called, region=region)
+
+    def rates(shown: Stimuli, device: str) -> np.ndarray:
+        return rates_of(module.to(device), spec, shown)[0]
+
+    return Neurons(name, region, spec.units, content_id([VERSION, spec.model_id]), rates)
+
+
+ANSWERING.register("insilico")(Answering(_neurons, ("network", "region")))
 
 
 def stimuli_of(text: str, number: int = 0) -> tuple[Stimuli, np.ndarray | None]:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlspatial.benchmarks.answering import ANSWERING, Answering, Neurons
 from mlspatial.benchmarks.base import BENCHMARKS, Truth
+from mlspatial.benchmarks.neuroids import neuroids_of
 from mlspatial.benchmarks.neurons import NeuralBenchmark
 from mlspatial.benchmarks.pictures import Draw, objects_on_noise, shapes, textures
 from mlspatial.core.errors import BadValue, UserError
@@ -25,7 +27,6 @@ from mlspatial.models.stimuli import Stimuli
 
 if TYPE_CHECKING:
     import pandas as pd
-    import torch
     from torch import nn
 
     from mlspatial.models.spec import ModelSpec
@@ -34,13 +35,9 @@ SIZE = 64  # pixels; 8 degrees
 N_STIMULI = 500
 N_NEUROIDS = 64
 N_REPEATS = 10
+CELLS = 2  # seed of the complex cells
 MEAN_SPIKES = 5.0  # per presentation
-UNITS = 3  # of the hidden layer that a neuroid mixes
-SPREAD = 0.5  # standard deviation of the logarithm of neuroids' mean rates
-SPONTANEOUS = 0.1  # share of the mean rate that is there without a stimulus
-STEP = 1e-3  # spikes; rates are rounded to it, so that other machines' rounding seldom changes a count
-FIRING = 0.25  # least share of the stimuli that a unit answers to
-CANDIDATES = 4  # units looked at for every one that is needed, because some are silent
+NEURONS = ("network", "layer", "seed", "stimuli", "neuroids", "size")  # parameters that decide who the neuroids are
 VERSION = 1  # of the populations; counts when their numbers change
 
 
@@ -52,7 +49,7 @@ def simulated_v1(seed: int = 3, trials: int = N_REPEATS) -> NeuralBenchmark:
     seed: of the counts."""
     _at_least_one(trials)
     stimuli, _ = pictures(shapes, N_STIMULI, SIZE)
-    rates = gabor_energy(stimuli.images.mean(axis=3) / 255.0, N_NEUROIDS, seed=2)
+    rates = gabor_energy(stimuli.images.mean(axis=3) / 255.0, N_NEUROIDS, seed=CELLS)
     rng = np.random.default_rng(seed)
     counts = rng.poisson(rates[:, :, None] * MEAN_SPIKES, size=(*rates.shape, trials)).astype(np.float64)
     return _benchmark(identifier_with("simulated_v1", seed=seed, trials=trials), "V1", stimuli, counts)
@@ -105,28 +102,7 @@ def layer_rates(
     its smallest value is scaled to the neuroid's mean rate, log-normal around mean_spikes, above a spontaneous one.
     All is affine in the rectified layer.
     """
-    from mlspatial.models.extract import extract
-
-    chosen = ChosenUnits(neuroids * UNITS * CANDIDATES, seed)
-    extract(module, spec, stimuli, (layer,), chosen)
-    units = np.maximum(chosen.values(), 0.0)
-    deviations = units.std(axis=0)
-    firing = (units > 0).mean(axis=0) >= FIRING
-    varied = np.flatnonzero(firing & (deviations > 1e-6 * deviations.max()))
-    if len(varied) < UNITS:
-        raise UserError(
-            f"layer {layer} of {spec.arch}: {len(varied)} of {len(deviations)} units vary and answer to a quarter of "
-            f"the stimuli, a neuroid mixes {UNITS}; name another layer"
-        )
-    units = units[:, varied] / deviations[varied]
-    rates = np.empty((len(units), neuroids))
-    for neuroid in range(neuroids):
-        rng = np.random.default_rng([seed, 0, neuroid])
-        mixture = units[:, rng.choice(len(varied), UNITS, replace=False)] @ rng.dirichlet(np.full(UNITS, 2.0))
-        mixture -= mixture.min()
-        driven = SPONTANEOUS + (1 - SPONTANEOUS) * mixture / mixture.mean()
-        rates[:, neuroid] = driven * mean_spikes * np.exp(SPREAD * rng.normal())
-    return np.round(rates / STEP) * STEP
+    return neuroids_of(module, spec, layer, stimuli, neuroids, seed=seed, mean_spikes=mean_spikes)[1]
 
 
 def random_network(seed: int, size: int = SIZE) -> Network:
@@ -174,25 +150,6 @@ def recovery(scores: pd.DataFrame, *, network: str, layer: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-class ChosenUnits:
-    """A sink that keeps some units of a layer, drawn with a seed when its width is known."""
-
-    def __init__(self, units: int, seed: int) -> None:
-        self.units, self.seed = units, seed
-        self.places: np.ndarray | None = None
-        self._parts: list[np.ndarray] = []
-
-    def add(self, layer: str, activations: torch.Tensor) -> None:
-        if self.places is None:
-            width = activations.shape[1]
-            self.places = np.random.default_rng([self.seed, 2]).permutation(width)[: self.units]
-        self._parts.append(activations[:, self.places].cpu().numpy())
-
-    def values(self) -> np.ndarray:
-        """(n, units) float64."""
-        return np.concatenate(self._parts).astype(np.float64)
-
-
 def pictures(draw: Draw, n: int, size: int) -> tuple[Stimuli, np.ndarray | None]:
     """Stimuli of a kind, and their strata. Textures are 4 degrees wide, as in Freeman and Ziemba 2013, others 8."""
     ids, images, strata = draw(n, size)
@@ -221,6 +178,22 @@ def _register(identifier: str, region: str, at: str, draw: Draw, number: int, si
         facts: dict[str, Any] = {"identifier": name, "region": region, "neuroids": neuroids, "strata": strata, **own}
         return simulated_population(module, spec, layer, shown, **facts)
 
+    def neurons(resolve: Callable[[str], Network] | None, **settings: Any) -> Neurons:
+        given = inspect.signature(build).bind(**settings)
+        given.apply_defaults()
+        own = given.arguments
+        module, spec = hidden_network(own["network"], own["size"], resolve)
+        fixing, _ = pictures(draw, own["stimuli"], own["size"])
+        found, _ = neuroids_of(
+            module, spec, own["layer"], fixing, own["neuroids"], seed=own["seed"], mean_spikes=MEAN_SPIKES
+        )
+        called = own["network"] if own["network"].startswith("random") else spec.model_id
+        name = identifier_with(identifier, network=called, **{key: own[key] for key in NEURONS[1:]})
+        weights = spec if spec.weights else spec.with_weights(module)
+        made_of = content_id([VERSION, name, weights.model_id])
+        return Neurons(name, region, own["neuroids"], made_of, partial(found.rates, module, spec, own["layer"]))
+
+    ANSWERING.register(identifier)(Answering(neurons, NEURONS))
     what = draw.__name__.replace("_", " ")
     build.__doc__ = f"{sites} neuroids of {region} that read {at} of a network; {number} pictures: {what}."
     BENCHMARKS.register(identifier)(build)
@@ -255,20 +228,29 @@ def _at_least_one(trials: int) -> None:
 
 
 def gabor_energy(images: np.ndarray, n_cells: int, *, seed: int) -> np.ndarray:
-    """Mean-one responses of complex cells, (n, n_cells). images: (n, size, size), luminance 0..1.
+    """Mean-one responses of complex cells, (n, n_cells). images: (n, size, size), luminance 0..1."""
+    energies = _energies(images, n_cells, seed)
+    return energies / energies.mean(axis=0)
 
-    Each cell has a place near the middle, an orientation and a spatial frequency (1.5-6 cycles per picture);
-    energy is the root of the summed squares of a quadrature pair, divided by the picture's contrast energy.
-    """
-    n, size, _ = images.shape
+
+def gabor_cells(n_cells: int, seed: int) -> list[tuple[np.ndarray, float, float]]:
+    """(place, orientation, cycles per picture) of each complex cell. place: (x, y) from -1 to 1, y down, near the
+    middle; orientation: radians from x towards y of the direction in which luminance changes; 1.5 to 6 cycles."""
     rng = np.random.default_rng(seed)
+    return [
+        (rng.uniform(-0.25, 0.25, 2), float(rng.uniform(0, np.pi)), float(1.5 * 4.0 ** rng.random()))
+        for _ in range(n_cells)
+    ]
+
+
+def _energies(images: np.ndarray, n_cells: int, seed: int) -> np.ndarray:
+    """Energy is the root of the summed squares of a quadrature pair, divided by the picture's contrast energy."""
+    n, size, _ = images.shape
     y, x = (np.mgrid[:size, :size] / size) * 2 - 1
     flat = images.reshape(n, -1) - images.reshape(n, -1).mean(axis=1, keepdims=True)
     contrast = flat.std(axis=1)
     energies = np.empty((n, n_cells))
-    for cell in range(n_cells):
-        centre, orientation = rng.uniform(-0.25, 0.25, 2), rng.uniform(0, np.pi)
-        cycles = 1.5 * 4.0 ** rng.random()
+    for cell, (centre, orientation, cycles) in enumerate(gabor_cells(n_cells, seed)):
         width = 0.8 / cycles
         envelope = np.exp(-((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / (2 * width**2))
         phase = np.pi * cycles * ((x - centre[0]) * np.cos(orientation) + (y - centre[1]) * np.sin(orientation))
@@ -276,8 +258,32 @@ def gabor_energy(images: np.ndarray, n_cells: int, *, seed: int) -> np.ndarray:
         pair -= envelope * (pair.sum(axis=(1, 2)) / envelope.sum())[:, None, None]  # blind to mean luminance
         amplitude = np.sqrt(((flat @ pair.reshape(2, -1).T) ** 2).sum(axis=1))
         energies[:, cell] = amplitude / (0.1 + contrast)
-    return energies / energies.mean(axis=0)
+    return energies
 
+
+def _complex_cells(_resolve: object) -> Neurons:
+    """The cells of simulated_v1. Images come in its size; a rate of MEAN_SPIKES is that of its own pictures' mean."""
+
+    def rates(shown: Stimuli, _device: str) -> np.ndarray:
+        own, _ = pictures(shapes, N_STIMULI, SIZE)
+        scale = _energies(own.images.mean(axis=3) / 255.0, N_NEUROIDS, CELLS).mean(axis=0)
+        return MEAN_SPIKES * _energies(_luminance(shown.images), N_NEUROIDS, CELLS) / scale
+
+    return Neurons("simulated_v1", "V1", N_NEUROIDS, content_id([VERSION, "simulated_v1"]), rates)
+
+
+def _luminance(images: np.ndarray) -> np.ndarray:
+    """(n, SIZE, SIZE) mean of red, green and blue in 0..1 of (n, h, w, 3) uint8; resized as networks see images."""
+    import torch
+
+    from mlspatial.models.spec import ModelSpec, to_input
+
+    seen = ModelSpec("resnet18", 1, {}, (), SIZE, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    parts = [to_input(torch.from_numpy(images[i : i + 256]), seen).mean(1).numpy() for i in range(0, len(images), 256)]
+    return np.concatenate(parts).astype(np.float64)
+
+
+ANSWERING.register("simulated_v1")(Answering(_complex_cells))
 
 # sites, stimuli and repeats: Freeman and Ziemba 2013, Majaj and Hong 2015, as Brain-Score's public benchmarks have
 # them. Majaj and Hong repeated each image 28 to 50 times; 46 is the mean of 148,480 presentations of 3,200.

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlspatial.benchmarks.base import BENCHMARKS
+from mlspatial.benchmarks.neuroids import ChosenUnits
 from mlspatial.benchmarks.pictures import shapes
-from mlspatial.benchmarks.simulated import ChosenUnits, hidden_network, identifier_with, pictures
+from mlspatial.benchmarks.simulated import hidden_network, identifier_with, pictures
 from mlspatial.benchmarks.voxels import FmriBenchmark
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.hashing import content_id

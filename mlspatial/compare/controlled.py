@@ -1,4 +1,5 @@
-"""Figures of one run of tuning: curves, variance split, factorisation along layers, maps. Tables in, figures out."""
+"""Figures of runs of tuning: curves, variance split, factorisation along layers, maps, and how far networks are from
+neurons. Tables in, figures out."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlspatial.compare.grouping import layer_label
-from mlspatial.compare.plots import MARKERS, PALETTE
+from mlspatial.compare.plots import MARKERS, PALETTE, looks
 from mlspatial.compare.style import FAINT, INK, SMALL, legend, panels, sheet, ticks, tidy
 from mlspatial.core.crossing import Factor
 
@@ -142,6 +143,49 @@ def maps_figure(maps: pd.DataFrame, factors: Sequence[tuple[str, str]]) -> Any:
             axis.spines[:].set(visible=True, color=FAINT, linewidth=0.5)
             axis.set_xlabel(f"to {np.nanmax(share):.2f}", fontsize=SMALL, color=INK, labelpad=2)
             tidy(axis, title=titles[crossing, factor] if not row else "", y=layer_label(layer) if not column else "")
+    return figure
+
+
+def distances_figure(table: pd.DataFrame, properties: Mapping[str, str]) -> Any:
+    """A row a brain, a column a property (name -> words): distance of the distributions over the neurons' floor along
+    the layers, a line a group of networks: the median over crossings and factors of each network, then their mean, with
+    the standard error where there are several. 1, the line, is what halves of the neurons differ by; the band ends
+    at the 95th percentile of that, in the layer where it is furthest.
+
+    table: brain, region, group, model_id, seed, layer, property, ratio and ratio_95.
+    """
+    from matplotlib.ticker import LogLocator
+
+    brains = list(dict.fromkeys(table.brain))
+    kept = [name for name in properties if (table.property == name).any()]
+    layers = list(dict.fromkeys(table.layer))
+    look = looks(table.group)
+    figure, axes = sheet(max(len(brains), 1), max(len(kept), 1), width=2.3, height=2.3, sharey="row")
+    for row, brain in enumerate(brains):
+        for column, name in enumerate(kept):
+            axis, own = axes[row, column], table[(table.brain == brain) & (table.property == name)]
+            for place, group in enumerate(look):
+                part = own[own.group == group]
+                each = part.groupby(["model_id", "seed", "layer"], sort=False).ratio.median()
+                ratios = each.groupby("layer").agg(["mean", "sem"]).reindex([n for n in layers if n in set(part.layer)])
+                x = np.array([layers.index(n) for n in ratios.index]) + 0.05 * (place - (len(look) - 1) / 2)
+                axis.errorbar(
+                    x, ratios["mean"], ratios["sem"].fillna(0.0), color=look[group].colour, marker=look[group].marker,
+                    markersize=4, linewidth=1.1, capsize=2, label=look[group].label,
+                )  # fmt: skip
+            band = own.groupby("layer").ratio_95.median().max()
+            axis.axhspan(1.0, float(band) if np.isfinite(band) else 1.0, color=FAINT, alpha=0.25, linewidth=0)
+            axis.axhline(1.0, color=FAINT, linewidth=0.8)
+            axis.set_yscale("log")
+            axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axis.yaxis.set_major_formatter("{x:g}")
+            axis.yaxis.set_minor_formatter("")
+            if own.empty:
+                axis.text(0.5, 0.6, "undefined", transform=axis.transAxes, ha="center", fontsize=SMALL, color=FAINT)
+            ticks(axis, [layer_label(layer) for layer in layers], slant=50)
+            called = f"{brain}\ndistance / floor" if not column else ""
+            tidy(axis, title=properties[name] if not row else "", y=called)
+    legend(figure, columns=6)
     return figure
 
 

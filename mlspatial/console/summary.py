@@ -287,19 +287,21 @@ def _best(found: pd.DataFrame) -> dict[str, Cell]:
 def _tuning(records: list[RunRecord]) -> Lines:
     import pandas as pd
 
-    from mlspatial.steps.tuning_files import MAIN, POPULATION
+    from mlspatial.steps.tuning_files import MAIN, PICTURES, POPULATION
 
+    each = [record for record in records if TAG + "task" in record.tags] or records
     rows: list[dict[str, Cell]] = []
-    for record in records:
+    for record in each:
         found = pd.read_parquet(runs.local(record.id, POPULATION))
         last = found[(found.measure == MAIN) & (found.layer == found.layer.iloc[-1])]
         told = {str(row.factor): float(row.value) for row in last.itertuples()}
         rows.append({**_network(record), "layer": str(found.layer.iloc[-1]), **told})
+    shown = [f"pictures/{name}.png" for name in (("distances",) if len(each) < len(records) else PICTURES)]
     return {
-        "made": f"what {_counted(len(records), 'network')} (pixels are one) do with the design; factorisation of each\n"
-        "factor in the last layer:",
+        "made": f"what {_counted(len(each), 'network')} (pixels and brains are some) do with the design;\n"
+        "factorisation of each factor in the last layer:",
         "numbers": table(rows, INNER),
-        "look at": _look(records[-1], "pictures/tuning.png", "pictures/variance.png", "pictures/geometry.png"),
+        "look at": _look(records[-1], *shown),
         "next": _compare_next(records),
     }
 

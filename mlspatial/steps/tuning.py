@@ -1,6 +1,7 @@
 """tuning: networks and the images of a design in; for each network a run with what its units and layers do with them.
 
-Pixels are asked once, as a run of their own.
+Pixels are asked once, as a run of their own, and so is each brain that answers any images. Where there are networks and
+neurons, one more run says how alike their tuning is (steps.tuning_distances).
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ from mlspatial.registry.models import ModelRecord, select
 from mlspatial.steps.decode import FACTS, _layers, _task_units
 from mlspatial.steps.gather import DISK, layers_of, spool_folder
 from mlspatial.steps.stimuli import Images, load_images
+from mlspatial.steps.tuning_distances import CONTROL, NETWORK, NEURONS, Made, compare
 from mlspatial.steps.tuning_files import CURVES, MAPS, POPULATION, UNITS, log_tuning, pictures
 from mlspatial.steps.ways import Ways
 
 if TYPE_CHECKING:
+    from mlspatial.benchmarks.answering import Neurons
     from mlspatial.models.controlled import Controlled
     from mlspatial.steps.tuning_tables import Tables
 
@@ -44,6 +47,13 @@ PARAMETERS = (
     Parameter("models", str, "Selector or URI of networks.", decides="nothing"),
     Parameter("layers", str, "auto (pixels, first blocks, avgpool, fc), or module names and pixels.", "auto"),
     Parameter("dataset", str, "Name, id or folder of a dataset of a design (render --design).", "sweeps"),
+    Parameter(
+        "brains",
+        str,
+        "Also asked: simulated_v1, insilico, ..., or the YAML of a recording.",
+        "",
+        "nothing",
+    ),
     Parameter("units", str, "Whose tuning is kept: pooled (channels), or all.", "pooled", choices=tuple(UNIT_SETS)),
     Parameter("permutations", int, "Of levels within contexts, for the floor of tuning.", 20, least=1),
     DEVICE,
@@ -58,6 +68,7 @@ def tuning(
     models: str,
     layers: str,
     dataset: str,
+    brains: str = "",
     units: str,
     permutations: int,
     device: str,
@@ -70,18 +81,52 @@ def tuning(
 
     crossings = _crossings(dataset)
     records = select(models)
-    chosen = layers_of(records, _layers(layers))
+    chosen = layers_of(records, _layers_of_neurons(layers))
     images = load_images(SPLIT, dataset)
+    asked = _brains(brains, images)
     cfg = {"layers": layers, "dataset": dataset, "units": units, "permutations": permutations, "device": device,
            "seed": seed}  # fmt: skip
     job = _Job(images, crossings, cfg, Context(choose_device(device), study, tuple(images.runs), force))
-    made = [job.pixels()] if any(PIXELS in names for names in chosen) else []
+    made: list[Made] = []
+    if any(PIXELS in names for names in chosen):
+        made.append(Made(job.pixels(), PIXELS, CONTROL))
+    made += [Made(job.brain(one), one.identifier, NEURONS) for one in asked]
     groups = of_records(records)
     for place, (record, names) in enumerate(zip(records, chosen, strict=True)):
         own = [name for name in names if name != PIXELS]
         if own:
-            made.append(job.network(record, groups.group[place], own, f"tuning {place + 1} of {len(records)}"))
-    return made
+            group = groups.group[place]
+            run_id = job.network(record, group, own, f"tuning {place + 1} of {len(records)}")
+            made.append(Made(run_id, record.name, NEURONS) if _is_brain(record) else Made(run_id, group, NETWORK))
+    ids = [one.id for one in made]
+    if {one.kind for one in made} >= {NEURONS, NETWORK}:
+        ids.append(compare(made, crossings, images.manifest, {"models": models, "brains": brains, **cfg}, job.context))
+    return ids
+
+
+def _brains(text: str, images: Images) -> list[Neurons]:
+    """The brains of a comma list, each once."""
+    from mlspatial.benchmarks.answering import find_neurons
+    from mlspatial.benchmarks.find import benchmark_names
+    from mlspatial.registry.models import load
+
+    found = [find_neurons(name, load, images.stimuli) for name in benchmark_names(text)]
+    return list({one.identifier: one for one in found}.values())
+
+
+def _is_brain(record: ModelRecord) -> bool:
+    """Whether a network's outputs are neurons' rates, by its spec."""
+    from mlspatial.models.sources.insilico import HEAD
+
+    return HEAD in record.spec.head
+
+
+def _layers_of_neurons(text: str) -> Any:
+    """As decode's, but that of in-silico neurons the rates count when nobody names a layer."""
+    from mlspatial.models.sources.insilico import HEAD, RATES
+
+    usual = _layers(text)
+    return lambda module, spec: (PIXELS, RATES) if text == "auto" and HEAD in spec.head else usual(module, spec)
 
 
 def _crossings(dataset: str) -> list[Crossing]:
@@ -125,21 +170,48 @@ class _Job:
         return self._run(record.model_id, record.uri, name, facts, layers, seen, title)
 
     def pixels(self) -> str:
-        import torch
+        images = self.images.stimuli.images
+        shape = (images.shape[3], *images.shape[1:3])
 
-        from mlspatial.models.controlled import ControlledSink
+        def rows() -> Iterator[np.ndarray]:
+            for start in range(0, len(images), 64):
+                yield (images[start : start + 64].transpose(0, 3, 1, 2) / np.float32(255)).reshape(-1, np.prod(shape))
+
+        return self._given(PIXELS, PIXELS, PIXELS, PIXELS, shape, rows)
+
+    def brain(self, one: Neurons) -> str:
+        """Of simulated or in-silico neurons: their rates, the layer being their region."""
+
+        def rows() -> Iterator[np.ndarray]:
+            yield one.rates(self.images.stimuli, self.context.device)
+
+        return self._given(one.identifier, one.id, one.identifier, one.region, (one.neurons,), rows)
+
+    def _given(
+        self,
+        name: str,
+        model_id: str,
+        uri: str,
+        layer: str,
+        shape: tuple[int, ...],
+        rows: Callable[[], Iterator[np.ndarray]],
+    ) -> str:
+        """A run of what is no network. rows(): (some images, features) in their order."""
 
         def seen(_tables: Tables) -> Iterator[tuple[str, Controlled]]:
-            images = self.images.stimuli.images
-            shape = (images.shape[3], *images.shape[1:3])
-            sink = ControlledSink(self.crossings, len(images), {PIXELS: shape}, spool_folder(), self.context.device)
-            for start in range(0, len(images), 64):
-                part = torch.from_numpy(images[start : start + 64]).permute(0, 3, 1, 2).float() / 255.0
-                sink.add(PIXELS, part.reshape(len(part), -1))
-            yield PIXELS, sink.pop(PIXELS)
+            import torch
 
-        facts = {"task": PIXELS, "arch": "", "dataset": self.images.manifest.name, "seed": 0, "step": 0}
-        return self._run(PIXELS, PIXELS, "tuning pixels", facts | {"group": PIXELS}, [PIXELS], seen, "tuning pixels")
+            from mlspatial.models.controlled import ControlledSink
+
+            count = len(self.images.stimuli)
+            sink = ControlledSink(self.crossings, count, {layer: shape}, spool_folder(), self.context.device)
+            for part in rows():
+                sink.add(layer, torch.from_numpy(np.ascontiguousarray(part, np.float32)))
+            yield layer, sink.pop(layer)
+
+        facts = {"task": name, "arch": "", "dataset": self.images.manifest.name, "seed": 0, "step": 0}
+        title = f"tuning {name}"
+        return self._run(model_id, uri, title, facts | {"group": name}, [layer], seen, title)
 
     def _seen(
         self, record: ModelRecord, layers: Sequence[str], each: Callable[[str, int, np.ndarray], None] | None

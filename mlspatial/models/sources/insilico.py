@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mlspatial.models.weights import State
 
 HEAD = "neurons"  # what their outputs are
+RATES = "rates"  # the layer that holds them
 
 
 @dataclass(frozen=True)
