@@ -52,8 +52,9 @@ class Evidence:
     networks: one row a registered checkpoint (columns NETWORKS, heldout/... and fact/...); scores: one row a network,
     benchmark, layer and metric (SCORES); pairs: one row an unordered pair of networks, layer and similarity metric
     (PAIRS); decodings: one row a network, layer, latent, measure and fold (DECODINGS); failed: one row a train,
-    score or tuning run that came to no end (FAILED). Frames may be empty. networks may have a column `networks`: over how many an
-    imported mean is, NaN where nobody says. asked: entry -> run id -> what its command was given, newest first.
+    score or tuning run that came to no end (FAILED). Frames may be empty. networks may have a column `networks`: over
+    how many an imported mean is, NaN where nobody says. asked: entry -> run id -> what its command was given, newest
+    first.
     predictions, units, left_out: what runs have kept beside their tables, see compare.kept. tunings: one row a network,
     design, layer and number of a tuning run, see compare.tuned.
     """

@@ -66,8 +66,8 @@ def tunings(tuned: pd.DataFrame) -> pd.DataFrame:
 
 
 def _units(units: pd.DataFrame, permutations: int) -> pd.DataFrame:
-    """Medians over a layer's channels, and the share of those that are tuned: NaN where permutations are too few to tell
-    (p is never below 1 / (1 + permutations))."""
+    """Medians over a layer's channels, and the share of those that are tuned: NaN where permutations are too few to
+    tell (p is never below 1 / (1 + permutations))."""
     import numpy as np
     import pandas as pd
 

@@ -15,7 +15,7 @@ from mlspatial.compare.evidence import PIXELS, Evidence
 from mlspatial.compare.grouping import layer_label, layer_order
 from mlspatial.compare.run_ids import run_text
 from mlspatial.compare.scores import MEAN, REGIONS_SHOWN, alignment, committed, error_column, formulas
-from mlspatial.compare.words import p_text, region_label
+from mlspatial.compare.words import region_label
 from mlspatial.papers.geometry.numbers import (
     COVARIANCE,
     FACTORISATION,
@@ -146,8 +146,8 @@ def _with_every(rows: pd.DataFrame) -> pd.DataFrame:
 @dataclass(frozen=True)
 class Link:
     """Correlation over networks. pearson, spearman; low, high and spearman_low, spearman_high: 95 % bootstrap intervals
-    with conditions and their seeds drawn anew; p: of Pearson's r, two-sided, as if networks were independent; n networks
-    of so many conditions. NaN below FEWEST_POINTS networks or without spread, intervals below FEWEST_CONDITIONS."""
+    with conditions and their seeds drawn anew; p: of Pearson's r, two-sided, as if networks were independent.
+    NaN below FEWEST_POINTS networks or without spread, intervals below FEWEST_CONDITIONS."""
 
     pearson: float
     low: float
@@ -159,29 +159,24 @@ class Link:
     n: int
     conditions: int
 
-    def text(self, join: str = ", ") -> str:
+    def text(self) -> str:
         """'r = 0.42 [−0.10, 0.71], ρ = 0.38, n = 12'."""
         if not np.isfinite(self.pearson):
             return f"n = {self.n}"
         interval = f" [{self.low:.2f}, {self.high:.2f}]" if np.isfinite(self.low) else ""
         parts = [f"r = {self.pearson:.2f}{interval}", f"ρ = {self.spearman:.2f}", f"n = {self.n}"]
-        return join.join(parts).replace("-", "−")
-
-    @property
-    def p_text(self) -> str:
-        return p_text(self.p)
+        return ", ".join(parts).replace("-", "−")
 
 
 def link(x: np.ndarray, y: np.ndarray, condition: Sequence[str], *, resamples: int = RESAMPLES) -> Link:
     """Pearson's and Spearman's correlation of x and y, (n,), and intervals in which whole conditions are drawn with
-    replacement and then seeds within each (Efron and Tibshirani 1993; Davison and Hinkley 1997, 3.8). condition: n names.
-    """
+    replacement and then seeds within each (Davison and Hinkley 1997, section 3.8). condition: n names."""
     from scipy.stats import pearsonr, spearmanr
 
     x, y = np.asarray(x, float), np.asarray(y, float)
     n, names = len(x), np.unique(np.asarray(condition, dtype=str)) if len(x) else np.array([])
     if n < FEWEST_POINTS or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return Link(*[NAN] * 7, n, len(names))
+        return Link(NAN, NAN, NAN, NAN, NAN, NAN, NAN, n, len(names))
     r, p = pearsonr(x, y)
     rho = spearmanr(x, y).statistic
     intervals = np.full(4, NAN)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mlspatial.compare.checks import Verdict, check
 from mlspatial.compare.evidence import PIXELS, Evidence
-from mlspatial.compare.run_ids import run_ids
+from mlspatial.compare.run_ids import Ids, run_ids
 from mlspatial.compare.style import PARTS, task_style
 from mlspatial.compare.tuned import TUNED
 from mlspatial.compare.words import region_label
@@ -66,7 +66,7 @@ def training_raises_own_factor(evidence: Evidence) -> Verdict:
     rows = rows[(rows.layer == found.last) & (rows.measure == OF_RESPONSES) & rows.value.notna()]
     first: Sides = {}
     base: dict[str, pd.Series] = {}
-    used: list[object] = []
+    used: list[Ids] = []
     for task in SPATIAL:
         own = rows[rows.factor.isin(FACTORS_OF[task])]
         mine, other = (per_network(own[own.task == name]) for name in (task, "untrained"))

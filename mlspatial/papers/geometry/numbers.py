@@ -29,6 +29,7 @@ INTERACTIONS = "interactions"
 RESAMPLES = 2000
 SEED = 24  # of the draws of seeds
 ALPHA = 0.05
+ROUNDING = 1e-9  # of values: what varies less does not vary
 MEANS = ["mean", "sd", "low", "high", "n", "run_ids"]
 
 
@@ -219,18 +220,18 @@ def effect(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) ->
     df = sum(len(seeds) - 1 for seeds in sides)
     sd = float(np.sqrt(sum((len(seeds) - 1) * seeds.var(ddof=1) for seeds in sides) / df))
     change = middle[0] - middle[1]
-    if not sd > 0:
+    if not sd > ROUNDING * max(np.abs(seeds).max() for seeds in sides):
         return Effect(change, change, change, np.nan, np.nan, counts)
     made = compare_means(first, second, margin=1.0, alpha=ALPHA / 2)  # its interval is of level 1 - 2 alpha
     return Effect(change, made.low, made.high, (1 - 3 / (4 * df - 1)) * change / sd, made.p, counts)
 
 
 def above_zero(values: np.ndarray) -> Effect:
-    """Of the mean of a group, (n,), at least two. Source: Student 1908; g: Hedges 1981, with n - 1 degrees of freedom."""
+    """Of the mean of a group, (n,), at least two. Source: Student 1908; g: Hedges 1981, with df n - 1."""
     from scipy.stats import ttest_1samp
 
     mean, sd, df = float(values.mean()), float(values.std(ddof=1)), len(values) - 1
-    if not sd > 0:
+    if not sd > ROUNDING * np.abs(values).max():
         return Effect(mean, mean, mean, np.nan, np.nan, (len(values),))
     made = ttest_1samp(values, 0.0)
     low, high = made.confidence_interval(1 - ALPHA)

@@ -66,7 +66,8 @@ def _caption(found: Points, region: str) -> str:
     rows = found.of(region, found.labels[-1], next(iter(MEASURES)))
     text = (
         f"Networks as points: their {region_label(region)} score (ceiled) against what they do with the design at "
-        f"{found.where[region]}; thin lines are one standard error of the score, and of the number over contexts; dotted: the images' pixels. "
+        f"{found.where[region]}; thin lines are one standard error of the score, and of the number over contexts; "
+        "dotted: the images' pixels. "
         "Brackets: 95 % bootstrap interval of Pearson's r with conditions and their seeds drawn anew; ρ: Spearman's."
     )
     label = EVERY if EVERY in found.labels else found.labels[-1]

@@ -17,8 +17,8 @@ WORDS = (
 MEASURES = {"selectivity": "Selectivity", "reliability": "Reliability", TUNED: "Share of channels tuned"}
 FLOORS: dict[str, str | float] = {"selectivity": "selectivity_floor", "reliability": "reliability_floor", TUNED: LEVEL}
 TAIL = (
-    "Dotted black: medians of channels' 95th percentiles with levels shuffled in every context, mean over tasks; of the "
-    "share .05."
+    "Dotted black: medians of channels' 95th percentiles with levels shuffled in every context, mean over tasks; of "
+    "the share .05."
 )
 
 

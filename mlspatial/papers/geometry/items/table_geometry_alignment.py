@@ -12,8 +12,8 @@ from mlspatial.papers.geometry.alignment import FEWEST_CONDITIONS, MEASURES, lin
 
 TITLE = "Correlation of factorisation and invariance with brain alignment"
 CAPTION = (
-    "Pearson's r over networks between what they do with a design and their ceiled score, with a 95 % bootstrap interval "
-    "in which conditions and their seeds are drawn anew; trained: without untrained networks."
+    "Pearson's r over networks between what they do with a design and their ceiled score, with a 95 % bootstrap "
+    "interval in which conditions and their seeds are drawn anew; trained: without untrained networks."
 )
 FEW = f"fewer than 4 networks, or no spread; an interval needs {FEWEST_CONDITIONS} conditions"
 
