@@ -27,14 +27,20 @@ def value(measure: str, task: str, seed: int, depth: int) -> float:
     return BASE[measure] + EFFECTS.get(task, 0.0) + 0.02 * depth + 0.01 * seed
 
 
+def share(task: str, seed: int, depth: int) -> float:
+    """A factor's own part of the variance, beside SPLIT's others, the same for every factor."""
+    return SPLIT[""] + 0.01 * seed + 0.1 * EFFECTS.get(task, 0.0)
+
+
 def with_tunings(
     evidence: Evidence,
     of: Callable[[str, str, int, int], float] = value,
+    own: Callable[[str, int, int], float] = share,
     *,
     design: str = "sweeps",
     run: str = "tuning",
 ) -> Evidence:
-    """The evidence with a tuning run of every last checkpoint and of the pixels. of: as `value`."""
+    """The evidence with a tuning run of every last checkpoint and of the pixels. of: as `value`; own: as `share`."""
     networks = evidence.networks[evidence.networks.final.astype(bool)]
     asked = [(row.model_id, row.task, int(row.seed), LAYERS) for row in networks.itertuples()]
     rows = []
@@ -45,9 +51,9 @@ def with_tunings(
                          "layer": layer, "depth": depth, "crossing": crossing, "error": 0.02}  # fmt: skip
                 rows += [{**where, "measure": name, "factor": factor, "value": of(name, task, seed, depth)}
                          for name in BASE]  # fmt: skip
-                for effect, share in SPLIT.items():
+                for effect, part in SPLIT.items():
                     named = factor if not effect else f"{factor} {effect}" if effect.startswith("×") else effect
-                    share += (0.01 * seed + 0.1 * EFFECTS.get(task, 0.0)) * (not effect)
-                    rows.append({**where, "measure": "variance_component", "factor": named, "value": share})
+                    number = part if effect else own(task, seed, depth)
+                    rows.append({**where, "measure": "variance_component", "factor": named, "value": number})
     table = pd.DataFrame(rows).assign(low=np.nan, high=np.nan)[list(TUNINGS)]
     return replace(evidence, tunings=pd.concat([part for part in (evidence.tunings, table) if len(part)]))

@@ -129,12 +129,12 @@ def test_a_run_is_read_to_one_row_a_number(filled: dict[str, tuple[str, str]]) -
 
 def test_cells_are_means_over_seeds_and_name_their_runs(filled: dict[str, tuple[str, str]]) -> None:
     table = TABLES["table_geometry"](load("s"))
-    cell = table.rows["Object category, x"]["factorisation (PCA)"]
+    cell = table.rows["Object category, factor x"]["factorisation (PCA)"]
     assert (cell.mean, cell.sd, cell.n) == (pytest.approx(0.75), pytest.approx(np.std([0.8, 0.7], ddof=1)), 2)
     assert set(cell.runs) == {*filled["category0"], *filled["category1"]}
-    assert table.rows["Translation, x"]["invariance"].mean == pytest.approx(0.55)
-    assert table.rows["Untrained, x"]["invariance"].mean == pytest.approx(0.2)
-    pixels = table.rows["Raw pixels, x"]["factorisation (PCA)"]
+    assert table.rows["Translation, factor x"]["invariance"].mean == pytest.approx(0.55)
+    assert table.rows["Untrained, factor x"]["invariance"].mean == pytest.approx(0.2)
+    pixels = table.rows["Raw pixels, factor x"]["factorisation (PCA)"]
     assert (pixels.mean, pixels.n, pixels.runs) == (0.9, 1, (filled[PIXELS][1],))
     assert table.rows["Rotation"]["invariance"].why == "no such network was trained"
 
@@ -152,7 +152,7 @@ def test_curves_are_means_over_seeds_and_pixels_a_control(filled: dict[str, tupl
 
 def test_a_network_tuned_twice_counts_once_and_the_newest_run_does(filled: dict[str, tuple[str, str]]) -> None:
     newest = tuning_run("category0", 0.9, again=1)
-    cell = TABLES["table_geometry"](load("s")).rows["Object category, x"]["factorisation (PCA)"]
+    cell = TABLES["table_geometry"](load("s")).rows["Object category, factor x"]["factorisation (PCA)"]
     assert cell.mean == pytest.approx(0.8) and cell.n == 2
     assert newest in cell.runs and filled["category0"][1] not in cell.runs
     part = tuning_run("category0", 0.1, layers=("layer1",), again=2)  # of a layer that was asked alone later
@@ -176,7 +176,7 @@ def test_a_damaged_run_is_left_out_by_name(filled: dict[str, tuple[str, str]]) -
     runs.local(lost, UNITS).write_bytes(b"no table")
     with pytest.warns(UserWarning, match=f"run {lost}: tunings-1 left out"):
         evidence = load("s")
-    cell = TABLES["table_geometry"](evidence).rows["Translation, x"]["factorisation (PCA)"]
+    cell = TABLES["table_geometry"](evidence).rows["Translation, factor x"]["factorisation (PCA)"]
     assert (cell.mean, cell.n) == (0.5, 1) and np.isnan(cell.sd)
     found = CHECKS["category_invariant_to_position"](evidence)
     assert found.verdict == "not enough runs" and "Translation 1" in found.value and not found.runs
@@ -186,7 +186,7 @@ def test_answers_to_several_designs_are_not_averaged(filled: dict[str, tuple[str
     tuning_run("category0", 0.0, design="other")
     evidence = load("s")
     table = TABLES["table_geometry"](evidence)
-    assert table.rows["Object category, x"]["invariance"].mean == pytest.approx(0.75)
+    assert table.rows["Object category, factor x"]["invariance"].mean == pytest.approx(0.75)
     assert any("left out is what was asked with other" in note for note in table.notes)
 
 
@@ -245,7 +245,12 @@ def test_compare_draws_the_paper_from_the_registry(filled: dict[str, tuple[str, 
     assert {"table_geometry.csv", "figure_tuning.png", "figure_variance.png", "figure_factorisation.csv"} < set(written)
     assert "figure_alignment.png" not in written  # no scores
     page = Path("out/report.html").read_text()
-    assert "Lindsey and Issa" in page and "7 tuning" in page and "none is scored (6 asked)" in page
+    assert (
+        "Lindsey and Issa" in page
+        and "7 tuning" in page
+        and "shown the design sweeps" in page
+        and "none is scored (6 asked)" in page
+    )
     assert {tuning for _, tuning in filled.values()} <= set(runs.get(made).tags["mlspatial.parents"].split(","))
 
 
@@ -426,6 +431,6 @@ def test_two_conditions_are_too_few_for_a_correlation() -> None:
 
 def test_every_measure_of_the_table_is_there() -> None:
     table = TABLES["table_geometry"](study())
-    cells = table.rows["Translation, distance"]
+    cells = table.rows["Translation, factor distance"]
     assert len(cells) == len(table.columns) == 8 and len(BASE) == 13
     assert cells["turning (degrees)"].mean == pytest.approx(np.mean([40 + 0.06 + 0.01 * seed for seed in range(3)]))

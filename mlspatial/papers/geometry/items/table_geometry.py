@@ -38,7 +38,7 @@ def table_geometry(evidence: Evidence) -> Table:
         own = found.rows[(found.rows.task == task) & (found.rows.layer == layer)]
         name = "Raw pixels" if task == PIXELS else task_style(task).label
         for label in found.labels:
-            body[f"{name}, {label}"] = _cells(own[own.label == label])
+            body[f"{name}, factor {label}"] = _cells(own[own.label == label])
     lost = [task for task in EXPECTED if task not in found.tasks]
     body |= {task_style(task).label: dict.fromkeys(MEASURES.values(), Cell.missing(untuned(evidence, task)))
              for task in lost}  # fmt: skip
