@@ -82,7 +82,20 @@ class Seen:
 
 
 def seen(evidence: Evidence) -> Seen:
-    """The design that most networks were asked with, of those one training's last checkpoints and controls."""
+    """The design that most networks were asked with, of those one training's last checkpoints and controls.
+
+    Of the same evidence it is made once: every item and finding asks for it.
+    """
+    if not _LAST or _LAST[0][0] is not evidence:
+        _LAST[:] = [(evidence, _seen(evidence))]
+    return _LAST[0][1]
+
+
+#: the last evidence, and what was seen in it
+_LAST: list[tuple[Evidence, Seen]] = []
+
+
+def _seen(evidence: Evidence) -> Seen:
     rows, notes = asked(evidence)
     chosen = choose(evidence, set(rows.model_id) - {PIXELS})
     facts = chosen.networks.rename(columns={"run_id": "train_run"})[["model_id", "task", "seed", "train_run"]]
@@ -90,7 +103,9 @@ def seen(evidence: Evidence) -> Seen:
     pixels = rows.model_id == PIXELS
     rows["task"] = rows.task.where(~pixels, PIXELS)
     rows["seed"] = rows.seed.where(~pixels, 0)
-    rows["runs"] = [run_text(*ids) for ids in zip(rows.run_id, rows.train_run, strict=True)]
+    own = list(zip(rows.run_id, rows.train_run.where(~pixels, ""), strict=True))
+    texts = {ids: run_text(*ids) for ids in dict.fromkeys(own)}
+    rows["runs"] = [texts[ids] for ids in own]
     design = str(rows.design.iloc[0]) if len(rows) else ""
     return Seen(rows.drop(columns="train_run"), chosen.networks, design, (*chosen.notes, *notes))
 
@@ -136,22 +151,22 @@ def shares(found: Seen) -> pd.DataFrame:
     import pandas as pd
 
     parts = found.rows[(found.rows.measure == SPLIT) & (found.rows.factor != "residual")]
-    made = []
-    for _, part in parts.groupby(["model_id", "layer", "crossing"], sort=False):
-        values = part.value.fillna(0.0)
-        within = values[part.factor != "context"].sum()
-        total = values.sum()
-        mains = part[~part.factor.str.contains("×") & (part.factor != "context")]
-        effects = [(row.label, row.factor, row.value) for row in mains.itertuples()]
-        together = part.factor.str.contains("×") & ~part.factor.str.contains("context")
-        if together.any():
-            effects.append((f"{INTERACTIONS} ({part.crossing.iloc[0]})", INTERACTIONS, values[together].sum()))
-        first = part.iloc[0]
-        for label, factor, value in effects:
-            for measure, whole in ((OF_RESPONSES, within), (OF_ALL, total)):
-                share = value / whole if whole > 0 else np.nan
-                made.append({**first, "label": label, "factor": factor, "measure": measure, "value": share})
-    return pd.DataFrame(made, columns=list(found.rows.columns))
+    keys = [parts.model_id, parts.layer, parts.crossing]
+    values = parts.value.astype(float).fillna(0.0)
+    shared = parts.factor == "context"
+    crossed, with_context = (parts.factor.str.contains(word, regex=False) for word in ("×", "context"))
+    within = values.mask(shared, 0.0).groupby(keys).transform("sum")
+    total = values.groupby(keys).transform("sum")
+    together = crossed & ~with_context
+    sums = values.where(together, 0.0).groupby(keys).transform("sum")
+    first = together & ~parts.assign(together=together).duplicated(["model_id", "layer", "crossing", "together"])
+    mains = parts[~crossed & ~shared]
+    rest = parts[first].assign(value=sums[first], factor=INTERACTIONS)
+    effects = pd.concat([mains, rest.assign(label=[f"{INTERACTIONS} ({name})" for name in rest.crossing])])
+    wholes = {OF_RESPONSES: within, OF_ALL: total}
+    made = [effects.assign(measure=measure, value=effects.value / whole.where(whole > 0)[effects.index])
+            for measure, whole in wholes.items()]  # fmt: skip
+    return pd.concat(made, ignore_index=True)[list(found.rows.columns)]
 
 
 def means(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
