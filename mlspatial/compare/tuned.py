@@ -26,6 +26,13 @@ TUNED, LEVEL = "tuned", 0.05  # share of channels whose selectivity is above tha
 NOT_READ = ("d_prime", "d_prime_per_unit", "fisher_information", "separability")  # of steps and pairs, many rows
 
 
+#: what a run's files must have
+COLUMNS = {
+    POPULATION: ("model_id", "layer", "crossing", "measure", "factor", "other", "value", "error", "low", "high"),
+    UNITS: ("layer", "pool", "crossing", "factor", "p", *OF_UNITS.values()),
+}
+
+
 def no_tunings() -> pd.DataFrame:
     """The table without a row."""
     return no_rows(TUNINGS)
@@ -44,6 +51,11 @@ def tunings(tuned: pd.DataFrame) -> pd.DataFrame:
         import pandas as pd
 
         population, units = (pd.read_parquet(file(name)) for name in (POPULATION, UNITS))
+        if lacking := [f"{name} lacks {column}" for name, table in ((POPULATION, population), (UNITS, units))
+                       for column in COLUMNS[name] if column not in table]:  # fmt: skip
+            raise ValueError("; ".join(lacking))
+        if population.empty:
+            raise ValueError(f"{POPULATION} has no rows")
         kept = (population.other.fillna("") == "") & ~population.measure.str.startswith(NOT_READ)
         made = pd.concat(
             [population[kept], _units(units, int(row.get(read.PARAMS + CFG + "permutations") or 0))], ignore_index=True
