@@ -220,6 +220,7 @@ class Effect:
         """'+0.120 [0.080, 0.160] (g = 1.2, p = 0.02, n = 3 and 3)'."""
         facts = [f"g = {self.g:.1f}" if np.isfinite(self.g) else "", p_text(self.p)]
         facts.append(f"n = {' and '.join(map(str, self.counts))}")
+        facts += ["0 lies within"] if self.low <= 0 <= self.high else []
         said = f"{self.difference:+.3f} [{self.low:.3f}, {self.high:.3f}] ({', '.join(filter(None, facts))})"
         return said.replace("-", "−")
 
@@ -227,7 +228,7 @@ class Effect:
 def effect(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> Effect:
     """first, second: condition -> (seeds,), at least one condition a side and two seeds a condition.
 
-    Source: Welch 1947, Satterthwaite 1946; g: Hedges 1981, with the approximate correction 1 - 3 / (4 df - 1).
+    Source: Welch 1947, Satterthwaite 1946; g: Hedges 1981.
     """
     sides = [*first.values(), *second.values()]
     counts = tuple(sum(map(len, side.values())) for side in (first, second))
@@ -238,7 +239,7 @@ def effect(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) ->
     if not sd > ROUNDING * max(np.abs(seeds).max() for seeds in sides):
         return Effect(change, change, change, np.nan, np.nan, counts)
     made = compare_means(first, second, margin=1.0, alpha=ALPHA / 2)  # its interval is of level 1 - 2 alpha
-    return Effect(change, made.low, made.high, (1 - 3 / (4 * df - 1)) * change / sd, made.p, counts)
+    return Effect(change, made.low, made.high, _fair(df) * change / sd, made.p, counts)
 
 
 def above_zero(values: np.ndarray) -> Effect:
@@ -250,5 +251,12 @@ def above_zero(values: np.ndarray) -> Effect:
         return Effect(mean, mean, mean, np.nan, np.nan, (len(values),))
     made = ttest_1samp(values, 0.0)
     low, high = made.confidence_interval(1 - ALPHA)
-    g = (1 - 3 / (4 * df - 1)) * mean / sd
-    return Effect(mean, float(low), float(high), g, float(made.pvalue), (len(values),))
+    return Effect(mean, float(low), float(high), _fair(df) * mean / sd, float(made.pvalue), (len(values),))
+
+
+def _fair(df: int) -> float:
+    """What a standardised difference is multiplied by to be unbiased, with df degrees of freedom; NaN for one, of which
+    the factor is 0. Source: Hedges 1981."""
+    from scipy.special import gammaln
+
+    return float(np.exp(gammaln(df / 2) - gammaln((df - 1) / 2)) / np.sqrt(df / 2)) if df > 1 else np.nan
