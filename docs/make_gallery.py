@@ -7,13 +7,16 @@ generator with numbers that look like published ones. Nothing in the gallery is 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+
 from mlspatial.compare.drawing import FIGURES, Drawing
+from mlspatial.compare.evidence import PIXELS
 from mlspatial.papers import PAPERS, known_items
 from tests.compare.synthetic import predicted, synthetic_evidence, with_units
-from tests.papers import conwell
+from tests.papers import conwell, geometry
 
 DOCS = Path(__file__).resolve().parent
 FOLDER = DOCS / "pictures" / "gallery"
@@ -38,7 +41,7 @@ def drawings() -> Iterator[Drawing]:
     studies = (
         synthetic_evidence(),
         conwell.evidence_of(voxels, conwell.similar(voxels)),
-        with_units(predicted(small), layers=True),
+        geometry.with_tunings(with_units(predicted(small), layers=True), *_geometry()),
     )
     for name in (name for name in known_items() if name in FIGURES):
         mine = (recorded,) if name == "figure_brains" else studies
@@ -46,6 +49,19 @@ def drawings() -> Iterator[Drawing]:
         if found is None:
             raise SystemExit(f"gallery: no made-up study has runs for {name}")
         yield found
+
+
+def _geometry() -> tuple[Callable[[str, str, int, int], float], Callable[[str, int, int], float]]:
+    """Numbers of layers that rise where networks are trained, other ones for every factor and seed."""
+    rng = np.random.default_rng(0)
+    scale = {"selectivity": 0.2, "selectivity_floor": 0.1}
+
+    def of(measure: str, task: str, seed: int, depth: int) -> float:
+        rise = {"untrained": -0.03, PIXELS: 0.0, "category": 0.06}.get(task, 0.04)
+        start = 0.3 if measure.endswith("floor") else 0.35
+        return scale.get(measure, 1.0) * (start + rise * depth * (start > 0.3) + 0.03 * float(rng.normal()))
+
+    return of, lambda task, seed, depth: 0.4 * of("share", task, seed, depth)
 
 
 def small(drawing: Drawing) -> bytes:

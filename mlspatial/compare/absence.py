@@ -67,12 +67,24 @@ def unscored(
     return _ended(evidence, tried) or f"not scored {where}"
 
 
+def untuned(evidence: Evidence, task: str) -> str:
+    """Why no network of a task has an answer to a design of controlled images."""
+    same = [canonical(str(name)) == task for name in evidence.networks.task]
+    mine = evidence.networks[np.array(same, dtype=bool)]
+    if mine.empty:
+        return _ended(evidence, evidence.failed.entry == "train", task) or "no such network was trained"
+    if mine.model_id.isin(evidence.tunings.model_id).any():
+        return "only networks of other conditions or designs were asked"
+    tried = (evidence.failed.entry == "tuning") & evidence.failed.model_id.isin(mine.model_id)
+    return _ended(evidence, tried) or "not asked with a design"
+
+
 def _ended(evidence: Evidence, chosen: pd.Series, task: str = "", arch: str = "") -> str:
     """In words, the newest of some runs that came to no end; "" without any."""
     failed = evidence.failed[chosen.astype(bool)]
     if task:
         same = [canonical(str(name)) == canonical(task) for name in failed.task]
-        failed = failed[np.array(same, dtype=bool) & (failed.arch == arch)]
+        failed = failed[np.array(same, dtype=bool) & ((failed.arch == arch) | (arch == ""))]
     if failed.empty:
         return ""
     run = failed.iloc[0]

@@ -29,6 +29,7 @@ OF_RENDER = ("n_train", "n_heldout", "size", "seed", "categories", "translation"
 OF_MEASURE = {
     "score": ("benchmarks", "layers", "metrics", "engine", "selection", "variant"),
     "decode": ("layers", "latents", "stimuli", "folds", "split", "classifier", "seed"),
+    "tuning": ("layers", "units", "permutations", "seed"),
 }
 
 Cfg = Mapping[str, str]
@@ -111,7 +112,7 @@ def _measured(evidence: Evidence, *, models: str, dataset: str) -> list[str]:
             continue
         settings = [tuple((name, cfg[name]) for name in names if cfg.get(name)) for cfg in runs]
         words = {"models": models} | dict(Counter(settings).most_common(1)[0][0])
-        words |= {"dataset": runs[0].get("dataset", dataset)} if entry == "decode" else {}
+        words |= {"dataset": runs[0].get("dataset", dataset)} if entry != "score" else {}
         lines.append(_line(entry, words, {}, evidence.study))
     return lines
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlspatial.compare.conditions import settings_of
 from mlspatial.compare.kept import FAILED, failed, left_out, no_rows, no_units, nothing_left_out, parameters, units
+from mlspatial.compare.tuned import no_tunings, tunings
 from mlspatial.core.names import CFG, DATASET_ID, HIDDEN, LEAVE_OUT, MODEL_ID, SPEC, TAG, file_name
 from mlspatial.core.predictions import Predictions
 from mlspatial.core.score import ROUNDED, UNKNOWN
@@ -50,10 +51,12 @@ class Evidence:
 
     networks: one row a registered checkpoint (columns NETWORKS, heldout/... and fact/...); scores: one row a network,
     benchmark, layer and metric (SCORES); pairs: one row an unordered pair of networks, layer and similarity metric
-    (PAIRS); decodings: one row a network, layer, latent, measure and fold (DECODINGS); failed: one row a train or score
-    run that came to no end (FAILED). Frames may be empty. networks may have a column `networks`: over how many an
-    imported mean is, NaN where nobody says. asked: entry -> run id -> what its command was given, newest first.
-    predictions, units, left_out: what runs have kept beside their tables, see compare.kept.
+    (PAIRS); decodings: one row a network, layer, latent, measure and fold (DECODINGS); failed: one row a train,
+    score or tuning run that came to no end (FAILED). Frames may be empty. networks may have a column `networks`: over
+    how many an imported mean is, NaN where nobody says. asked: entry -> run id -> what its command was given, newest
+    first.
+    predictions, units, left_out: what runs have kept beside their tables, see compare.kept. tunings: one row a network,
+    design, layer and number of a tuning run, see compare.tuned.
     """
 
     study: str
@@ -67,6 +70,7 @@ class Evidence:
     predictions: Callable[[str, Collection[tuple[str, str]]], Iterable[Predictions]] = lambda _run, _keys: ()
     units: Callable[[Collection[str]], pd.DataFrame] = lambda _runs: no_units()
     left_out: Callable[[str, Collection[str]], pd.DataFrame] = lambda entry, _runs: nothing_left_out(entry)
+    tunings: pd.DataFrame = field(default_factory=no_tunings)
 
 
 def empty_frames() -> dict[str, pd.DataFrame]:
@@ -83,23 +87,24 @@ def load(study: str = "") -> Evidence:
     """
     import pandas as pd
 
-    scored, imported, similar, decoded = (
+    scored, imported, similar, decoded, tuned = (
         read.runs(entry=entry, study=study, metrics=("heldout/",) if entry == "import" else ())
-        for entry in ("score", "import", "similarity", "decode")
+        for entry in ("score", "import", "similarity", "decode", "tuning")
     )
     decoded = decoded[decoded.get(read.TAGS + MODEL_ID, pd.Series(dtype=object)).fillna("") != ""]  # no summaries
     across = decoded.get(CFGS + "split", pd.Series("", decoded.index, dtype=object)).fillna("").astype(str)
     decoded = decoded[~across.str.startswith(LEAVE_OUT)]  # of conditions left out: no ordinary read-outs
     scores, pairs, decodings = _scores(scored, imported), _pairs(similar), _decodings(decoded)
-    named = {*scores.model_id, *pairs.model_a, *pairs.model_b, *decodings.model_id} - {PIXELS}
-    networks, trained = _networks(study, named, [scored, imported, decoded])
+    geometry = tunings(tuned)
+    named = {*scores.model_id, *pairs.model_a, *pairs.model_b, *decodings.model_id, *geometry.model_id} - {PIXELS}
+    networks, trained = _networks(study, named, [scored, imported, decoded, tuned])
     links = {
         row.run_id: ui_address(row.experiment_id, row.run_id)
-        for table in (trained, scored, imported, similar, decoded)
+        for table in (trained, scored, imported, similar, decoded, tuned)
         for row in table[["run_id", "experiment_id"]].itertuples()
     }
     tables = {"render": read.runs(entry="render", metrics=()), "train": trained, "score": scored, "decode": decoded}
-    asked = {entry: parameters(table) for entry, table in (tables | {"similarity": similar}).items()}
+    asked = {entry: parameters(table) for entry, table in (tables | {"similarity": similar, "tuning": tuned}).items()}
     return Evidence(
         study,
         networks,
@@ -112,6 +117,7 @@ def load(study: str = "") -> Evidence:
         read.predictions(scored),
         partial(units, scored),
         partial(left_out, {"similarity": similar, "decode": decoded}),
+        geometry,
     )
 
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CFGS, TAGS = read.PARAMS + CFG, read.TAGS + TAG
-#: one row a train or score run that came to no end
+#: one row a train, score or tuning run that came to no end
 FAILED = ("run_id", "entry", "status", "task", "arch", "model_id", "benchmarks", "reason")
-ENTRIES_TOLD = ("train", "score")
+ENTRIES_TOLD = ("train", "score", "tuning")
 UNFINISHED = ("FAILED", "KILLED")  # statuses of runs that are told where what they would have made is missing
 UNIT_COLUMNS = ("model_id", "benchmark", "region", "metric", "layer", "committed", "unit", "split", "r", "reliability")
 #: entry -> columns that say what a result without a block of stimuli is of
@@ -81,7 +81,7 @@ def parameters(table: pd.DataFrame) -> dict[str, dict[str, str]]:
 
 
 def failed(study: str) -> pd.DataFrame:
-    """Train and score runs that came to no end, newest first."""
+    """Train, score and tuning runs that came to no end, newest first."""
     import pandas as pd
 
     parts = [no_rows(FAILED)]

@@ -63,6 +63,8 @@ def _asked(evidence: Evidence, networks: pd.DataFrame) -> str:
     asked += ["compared with each other"] if len(evidence.pairs) else []
     if len(evidence.decodings):
         asked.append(f"decoded for {_listed(map(_latent, _names(evidence.decodings.latent)))}")
+    if len(designs := _names(evidence.tunings.design)):
+        asked.append(f"shown the design {_listed(designs)}")
     return f"{', '.join(parts)}{': ' + '; '.join(asked) if asked else ''}."
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlspatial.console.cells import best_readouts, of_last_layer, within_and_across
 from mlspatial.console.layout import WIDTH, Cell, command, facts, invocation, place, table
 from mlspatial.core.errors import in_one_line
 from mlspatial.core.names import CHECKS, FOLDER, STUDY, TAG
@@ -21,7 +22,7 @@ from mlspatial.registry.record import RunRecord
 from mlspatial.registry.store import database, ui_address
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 INNER = WIDTH - 2  # columns of a table, which is indented
 MOST = 60  # runs that are read; a summary must not take longer than what it sums up
@@ -236,7 +237,7 @@ def _decode(records: list[RunRecord]) -> Lines:
     for record in each:
         found = table_file(runs.local(record.id, TABLE))
         found = found[found.measure.isin(set(SHOWN.values()))]
-        rows.append({**_network(record), **_best(found)})
+        rows.append({**_network(record), **best_readouts(found)})
     return {
         "made": f"read-outs of {_counted(len(each), 'network')} (pixels are one); best layer of each latent,\n"
         "accuracy of a category, correlation of the others, mean over splits:",
@@ -255,14 +256,7 @@ def _generalisation(records: list[RunRecord]) -> Lines:
     for record in each:
         found = table_file(runs.local(record.id, GENERALISATION))
         found = found[found.measure.isin(set(SHOWN.values()))]
-        means = found.groupby(["latent", "layer"], sort=False)[["within", "value"]].mean()
-        told: dict[str, Cell] = {}
-        for latent in dict.fromkeys(found.latent):
-            own = means.loc[latent]
-            if own.within.notna().any():
-                layer = own.within.idxmax()
-                told[str(latent)] = f"{own.within[layer]:.2f}/{own.value[layer]:.2f}".replace("0.", ".")  # fits
-        rows.append({**_network(record), **told})
+        rows.append({**_network(record), **within_and_across(found)})
     drawn = f"pictures/{PICTURE}{'_by_group' if len(each) < len(records) else ''}.png"
     return {
         "made": f"read-outs of {_counted(len(each), 'network')} (pixels are one) with {records[-1].cfg['split']};\n"
@@ -271,16 +265,6 @@ def _generalisation(records: list[RunRecord]) -> Lines:
         "look at": _look(records[-1], drawn, GENERALISATION),
         "next": _compare_next(records),
     }
-
-
-def _best(found: pd.DataFrame) -> dict[str, Cell]:
-    """latent -> '.812 layer4': the layer with the highest mean over folds."""
-    means = found.groupby(["latent", "layer"], sort=False).value.mean()
-    told: dict[str, Cell] = {}
-    for latent in dict.fromkeys(found.latent):
-        layer = means[latent].idxmax()
-        told[str(latent)] = f"{means[latent][layer]:.3f} {layer}"
-    return told
 
 
 @_of("tuning")
@@ -293,9 +277,7 @@ def _tuning(records: list[RunRecord]) -> Lines:
     rows: list[dict[str, Cell]] = []
     for record in each:
         found = pd.read_parquet(runs.local(record.id, POPULATION))
-        last = found[(found.measure == MAIN) & (found.layer == found.layer.iloc[-1])]
-        told = {str(row.factor): float(row.value) for row in last.itertuples()}
-        rows.append({**_network(record), "layer": str(found.layer.iloc[-1]), **told})
+        rows.append({**_network(record), **of_last_layer(found, MAIN)})
     shown = [f"pictures/{name}.png" for name in (("distances",) if len(each) < len(records) else PICTURES)]
     return {
         "made": f"what {_counted(len(each), 'network')} (pixels and brains are some) do with the design;\n"

@@ -30,7 +30,7 @@ VERSION = 2
 REPORT, EXPLORE, ITEMS = "report.html", "explore.html", "items"
 PAGES = (REPORT, EXPLORE)
 FILES = "files.json"  # artifact: name -> SHA-256 of every file that was asked for
-SOURCES = ("render", "train", "score", "similarity", "decode", "import")  # entries whose runs are drawn from
+SOURCES = ("render", "train", "score", "similarity", "decode", "tuning", "import")  # entries whose runs are drawn from
 SHEET_ROWS, SHEET_WIDTH = 1 / 2, 1200  # share of a sheet that the page shows; pixels
 TABLE_FORMATS = ("csv", "md", "tex")
 FORMATS = ("html", "csv", "md", "tex", "svg", "png")
@@ -248,7 +248,7 @@ def _conditions(evidence: Evidence) -> dict[str, dict[str, int]]:
         "scored": set(evidence.scores.model_id),
         "compared": set(evidence.pairs.model_a) | set(evidence.pairs.model_b),
         "decoded": set(evidence.decodings.model_id),
-    }
+    } | ({"tuned": set(evidence.tunings.model_id)} if len(evidence.tunings) else {})
     found = []
     for name, group in networks.assign(label=names_of(networks.condition)).groupby("label", sort=False):
         task, step = str(group.task.iloc[0]), int(group.step.iloc[0])

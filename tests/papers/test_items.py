@@ -17,7 +17,7 @@ from mlspatial.compare.table import FRAME, TABLES, Table
 from mlspatial.core.errors import UserError
 from mlspatial.papers import PAPERS, known_items
 from tests.compare.synthetic import no_evidence, predicted, synthetic_evidence, with_units
-from tests.papers import conwell
+from tests.papers import conwell, geometry
 
 ITEMS = known_items()
 KINDS: tuple[Any, ...] = (TABLES, FIGURES)
@@ -41,7 +41,7 @@ def studies() -> tuple[Evidence, ...]:
         archs=("resnet18", "resnet50"), tasks=("distance", "translation", "category"), seeds=2,
         steps=(500, 2_000, 10_000), scaling=False, benchmarks={"simulated_v1": "V1"},
     )  # fmt: skip
-    own = with_units(predicted(own), layers=True)
+    own = geometry.with_tunings(with_units(predicted(own), layers=True))
     return own, conwell.evidence_of(voxels, conwell.similar(voxels))
 
 
@@ -56,7 +56,9 @@ def made(name: str) -> tuple[Evidence, Table | Drawing]:
 
 
 def known_runs(seen: Evidence) -> set[str]:
-    return {run for frame in (seen.networks, seen.scores, seen.pairs, seen.decodings) for run in frame.run_id}
+    return {
+        run for frame in (seen.networks, seen.scores, seen.pairs, seen.decodings, seen.tunings) for run in frame.run_id
+    }
 
 
 def written(item: Table | Drawing) -> tuple[object, ...]:

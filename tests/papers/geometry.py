@@ -1,0 +1,59 @@
+"""Answers to a design with known numbers, for the networks of any evidence, without a registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from mlspatial.compare.evidence import PIXELS, Evidence
+from mlspatial.compare.tuned import TUNINGS
+
+LAYERS = (*(f"layer{n}.0.relu" for n in (1, 2, 3, 4)), "avgpool", "fc")
+FACTORS = {"x": "x", "distance": "z", "yaw": "rot_1"}  # crossing -> factor
+BASE = {
+    "factorisation_pca": 0.5, "factorisation_covariance": 0.6, "factorisation": 0.55, "invariance_published": 0.4,
+    "invariance": 0.35, "dimension": 2.0, "turning": 40.0, "turning_plain": 60.0, "selectivity": 0.1,
+    "selectivity_floor": 0.03, "reliability": 0.5, "reliability_floor": 0.3, "tuned": 0.4,
+}  # fmt: skip
+EFFECTS = {"untrained": -0.2, "category": 0.1, PIXELS: -0.3}  # on every measure; 0 elsewhere
+SPLIT = {"": 0.1, "context": 0.6, "× context": 0.3}  # of the variance, the factor's own first
+
+
+def value(measure: str, task: str, seed: int, depth: int) -> float:
+    """The number of a network, the same for every factor."""
+    return BASE[measure] + EFFECTS.get(task, 0.0) + 0.02 * depth + 0.01 * seed
+
+
+def share(task: str, seed: int, depth: int) -> float:
+    """A factor's own part of the variance, beside SPLIT's others, the same for every factor."""
+    return SPLIT[""] + 0.01 * seed + 0.1 * EFFECTS.get(task, 0.0)
+
+
+def with_tunings(
+    evidence: Evidence,
+    of: Callable[[str, str, int, int], float] = value,
+    own: Callable[[str, int, int], float] = share,
+    *,
+    design: str = "sweeps",
+    run: str = "tuning",
+) -> Evidence:
+    """The evidence with a tuning run of every last checkpoint and of the pixels. of: as `value`; own: as `share`."""
+    networks = evidence.networks[evidence.networks.final.astype(bool)]
+    asked = [(row.model_id, row.task, int(row.seed), LAYERS) for row in networks.itertuples()]
+    rows = []
+    for model, task, seed, layers in [*asked, (PIXELS, PIXELS, 0, (PIXELS,))]:
+        for depth, layer in enumerate(layers):
+            for crossing, factor in FACTORS.items():
+                where = {"run_id": f"{run}-{model}", "model_id": model, "design": design, "design_id": f"id-{design}",
+                         "layer": layer, "depth": depth, "crossing": crossing, "error": 0.02}  # fmt: skip
+                rows += [{**where, "measure": name, "factor": factor, "value": of(name, task, seed, depth)}
+                         for name in BASE]  # fmt: skip
+                for effect, part in SPLIT.items():
+                    named = factor if not effect else f"{factor} {effect}" if effect.startswith("×") else effect
+                    number = part if effect else own(task, seed, depth)
+                    rows.append({**where, "measure": "variance_component", "factor": named, "value": number})
+    table = pd.DataFrame(rows).assign(low=np.nan, high=np.nan)[list(TUNINGS)]
+    return replace(evidence, tunings=pd.concat([part for part in (evidence.tunings, table) if len(part)]))

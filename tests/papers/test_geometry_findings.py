@@ -1,0 +1,214 @@
+"""The paper on geometry: shares, effects and correlations against SciPy, findings against known effects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from mlspatial.compare.checks import CHECKS
+from mlspatial.compare.evidence import PIXELS, Evidence
+from mlspatial.compare.table import TABLES
+from mlspatial.papers import known_items
+from mlspatial.papers.geometry import alignment
+from mlspatial.papers.geometry.numbers import (
+    OF_ALL,
+    OF_RESPONSES,
+    above_zero,
+    effect,
+    interval,
+    last_stage,
+    seen,
+    shares,
+)
+from tests.compare.synthetic import no_evidence, synthetic_evidence
+from tests.papers.geometry import FACTORS, value, with_tunings
+
+known_items()
+
+# ---- arithmetic ---------------------------------------------------------------------------------------------------
+
+
+@cache
+def study() -> Evidence:
+    tasks = ("distance", "translation", "category")
+    small = synthetic_evidence(
+        archs=("resnet18",), tasks=tasks, seeds=3, steps=(500,), scaling=False, variability=False,
+        benchmarks={"simulated_v1": "V1"},
+    )  # fmt: skip
+    return with_tunings(small)
+
+
+def test_the_last_stage_is_before_pooling_and_read_out() -> None:
+    assert seen(study()).last == "layer4.0.relu"
+    assert last_stage(("pixels", "a", "b", "avgpool", "fc")) == "b" and last_stage(("pixels", "fc")) == ""
+
+
+def test_shares_of_variance() -> None:
+    rows = shares(seen(study()))
+    one = rows[(rows.task == "category") & (rows.seed == 2) & (rows.layer == "fc") & (rows.label == "yaw")]
+    own = 0.1 + 0.01 * 2 + 0.1 * 0.1
+    values = one.set_index("measure").value
+    assert values[OF_RESPONSES] == pytest.approx(own / (own + 0.3))
+    assert values[OF_ALL] == pytest.approx(own / (own + 0.3 + 0.6))
+    assert set(rows.label) == set(FACTORS)
+
+
+def test_interactions_of_factors_are_one_line_and_no_variance_is_no_share() -> None:
+    base = study().tunings
+    base = base[base.measure == "variance_component"].iloc[:1]
+    factors = study().tunings.iloc[:1].assign(measure="factorisation_pca", value=0.5)
+    effects = {"x": 0.2, "category": 0.1, "x × category": 0.1, "context": 0.3, "x × context": 0.2,
+               "category × context": 0.05, "x × category × context": 0.05, "residual": 0.05}  # fmt: skip
+    parts = [base.assign(crossing="both", factor=name, value=share) for name, share in effects.items()]
+    parts += [factors.assign(crossing="both", factor=name) for name in ("x", "category")]
+    parts += [base.assign(crossing="dead", factor=name, value=0.0) for name in ("y", "context", "y × context")]
+    rows = shares(seen(replace(study(), tunings=pd.concat(parts))))
+    rows = rows[rows.measure == OF_RESPONSES].set_index("label").value
+    assert rows["x"] == pytest.approx(0.2 / 0.7) and rows["category"] == pytest.approx(0.1 / 0.7)
+    assert rows["interactions (both)"] == pytest.approx(0.1 / 0.7) and np.isnan(rows["y"])
+
+
+def test_effects_against_scipy() -> None:
+    a, b = np.array([0.5, 0.7, 0.65]), np.array([0.2, 0.3])
+    made, theirs = effect({"a": a}, {"b": b}), stats.ttest_ind(a, b, equal_var=False)
+    low, high = theirs.confidence_interval(0.95)
+    assert (made.low, made.high, made.p) == (pytest.approx(low), pytest.approx(high), pytest.approx(theirs.pvalue))
+    sd = np.sqrt((2 * a.var(ddof=1) + b.var(ddof=1)) / 3)
+    assert made.g == pytest.approx(0.7236 * (a.mean() - b.mean()) / sd, rel=1e-4) and made.counts == (3, 2)
+    alone, theirs = above_zero(a), stats.ttest_1samp(a, 0)
+    assert (alone.low, alone.high) == pytest.approx(tuple(theirs.confidence_interval(0.95)))
+    assert alone.p == pytest.approx(theirs.pvalue)
+    assert np.isnan(above_zero(a[:2]).g) and "0 lies within" in above_zero(np.array([-1.0, 1.1])).text
+    same = effect({"a": np.full(2, 0.5)}, {"b": np.full(2, 0.2)})
+    assert (same.low, same.high) == (pytest.approx(0.3), pytest.approx(0.3)) and np.isnan(same.g)
+    assert made.text.startswith(f"+0.367 [{low:.3f}, {high:.3f}] (g = ") and "n = 3 and 2" in made.text
+    assert interval(np.array([0.2, 0.4])) == (pytest.approx(0.2), pytest.approx(0.4))
+    assert np.isnan(interval(np.array([0.2]))).all()
+
+
+def test_links_against_scipy_and_their_bootstrap_against_repeated_points() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=12), rng.normal(size=12)
+    condition = [f"c{i // 3}" for i in range(12)]
+    made = alignment.link(x, y, condition)
+    theirs = stats.pearsonr(x, y)
+    assert (made.pearson, made.p) == (pytest.approx(theirs.statistic), pytest.approx(theirs.pvalue))
+    assert made.spearman == pytest.approx(stats.spearmanr(x, y).statistic)
+    assert made.low < made.pearson < made.high and (made.n, made.conditions) == (12, 4)
+    weights = alignment._weights(tuple(condition), 50)
+    assert (weights.sum(axis=1) == 12).all() and (weights.reshape(50, 4, 3).sum(axis=2) % 3 == 0).all()
+    r = alignment._weighted(x, y, weights)
+    rho = alignment._weighted(alignment._ranks(x, weights), alignment._ranks(y, weights), weights)
+    for place in range(50):
+        again = np.repeat(np.arange(12), weights[place].astype(int))
+        if len(set(again)) > 1:
+            assert r[place] == pytest.approx(stats.pearsonr(x[again], y[again]).statistic)
+            assert rho[place] == pytest.approx(stats.spearmanr(x[again], y[again]).statistic)
+    line = alignment.link(x, 2 * x + 1, condition)
+    assert (line.pearson, line.low, line.high) == (pytest.approx(1), pytest.approx(1), pytest.approx(1))
+    few = alignment.link(x, y, ["a"] * 6 + ["b"] * 6)
+    assert np.isfinite(few.pearson) and np.isnan(few.low)
+    assert np.isnan(alignment.link(x[:3], y[:3], condition[:3]).pearson)
+    assert np.isnan(alignment.link(np.ones(12), y, condition).pearson)
+
+
+# ---- findings -----------------------------------------------------------------------------------------------------
+
+Of = Callable[[str, str, int, int], float]
+
+
+def judged(name: str, of: Of) -> tuple[bool | None, str]:
+    found = CHECKS[name](with_tunings(replace(study(), tunings=no_evidence().tunings), of))
+    return found.holds, found.value
+
+
+def changed(measure: str, effects: dict[str, float], *, depth: float = 0.0) -> Of:
+    """As `value`, but for one measure: what each task has more than 0.5, and what every layer adds."""
+
+    def of(name: str, task: str, seed: int, place: int) -> float:
+        if name != measure:
+            return value(name, task, seed, place)
+        return 0.5 + effects.get(task, 0.0) + 0.001 * seed + depth * place
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("name", "measure", "up"),
+    [
+        ("spatial_factorises_position", "factorisation_pca", {"untrained": -0.1}),
+        ("category_invariant_to_position", "invariance_published", {"category": 0.1}),
+        ("translation_tunes_units", "tuned", {"translation": 0.1}),
+        ("factorises_beyond_pixels", "factorisation_pca", {PIXELS: -0.1}),
+    ],
+)
+def test_a_known_difference_is_found_and_its_reverse_is_not(name: str, measure: str, up: dict[str, float]) -> None:
+    holds, words = judged(name, changed(measure, up))
+    assert holds is True and words.startswith("+0.10") and "n = " in words
+    holds, words = judged(name, changed(measure, {task: -size for task, size in up.items()}))
+    assert holds is False and words.startswith("−0.1" if name != "factorises_beyond_pixels" else "−0.09")
+
+
+def test_factorisation_that_rises_with_depth() -> None:
+    holds, words = judged("factorisation_rises_with_depth", changed("factorisation_pca", {}, depth=0.1))
+    assert (holds, words) == (True, "+0.300 [0.300, 0.300] (n = 3)")  # three stages further
+    assert judged("factorisation_rises_with_depth", changed("factorisation_pca", {}, depth=-0.1))[0] is False
+
+
+@pytest.mark.parametrize("gain", [0.3, -0.05])
+def test_training_raises_its_own_factor_s_share(gain: float) -> None:
+    own = {("translation", "x"), ("distance", "z")}
+    tunings = study().tunings.copy()
+    task = tunings.model_id.map(study().networks.set_index("model_id").task)
+    mine = np.array([pair in own for pair in zip(task, tunings.factor, strict=True)])
+    tunings.loc[mine & (tunings.measure == "variance_component"), "value"] += gain
+    found = CHECKS["training_raises_own_factor"](replace(study(), tunings=tunings))
+    shares_of = [(0.1 + 0.01 * seed + gain) / (0.4 + 0.01 * seed + gain) for seed in range(3)]
+    base = [(0.08 + 0.01 * seed) / (0.38 + 0.01 * seed) for seed in range(3)]
+    assert found.holds is (gain > 0)
+    assert found.value.startswith(f"mean {np.mean(shares_of) - np.mean(base):+.3f}".replace("-", "−"))
+    assert "n = 6 and 3" in found.value and "Distance" in found.value and "Rotation" not in found.value
+
+
+def test_alignment_that_follows_factorisation() -> None:
+    scores = study().scores
+    best = scores[scores.committed].groupby("model_id").ceiled.mean()
+    ids = study().networks.drop_duplicates(["task", "seed"], keep="last").set_index(["task", "seed"]).model_id
+
+    def follows(name: str, task: str, seed: int, depth: int) -> float:
+        return float(best.get(ids.get((task, seed), ""), 0.0))
+
+    holds, words = judged("factorisers_are_aligned", follows)
+    assert holds is True and words.startswith("r = 1.00 [1.00, 1.00]")
+    holds, words = judged("factorisers_are_aligned", lambda *of: -follows(*of))
+    assert holds is False and words.startswith("r = −1.00")
+
+
+@pytest.mark.parametrize(
+    "name", ["spatial_factorises_position", "training_raises_own_factor", "factorisation_rises_with_depth"]
+)
+def test_one_seed_is_not_enough(name: str) -> None:
+    whole = study()
+    networks = whole.networks[whole.networks.seed == 0]
+    found = CHECKS[name](with_tunings(replace(whole, networks=networks, tunings=no_evidence().tunings)))
+    assert found.verdict == "not enough runs" and not found.runs and found.value.startswith("needs")
+
+
+def test_two_conditions_are_too_few_for_a_correlation() -> None:
+    whole = study()
+    networks = whole.networks[whole.networks.task.isin(["translation", "category"])]
+    found = CHECKS["factorisers_are_aligned"](replace(whole, networks=networks))
+    assert found.verdict == "not enough runs" and found.value.endswith("there are 6 of 2") and not found.runs
+
+
+def test_every_measure_of_the_table_is_there() -> None:
+    table = TABLES["table_geometry"](study())
+    cells = table.rows["Translation, factor distance"]
+    assert len(cells) == len(table.columns) == 8
+    assert cells["turning (degrees)"].mean == pytest.approx(np.mean([40 + 0.06 + 0.01 * seed for seed in range(3)]))
