@@ -19,6 +19,7 @@ from mlspatial.core.errors import DatasetError, UserError
 from mlspatial.core.manifest import Manifest
 from mlspatial.data.shards import read_images
 from mlspatial.render.design_file import SHIPPED, design_file, read_design
+from mlspatial.render.design_schema import FILE, schema
 from mlspatial.render.engine import RENDERERS
 from mlspatial.render.live import live_source
 from mlspatial.render.studio import Recipe, Studio
@@ -281,3 +282,32 @@ def test_contexts_are_shared_by_all_crossings(made: tuple[Path, Manifest, Design
     design = made[2]
     for first, second in itertools.combinations([p for p in design.parts if p.name in ("x", "yaw", "steps")], 2):
         assert design.contexts(first) == design.contexts(second)
+
+
+def test_the_schema_is_the_readers() -> None:
+    """What comes with the program and a file with all that may be said fit it; what the reader refuses by itself does
+    not; the file that editors read is what the constants make."""
+    import jsonschema
+    import yaml
+
+    made = schema()
+    assert json.loads(FILE.read_text()) == json.loads(json.dumps(made))
+    valid = jsonschema.Draft202012Validator(made)
+    valid.check_schema(made)
+    for text in [WHOLE, *(file.read_text() for file in SHIPPED.glob("*.yaml"))]:
+        assert valid.is_valid(yaml.safe_load(text)), list(valid.iter_errors(yaml.safe_load(text)))[:1]
+    beyond = (
+        *(
+            "cannot be",
+            "there are 5",
+            "more than 200,000",
+            "cannot be read",
+            "'spoon'",
+            "must be 2 to 3",
+            "of 2 identities",
+        ),
+        *("one of the two", "needs a factor", "sample=1", "[low, high]", "must be a number"),
+    )
+    for text, said in WRONG:
+        if said and not any(words in said for words in beyond):
+            assert not valid.is_valid(yaml.safe_load(text)), text
