@@ -46,7 +46,7 @@ PARAMETERS = (
     Parameter(
         "design",
         str,
-        "Controlled images instead of drawn ones: sweeps, factorial, pairs, or a YAML file (n_train, n_heldout, "
+        "Controlled images instead of drawn ones: sweeps, factorial, pairs, few, or a YAML file (n_train, n_heldout, "
         "translation, rotation then have no meaning).",
         "",
     ),
