@@ -174,22 +174,17 @@ def mean_weights(crossings: Sequence[Crossing], rows: int) -> csr_array:
     for name in names:
         if names.count(name) > 1 or name == CONTEXT:
             raise BadValue("factor", name, "each factor is varied in one crossing, and none is named context")
-    contexts = crossings[0].contexts
-    chosen, every = (
-        [],
-        np.concatenate(
-            [crossing.rows.reshape(-1, crossing.contexts) for crossing in crossings if crossing.contexts == contexts]
-        ),
-    )
+    contexts, chosen = crossings[0].contexts, []
     for crossing in crossings:
-        if crossing.contexts != contexts:
-            raise BadValue("contexts", crossing.contexts, f"crossing {crossing.name} shares its {contexts} contexts")
+        if crossing.seen_in != crossings[0].seen_in:
+            expected = f"crossing {crossing.name} must have the contexts of {crossings[0].name}"
+            raise BadValue("contexts", crossing.contexts, expected)
         if crossing.rows.min() < 0 or crossing.rows.max() >= rows:
             raise StimulusMismatch(f"crossing {crossing.name} asks for row {crossing.rows.max()} of {rows}")
         for axis in range(len(crossing.factors)):
             of_axis = np.moveaxis(crossing.rows, (axis, -1), (0, 1))
             chosen.append(of_axis.reshape(of_axis.shape[0] * contexts, -1))
-    chosen.append(every.T)
+    chosen.append(np.concatenate([crossing.rows.reshape(-1, contexts) for crossing in crossings]).T)
     return vstack(
         [
             csr_array(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -32,17 +32,23 @@ class Crossing:
     factors: what varies; rows: (levels of the first factor, ..., levels of the last, contexts) int, for each cell and
     context the row of its image in whatever is analysed. A context is everything that the factors do not decide (the
     object, the place, the light); it is the same in all cells, so that it is one more, random, factor. A sweep of one
-    latent on several scenes is a crossing of one factor, whose contexts are the scenes.
+    latent on several scenes is a crossing of one factor, whose contexts are the scenes. seen_in: what each context is;
+    crossings where it is equal share their contexts, the n-th of one being the n-th of the other; (): their numbers.
     Raises ValueError for rows that do not fit.
     """
 
     name: str
     factors: tuple[Factor, ...]
     rows: np.ndarray
+    seen_in: tuple[Hashable, ...] = ()
 
     def __post_init__(self) -> None:
         if self.rows.shape[:-1] != self.shape or len(np.unique(self.rows)) != self.rows.size:
             raise ValueError(f"crossing {self.name}: rows of shape {self.rows.shape} for levels {self.shape}")
+        if not self.seen_in:
+            object.__setattr__(self, "seen_in", tuple(range(self.contexts)))
+        if len(self.seen_in) != self.contexts:
+            raise ValueError(f"crossing {self.name}: {len(self.seen_in)} names of {self.contexts} contexts")
 
     @property
     def shape(self) -> tuple[int, ...]:

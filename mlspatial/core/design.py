@@ -119,7 +119,7 @@ class Design:
         ranges = [range(size if free else 1) for size, free in zip(sizes, part.free, strict=True)]
         if (categories := next((one for one in part.varied if one.factor == "category"), None)) is not None:
             ranges[OBJECTS] = range(max(1, objects // len(categories.values)))
-        return list(product(*ranges))  # type: ignore[arg-type]
+        return [(a, b, c, d) for a, b, c, d in product(*ranges)]
 
     def cells(self, part: Part, seed: int) -> list[tuple[int, ...]]:
         """The cells of a crossing: all, in the order of NumPy's indices, or those of its sample."""
@@ -145,11 +145,13 @@ class Design:
         """Those whose cells are all there, with the rows that their images have in the split of a dataset."""
         found, first = [], 0
         for part in self.parts:
-            contexts, cells = len(self.contexts(part)), part.sample or prod(part.shape)
+            places = self.contexts(part)
+            contexts, cells = len(places), part.sample or prod(part.shape)
             if not part.sample:
                 rows = first + np.arange(contexts * cells).reshape(contexts, cells).T
                 factors = tuple(one.as_factor() for one in part.varied)
-                found.append(Crossing(part.name, factors, rows.reshape(*part.shape, contexts)))
+                seen_in = tuple((part.free, place) for place in places)
+                found.append(Crossing(part.name, factors, rows.reshape(*part.shape, contexts), seen_in))
             first += contexts * cells
         return found
 

@@ -19,7 +19,7 @@ from mlspatial.core.crossing import Crossing
 from mlspatial.models.spool import Spool
 
 NUMBERS = 1 << 19  # responses that a crossing's effects are computed of at a time: 2 MB, which stay in the cache
-VERSION = "1"
+VERSION = "2"
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def groups(crossings: Sequence[Crossing]) -> list[list[Crossing]]:
     for crossing in crossings:
         names = {factor.name for factor in crossing.factors}
         for group in found:
-            fits = group[0].contexts == crossing.contexts and len(group[0].factors) == len(names) == 1
+            fits = group[0].seen_in == crossing.seen_in and len(group[0].factors) == len(names) == 1
             if fits and not names & {factor.name for one in group for factor in one.factors}:
                 group.append(crossing)
                 break

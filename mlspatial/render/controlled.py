@@ -14,7 +14,7 @@ from mlspatial.core.errors import UserError
 from mlspatial.render.sampling import SceneSample, hidden_share, share_in_view
 
 NAMED = 3  # cells that a message names
-HELD = 13  # keeps these draws apart from those of other datasets
+DRAW = 13  # keeps these draws apart from those of other datasets
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class DesignSampler:
         """The scene of one image."""
         shown = self._images[index]
         place, levels = shown.place, shown.levels
-        rng = np.random.default_rng([self.seed, HELD, *place])
+        rng = np.random.default_rng([self.seed, DRAW, *place])
         held = {name: rng.uniform(low, high) for name, low, high in self.design.held}
         facing = rng.uniform(0.0, 360.0)  # where the camera looks, about the vertical
         for name in held:

@@ -5,7 +5,7 @@ Pixels are decoded once, as a run of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from mlspatial.registry import activations as kept
 from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord, select
 from mlspatial.registry.read import table_file
+from mlspatial.steps.asked_layers import FACTS, asked_layers, task_units
 from mlspatial.steps.decode_files import SHOWN, TABLE, log_decoding, log_picture, pictures
 from mlspatial.steps.decode_generalisation import GENERALISATION, PICTURE, log_curves, log_generalisation
 from mlspatial.steps.decode_head import VERSION as HEADS
@@ -42,7 +43,6 @@ if TYPE_CHECKING:  # torch takes seconds to import, and help needs none of it
 
 VERSION = 1  # of the numbers of one network
 COMPARED = 2  # version of the comparison: of conditions, one value a seed
-FACTS = ("task", "arch", "dataset", "seed", "step")
 CONTRASTS = "contrasts.json"
 
 PARAMETERS = (
@@ -86,7 +86,7 @@ def decode(
 
     besides(activations)
     records = select(models)
-    chosen_layers = layers_of(records, _layers(layers))
+    chosen_layers = layers_of(records, asked_layers(layers, extra_names))
     images = load_images(stimuli, dataset)
     left = conditions(split, images, folds, seed) if is_left_out(split) else None
     chosen = chosen_latents(latents, images, left)
@@ -169,7 +169,7 @@ class _Job:
                 found = self._gather(record, asked.modules, (self.kind,))
                 run.set_parents([*found.runs, *self.images.runs])
                 arrays = {layer: np.array(found.array(self.kind, layer)) for layer in found.layers}
-                made = self._decode({n: _task_units(n, values, found.spec) for n, values in arrays.items()}, title)
+                made = self._decode({n: task_units(n, values, found.spec) for n, values in arrays.items()}, title)
             for name in asked.own:
                 splits = self.splits if self.left else None
                 made.append((name, head_records(record, self.images, self.latents, splits, self.context)))
@@ -347,26 +347,6 @@ def group_contrasts(table: pd.DataFrame, networks: pd.DataFrame) -> list[dict[st
             for key, test in zip(keys, found, strict=True)
         ]
     return rows
-
-
-def _layers(text: str) -> Any:
-    """A function that gives the layers of a network, pixels among them where they are asked for."""
-
-    def choose(module: Any, spec: Any) -> Sequence[str]:
-        from mlspatial.models.layers import candidate_layers, decoding_layers, resolve_layers
-
-        default = decoding_layers(module, candidate_layers(spec, module))
-        return resolve_layers(text, module, default, extra=(PIXELS, *extra_names(module)))
-
-    return choose
-
-
-def _task_units(layer: str, values: np.ndarray, spec: Any) -> np.ndarray:
-    """Of the head's units only those that were supervised: the others are as they were drawn."""
-    if layer != "fc" or values.shape[1] != spec.units or not spec.supervised:
-        return values
-    units: Iterable[int] = (u for part in spec.supervised for u in range(*spec.head[part]))
-    return values[:, list(units)]
 
 
 ENTRY = entry(

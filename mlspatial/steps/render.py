@@ -123,6 +123,9 @@ def render(
         **({"design": design, "images": planned.size()} if planned else {}),
     }
     spec = runs.Spec("render", VERSION, {"recipe_id": recipe_id(full)}, cfg, ENTRY.free)
+    given = {"n_train": n_train, "n_heldout": n_heldout, "translation": translation, "rotation": rotation}
+    if planned and (moot := [f"{name}={value}" for name, value in given.items() if value != ENTRY.defaults[name]]):
+        say(f"render: {', '.join(moot)} decide nothing here; the design says which images there are")
     images = planned.size() if planned else n_train + n_heldout
     identities = len(studio.pairs())
     if n_train < identities and not planned:

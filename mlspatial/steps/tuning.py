@@ -24,7 +24,7 @@ from mlspatial.models.layers import PIXELS
 from mlspatial.registry import runs
 from mlspatial.registry.datasets import find_dataset
 from mlspatial.registry.models import ModelRecord, select
-from mlspatial.steps.decode import FACTS, _layers, _task_units
+from mlspatial.steps.asked_layers import FACTS, asked_layers, task_units
 from mlspatial.steps.gather import DISK, layers_of, spool_folder
 from mlspatial.steps.stimuli import Images, load_images
 from mlspatial.steps.tuning_distances import CONTROL, NETWORK, NEURONS, Made, compare
@@ -125,7 +125,7 @@ def _layers_of_neurons(text: str) -> Any:
     """As decode's, but that of in-silico neurons the rates count when nobody names a layer."""
     from mlspatial.models.sources.insilico import HEAD, RATES
 
-    usual = _layers(text)
+    usual = asked_layers(text)
     return lambda module, spec: (PIXELS, RATES) if text == "auto" and HEAD in spec.head else usual(module, spec)
 
 
@@ -236,7 +236,7 @@ class _Job:
                 for layer in group:
                     kept = sink.pop(layer)
                     if layer == "fc":
-                        kept.channels = {n: _task_units(layer, v, spec) for n, v in kept.channels.items()}
+                        kept.channels = {n: task_units(layer, v, spec) for n, v in kept.channels.items()}
                     yield layer, kept
 
     def _budget(self) -> float:

@@ -92,7 +92,7 @@ class Tables:
                 self.population.append({"layer": layer, **row})
 
     def frame(self) -> pd.DataFrame:
-        """population.json's table."""
+        """population.parquet's table."""
         import pandas as pd
 
         return pd.DataFrame(self.population).assign(**self.facts)

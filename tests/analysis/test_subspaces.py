@@ -8,10 +8,11 @@ from scipy.linalg import subspace_angles
 
 from mlspatial.analysis.marginals import marginals, unbiased_traces
 from mlspatial.analysis.subspaces import dimensions, overlaps
+from mlspatial.core.crossing import Crossing
 from tests.analysis.crossings import crossing_of, responses_of
 
 
-def _curve(responses: np.ndarray, crossing, axis: int) -> np.ndarray:  # type: ignore[no-untyped-def]
+def _curve(responses: np.ndarray, crossing: Crossing, axis: int) -> np.ndarray:
     values = responses[crossing.rows]
     mean = values.mean(axis=tuple(i for i in range(values.ndim - 1) if i != axis))
     return mean - mean.mean(axis=0)

@@ -18,6 +18,7 @@ from mlspatial.core.design import SPLIT, Design
 from mlspatial.core.errors import DatasetError, UserError
 from mlspatial.core.manifest import Manifest
 from mlspatial.data.shards import read_images
+from mlspatial.models.controlled import groups
 from mlspatial.render.design_file import SHIPPED, design_file, read_design
 from mlspatial.render.design_schema import FILE, schema
 from mlspatial.render.engine import RENDERERS
@@ -311,3 +312,14 @@ def test_the_schema_is_the_readers() -> None:
     for text, said in WRONG:
         if said and not any(words in said for words in beyond):
             assert not valid.is_valid(yaml.safe_load(text)), text
+
+
+def test_crossings_in_other_contexts_are_not_asked_together(tmp_path: Path) -> None:
+    """As many contexts are not the same ones: identities in four scenes, scenes with four identities."""
+    identities = {"chair": tuple(f"chair#{k}" for k in range(4))}
+    skies = dict.fromkeys(("meadow", "street", "beach", "plaza"), ("clear_noon",))
+    text = "crossings: {x: {x: [0, 0.1]}, z: {z: [2, 3]}, identity: {identity: 4}, scene: {scene: 4}}"
+    design = read(text + "\ncontexts: {identities: 4, scenes: 4}", tmp_path, identities, skies)
+    crossings = design.crossings()
+    assert [crossing.contexts for crossing in crossings] == [16, 16, 4, 4]
+    assert [[c.name for c in group] for group in groups(crossings)] == [["x", "z"], ["identity"], ["scene"]]
