@@ -17,6 +17,7 @@ and manifest.json with the key, size and SHA-256 of each, which is written last:
 from __future__ import annotations
 
 import argparse
+import errno
 import hashlib
 import json
 import os
@@ -94,17 +95,30 @@ def backup(folder: Path, previous: Path | None) -> None:
             and {name: before.get(name) for name in facts} == facts
             and sized(place(previous, key), one["Size"])
         ):
-            os.link(place(previous, key), path)
+            link(place(previous, key), path)
             kept[key] = before
         else:
             client.download_file(os.environ["S3_BUCKET"], key, str(path))
             kept[key] = facts | {"sha256": digest(path)}
     files = {name: digest(folder / name) for name in (DATABASE, USERS)}
     partial = folder / f"{MANIFEST}.partial"
-    partial.write_text(json.dumps({"files": files, "objects": kept}, indent=1))
+    with partial.open("w") as file:
+        json.dump({"files": files, "objects": kept}, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())  # a name without its contents would be taken for a backup after a power cut
     give(folder)
     partial.replace(folder / MANIFEST)
     print(f"{folder}: the database, the users and {len(kept)} objects")
+
+
+def link(source: Path, target: Path) -> None:
+    """The same file under a second name; a copy where that cannot be: on another disk."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EMLINK, errno.EPERM):
+            raise
+        shutil.copy2(source, target)
 
 
 def give(folder: Path) -> None:
@@ -122,10 +136,11 @@ def sized(path: Path, size: int) -> bool:
 def whole(folder: Path) -> list[Path]:
     """The copies in a folder that were made to their end, the newest first. Those that were not are told."""
     copies = [path.parent for path in folder.glob(f"*/{DATABASE}")]
+    found = [path for path in copies if manifest(path) is not None]
     for path in copies:
-        if not (path / MANIFEST).is_file():
-            print(f"backup.py: {path}: was not made to its end; it is not used, and may be removed", file=sys.stderr)
-    found = [path for path in copies if (path / MANIFEST).is_file()]
+        if path not in found:
+            why = "is being made, or was not made to its end"
+            print(f"backup.py: {path}: {why}; it is not used, and may be removed if nobody makes it", file=sys.stderr)
     return sorted(found, key=lambda path: (path / MANIFEST).stat().st_mtime_ns, reverse=True)
 
 
@@ -137,11 +152,20 @@ def remove_older(copies: list[Path], keep: int) -> None:
         print(f"{path}: removed, {keep} newer ones are there")
 
 
-def read(folder: Path) -> dict[str, Any]:
+def manifest(folder: Path) -> dict[str, Any] | None:
+    """What a copy says that it holds; None of one that was not made to its end, or whose manifest is damaged."""
     try:
-        found: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
-    except FileNotFoundError:
-        sys.exit(f"backup.py: {folder}: has no {MANIFEST}: it is no backup, or one that was not made to its end")
+        found = json.loads((folder / MANIFEST).read_text())
+    except (OSError, ValueError):
+        return None
+    whole = isinstance(found, dict) and all(isinstance(found.get(name), dict) for name in ("files", "objects"))
+    return found if whole else None
+
+
+def read(folder: Path) -> dict[str, Any]:
+    found = manifest(folder)
+    if found is None:
+        sys.exit(f"backup.py: {folder}: has no whole {MANIFEST}: it is no backup, or one that was not made to its end")
     return found
 
 
@@ -170,6 +194,8 @@ def restore(folder: Path, replace: bool) -> None:
         sys.exit(
             "backup.py: the database or the users are there already; --replace true drops them for those of the backup"
         )
+    if not users().parent.is_dir():
+        sys.exit(f"backup.py: {users().parent}: is not there; make the folder that LAB_DATA names first")
     client, bucket = store(), os.environ["S3_BUCKET"]
     there = {one["Key"]: one["ETag"] for one in objects(client)}
     for key, facts in made["objects"].items():

@@ -288,6 +288,8 @@ def test_the_newest_copies_stay_and_what_is_no_whole_copy_is_left_alone(
     for name, age in ages.items():
         copy(tmp_path / name, age)
     copy(tmp_path / "half", 50, whole=False)
+    copy(tmp_path / "cut", 0)  # the newest, and its manifest lost its contents
+    (tmp_path / "cut" / "manifest.json").write_text("")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "manifest.json").write_text("{}")
     used = []
@@ -302,8 +304,12 @@ def test_the_newest_copies_stay_and_what_is_no_whole_copy_is_left_alone(
     monkeypatch.setattr(sys, "argv", ["backup.py", "backup", str(tmp_path / "new"), "--keep", "3"])
     backup.main()
     assert used == [tmp_path / "a"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "half", "new", "other"]
-    assert f"{tmp_path}/half: was not made to its end" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "cut", "half", "new", "other"]
+    said = capsys.readouterr().err
+    for name in ("half", "cut"):
+        assert f"{tmp_path}/{name}: is being made, or was not made to its end" in said
+        with pytest.raises(SystemExit, match="has no whole manifest.json"):
+            backup.read(tmp_path / name)
     for keep in ("0", "-1"):
         monkeypatch.setattr(sys, "argv", ["backup.py", "backup", str(tmp_path / "newer"), "--keep", keep])
         with pytest.raises(SystemExit):

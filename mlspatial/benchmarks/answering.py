@@ -101,12 +101,14 @@ def _recorded(name: str, shown: Stimuli) -> Neurons:
 
 
 def _alike(own: np.ndarray, rows: Sequence[int], shown: np.ndarray) -> np.ndarray:
-    """(n,) correlation of pictures own[rows] and shown, (n, h, w, 3) uint8 of any two sizes, seen from afar."""
+    """(n,) correlation of pictures own[rows] and shown, (n, h, w, 3) uint8 of any two sizes, seen from afar. Two
+    pictures without any contrast are alike."""
     from PIL import Image
 
     def small(image: np.ndarray) -> np.ndarray:
         values = np.asarray(Image.fromarray(image).resize((THUMB, THUMB), Image.Resampling.BOX), np.float64).ravel()
         values -= values.mean()
-        return np.asarray(values / (np.sqrt(np.square(values).sum()) or 1.0))
+        length = np.sqrt(np.square(values).sum())
+        return np.asarray(values / length) if length > 0 else np.full(len(values), len(values) ** -0.5)
 
     return np.array([small(own[row]) @ small(image) for row, image in zip(rows, shown, strict=True)])

@@ -120,7 +120,7 @@ class Run:
         """Write what is queued; a store that is away is waited for. Raises TakenUp where another process has gone on
         with the run while the store was away, which is then theirs."""
         with self._lock:
-            if self._kept:
+            if self._kept or self.taken_up:
                 self._demand_mine()
             pending, self._pending, self._flushed = self._pending, [], time.monotonic()
             written = 0

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mlspatial.core.files import write_text
+from mlspatial.core.hashing import content_id
 from mlspatial.core.names import cache_folder
 from mlspatial.core.progress import say
 from mlspatial.registry import lives
@@ -39,9 +40,10 @@ def file(run_id: str) -> Path:
 
 
 def _store() -> str:
-    """The store by a name that is its own in every folder: sqlite:///mlflow.db is another file in each."""
+    """The store by a name that is its own in every folder: sqlite:///mlflow.db is another file in each. An address may
+    hold a password, which is for no file."""
     there = database()
-    return str(there.resolve()) if there else tracking_uri()
+    return str(there.resolve()) if there else content_id(tracking_uri())
 
 
 def keep(
@@ -61,7 +63,7 @@ def ended() -> Iterator[tuple[str, Kept]]:
     """Runs of this store that ended here without its knowing, and what is kept of them."""
     for path in sorted(file("x").parent.glob("[!.]*.json")):
         kept = of(path.stem)
-        if kept and kept.status and kept.store == _store():
+        if kept and kept.status and kept.store in (_store(), tracking_uri()):  # files of before have the address
             yield path.stem, kept
 
 

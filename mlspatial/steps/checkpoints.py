@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mlspatial.core.errors import Unreachable
+from mlspatial.core.errors import Unreachable, in_one_line
 from mlspatial.core.files import whole
 from mlspatial.core.progress import say
 from mlspatial.registry import patience
@@ -68,12 +68,12 @@ class Checkpoints:
 
     def give_up(self) -> None:
         """Of a training that failed: what waits was made before and counts, as with a store that was there. The store
-        is waited for; what it does not take is named, as the training begins anew."""
+        is waited for; what it does not take is named, as the training begins anew. Raises nothing."""
         try:
             self._deliver()
-        except Unreachable:
-            left = [path.name for path in waiting(self.state)]
-            say(f"train {self.name}: {len(left)} networks that waited are lost, the registry does not answer")
+        except Exception as error:  # whatever it is, it must not end the networks that this one was trained with
+            reason = f"{type(error).__name__}: {in_one_line(error)}"
+            say(f"train {self.name}: {len(waiting(self.state))} networks that waited are lost ({reason})")
 
     def _deliver(self) -> None:
         import torch

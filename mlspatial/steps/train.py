@@ -265,12 +265,12 @@ class _Job:
         by_name = dict(zip((network.name for network in networks), members, strict=True))
 
         def gave_up(network: Network) -> None:
-            if group.first:
-                say(f"train: {network.failed}")
             member, reason = by_name[network.name], network.failed
-            if member.checkpoints:
-                member.checkpoints.give_up()
-            discard(member.state)
+            if group.first:  # of all processes of a group this one keeps records, and what waits
+                say(f"train: {network.failed}")
+                if member.checkpoints:
+                    member.checkpoints.give_up()
+                discard(member.state)
             member.stack.__exit__(type(reason) if reason else None, reason, None)
 
         title = f"train {members[0].name}" if len(members) == 1 else f"train {len(members)} networks"

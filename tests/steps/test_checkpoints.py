@@ -81,7 +81,20 @@ def test_what_waits_when_a_training_fails_counts_if_the_registry_is_back(
     made.give_up()
     said = capsys.readouterr().err
     assert list(there.made) == ([10, 20] if back else []) and len(waiting(state)) == (0 if back else 2)
-    assert ("2 networks that waited are lost" in said) == (not back)
+    assert ("2 networks that waited are lost (Unreachable" in said) == (not back)
+
+
+def test_what_cannot_be_read_does_not_end_the_networks_trained_beside_it(
+    tmp_path: Path, registry_of_networks: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there, state = registry_of_networks, tmp_path / "spec.pt"
+    there.away = True
+    made = Checkpoints("x", state, lambda: network(0.0), there.register)
+    made.add(network(1.0), 1, {}, last=False)
+    there.away = False
+    waiting(state)[0].write_bytes(b"half of it")
+    made.give_up()
+    assert "1 networks that waited are lost (" in capsys.readouterr().err and not there.made
 
 
 def test_what_nobody_wants_any_more_is_removed(tmp_path: Path, registry_of_networks: Registry) -> None:
