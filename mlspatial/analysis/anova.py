@@ -7,14 +7,15 @@ Of a population a sum of squares is the sum over its units, which inner products
     SS(e) = tr(P_e K),  P_e = product over factors of (I - J/a) in e, J/a else.
 
 The factors' levels are fixed, contexts are a random sample (the restricted mixed model): E MS(e) is E MS(e x context)
-and what the effect itself adds, so that with C contexts and N cells
+and what the effect itself adds, so that with C independent contexts and N cells
 
     component(e)           = (SS(e) - SS(e x context) / (C - 1)) / (N C)
     component(e x context) = SS(e x context) / (N (C - 1)),
 
 the first being the mean over two different contexts of the inner product of their effects: unbiased, and below 0 by
-chance. All components together are the variance of the response to a random cell in a new context; a network has no
-other noise.
+chance. Where contexts come in clusters (objects, each in several scenes) the two are of different clusters, and what is
+left of the mean squared effect in one context is that of e x context. All components together are the variance of the
+response to a random cell in a new context; a network has no other noise.
 Source: Fisher 1925; Cornfield and Tukey 1956 (expected mean squares).
 """
 
@@ -26,12 +27,12 @@ from math import prod
 
 import numpy as np
 
-from mlspatial.analysis.estimates import half, jackknifed
+from mlspatial.analysis.estimates import half, jackknifed, of_clusters
 from mlspatial.analysis.gram import square
 from mlspatial.core.crossing import Crossing
 from mlspatial.core.errors import BadValue, StimulusMismatch
 
-VERSION = "1"
+VERSION = "2"
 CONTEXT = "context"
 RESIDUAL = "residual"
 ROUNDING = 1e-12  # of the summed squares of all responses: a smaller total sum of squares is of a constant population
@@ -96,15 +97,22 @@ def split_of(spread: np.ndarray, energy: float, crossing: Crossing) -> list[Shar
     names, labels, with_context = _effects(crossing)
     contexts, cells = crossing.contexts, crossing.cells
 
-    def component_shares(kept: np.ndarray) -> np.ndarray:
-        found = _components(*_moments(spread[:, kept[:, None], kept]), len(kept), cells)
-        return _shares(found, energy / (cells * contexts))
+    clusters = np.array(crossing.clusters)
+
+    def components_of(kept: np.ndarray) -> np.ndarray:
+        some = spread[:, kept[:, None], kept]
+        single = np.trace(some, axis1=1, axis2=2) / (len(kept) * cells)
+        _, of_kept = np.unique(clusters[kept], return_inverse=True)
+        draws = of_clusters(some, of_kept, 1, 2)
+        return _components(draws.sum(axis=(1, 2)), np.trace(draws, axis1=1, axis2=2), draws.shape[1], single, cells)
 
     effect_ss, same = _moments(spread)
-    ss = _sums(effect_ss, same)
-    components, share = _components(effect_ss, same, contexts, cells), _shares(ss, energy)
-    shares, errors = jackknifed(component_shares, contexts, 2)
-    widths = np.asarray(half(errors, contexts))
+    ss, components = _sums(effect_ss, same), components_of(np.arange(contexts))
+    share = _shares(ss, energy)
+    shares, errors = jackknifed(
+        lambda kept: _shares(components_of(kept), energy / (cells * contexts)), contexts, 2, clusters
+    )
+    widths = np.asarray(half(errors, int(clusters.max()) + 1))
     df = _degrees(crossing)
     with np.errstate(invalid="ignore", divide="ignore"):
         ms = ss / df
@@ -137,14 +145,21 @@ def unit_variance_split(responses: np.ndarray, crossing: Crossing) -> UnitShares
     _check(len(responses), crossing)
     given = np.asarray(responses)[crossing.rows].astype(np.float64)
     energy = np.square(given).sum(axis=tuple(range(crossing.rows.ndim)))
-    found: dict[frozenset[int], np.ndarray] = {}
-    _split(given, 0, crossing.rows.ndim, 1, frozenset(), found)
-    axis = len(crossing.factors)
-    effect_ss = np.stack([found[effect] for effect in effect_sets(crossing)])
-    same = effect_ss + np.stack([found[effect | {axis}] for effect in effect_sets(crossing)])
+    axis, contexts, cells = len(crossing.factors), crossing.contexts, crossing.cells
+
+    def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(sets, units) sums of squares of each effect, and with its interaction with the last axis but one."""
+        found: dict[frozenset[int], np.ndarray] = {}
+        _split(values, 0, crossing.rows.ndim, 1, frozenset(), found)
+        effect_ss = np.stack([found[effect] for effect in effect_sets(crossing)])
+        return effect_ss, effect_ss + np.stack([found[effect | {axis}] for effect in effect_sets(crossing)])
+
+    effect_ss, same = moments(given)
+    draws = int(max(crossing.clusters)) + 1
+    of_draws = (effect_ss, same) if draws == contexts else moments(of_clusters(given, crossing.clusters, axis))
+    components = _components(of_draws[0] * draws, of_draws[1], draws, same / (contexts * cells), cells)
     effect_ss[0], same[0] = 0.0, same[0] - effect_ss[0]  # the grand mean is none of the effects
     ss = _sums(effect_ss, same)
-    components = _components(effect_ss, same, crossing.contexts, crossing.cells)
     return UnitShares(
         tuple(labels),
         tuple(names),
@@ -187,13 +202,17 @@ def _sums(effect_ss: np.ndarray, same: np.ndarray) -> np.ndarray:
     return np.concatenate([effect_ss[1:], with_context, with_context[1:].sum(0, keepdims=True)])
 
 
-def _components(effect_ss: np.ndarray, same: np.ndarray, contexts: int, cells: int) -> np.ndarray:
-    """Unbiased variances in the same order; NaN of one context."""
-    if contexts < 2:
-        return np.full_like(_sums(effect_ss, same), np.nan)
-    with_context = (same - effect_ss) / (cells * (contexts - 1))
-    alone = (effect_ss[1:] - with_context[1:] * cells) / (cells * contexts)
-    return np.concatenate([alone, with_context, with_context[1:].sum(0, keepdims=True)])
+def _components(summed: np.ndarray, same: np.ndarray, draws: int, single: np.ndarray, cells: int) -> np.ndarray:
+    """Unbiased variances in order, (effects, ...); NaN of one draw.
+
+    summed, same: (sets, ...) inner products of each set's projections in every two draws of contexts (clusters), and in
+    the same one; single: (sets, ...) mean squared projection in one context, a cell.
+    """
+    if draws < 2:
+        return np.full((2 * len(single), *single.shape[1:]), np.nan)
+    alone = (summed - same) / (draws * (draws - 1) * cells)
+    depends = single - alone
+    return np.concatenate([alone[1:], depends, depends[1:].sum(0, keepdims=True)])
 
 
 def _shares(values: np.ndarray, energy: np.ndarray | float) -> np.ndarray:

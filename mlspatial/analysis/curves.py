@@ -11,7 +11,7 @@ import numpy as np
 from mlspatial.core.crossing import Crossing, Factor
 from mlspatial.core.errors import StimulusMismatch
 
-VERSION = "1"
+VERSION = "2"
 ROUNDING = 1e-12  # of the mean squared response: less variance is none
 CIRCLE = 360.0
 
@@ -26,6 +26,12 @@ def is_whole_circle(factor: Factor) -> bool:
         return False
     gaps = np.diff(np.append(angles, angles[0] + CIRCLE))
     return bool(gaps.max() <= 1.5 * np.median(gaps))
+
+
+def numbers(factor: Factor) -> np.ndarray:
+    """(levels,) values; of a circular factor each the shorter way on from the one before: 165, 180, -165 to 195."""
+    values = np.array([float(value) for value in factor.values])
+    return np.unwrap(values, period=CIRCLE) if factor.kind == "circular" else values
 
 
 def depth(curve: np.ndarray) -> np.ndarray:
@@ -54,7 +60,7 @@ def width(curve: np.ndarray, factor: Factor) -> np.ndarray:
     found = np.full(curve.shape[1], np.nan)
     if factor.kind == "category" or len(curve) < 3:
         return found
-    values = np.array([float(value) for value in factor.values])
+    values = numbers(factor)
     circle = is_whole_circle(factor)
     if circle:
         values, first = np.unique(np.round(np.mod(values, CIRCLE), 9) % CIRCLE, return_index=True)
@@ -112,7 +118,7 @@ def monotonicity(curve: np.ndarray, factor: Factor) -> np.ndarray:
     from scipy.stats import rankdata
 
     ranks = rankdata(curve, axis=0)
-    values = rankdata([float(value) for value in factor.values])[:, None]
+    values = rankdata(numbers(factor))[:, None]
     no_floor = np.zeros(curve.shape[1])
     return (standardised(ranks, no_floor) * standardised(values, no_floor[:1])).sum(axis=0)
 

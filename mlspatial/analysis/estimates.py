@@ -9,7 +9,7 @@ import numpy as np
 
 from mlspatial.analysis.jackknife import BLOCKS, blocks, half_width, standard_error
 
-VERSION = "1"
+VERSION = "2"
 
 
 @dataclass(frozen=True)
@@ -23,18 +23,23 @@ class Estimate:
 
 
 def jackknifed(
-    statistic: Callable[[np.ndarray], np.ndarray | float], contexts: int, fewest: int = 2
+    statistic: Callable[[np.ndarray], np.ndarray | float],
+    contexts: int,
+    fewest: int = 2,
+    clusters: Sequence[int] | np.ndarray = (),
 ) -> tuple[np.ndarray, np.ndarray]:
     """A statistic of all contexts, and the standard error of each of its numbers over contexts.
 
     statistic: of (kept,) numbers of contexts, an array of any one shape. Each context is left out once, of more than 20
-    a block of each 20th. fewest: contexts that it needs; with fewer left the error is NaN, without any computation.
+    a block of each 20th; with clusters, the number of each context's, all contexts of a cluster together. fewest:
+    contexts that it needs; with fewer left the error is NaN, without any computation.
     Returns two float64 arrays of the statistic's shape.
     """
     every = np.arange(contexts)
     value = np.asarray(statistic(every), np.float64)
-    block = blocks(contexts)
-    if contexts < 2 or contexts - np.bincount(block).max() < fewest:
+    of_context = np.asarray(clusters, int) if len(clusters) else every
+    block = blocks(int(of_context.max()) + 1)[of_context] if contexts else every
+    if contexts < 2 or block.max() < 1 or contexts - np.bincount(block).max() < fewest:
         return value, np.full(value.shape, np.nan)
     return value, standard_error(np.stack([np.asarray(statistic(every[block != b])) for b in range(block.max() + 1)]))
 
@@ -55,5 +60,18 @@ def estimates(
 
 
 def parts(contexts: np.ndarray, number: int) -> list[np.ndarray]:
-    """Contexts dealt out to so many parts in turn, the first to the first."""
-    return [contexts[i::number] for i in range(number)]
+    """Numbers of contexts dealt out to so many parts in turn, by the number: without one the others stay where they
+    are."""
+    return [contexts[contexts % number == i] for i in range(number)]
+
+
+def of_clusters(values: np.ndarray, clusters: Sequence[int] | np.ndarray, *axes: int) -> np.ndarray:
+    """The mean over the contexts of each cluster, along axes of contexts, which become axes of clusters."""
+    of_context = np.asarray(clusters, int)
+    if np.array_equal(of_context, np.arange(len(of_context))):
+        return values
+    weights = (of_context == np.arange(of_context.max() + 1)[:, None]).astype(np.float64)
+    weights /= weights.sum(axis=1, keepdims=True)
+    for axis in axes:
+        values = np.moveaxis(np.tensordot(weights, values, axes=(1, axis)), 0, axis)
+    return values

@@ -38,7 +38,7 @@ from mlspatial.analysis.marginals import (
 from mlspatial.core.crossing import Crossing
 from mlspatial.core.errors import BadValue
 
-VERSION = "2"
+VERSION = "3"
 SHARE = 0.9  # of the variance of the others, that their subspace holds
 MOST = 1024  # rows of an eigendecomposition, which takes 0.4 s and is done for each factor and context left out
 
@@ -93,35 +93,36 @@ def factorisation_of(
 ) -> list[Factorisation]:
     """The same from inner products of mean responses that are at hand. errors: of the PCA variant too, which takes its
     eigendecompositions for each context left out; else they are NaN."""
-    number, contexts = len(means.factors), means.contexts
-    every = np.arange(contexts)
+    number, contexts, draws = len(means.factors), means.contexts, means.independent
+    every, clusters = np.arange(contexts), np.array(means.clusters or range(contexts))
 
     def published(kept: np.ndarray) -> np.ndarray:
         products, variances = _products(means, kept, context)
         return np.stack([_cosine_variant(products, variances, means), _invariance(variances, means)], axis=1)[:number]
 
     def debiased(kept: np.ndarray) -> np.ndarray:
-        return np.stack([_debiased(means, kept), _invariance(unbiased_variances(means, kept), means)], axis=1)
+        return np.stack([_debiased(draws, kept), _invariance(unbiased_variances(draws, kept), means)], axis=1)
 
-    plain, plain_error = jackknifed(published, contexts, 1)
-    fair, fair_error = jackknifed(debiased, contexts, 2)
-    columns = [estimates(plain[:, i], plain_error[:, i], contexts) for i in range(2)]
-    columns += [estimates(fair[:, i], fair_error[:, i], contexts) for i in range(2)]
+    plain, plain_error = jackknifed(published, contexts, 1, clusters)
+    fair, fair_error = jackknifed(debiased, draws.contexts, 2)
+    columns = [estimates(plain[:, i], plain_error[:, i], draws.contexts) for i in range(2)]
+    columns += [estimates(fair[:, i], fair_error[:, i], draws.contexts) for i in range(2)]
     _, variances = _products(means, every, context)
     found = []
     for f, name in enumerate(means.names):
         rows = sum(len(factor) for factor in means.factors) - len(means.factors[f]) + context
         fitting = max(1, min(contexts, most // max(rows, 1)))
         some = np.arange(fitting) * contexts // fitting
+        _, of_some = np.unique(clusters[some], return_inverse=True)
 
         def pca(kept: np.ndarray, f: int = f, some: np.ndarray = some) -> np.ndarray:
             return np.array(_pca_variant(means, f, some[kept], share, context))
 
-        value, error = jackknifed(pca, fitting, 1 if errors else fitting)
+        value, error = jackknifed(pca, fitting, 1 if errors else fitting, of_some)
         found.append(
             Factorisation(
                 name,
-                estimates(value[:1], error[:1], fitting)[0],
+                estimates(value[:1], error[:1], int(of_some.max()) + 1)[0],
                 columns[0][f],
                 columns[1][f],
                 columns[2][f],

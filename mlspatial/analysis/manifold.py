@@ -19,19 +19,20 @@ Sompolinsky 1993 (Fisher information of independent units).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from mlspatial.analysis.estimates import Estimate, estimates, jackknifed
+from mlspatial.analysis.curves import numbers
+from mlspatial.analysis.estimates import Estimate, estimates, jackknifed, of_clusters
 from mlspatial.analysis.gram import square
 from mlspatial.analysis.jackknife import blocks, standard_error
 from mlspatial.core.crossing import Crossing, Factor
 from mlspatial.core.errors import BadValue, StimulusMismatch, UnknownName, UserError
 
-VERSION = "2"
+VERSION = "3"
 ROUNDING = 1e-12  # of the mean squared response: a step of a smaller squared length is none
 FEWEST = 4  # contexts: two of a difference and two of a variance
 
@@ -90,18 +91,19 @@ def path(gram: np.ndarray, crossing: Crossing, factor: str) -> Path:
     """
     axis = _axis(crossing, factor)
     means, energy = _level_gram(_half_averaged(square(gram), crossing, axis), crossing, axis)
-    contexts = crossing.contexts
+    contexts, clusters = crossing.contexts, np.array(crossing.clusters)
     # (steps, contexts, steps, contexts) inner products of differences
     steps = np.diff(np.diff(means, axis=0), axis=2)
     limit = ROUNDING * energy
 
     def found(kept: np.ndarray) -> np.ndarray:
         some = steps[:, kept][:, :, :, kept]
-        number = len(kept)
         whole = some.mean(axis=(1, 3))
         own = np.einsum("scmc->csm", some)
+        draws = of_clusters(some, np.unique(clusters[kept], return_inverse=True)[1], 1, 3)
+        number = draws.shape[1]
         fair = (
-            (some.sum(axis=(1, 3)) - own.sum(0)) / (number * (number - 1))
+            (draws.sum(axis=(1, 3)) - np.einsum("scmc->sm", draws)) / (number * (number - 1))
             if number > 1
             else np.full_like(whole, np.nan)
         )
@@ -116,22 +118,24 @@ def path(gram: np.ndarray, crossing: Crossing, factor: str) -> Path:
             ]
         )
 
-    values, errors = jackknifed(found, contexts, 1)
-    return Path(factor, *estimates(values, errors, contexts))
+    values, errors = jackknifed(found, contexts, 1, clusters)
+    return Path(factor, *estimates(values, errors, int(clusters.max()) + 1))
 
 
 def discriminability(gram: np.ndarray, crossing: Crossing, factor: str) -> list[Step]:
     """d' between adjacent levels of a factor, and per unit of it.
 
-    gram: (rows, rows) inner products of responses about any one origin, float64. Time: one read of it.
+    gram: (rows, rows) inner products of responses about any one origin, float64. Time: one read of it. Contexts of a
+    cluster are averaged: clusters are what a read-out has to carry over to.
     Raises as path, and BadValue for adjacent levels of the same value.
     """
     axis = _axis(crossing, factor)
     values = _values(crossing.factors[axis])
-    half, contexts = _half_averaged(square(gram), crossing, axis), crossing.contexts
+    half, clusters = _half_averaged(square(gram), crossing, axis), crossing.clusters
     means, _ = _level_gram(half, crossing, axis)
-    steps = np.diff(np.diff(means, axis=0), axis=2)
-    projected = _projections(half, crossing, axis)
+    steps = of_clusters(np.diff(np.diff(means, axis=0), axis=2), clusters, 1, 3)
+    projected = of_clusters(_projections(half, crossing, axis), clusters, 1, 2)
+    contexts = steps.shape[1]
 
     def found(kept: np.ndarray) -> np.ndarray:
         squared = np.full(len(steps), np.nan)
@@ -141,13 +145,13 @@ def discriminability(gram: np.ndarray, crossing: Crossing, factor: str) -> list[
         along = np.array([_variance_along(one, kept) for one in projected])
         with np.errstate(invalid="ignore", divide="ignore"):
             d_prime = np.where(along > 0, squared / np.sqrt(along.clip(min=0.0)), np.nan)
-        return np.stack([squared, d_prime, d_prime / np.diff(values)])
+        return np.stack([squared, d_prime, d_prime / np.abs(np.diff(values))])
 
     value, error = jackknifed(found, contexts, 2)
     columns = [estimates(value[i], error[i], contexts) for i in range(3)]
     return [
         Step(factor, float(low), float(high), columns[0][s], columns[1][s], columns[2][s])
-        for s, (low, high) in enumerate(pairwise(values))
+        for s, (low, high) in enumerate(_pairs(crossing.factors[axis]))
     ]
 
 
@@ -166,9 +170,10 @@ def information(
         raise BadValue("floor", floor, "expected a variance above 0; units without response have no other noise")
     axis = _axis(crossing, factor)
     values, contexts = _values(crossing.factors[axis]), crossing.contexts
-    block = blocks(contexts)
-    every = np.arange(contexts)
-    kept = [every] + ([every[block != b] for b in range(block.max() + 1)] if contexts > 1 else [])
+    clusters, every = np.array(crossing.clusters), np.arange(contexts)
+    number = int(clusters.max()) + 1
+    block = blocks(number)[clusters]
+    kept = [every] + ([every[block != b] for b in range(block.max() + 1)] if number > 1 else [])
     total: np.ndarray | None = None
     for part in responses:
         if crossing.rows.min() < 0 or crossing.rows.max() >= len(part):
@@ -178,25 +183,26 @@ def information(
         for cell in range(rows.shape[2]):
             curves += np.asarray(part)[rows[:, :, cell]]
         curves /= rows.shape[2]
-        sums = np.stack([_information(curves[:, some], fano, floor) for some in kept])
+        sums = np.stack([_information(curves[:, some], clusters[some], fano, floor) for some in kept])
         total = sums if total is None else total + sums
     if total is None:
         raise UserError("there are no responses; hand over at least one block of units")
     total /= np.square(np.diff(values))
-    error = standard_error(total[1:]) if contexts > 1 else np.full(total.shape[1:], np.nan)
-    mean, within = (estimates(total[0, i], error[i], contexts) for i in range(2))
+    error = standard_error(total[1:]) if number > 1 else np.full(total.shape[1:], np.nan)
+    mean, within = (estimates(total[0, i], error[i], number) for i in range(2))
     return [
         Information(factor, float(low), float(high), mean[s], within[s])
-        for s, (low, high) in enumerate(pairwise(values))
+        for s, (low, high) in enumerate(_pairs(crossing.factors[axis]))
     ]
 
 
-def _information(curves: np.ndarray, fano: float, floor: float) -> np.ndarray:
-    """(2, steps) debiased of the mean curve and the mean of contexts. curves: (levels, contexts, units)."""
+def _information(curves: np.ndarray, clusters: np.ndarray, fano: float, floor: float) -> np.ndarray:
+    """(2, steps) debiased of the mean curve and the mean of contexts. curves: (levels, contexts, units); clusters: of
+    the contexts."""
     steps, middles = np.diff(curves, axis=0), (curves[1:] + curves[:-1]) / 2
-    number = curves.shape[1]
     within = (np.square(steps) / (fano * middles.clip(min=0.0) + floor)).sum(-1).mean(1)
-    if number < 2:
+    steps = of_clusters(steps, np.unique(clusters, return_inverse=True)[1], 1)
+    if (number := steps.shape[1]) < 2:
         return np.stack([np.full_like(within, np.nan), within])
     squared = (np.square(steps.sum(1)) - np.square(steps).sum(1)) / (number * (number - 1))
     return np.stack([(squared / (fano * middles.mean(1).clip(min=0.0) + floor)).sum(-1), within])
@@ -211,8 +217,13 @@ def _axis(crossing: Crossing, name: str) -> int:
     return names.index(name)
 
 
+def _pairs(factor: Factor) -> Iterator[tuple[float, float]]:
+    """Values of adjacent levels, as they are given."""
+    return pairwise(float(value) for value in factor.values)
+
+
 def _values(factor: Factor) -> np.ndarray:
-    values = np.array([float(value) for value in factor.values])
+    values = numbers(factor)
     if np.any(np.diff(values) == 0):
         raise BadValue("factor", factor.name, f"adjacent levels have the same value; it has {values.tolist()}")
     return values

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlspatial.analysis.estimates import of_clusters
 from mlspatial.analysis.gram import square
 from mlspatial.core.crossing import Crossing, Factor
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
@@ -23,7 +24,7 @@ from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-VERSION = "2"
+VERSION = "3"
 ROUNDING = 1e-12  # of the mean squared response: less variance is none
 FEWEST = 4  # contexts, which products of two covariances need
 CONTEXT = "context"
@@ -34,18 +35,30 @@ class Marginals:
     """factors: of all crossings, in order; contexts: their number C; gram: inner products of all mean responses about
     any one origin, (m + C, m + C) float64, m = sum over factors of levels times contexts, a factor's levels outside and
     its contexts inside, then of the mean of each context over all its images; energy: mean squared length of a mean
-    response."""
+    response; clusters: of the contexts, as in Crossing, (): each is one."""
 
     factors: tuple[Factor, ...]
     contexts: int
     gram: np.ndarray
     energy: float
+    clusters: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, gram: np.ndarray, crossings: Sequence[Crossing]) -> Marginals:
         """From inner products of the mean responses that mean_weights makes."""
         factors = tuple(factor for crossing in crossings for factor in crossing.factors)
-        return cls(factors, crossings[0].contexts, gram, float(np.diag(gram).mean()))
+        return cls(factors, crossings[0].contexts, gram, float(np.diag(gram).mean()), crossings[0].clusters)
+
+    @cached_property
+    def independent(self) -> Marginals:
+        """Of clusters in place of contexts, each the mean over its contexts: independent draws for what is debiased."""
+        if len(set(self.clusters)) in (0, self.contexts):
+            return self
+        levels = sum(len(factor) for factor in self.factors)
+        gram = self.gram.reshape(levels + 1, self.contexts, levels + 1, self.contexts)
+        number = max(self.clusters) + 1
+        found = of_clusters(gram, self.clusters, 1, 3).reshape((levels + 1) * number, -1)
+        return Marginals(self.factors, number, found, self.energy)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -194,6 +207,21 @@ def mean_weights(crossings: Sequence[Crossing], rows: int) -> csr_array:
             for some in chosen
         ]
     ).tocsr()
+
+
+def deviation_weights(crossings: Sequence[Crossing], rows: int) -> csr_array:
+    """As mean_weights, but of mean responses about the mean over all levels in the same context: from responses in
+    float32 what a factor does is then not lost beside what differs between contexts. Marginals.of takes either."""
+    from scipy.sparse import block_diag, eye_array, kron
+
+    contexts = crossings[0].contexts
+    blocks = []
+    for crossing in crossings:
+        for factor in crossing.factors:
+            levels = len(factor)
+            about_mean = np.eye(levels) - 1 / levels
+            blocks.append(kron(about_mean, eye_array(contexts)))
+    return (block_diag([*blocks, eye_array(contexts)]).tocsr() @ mean_weights(crossings, rows)).tocsr()
 
 
 def unbiased_traces(means: Marginals, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,9 +11,10 @@ from itertools import combinations
 import numpy as np
 
 from mlspatial.analysis.curves import ROUNDING, responses_by_level
+from mlspatial.analysis.estimates import of_clusters
 from mlspatial.core.crossing import Crossing
 
-VERSION = "1"
+VERSION = "2"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def separability(responses: np.ndarray, crossing: Crossing) -> list[Separability
                 np.where(some, _first_share(centred), np.nan),
                 np.where(some, _first_share(plane), np.nan),
                 additive,
-                np.where(some, _crossed(planes), np.nan),
+                np.where(some, _crossed(of_clusters(planes, crossing.clusters, 0)), np.nan),
             )
         )
     return found

@@ -19,7 +19,7 @@ from mlspatial.analysis.factorisation import SHARE
 from mlspatial.analysis.marginals import ROUNDING, Marginals, leading, unbiased_traces
 from mlspatial.core.errors import BadValue
 
-VERSION = "2"
+VERSION = "3"
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ def dimensions(means: Marginals, *, share: float = SHARE) -> list[Dimension]:
     """Of every factor. means: of marginals(); share: of a curve's variance that its subspace holds. Errors are the
     jackknife's over contexts. Raises BadValue for a share not in (0, 1]."""
     _check(share)
+    means = means.independent
     number, contexts, energy = len(means.factors), means.contexts, means.energy
 
     def numbers(kept: np.ndarray) -> np.ndarray:
@@ -85,6 +86,7 @@ def dimensions(means: Marginals, *, share: float = SHARE) -> list[Dimension]:
 def overlaps(means: Marginals, *, share: float = SHARE) -> list[Overlap]:
     """Of every two factors, in order. Parameters and errors as dimensions."""
     _check(share)
+    means = means.independent
     contexts, energy, pairs = means.contexts, means.energy, list(combinations(range(len(means.factors)), 2))
     if not pairs:
         return []
@@ -124,9 +126,9 @@ def _check(share: float) -> None:
 
 def _curves(means: Marginals, kept: np.ndarray) -> tuple[Curves, Curves | None]:
     """As Marginals.curves: of all contexts, and of every second and the others."""
-    if len(kept) < 2:
-        return means.curves([kept]), None
     halves = parts(kept, 2)
+    if not all(len(half) for half in halves):
+        return means.curves([kept]), None
     curves = means.curves(halves)
     weight = np.array([len(half) for half in halves]) / len(kept)
     return [

@@ -24,10 +24,11 @@ from mlspatial.analysis.curves import (
     standardised,
     width,
 )
+from mlspatial.analysis.estimates import of_clusters
 from mlspatial.core.crossing import Crossing, Factor
 from mlspatial.core.errors import BadValue
 
-VERSION = "2"
+VERSION = "3"
 
 __all__ = ["Tuning", "is_whole_circle", "tuning"]
 
@@ -93,14 +94,15 @@ def tuning(
         others = tuple(i for i in range(axes) if i != axis)
         by_context = values.mean(axis=others)  # (levels, contexts, units)
         curve = by_context.mean(axis=1)
-        contexts = crossing.contexts
-        within = by_context - by_context.mean(axis=0)  # what a context adds to all levels is no error of the curve
-        scale = np.sqrt(len(curve) / max(len(curve) - 1, 1) / contexts)
-        error = within.std(axis=1, ddof=1) * scale if contexts > 1 else np.full_like(curve, np.nan)
+        draws = of_clusters(by_context, crossing.clusters, 1)
+        number = draws.shape[1]
+        within = draws - draws.mean(axis=0)  # what a context adds to all levels is no error of the curve
+        scale = np.sqrt(len(curve) / max(len(curve) - 1, 1) / number)
+        error = within.std(axis=1, ddof=1) * scale if number > 1 else np.full_like(curve, np.nan)
         varies = curve.var(axis=0) > ROUNDING * energy
         with np.errstate(invalid="ignore", divide="ignore"):
             selectivity = np.where(total > ROUNDING * energy, curve.var(axis=0) / total, np.nan)
-        floor, reliability_floor, p = _shuffled(by_context, total, selectivity, rng, permutations)
+        floor, reliability_floor, p = _shuffled(draws, total, selectivity, rng, permutations)
         active = total > ROUNDING * energy
         across = {crossing.factors[i].name: _pairs(_by_other(cells, axis, (i,)), energy) for i in others}
         found.append(
@@ -119,7 +121,7 @@ def tuning(
                 across,
                 _pairs(_by_other(cells, axis, others), energy) if others else np.full(curve.shape[1], np.nan),
                 _pairs(by_context.transpose(1, 0, 2), energy),
-                _reliability(by_context, energy),
+                _reliability(draws, energy),
                 np.where(active, floor, np.nan),
                 np.where(active, reliability_floor, np.nan),
                 np.where(varies, p, np.nan),

@@ -34,6 +34,8 @@ class Crossing:
     object, the place, the light); it is the same in all cells, so that it is one more, random, factor. A sweep of one
     latent on several scenes is a crossing of one factor, whose contexts are the scenes. seen_in: what each context is;
     crossings where it is equal share their contexts, the n-th of one being the n-th of the other; (): their numbers.
+    clusters: number of the cluster of each context, 0 to K - 1: contexts of one cluster share something (an object seen
+    in several scenes), so that only clusters are independent draws; (): each context is one.
     Raises ValueError for rows that do not fit.
     """
 
@@ -41,12 +43,17 @@ class Crossing:
     factors: tuple[Factor, ...]
     rows: np.ndarray
     seen_in: tuple[Hashable, ...] = ()
+    clusters: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.rows.shape[:-1] != self.shape or len(np.unique(self.rows)) != self.rows.size:
             raise ValueError(f"crossing {self.name}: rows of shape {self.rows.shape} for levels {self.shape}")
         if not self.seen_in:
             object.__setattr__(self, "seen_in", tuple(range(self.contexts)))
+        if not self.clusters:
+            object.__setattr__(self, "clusters", tuple(range(self.contexts)))
+        if sorted(set(self.clusters)) != list(range(max(self.clusters) + 1)) or len(self.clusters) != self.contexts:
+            raise ValueError(f"crossing {self.name}: clusters {self.clusters} of {self.contexts} contexts")
         if len(self.seen_in) != self.contexts:
             raise ValueError(f"crossing {self.name}: {len(self.seen_in)} names of {self.contexts} contexts")
 

@@ -151,7 +151,9 @@ class Design:
                 rows = first + np.arange(contexts * cells).reshape(contexts, cells).T
                 factors = tuple(one.as_factor() for one in part.varied)
                 seen_in = tuple((part.free, place) for place in places)
-                found.append(Crossing(part.name, factors, rows.reshape(*part.shape, contexts), seen_in))
+                found.append(
+                    Crossing(part.name, factors, rows.reshape(*part.shape, contexts), seen_in, clusters(places))
+                )
             first += contexts * cells
         return found
 
@@ -211,3 +213,11 @@ class Design:
             data["repeats"],
             data["in_view"],
         )
+
+
+def clusters(places: Sequence[tuple[int, int, int, int]]) -> tuple[int, ...]:
+    """Cluster of each context, by the first axis that tells contexts apart: the object, else the scene, the sky or the
+    draw. What is held is drawn for each context, but the object and the scene come again."""
+    axis = next((axis for axis in range(4) if len({place[axis] for place in places}) > 1), OBJECTS)
+    order = {number: k for k, number in enumerate(dict.fromkeys(place[axis] for place in places))}
+    return tuple(order[place[axis]] for place in places)

@@ -14,7 +14,7 @@ import torch
 
 from mlspatial.analysis.anova import effect_sets
 from mlspatial.analysis.gram import upper_product
-from mlspatial.analysis.marginals import mean_weights
+from mlspatial.analysis.marginals import deviation_weights
 from mlspatial.core.crossing import Crossing
 from mlspatial.models.spool import Spool
 
@@ -78,9 +78,10 @@ class Space:
 @dataclass
 class Controlled:
     """One layer's numbers. means: for each group of crossings that share contexts the (m, m) inner products of
-    Marginals.gram; spread, energy: for each crossing as anova.split_of takes them; channels: "space" and "centre" ->
-    (n, channels) float32, means over space and over the middle; maps: (crossings, 1 + factors, positions) sums of
-    squares over channels, of all (about the mean) and of each factor's main effect, NaN beyond a crossing's factors."""
+    Marginals.gram, of mean responses about that of all levels in their context; spread, energy: for each crossing as
+    anova.split_of takes them, about the crossing's mean; channels: "space" and "centre" -> (n, channels) float32, means
+    over space and over the middle; maps: (crossings, 1 + factors, positions) sums of squares over channels, of all
+    (about the mean) and of each factor's main effect, NaN beyond a crossing's factors."""
 
     space: Space
     means: list[np.ndarray] = field(default_factory=list)
@@ -128,7 +129,7 @@ class ControlledSink:
         self._channels: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
         self._weights = []
         for group in groups(crossings):
-            weights = mean_weights(group, n)
+            weights = deviation_weights(group, n)
             place = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr)), weights.indices
             numbers = torch.from_numpy(weights.data.astype(np.float32))
             tensor = torch.sparse_coo_tensor(
@@ -180,10 +181,13 @@ class ControlledSink:
 
 def _add_effects(given: torch.Tensor, crossing: Crossing, places: np.ndarray, found: Controlled, number: int) -> None:
     """Add what some features say of a crossing. given: (levels of each factor, contexts, features)."""
+    given = given - given.mean(
+        dim=tuple(range(given.ndim - 1)), keepdim=True
+    )  # float32 squares of a mean hide the rest
     flat = given.reshape(-1, given.shape[-1])
     squares = flat.square().sum(0).double()
     found.energy[number] += float(squares.sum())
-    about_mean = (squares - len(flat) * flat.mean(0).double().square()).cpu().numpy()
+    about_mean = squares.cpu().numpy()
     spreads: dict[frozenset[int], np.ndarray] = {}
     mains: dict[int, np.ndarray] = {}
     axes = len(crossing.factors)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from mlspatial.analysis.anova import split_of, unit_variance_split, variance_split
-from mlspatial.analysis.marginals import marginals
+from mlspatial.analysis.marginals import Marginals, marginals
 from mlspatial.core.crossing import Crossing, Factor
 from mlspatial.models import controlled
 from mlspatial.models.controlled import ControlledSink, Space, groups
@@ -46,9 +46,16 @@ def test_numbers_are_those_of_all_activations(
     flat = flat - flat.mean(0)
     gram = flat @ flat.T
     (group,) = groups(crossings)
-    expected = marginals(gram, group).gram
-    assert np.abs(found.means[0] - expected).max() < 1e-5 * np.abs(expected).max()
+    expected, ours = marginals(gram, group), Marginals.of(found.means[0], group)
+    for name in ("deviations", "with_context", "of_context"):
+        one, other = getattr(ours, name), getattr(expected, name)
+        assert np.abs(one - other).max() < 1e-5 * np.abs(other).max(), name
     for number, crossing in enumerate(crossings):
+        about = flat[crossing.rows.reshape(-1)]
+        total = np.square(about - about.mean(0)).sum(0)
+        space = Space.of(shape)
+        by_place = np.bincount(space.places(0, flat.shape[1]), total, minlength=space.positions)
+        assert found.maps[number, 0] == pytest.approx(by_place, rel=1e-4)
         ours = split_of(found.spread[number], found.energy[number], crossing)
         for one, other in zip(ours, variance_split(gram, crossing), strict=True):
             assert one.effect == other.effect
