@@ -101,7 +101,7 @@ def points(evidence: Evidence) -> Points:
     regions = [name for name in _regions(best.region) if scored[name].notna().any()]
     if not regions:
         return Points(nothing, {}, f"No score of the {len(scored)} networks that are scored and asked is a number.")
-    where, parts, left = {}, [], {}
+    where, parts, left = {}, [], dict[tuple[str, str], str]()
     for region in regions:
         own = scored[scored[region].notna()]
         of_network, where[region] = _layers(evidence, own, rows, region)
@@ -182,7 +182,7 @@ def _with_every(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
     if own.label.nunique() < 2:
         return own, {}
     keys = ["model_id", "measure", "layer", "run_id"]
-    parts, left = [own], {}
+    parts, left = [own], dict[str, str]()
     for measure in (name for name in MEASURES if name != INVARIANCE):
         same, words = shared(rows[rows.measure == measure])
         parts.append(same.groupby(keys, sort=False).value.mean().reset_index().assign(label=EVERY, error=np.nan))
