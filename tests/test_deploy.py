@@ -308,7 +308,7 @@ def test_the_newest_copies_stay_and_what_is_no_whole_copy_is_left_alone(
     said = capsys.readouterr().err
     for name in ("half", "cut"):
         assert f"{tmp_path}/{name}: is being made, or was not made to its end" in said
-        with pytest.raises(SystemExit, match="has no whole manifest.json"):
+        with pytest.raises(SystemExit, match=r"has no whole manifest\.json"):
             backup.read(tmp_path / name)
     for keep in ("0", "-1"):
         monkeypatch.setattr(sys, "argv", ["backup.py", "backup", str(tmp_path / "newer"), "--keep", keep])

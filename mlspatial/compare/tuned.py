@@ -43,8 +43,8 @@ def tunings(tuned: pd.DataFrame) -> pd.DataFrame:
     """One row a network (or the pixels), design, layer, crossing, measure and factor, with the columns TUNINGS.
 
     tuned: rows of `read.runs`, newest first: of several runs that asked a layer with one design the newest counts.
-    Where no run of a network and design has all layers that some run has, the places of layers are not known together: the
-    run with most layers counts alone (of as many the newest), with a warning that names what is left out.
+    Where no run of a network and design has all layers that some run has, the places of layers are not known together:
+    the run with most layers counts alone (of as many the newest), with a warning that names what is left out.
     measure: those of a population.parquet that are of one factor or effect, and of units OF_UNITS and TUNED; error: the
     standard error over contexts, of medians that of units, NaN where nobody knows. depth: place of the layer. A run
     whose files are damaged is left out, with a warning that names it.

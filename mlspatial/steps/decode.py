@@ -92,7 +92,7 @@ def decode(
     chosen = chosen_latents(latents, images, left)
     splits = left.splits if left else ordinary(split, len(images.stimuli), folds, seed)
     modules = [tuple(name for name in names if name != PIXELS) for names in chosen_layers]
-    asked = heads(records, modules, chosen, images, left and left.splits)
+    asked = heads(records, modules, chosen, images, left.splits if left else None)
     fitted = any(one.modules for one in asked) or any(PIXELS in names for names in chosen_layers)
     decoding.check(len(images.stimuli), images.latents, chosen, splits if fitted else [], classifier)
     cfg = {"layers": layers, "latents": ",".join(latent.name for latent in chosen), "stimuli": stimuli,
