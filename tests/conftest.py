@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pytest
+import mlspatial  # noqa: F401 - before NumPy, as every command does: see core.processor
+
+import numpy as np  # isort: skip
+import pytest  # isort: skip
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # of a suite in the background, whose tests are of Ctrl-C, too
     signal.signal(signal.SIGINT, signal.default_int_handler)

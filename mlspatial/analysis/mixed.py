@@ -15,6 +15,7 @@ VERSION = "1"
 #: ratios of the variances of intercepts and of what is left among which the optimum is looked for, then refined
 RATIOS = np.concatenate([[0.0], np.logspace(-6, 8, 281)])
 NAN = float("nan")
+NOTHING = 1e-12  # of the values' variance: below it differences of sums are rounding
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,12 @@ def random_intercept(y: np.ndarray, design: np.ndarray, group: Sequence[Hashable
     constant = np.linalg.lstsq(design, np.ones(len(y)), rcond=None)[0]  # where the columns make one, y may be moved
     shift, scale = float(y.mean()) * bool(np.allclose(design @ constant, 1)), float(y.std())
     sums = _Sums.of((y - shift) / (scale or 1.0), design, labels)
-    if sums.at(0.0).left < 1e-20 * len(y) or scale == 0:
+    if sums.at(0.0).left < NOTHING * len(y) or scale == 0:
         raise UserError("mixed model: the values follow from the factors; nothing is left to tell errors from")
     apart = _tells_apart(design, labels)
     ratio = sums.best() if apart else 0.0
     found = sums.at(ratio)
-    if found.left < 1e-20 * len(y) or ratio >= RATIOS[-1]:
+    if found.left < NOTHING * len(y) or ratio >= RATIOS[-1]:
         raise UserError("mixed model: the values follow from factors and groups; nothing is left to tell errors from")
     left = scale * math.sqrt(found.left / sums.df)
     weights = scale * found.weights + shift * constant

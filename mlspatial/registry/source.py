@@ -14,6 +14,7 @@ from pathlib import Path
 from mlspatial.core.errors import UserError
 from mlspatial.core.names import TAG
 from mlspatial.core.parameters import STORE_PATCH, STORE_PATCH_VARIABLE
+from mlspatial.core.processor import VARIABLE
 from mlspatial.core.secrets import found_in
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,13 +44,16 @@ def tags() -> dict[str, str]:
 
 @cache
 def versions() -> dict[str, str]:
-    """mlspatial.torch, .scikit_learn, ...: the installed versions, read without importing anything; or missing."""
+    """mlspatial.torch, .scikit_learn, ...: the installed versions, read without importing anything; or missing.
+    mlspatial.openblas: the kernels of NumPy's products, where they were named (see core.processor)."""
     found = {}
     for package in PACKAGES:
         try:
             found[TAG + package.replace("-", "_")] = metadata.version(package)
         except metadata.PackageNotFoundError:
             found[TAG + package.replace("-", "_")] = "missing"
+    if kernels := os.environ.get(VARIABLE):
+        found[TAG + "openblas"] = kernels
     return found
 
 
