@@ -16,10 +16,11 @@ from mlspatial.analysis.device import numerics
 from mlspatial.analysis.gram import upper_product
 from mlspatial.core.crossing import Crossing
 from mlspatial.models.effects import Effects, MeanProducts
-from mlspatial.models.spool import Spool
+from mlspatial.models.spool import CHUNK, Spool
 
 NUMBERS = 1 << 21  # responses that effects are computed of at a time: 8 MB
-VERSION = "2"
+CHUNK_NUMBERS = 1 << 24  # responses that are in memory as float32 at a time: 64 MB
+VERSION = "3"
 
 
 @dataclass(frozen=True)
@@ -124,13 +125,14 @@ class ControlledSink:
         each: Callable[[str, int, np.ndarray], None] | None = None,
     ) -> None:
         self.crossings, self.n, self.folder, self.device, self.each = crossings, n, folder, device, each
+        self._chunk = int(np.clip(CHUNK_NUMBERS // n, CHUNK // 16, CHUNK))
         self._spaces = {layer: Space.of(shape) for layer, shape in shapes.items()}
         self._spools: dict[str, Spool] = {}
         self._channels: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
 
     def add(self, layer: str, activations: torch.Tensor) -> None:
         if layer not in self._spools:
-            self._spools[layer] = Spool(self.n, activations.shape[1], self.folder)
+            self._spools[layer] = Spool(self.n, activations.shape[1], self.folder, self._chunk)
         self._spools[layer].add(activations)
         space = self._spaces[layer]
         kept = space.pooled(activations)

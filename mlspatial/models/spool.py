@@ -33,9 +33,10 @@ class Spool:
     whatever ends it.
     """
 
-    def __init__(self, n: int, features: int, folder: Path) -> None:
-        self.n, self.features = n, features
-        self._scales = np.zeros((-(-features // CHUNK), n), np.float32)
+    def __init__(self, n: int, features: int, folder: Path, chunk: int = CHUNK) -> None:
+        """chunk: features that are handed out together, and share a scale."""
+        self.n, self.features, self.chunk = n, features, chunk
+        self._scales = np.zeros((-(-features // chunk), n), np.float32)
         self._rows = 0
         self._means: torch.Tensor | None = None
         self.exact = 4 * n * features <= EXACT
@@ -55,8 +56,8 @@ class Spool:
             return
         if self._means is None:
             self._means = torch.zeros_like(rows[0]) if self.exact else rows.mean(0)
-        for number, first in enumerate(range(0, self.features, CHUNK)):
-            part = rows[:, first : first + CHUNK] - self._means[first : first + CHUNK]
+        for number, first in enumerate(range(0, self.features, self.chunk)):
+            part = rows[:, first : first + self.chunk] - self._means[first : first + self.chunk]
             low, high = torch.aminmax(part)
             largest = max(-float(low), float(high))
             scale = 2.0 ** np.floor(np.log2(LARGEST / largest)) if largest > 0 else 1.0
@@ -66,16 +67,16 @@ class Spool:
         self._rows += count
 
     def chunks(self) -> Iterator[torch.Tensor]:
-        """(n, up to 8,192) float32, all features once; each only until the next, which takes its memory.
+        """(n, up to a chunk) float32, all features once; each only until the next, which takes its memory.
 
         Raises StimulusMismatch when images are missing.
         """
         if self._rows != self.n or self._means is None:
             raise StimulusMismatch(f"activations of {self._rows} images, expected {self.n}")
         means = self._means.cpu()
-        memory = torch.empty(self.n * min(CHUNK, self.features))
-        for number, first in enumerate(range(0, self.features, CHUNK)):
-            width = min(CHUNK, self.features - first)
+        memory = torch.empty(self.n * min(self.chunk, self.features))
+        for number, first in enumerate(range(0, self.features, self.chunk)):
+            width = min(self.chunk, self.features - first)
             kept = torch.from_numpy(self._numbers.read(self.n * first, self.n * width)).view(self.n, width)
             scales = torch.from_numpy(self._scales[number])[:, None]
             chunk = memory[: self.n * width].view(self.n, width)
@@ -110,7 +111,7 @@ class NamelessFile:
     would count as memory."""
 
     def __init__(self, folder: Path, kind: np.dtype) -> None:
-        self.kind = kind
+        self.kind, self._read = kind, np.empty(0, kind)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".activations-") as file:
             self.descriptor = os.dup(file.fileno())  # outlives the name
 
@@ -121,7 +122,11 @@ class NamelessFile:
             data, offset = data[done:], offset + done
 
     def read(self, start: int, count: int) -> np.ndarray:
-        values = np.empty(count, self.kind)
+        """(count,) numbers from `start` on, only until the next call, which takes their memory: fresh memory costs more
+        than what is done with it."""
+        if len(self._read) < count:
+            self._read = np.empty(count, self.kind)
+        values = self._read[:count]
         data, offset = memoryview(values.view(np.uint8).data), start * self.kind.itemsize
         while len(data):
             done = os.preadv(self.descriptor, [data], offset)

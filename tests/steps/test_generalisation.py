@@ -71,7 +71,14 @@ def test_the_images_of_a_design(networks: list[ModelRecord], registry: Path) -> 
     designed = str(toys.dataset(registry / "d", "d", scenes=SCENES, splits=("design",)))
     ids = run_decode(designed, stimuli="design", split="leave_out:scene", latents="z", folds=4)
     assert set(table(ids[0]).left_out_values) == set(SCENES) and set(table(ids[0]).n_train) == {30}
-    assert "Images of one context of a design share" in runs.get(ids[0]).tags["mlflow.note.content"]
+    assert "one context of the design are never on both sides" in runs.get(ids[0]).tags["mlflow.note.content"]
+    contexts = np.arange(40) // toys.LEVELS
+    for split in ("leave_out:scene", "leave_out:category"):  # categories take turns within a context
+        found = conditions(split, load_images("design", designed), 4, 0)
+        assert [list(map(len, one)) for one in found.within] == [list(map(len, one)) for one in found.across]
+        assert all(not set(contexts[train]) & set(contexts[test]) for train, test in found.splits), split
+    with pytest.raises(BadValue, match=r"z>3\.5 varies within the 8 contexts .* leaves \d stimuli on one side, which"):
+        conditions("leave_out:z>3.5", load_images("design", designed), 2, 0)
     with pytest.raises(BadValue, match="dataset d has the splits design"):
         run_decode(designed, split="leave_out:scene", latents="z")
 
