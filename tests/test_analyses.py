@@ -155,6 +155,15 @@ def test_contrasts_are_those_of_scipy() -> None:
     assert found["fold"]["p"] == pytest.approx(mannwhitneyu(a, b).pvalue)
     means = table.groupby(["group", "seed"]).value.mean()
     assert found["seed"]["p"] == pytest.approx(mannwhitneyu(means["a"], means["b"]).pvalue)
+    asked = table.assign(question=np.where(table.fold % 2, "z>3", "z<=3"), value=table.value + table.fold % 2)
+    apart = group_contrasts(asked, networks)
+    assert len(apart) == 4
+    for row in apart:
+        own = asked[asked.question == row["question"]]
+        if row["unit"] == "seed":
+            own = own.groupby(["group", "seed"]).value.mean().reset_index()
+        a, b = (own[own.group == group].value for group in "ab")
+        assert row["p"] == pytest.approx(mannwhitneyu(a, b).pvalue), row["question"]
 
 
 def test_intervals_over_stimuli_reach_the_figures(trained: str) -> None:

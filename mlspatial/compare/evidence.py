@@ -36,7 +36,7 @@ SCORES = (
     "ceiling_error", "ceiled_error",
 )  # fmt: skip
 PAIRS = ("run_id", "metric", "layer", "depth", "model_a", "model_b", "value")
-DECODINGS = ("run_id", "model_id", "layer", "depth", "latent", "fold", "measure", "value", "chance")
+DECODINGS = ("run_id", "model_id", "layer", "depth", "latent", "fold", "measure", "value", "chance", "n_train")
 
 PIXELS = "pixels"  # model_id of what was decoded from the images themselves
 UNITS = {"distance": 1, "translation": 2, "rotation": 6, "category": 117, "identity": 548}  # Xie et al. 2025: 674
@@ -51,10 +51,10 @@ class Evidence:
 
     networks: one row a registered checkpoint (columns NETWORKS, heldout/... and fact/...); scores: one row a network,
     benchmark, layer and metric (SCORES); pairs: one row an unordered pair of networks, layer and similarity metric
-    (PAIRS); decodings: one row a network, layer, latent, measure and fold (DECODINGS); failed: one row a train,
-    score or tuning run that came to no end (FAILED). Frames may be empty. networks may have a column `networks`: over
-    how many an imported mean is, NaN where nobody says. asked: entry -> run id -> what its command was given, newest
-    first.
+    (PAIRS); decodings: one row a network, layer, latent, measure and fold (DECODINGS; n_train: 0 of what a network's
+    own head says, NaN where nobody knows); failed: one row a train, score or tuning run that came to no end (FAILED).
+    Frames may be empty. networks may have a column `networks`: over how many an imported mean is, NaN where nobody
+    says. asked: entry -> run id -> what its command was given, newest first.
     predictions, units, left_out: what runs have kept beside their tables, see compare.kept. tunings: one row a network,
     design, layer and number of a tuning run, see compare.tuned.
     """
@@ -359,14 +359,17 @@ def _pairs(similar: pd.DataFrame) -> pd.DataFrame:
 
 
 def _decodings(decoded: pd.DataFrame) -> pd.DataFrame:
+    import numpy as np
     import pandas as pd
 
     def parse(row: dict[str, Any], file: Callable[..., Path]) -> pd.DataFrame:
         table = read.table_file(file("decoding.json"))
         table["depth"] = pd.factorize(table.layer)[0]
-        return table[[name for name in DECODINGS if name != "run_id"]].astype({"value": float, "chance": float})
+        table["n_train"] = table.n_train if "n_train" in table else np.nan
+        numbers = {"value": float, "chance": float, "n_train": float}
+        return table[[name for name in DECODINGS if name != "run_id"]].astype(numbers)
 
-    table = read.tables("decodings-1", decoded, parse)
+    table = read.tables("decodings-2", decoded, parse)
     if table.empty:
         return empty_frames()["decodings"]
     newest = table.groupby(["model_id", "layer", "latent"]).run_id.transform("first")

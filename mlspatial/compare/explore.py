@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlspatial.compare.evidence import PIXELS, REGIONS, Evidence
+from mlspatial.compare.latents import read_outs
 from mlspatial.compare.scores import MEAN, REGIONS_SHOWN, committed, region_scores
 from mlspatial.compare.style import TASKS, task_order, task_style
 from mlspatial.core.files import write_text
@@ -184,7 +185,7 @@ def _networks(evidence: Evidence, facts: pd.DataFrame, limit: int) -> Points:
     best = evidence.scores[evidence.scores.committed.astype(bool)].assign(column=_measure)
     depths = _relative(evidence.scores).loc[committed(evidence).index]
     chosen = committed(evidence).assign(value=depths, column=lambda t: t.benchmark + ": depth of its layer")
-    decoded = _decoded(evidence).groupby(["model_id", "column"]).value.max().reset_index()
+    decoded = read_outs(_decoded(evidence)).groupby(["model_id", "column"]).value.max().reset_index()
     similar = _similar(evidence, facts)
     last = similar.groupby(["metric", "model_id"]).depth.transform("max") if len(similar) else similar.depth
     similar = similar[similar.depth == last]
@@ -205,7 +206,9 @@ def _layers(evidence: Evidence, facts: pd.DataFrame, limit: int) -> Points:
     scores = scores.assign(column=_measure, relative=_relative(scores))
     decoded, similar = _decoded(evidence), _similar(evidence, facts)
     keys = ["model_id", "layer"]
-    sources = [table.assign(relative=_relative(table))[[*keys, "relative", "run_id"]] for table in (decoded, similar)]
+    fitted = _relative(read_outs(decoded)).reindex(decoded.index)  # a network's own head has no depth
+    sources = [table.assign(relative=relative)[[*keys, "relative", "run_id"]]
+               for table, relative in ((decoded, fitted), (similar, _relative(similar)))]  # fmt: skip
     there = pd.concat([scores[[*keys, "relative", "run_id"]], *sources]).drop_duplicates(keys)
     there = there[there.model_id.isin(facts.index)]
     total, counts = len(there), there.groupby("model_id").size()
@@ -281,11 +284,12 @@ def _relative(table: pd.DataFrame) -> Any:
 
 
 def _decoded(evidence: Evidence) -> pd.DataFrame:
-    """model_id, layer, depth, column, value, run_id: mean over folds."""
+    """model_id, layer, depth, column, value, n_train, run_id: mean over folds."""
     table = evidence.decodings
     table = table[table.model_id != PIXELS]
     keys = ["model_id", "layer", "depth", "latent", "measure", "run_id"]
-    means = table.assign(value=table.value.astype(float)).groupby(keys, sort=False).value.mean().reset_index()
+    numbers = table.assign(value=table.value.astype(float), n_train=table.n_train.astype(float))
+    means = numbers.groupby(keys, sort=False)[["value", "n_train"]].mean().reset_index()
     means["column"] = means.latent + " (" + means.measure.str.replace("_", " ") + ")"
     return means
 

@@ -20,6 +20,11 @@ def measure_of(latent: str) -> str:
     return "accuracy" if latent == "category" else "pearson_r"
 
 
+def read_outs(decodings: pd.DataFrame) -> pd.DataFrame:
+    """Those that were fitted to images, of layers: without what networks' own heads say, which are none."""
+    return decodings[decodings.n_train.astype(float) != 0]
+
+
 def decoded_ids(evidence: Evidence, latent: str) -> set[str]:
     """The networks from which a latent was decoded."""
     table = evidence.decodings

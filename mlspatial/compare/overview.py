@@ -132,9 +132,9 @@ def _similar(evidence: Evidence, networks: pd.DataFrame) -> str:
 
 def _decoded(evidence: Evidence, networks: pd.DataFrame) -> str:
     """Of each latent the best layer of trained networks that do not aim at it, beside untrained ones."""
-    from mlspatial.compare.latents import measure_of
+    from mlspatial.compare.latents import measure_of, read_outs
 
-    table = evidence.decodings
+    table = read_outs(evidence.decodings)
     table = table[table.measure == table.latent.map(lambda latent: measure_of(str(latent)))]
     rows = table.merge(networks[["model_id", "task"]], on="model_id")
     rows = rows.assign(words=[_latent(str(latent)) for latent in rows.latent])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,8 @@ def tunings(tuned: pd.DataFrame) -> pd.DataFrame:
     """One row a network (or the pixels), design, layer, crossing, measure and factor, with the columns TUNINGS.
 
     tuned: rows of `read.runs`, newest first: of several runs that asked a layer with one design the newest counts.
+    Where no run of a network and design has all layers that some run has, the places of layers are not known together:
+    the run with most layers counts alone (of as many the newest), with a warning that names what is left out.
     measure: those of a population.parquet that are of one factor or effect, and of units OF_UNITS and TUNED; error: the
     standard error over contexts, of medians that of units, NaN where nobody knows. depth: place of the layer. A run
     whose files are damaged is left out, with a warning that names it.
@@ -71,10 +74,32 @@ def tunings(tuned: pd.DataFrame) -> pd.DataFrame:
     table = read.tables("tunings-1", tuned, parse)
     if table.empty:
         return no_tunings()
+    table = _one_order(table)
     layer = ["model_id", "design_id", "layer"]
     table["depth"] = table.groupby(layer, sort=False).depth.transform("max")  # of a run that asked more layers
     newest = table.groupby(layer, sort=False).run_id.transform("first")
     return table.loc[table.run_id == newest, list(TUNINGS)].reset_index(drop=True)
+
+
+def _one_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Without the runs whose layers have no known place beside those of the run that has most of them."""
+    asked = table.drop_duplicates(["model_id", "design_id", "run_id", "layer"])
+    left: list[tuple[str, str, str, str]] = []  # run, network, run that counts, design
+    for (model, design_id), rows in asked.groupby(["model_id", "design_id"], sort=False):
+        counts = rows.run_id.value_counts(sort=False)  # newest first
+        most = str(counts.idxmax())
+        if counts[most] < rows.layer.nunique():
+            left += [(str(run), str(model), most, str(design_id)) for run in counts.index if run != most]
+    if not left:
+        return table
+    run, model, most, design_id = left[0]
+    others = f" and {len(left) - 1} more" if len(left) > 1 else ""
+    warnings.warn(
+        f"run {run}{others}: left out: no run asked network {model} at all its layers with the design {design_id}, so "
+        f"that their order is not known; run {most} with most layers counts. Ask all layers in one run",
+        stacklevel=3,
+    )
+    return table[~table.run_id.isin([one for one, *_ in left])].reset_index(drop=True)
 
 
 def _units(units: pd.DataFrame, permutations: int) -> pd.DataFrame:

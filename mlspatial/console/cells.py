@@ -11,17 +11,22 @@ if TYPE_CHECKING:
 
 
 def best_readouts(found: pd.DataFrame) -> dict[str, Cell]:
-    """latent -> '.812 layer4': the layer with the highest mean over folds."""
+    """latent -> '.812 layer4': the layer with the highest mean over folds, n/a where none is a number."""
     means = found.groupby(["latent", "layer"], sort=False).value.mean()
     told: dict[str, Cell] = {}
     for latent in dict.fromkeys(found.latent):
-        layer = means[latent].idxmax()
-        told[str(latent)] = f"{means[latent][layer]:.3f} {layer}"
+        own = means[latent]
+        told[str(latent)] = f"{own.max():.3f} {own.idxmax()}" if own.notna().any() else "n/a"
     return told
 
 
-def within_and_across(found: pd.DataFrame) -> dict[str, Cell]:
-    """latent -> '.81/.75': means over folds within and across conditions, at the layer that is best within."""
+def within_and_across(found: pd.DataFrame, *, is_alike: bool = True) -> dict[str, Cell]:
+    """latent -> '.81/.75': means over folds within and across conditions, at the layer that is best within.
+
+    The two directions of a comparison are two questions: 'x where z>3'.
+    """
+    if not is_alike:
+        found = found.assign(latent=found.latent + " where " + found.left_out_values)
     means = found.groupby(["latent", "layer"], sort=False)[["within", "value"]].mean()
     told: dict[str, Cell] = {}
     for latent in dict.fromkeys(found.latent):

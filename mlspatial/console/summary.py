@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mlspatial.console.cells import best_readouts, of_last_layer, within_and_across
 from mlspatial.console.layout import WIDTH, Cell, command, facts, invocation, place, table
@@ -20,9 +19,6 @@ from mlspatial.registry.places import local_path
 from mlspatial.registry.read import table_file
 from mlspatial.registry.record import RunRecord
 from mlspatial.registry.store import database, ui_address
-
-if TYPE_CHECKING:
-    pass
 
 INNER = WIDTH - 2  # columns of a table, which is indented
 MOST = 60  # runs that are read; a summary must not take longer than what it sums up
@@ -250,13 +246,15 @@ def _decode(records: list[RunRecord]) -> Lines:
 def _generalisation(records: list[RunRecord]) -> Lines:
     from mlspatial.steps.decode import SHOWN
     from mlspatial.steps.decode_generalisation import GENERALISATION, PICTURE
+    from mlspatial.steps.decode_splits import COMPARISON
 
     each = [record for record in records if TAG + "task" in record.tags] or records
+    is_alike = not COMPARISON.fullmatch(records[-1].cfg["split"].partition(":")[2])
     rows: list[dict[str, Cell]] = []
     for record in each:
         found = table_file(runs.local(record.id, GENERALISATION))
         found = found[found.measure.isin(set(SHOWN.values()))]
-        rows.append({**_network(record), **within_and_across(found)})
+        rows.append({**_network(record), **within_and_across(found, is_alike=is_alike)})
     drawn = f"pictures/{PICTURE}{'_by_group' if len(each) < len(records) else ''}.png"
     return {
         "made": f"read-outs of {_counted(len(each), 'network')} (pixels are one) with {records[-1].cfg['split']};\n"

@@ -92,7 +92,7 @@ def decode(
     chosen = chosen_latents(latents, images, left)
     splits = left.splits if left else ordinary(split, len(images.stimuli), folds, seed)
     modules = [tuple(name for name in names if name != PIXELS) for names in chosen_layers]
-    asked = heads(records, modules, chosen, images)
+    asked = heads(records, modules, chosen, images, left.splits if left else None)
     fitted = any(one.modules for one in asked) or any(PIXELS in names for names in chosen_layers)
     decoding.check(len(images.stimuli), images.latents, chosen, splits if fitted else [], classifier)
     cfg = {"layers": layers, "latents": ",".join(latent.name for latent in chosen), "stimuli": stimuli,
@@ -289,7 +289,7 @@ class _Job:
         inputs = {
             "dataset_id": self.images.manifest.dataset_id,
             "runs": sorted(parents),
-            "versions": versions("contrasts"),
+            "versions": versions("contrasts") | ({"questions": "1"} if self.left and not self.left.alike else {}),
         }
         spec = runs.Spec("decode", COMPARED, inputs, {"models": models, **self.cfg}, ENTRY.free)
         name = f"decode {len(parents)} networks"
@@ -300,6 +300,8 @@ class _Job:
                 shown = table[table.measure.isin(set(SHOWN.values()))]
                 run.log_text(table.drop(columns="network").to_json(orient="table", index=False), self.file)
                 tested = shown.assign(value=shown.difference) if self.left else shown
+                if self.left and not self.left.alike:
+                    tested = tested.assign(question=tested.left_out_values)
                 run.log_table(pd.DataFrame(group_contrasts(tested, networks)), CONTRASTS)
                 run.log_inputs(networks.uri)
                 run.describe(
@@ -316,7 +318,8 @@ def group_contrasts(table: pd.DataFrame, networks: pd.DataFrame) -> list[dict[st
 
     table: rows with network (a row of networks), latent, layer, fold, value; networks: as from `of_records`, of which
     last checkpoints count, one a seed. unit "fold" pools splits and seeds (the published test; splits of one seed are
-    not independent), "seed" takes one mean a seed. All tests of a unit are one family for Holm.
+    not independent), "seed" takes one mean a seed. A column question has what is asked apart (the two directions of a
+    comparison) and is in the rows, too. All tests of a unit are one family for Holm.
     """
     from mlspatial.analysis.contrasts import contrasts
 
@@ -325,11 +328,12 @@ def group_contrasts(table: pd.DataFrame, networks: pd.DataFrame) -> list[dict[st
     table = table[table.network.isin(counted.index) & np.isfinite(table.value)]
     table = table.assign(condition=table.network.map(counted.condition))
     tested = list(comparable(list(names)))
+    asked = ["latent", "layer", *(["question"] if "question" in table else [])]
     rows: list[dict[str, Any]] = []
     for unit in ("fold", "seed"):
         keys: list[dict[str, Any]] = []
         pairs: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        for (latent, layer), part in table.groupby(["latent", "layer"], sort=False):
+        for (latent, layer, *question), part in table.groupby(asked, sort=False):
             values = (
                 part
                 if unit == "fold"
@@ -338,7 +342,7 @@ def group_contrasts(table: pd.DataFrame, networks: pd.DataFrame) -> list[dict[st
             sides = {condition: side.value.to_numpy() for condition, side in values.groupby("condition", sort=False)}
             for first, second in tested:
                 if min(len(sides.get(side, ())) for side in (first, second)) >= 2:
-                    facts = {"unit": unit, "latent": latent, "layer": layer}
+                    facts = {"unit": unit, **dict(zip(asked, (latent, layer, *question), strict=True))}
                     keys.append({**facts, "first": names[first], "second": names[second]})
                     pairs[str(len(pairs))] = sides[first], sides[second]
         found = contrasts(pairs) if pairs else []

@@ -49,12 +49,17 @@ class Asked:
 
 
 def heads(
-    records: Sequence[ModelRecord], layers: Sequence[tuple[str, ...]], latents: Sequence[Latent], images: Images
+    records: Sequence[ModelRecord],
+    layers: Sequence[tuple[str, ...]],
+    latents: Sequence[Latent],
+    images: Images,
+    splits: Sequence[Split] | None = None,
 ) -> list[Asked]:
     """Which layers of every network are read out, and which one is its own head; says which heads tell none of the
     latents, and how many images are of classes that a head does not know. No network is run.
 
-    layers: as `layers_of` has them, without pixels. Raises UserError where only heads are asked for and none tells any.
+    layers: as `layers_of` has them, without pixels; splits: as of `head_records`. Raises UserError where only heads are
+    asked for and none tells any.
     """
     called: dict[tuple[str, int, int], bool] = {}  # whether a module has that name
     asked: list[Asked] = []
@@ -66,21 +71,23 @@ def heads(
         own = [name for name in names if name == OWN_HEAD or (name == HEAD and not called[key])]
         asked.append(Asked(tuple(name for name in names if name not in own), tuple(own[:1])))
     speaking = [(record, one) for record, one in zip(records, asked, strict=True) if one.own]
-    mute = [record for record, _ in speaking if not told(record.spec, latents, images)]
+    mute = [record for record, _ in speaking if not told(record.spec, latents, images, splits)]
     if mute:
         silent = {record.model_id for record in mute}
         asked = [Asked(one.modules) if r.model_id in silent else one for r, one in zip(records, asked, strict=True)]
         names_of = ", ".join(latent.name for latent in latents)
+        classed = any(latent.kind == "category" for latent in latents)
         parts = sorted({part for record in mute for part in record.spec.supervised})
         trained = f"trained for {', '.join(parts) or 'no latent'}"
         line = (
             f"the heads of {len(mute)} of {len(speaking)} networks ({named(mute)}; {trained}) say nothing of {names_of}"
+            f"{' (each fold must test a class that the head knows)' if splits and classed else ''}"
         )
         if not any(one.names for one in asked):
             raise UserError(f"layers: {line}; name latents that they were trained for, or other layers")
         say(f"decode: {line}; left out")
     for record, _ in speaking:
-        for latent in told(record.spec, latents, images):
+        for latent in told(record.spec, latents, images, splits):
             if latent.kind == "category" and not (known := _known(record.spec, latent, images)).all():
                 strange = images.names(latent.name)[~known]
                 there = sorted(set(strange))
@@ -92,14 +99,18 @@ def heads(
     return asked
 
 
-def told(spec: ModelSpec, latents: Sequence[Latent], images: Images) -> list[Latent]:
+def told(
+    spec: ModelSpec, latents: Sequence[Latent], images: Images, splits: Sequence[Split] | None = None
+) -> list[Latent]:
     """Those of the latents that a head was trained for, can be turned back into their unit and, of classes, knows at
-    least one of these images."""
+    least one of these images, or of those that every split tests."""
+    tested = [test for _, test in splits] if splits else [np.arange(len(images.stimuli))]
     columns = {column for part in _parts(spec, images.manifest.schema).values() for column in part.columns}
     return [
         latent
         for latent in latents
-        if latent.name in columns and (latent.kind != "category" or _known(spec, latent, images).any())
+        if latent.name in columns
+        and (latent.kind != "category" or all(_known(spec, latent, images)[test].any() for test in tested))
     ]
 
 
@@ -117,16 +128,13 @@ def head_records(
         said |= part.read(values[:, slice(*spec.head[name])])
     whole = np.arange(len(images.stimuli))
     found: list[Decoding] = []
-    for latent in told(spec, latents, images):
+    for latent in told(spec, latents, images, splits):
         truth, own = dict(images.latents), splits or [(whole, whole)]
         if latent.kind == "category":
             truth[latent.name] = images.names(latent.name)
             places = np.flatnonzero(_known(spec, latent, images))
             own = [(np.intersect1d(train, places), np.intersect1d(test, places)) for train, test in own]
-        if all(len(test) for _, test in own):
-            found += judge(said, truth, [latent], own)
-        else:
-            say(f"decode: the head of {record.name} knows no {latent.name} of a whole fold; left out")
+        found += judge(said, truth, [latent], own)
     return found
 
 

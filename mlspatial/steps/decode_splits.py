@@ -104,15 +104,15 @@ def conditions(split: str, images: Images, folds: int, seed: int) -> Conditions:
         values = _numbers(split, name, images)
         compare, side, negated = SIGNS[sign]
         holds = compare(values, number + side * TOLERANCE)
-        across, factor = both_ways(holds), f"{name}{sign}{number:g}"
-        left_out = [factor, f"{name}{negated}{number:g}"]
+        across, factor = both_ways(holds), f"{name}{sign}{_digits(number)}"
+        left_out = [factor, f"{name}{negated}{_digits(number)}"]
         if min(holds.sum(), n - holds.sum()) < LEAST:
             unit = images.manifest.schema[name].unit
             raise BadValue(
                 "split",
                 split,
-                f"{name} {sign} {number:g} holds for {holds.sum()} of {n} stimuli; at least {LEAST} are needed on "
-                f"either side ({name} goes from {values.min():.3g} to {values.max():.3g} {unit} here)",
+                f"{name} {sign} {_digits(number)} holds for {holds.sum()} of {n} stimuli; at least {LEAST} are needed "
+                f"on either side ({name} goes from {values.min():.3g} to {values.max():.3g} {unit} here)",
             )
     elif factor in NAMES:
         labels = images.names(factor)
@@ -129,7 +129,8 @@ def conditions(split: str, images: Images, folds: int, seed: int) -> Conditions:
                 "split",
                 split,
                 f"{n} stimuli have {len(there)} values of {factor}; fold {smallest} ({_short(left_out[smallest])}) has "
-                f"{least} stimuli on one side and needs {LEAST}; use more stimuli or fewer folds",
+                f"{least} stimuli on one side and needs {LEAST}; use more stimuli"
+                f"{' or fewer folds' if len(across) > 2 else ''}",
             )
     else:
         names = ", ".join(_numeric(images))
@@ -234,6 +235,11 @@ def _numbers(split: str, name: str, images: Images) -> np.ndarray:
         known = ", ".join(_numeric(images))
         raise BadValue("split", split, f"{name} is no number of dataset {images.manifest.name}; compare {known}")
     return np.asarray(images.latents[name], np.float64)
+
+
+def _digits(number: float) -> str:
+    """As short as tells it from every other number: 3, 2.5, 1e-07."""
+    return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
 
 
 def _short(text: str) -> str:

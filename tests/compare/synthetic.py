@@ -326,6 +326,6 @@ def _decoded(model_id: str, layer: str, depth: int, rise: float, folds: int, rng
             "run_id": f"decode-{model_id}", "model_id": model_id, "layer": layer, "depth": depth, "latent": latent,
             "fold": np.tile(np.arange(folds), len(LATENTS)), "measure": np.where(is_class, "accuracy", "pearson_r"),
             "value": np.clip(rise * np.where(is_class, 0.6, 1.0) + 0.02 * rng.normal(size=len(latent)), 0, 1),
-            "chance": np.where(is_class, 1 / 117, 0.0),
+            "chance": np.where(is_class, 1 / 117, 0.0), "n_train": 1600.0,
         }
     )  # fmt: skip

@@ -127,7 +127,7 @@ def test_a_finding_on_decoding_is_of_the_networks_that_the_figure_shows() -> Non
     ]
     values = {"category a": 0.1, "category b": 0.5, "low": 0.3}
     rows = [
-        ("d", row["model_id"], "layer2.0.relu", 1, latent, fold, "pearson_r", value, 0.0)
+        ("d", row["model_id"], "layer2.0.relu", 1, latent, fold, "pearson_r", value, 0.0, 160.0)
         for row in networks for start, value in values.items() if str(row["model_id"]).startswith(start)
         for latent in ("x", "y") for fold in (0, 1)
     ]  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 from markupsafe import escape
 
@@ -14,6 +15,7 @@ from mlspatial.compare.checks import CHECKS, all_checks
 from mlspatial.compare.commands import commands
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence, empty_frames
+from mlspatial.compare.explore import points
 from mlspatial.compare.overview import overview
 from mlspatial.compare.report import Report, page
 from mlspatial.compare.table import TABLES, Cell, Table
@@ -204,3 +206,31 @@ def test_the_overview_says_what_the_frames_hold(small: Evidence) -> None:
 def test_verdicts_are_plain_truth_values(small: Evidence) -> None:
     """NumPy's own truth values are neither True nor False to whoever asks for those."""
     assert {type(check.holds) for check in all_checks(small)} <= {bool, type(None)}
+
+
+def explored(evidence: Evidence, noun: str) -> pd.DataFrame:
+    return next(one.columns for one in points(evidence) if one.noun == noun)
+
+
+@pytest.mark.parametrize("name", ["head", "own_head"])
+def test_what_a_network_s_own_head_says_is_no_best_layer(small: Evidence, name: str) -> None:
+    table = small.decodings
+    deepest = table[(table.layer == "fc") & (table.model_id != "pixels")]
+    said = deepest.assign(layer=name, depth=deepest.depth + 1, value=0.99, n_train=0.0)
+    with_heads = replace(small, decodings=pd.concat([table, said], ignore_index=True))
+
+    def best(evidence: Evidence) -> tuple[str, str, pd.DataFrame]:
+        numbers = explored(evidence, "networks")
+        read = next(text for text in overview(evidence) if text.startswith("Read out of the best layer"))
+        found = CHECKS["training_helps_decoding"](evidence).value
+        return read, found, numbers[[column for column in numbers if column.endswith("best layer")]]
+
+    without, beside = best(small), best(with_heads)
+    assert without[:2] == beside[:2] and without[1].count(".") >= 2
+    pd.testing.assert_frame_equal(without[2], beside[2])
+    module = replace(small, decodings=with_heads.decodings.assign(n_train=160.0))  # a module of that name was read out
+    assert "r = 0.99" in best(module)[0] and "0.99" in best(module)[1] and best(module)[2].max().max() == 0.99
+    layers, before = (explored(one, "layers") for one in (with_heads, small))
+    assert layers[layers.layer == name]["relative depth"].isna().all()
+    kept = layers[layers.layer != name]["relative depth"].astype(float)
+    assert sorted(kept) == sorted(before["relative depth"].astype(float)) and (layers.layer == name).any()

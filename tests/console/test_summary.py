@@ -6,10 +6,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mlspatial import cli
 from mlspatial.console import doctor, layout, show, summary
+from mlspatial.console.cells import best_readouts, within_and_across
 from mlspatial.console.layout import facts, number, table
 from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord
@@ -62,7 +64,9 @@ def test_decode_ends_with_a_table_of_its_best_layers(networks: list[ModelRecord]
     assert again.strip().startswith("was there") and "--force true makes it anew" in again
 
 
-def test_decode_across_conditions_ends_with_both_numbers(networks: list[ModelRecord], registry: Path) -> None:
+def test_decode_across_conditions_ends_with_both_numbers(
+    networks: list[ModelRecord], images: str, registry: Path
+) -> None:
     scenes = str(toys.dataset(registry / "scenes", "scenes", scenes=("meadow", "hall")))
     began = time.time()
     ids = run_decode(scenes, split="leave_out:scene", latents="x")
@@ -72,6 +76,15 @@ def test_decode_across_conditions_ends_with_both_numbers(networks: list[ModelRec
     means = table[table.measure == "pearson_r"].groupby("layer")[["within", "value"]].mean()
     best = means.loc[means.within.idxmax()]
     assert f"{best.within:.2f}/{best.value:.2f}".replace("0.", ".") in said
+    ids = run_decode(images, split="leave_out:z>2", latents="x")
+    table = table_file(runs.local(ids[0], "generalisation.json"))
+    means = table[table.measure == "pearson_r"].groupby(["left_out_values", "layer"])[["within", "value"]].mean()
+    said = summary.summary("decode", ids, began)
+    for way in ("z>2", "z<=2"):  # two questions
+        best = means.loc[way].loc[means.loc[way].within.idxmax()]
+        assert f"x where {way}" in said and f"{best.within:.2f}/{best.value:.2f}".replace("0.", ".") in said
+    nothing = table.assign(value=np.nan, within=np.nan)
+    assert best_readouts(nothing) == {"x": "n/a"} and within_and_across(nothing) == {}
 
 
 def test_scores_and_similarities_are_summed_up(networks: list[ModelRecord], images: str) -> None:

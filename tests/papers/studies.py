@@ -59,7 +59,7 @@ def study(
     ]
     decodings = [
         (f"decode-{model}", model, layer, depth, latent, fold, "accuracy" if latent == "category" else "pearson_r",
-         rng.random(), 0.125)
+         rng.random(), 0.125, 1600.0)
         for model in networks.model_id
         for depth, layer in enumerate(layers)
         for latent in ("x", "y", "category")

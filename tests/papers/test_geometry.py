@@ -258,3 +258,23 @@ def test_compare_draws_the_paper_from_the_registry(filled: dict[str, tuple[str, 
         and "none is scored (6 asked)" in page
     )
     assert {tuning for _, tuning in filled.values()} <= set(runs.get(made).tags["mlspatial.parents"].split(","))
+
+
+def test_layers_of_separate_runs_have_no_order(own_cache: Path) -> None:
+    first = tuning_run("a", 0.1, layers=("late",))
+    most = tuning_run("a", 0.5, layers=("early", "middle"))
+    last = tuning_run("a", 0.9, layers=("latest",), again=1)
+    other = tuning_run("b", 0.3, layers=("early", "late"))
+    with pytest.warns(UserWarning, match=rf"run {last} and 1 more: left out: .* network a .* run {most} with most"):
+        table = load().tunings
+    own = table[table.measure == "factorisation_pca"]
+    assert set(own[own.model_id == "a"].run_id) == {most} and set(own[own.model_id == "b"].run_id) == {other}
+    assert own[own.model_id == "a"].set_index("layer").depth.to_dict() == {"early": 0, "middle": 1}
+    newer = tuning_run("a", 0.7, layers=("middle", "latest"), again=2)  # as many layers
+    with pytest.warns(UserWarning, match=f"run {newer} with most"):
+        assert set(load().tunings.query("model_id == 'a'").run_id) == {newer}
+    whole = tuning_run("a", 0.6, layers=("early", "middle", "late", "latest"), again=3)
+    newest = tuning_run("a", 0.8, layers=("late",), again=4)
+    own = load().tunings.query("model_id == 'a' and measure == 'factorisation_pca'").set_index("layer")
+    assert own.depth.to_dict() == {"early": 0, "middle": 1, "late": 2, "latest": 3}
+    assert {*own.run_id} == {whole, newest} and first not in set(own.run_id)

@@ -12,6 +12,7 @@ import pytest
 from scipy import stats
 
 from mlspatial.compare.checks import CHECKS
+from mlspatial.compare.drawing import FIGURES
 from mlspatial.compare.evidence import PIXELS, Evidence
 from mlspatial.compare.table import TABLES
 from mlspatial.papers import known_items
@@ -81,10 +82,10 @@ def test_effects_against_scipy() -> None:
     assert (made.low, made.high, made.p) == (pytest.approx(low), pytest.approx(high), pytest.approx(theirs.pvalue))
     sd = np.sqrt((2 * a.var(ddof=1) + b.var(ddof=1)) / 3)
     assert made.g == pytest.approx(0.7236 * (a.mean() - b.mean()) / sd, rel=1e-4) and made.counts == (3, 2)
-    alone, theirs = above_zero(a), stats.ttest_1samp(a, 0)
+    alone, theirs = above_zero({"": a}), stats.ttest_1samp(a, 0)
     assert (alone.low, alone.high) == pytest.approx(tuple(theirs.confidence_interval(0.95)))
     assert alone.p == pytest.approx(theirs.pvalue)
-    assert np.isnan(above_zero(a[:2]).g) and "0 lies within" in above_zero(np.array([-1.0, 1.1])).text
+    assert np.isnan(above_zero({"": a[:2]}).g) and "0 lies within" in above_zero({"": np.array([-1.0, 1.1])}).text
     same = effect({"a": np.full(2, 0.5)}, {"b": np.full(2, 0.2)})
     assert (same.low, same.high) == (pytest.approx(0.3), pytest.approx(0.3)) and np.isnan(same.g)
     assert made.text.startswith(f"+0.367 [{low:.3f}, {high:.3f}] (g = ") and "n = 3 and 2" in made.text
@@ -212,3 +213,145 @@ def test_every_measure_of_the_table_is_there() -> None:
     cells = table.rows["Translation, factor distance"]
     assert len(cells) == len(table.columns) == 8
     assert cells["turning (degrees)"].mean == pytest.approx(np.mean([40 + 0.06 + 0.01 * seed for seed in range(3)]))
+
+
+# ---- factors without a number ---------------------------------------------------------------------------------------
+
+
+def without(tunings: pd.DataFrame, networks: pd.DataFrame, task: str, factor: str, *, seed: int = 0) -> pd.DataFrame:
+    """The tunings without numbers of one factor in one network (or the pixels), as where it makes no variance."""
+    of = networks[(networks.task == task) & (networks.seed == seed)].model_id
+    lost = tunings.model_id.isin([PIXELS] if task == PIXELS else list(of)) & (tunings.factor == factor)
+    measures = ["factorisation_pca", "factorisation_covariance", "invariance_published", "tuned"]
+    return tunings.assign(value=tunings.value.mask(lost & tunings.measure.isin(measures)))
+
+
+def uneven(of: Of = value, size: float = 0.3) -> Evidence:
+    """As the study, but every measure of the distance is larger by `size` in all networks and the pixels."""
+    made = with_tunings(replace(study(), tunings=no_evidence().tunings), of)
+    return replace(made, tunings=made.tunings.assign(value=made.tunings.value + size * (made.tunings.factor == "z")))
+
+
+def positions(evidence: Evidence) -> Evidence:
+    """The same with y beside x: the distance by another name."""
+    renamed = evidence.tunings.assign(factor=evidence.tunings.factor.replace("z", "y"))
+    return replace(evidence, tunings=renamed)
+
+
+@pytest.mark.parametrize(
+    ("name", "measure", "task"),
+    [
+        ("spatial_factorises_position", "factorisation_pca", "untrained"),
+        ("category_invariant_to_position", "invariance_published", "translation"),
+        ("translation_tunes_units", "tuned", "category"),
+    ],
+)
+def test_the_same_factors_are_compared(name: str, measure: str, task: str) -> None:
+    whole = positions(uneven(changed(measure, {})))
+    assert CHECKS[name](whole).value.startswith(("+0.000", "−0.000"))
+    lost = replace(whole, tunings=without(whole.tunings, whole.networks, task, "y"))
+    found = CHECKS[name](lost)
+    assert found.value.startswith(("+0.000", "−0.000")) and "left out: distance (no number in 1 of " in found.value
+    none = without(without(whole.tunings, whole.networks, task, "y"), whole.networks, task, "x", seed=1)
+    said = CHECKS[name](replace(whole, tunings=none))
+    assert said.verdict == "not enough runs" and "x (no number in 1 of " in said.value and "distance" in said.value
+
+
+def test_depth_is_compared_factor_by_factor() -> None:
+    whole = uneven(changed("factorisation_pca", {}, depth=0.1))
+    lost = whole.tunings.layer.str.startswith("layer1") & (whole.tunings.factor == "z")
+    only = whole.networks[(whole.networks.task == "category") & (whole.networks.seed == 1)].model_id
+    tunings = whole.tunings.assign(value=whole.tunings.value.mask(lost & whole.tunings.model_id.isin(only)))
+    found = CHECKS["factorisation_rises_with_depth"](replace(whole, tunings=tunings))
+    assert found.value.startswith("+0.300 [0.300, 0.300] (n = 3)")
+    assert found.value.endswith("left out: distance (not at both stages of 1 of 3)")
+
+
+def test_pixels_are_compared_factor_by_factor_and_conditions_count_the_same() -> None:
+    whole = uneven(changed("factorisation_pca", {PIXELS: -0.1, "category": 0.3}))
+    lost = replace(whole, tunings=without(whole.tunings, whole.networks, PIXELS, "z"))
+    gains = {"category": 0.4, "distance": 0.1, "translation": 0.1}
+    for evidence in (whole, lost):
+        value_of = CHECKS["factorises_beyond_pixels"](evidence).value
+        assert value_of.startswith(f"{np.mean(list(gains.values())) + 0.001:+.3f}") and "n = 9" in value_of
+    assert "left out: distance (no number in 1 of 10)" in value_of
+    few = whole.networks[~((whole.networks.task == "category") & (whole.networks.seed == 2))]
+    fewer = CHECKS["factorises_beyond_pixels"](replace(whole, networks=few)).value
+    expected = np.mean([0.4 + 0.0005, 0.1 + 0.001, 0.1 + 0.001])
+    assert fewer.startswith(f"{expected:+.3f}") and "n = 8" in fewer
+
+
+def test_the_mean_of_conditions_against_scipy_and_the_difference_to_its_mirror_image() -> None:
+    a, b = np.array([0.5, 0.7, 0.65]), np.array([0.2, 0.3])
+    made, mirrored = above_zero({"a": a, "b": b}), effect({"a": a}, {"b": -b})  # mean a + mean b
+    assert made.difference == pytest.approx((a.mean() + b.mean()) / 2)
+    assert (made.low, made.high) == (pytest.approx(mirrored.low / 2), pytest.approx(mirrored.high / 2))
+    assert made.p == pytest.approx(mirrored.p) and made.g == pytest.approx(mirrored.g / 2) and made.counts == (5,)
+
+
+def test_the_mean_of_all_factors_is_over_those_of_all_networks() -> None:
+    whole = uneven()
+    points_of = alignment.points(whole)
+    tunings = without(whole.tunings, whole.networks, "category", "z", seed=1)
+    found = alignment.points(replace(whole, tunings=without(tunings, whole.networks, PIXELS, "x")))
+    (region,) = found.regions
+    rows = found.of(region, alignment.EVERY, "factorisation_pca").set_index(["task", "value_error"]).value
+    both = points_of.of(region, alignment.EVERY, "factorisation_pca").value
+    assert len(rows) == len(both)
+    assert np.allclose(np.sort(rows), np.sort(both) - 0.1)  # without the distance, in every network
+    words = "left out: distance (no number in 1 of 13)"
+    assert found.left[region, "factorisation_pca"] == words and any(words in note for note in found.notes)
+    assert (alignment.EVERY, "factorisation_pca") not in found.pixels and ("yaw", "factorisation_pca") in found.pixels
+    assert points_of.pixels[alignment.EVERY, "factorisation_pca"] == pytest.approx(0.5 - 0.3 + 0.1)
+    said = CHECKS["factorisers_are_aligned"](replace(whole, tunings=tunings)).value
+    assert said.endswith(words)
+    none = without(without(tunings, whole.networks, "distance", "x"), whole.networks, "distance", "rot_1", seed=2)
+    said = CHECKS["factorisers_are_aligned"](replace(whole, tunings=none)).value
+    assert said.startswith(
+        "no factor has a number in all networks that are compared; left out: x (no number in 1 of 13)"
+    )
+
+
+# ---- which scores and layers -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("region", ["OTC", "neural_mean"])
+def test_any_region_is_shown(region: str) -> None:
+    found = alignment.points(replace(study(), scores=study().scores.assign(region=region)))
+    assert found.regions == (region,) == (found.main,) and found.table.model_id.nunique() == 13
+    drawing = FIGURES["figure_alignment"](replace(study(), scores=study().scores.assign(region=region)))
+    assert drawing.figure is not None
+
+
+def test_scores_without_a_number_are_a_reason() -> None:
+    scores = study().scores.assign(ceiled=np.nan, r_over_c_squared=np.nan, r2_over_c=np.nan)
+    evidence = replace(study(), scores=scores)
+    found = alignment.points(evidence)
+    assert found.table.empty and found.why == "No score of the 13 networks that are scored and asked is a number."
+    assert FIGURES["figure_alignment"](evidence).caption == found.why
+    assert TABLES["table_geometry_alignment"](evidence).notes == (found.why,)
+
+
+def test_networks_of_other_architectures_are_at_their_own_last_stage() -> None:
+    whole = study()
+    ids = whole.networks[whole.networks.task == "category"].model_id
+    lost = whole.networks[whole.networks.task == "untrained"].model_id.iloc[-1]
+    tunings = whole.tunings.copy()
+    other = tunings.model_id.isin(ids) & tunings.layer.str.startswith("layer")
+    tunings.loc[other, "layer"] = "blocks." + tunings.depth[other].astype(str)
+    tunings.loc[other, "depth"] += 20
+    tunings = tunings[(tunings.model_id != lost) | tunings.layer.isin(["avgpool", "fc"])]
+    found = alignment.points(replace(whole, tunings=tunings, scores=whole.scores.assign(layer="elsewhere")))
+    at = found.table.groupby("task").layer.unique()
+    assert list(at["category"]) == ["blocks.3"] and list(at["distance"]) == ["layer4.0.relu"]
+    words = "the last stage of each (layer4.0, blocks.3), left out: 1 asked at none"
+    assert set(found.where.values()) == {words} and found.table.model_id.nunique() == 12
+
+
+def test_one_design_under_two_names_is_one() -> None:
+    whole = study()
+    some = whole.tunings.model_id.isin(list(whole.networks.model_id)[::2])
+    twice = replace(whole, tunings=whole.tunings.assign(design=whole.tunings.design.mask(some, "data/sweeps")))
+    found = seen(twice)
+    assert found.rows.model_id.nunique() == seen(whole).rows.model_id.nunique()
+    assert not any("left out is what was asked" in note for note in found.notes)

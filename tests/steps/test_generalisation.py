@@ -92,7 +92,8 @@ def test_ordinary_readers_take_none_of_it(networks: list[ModelRecord], scenes: s
     assert "across/fc/x/pearson_r" in logged and {name.split("/")[0] for name in logged} == {"across", "within"}
     after = load("s")
     pd.testing.assert_frame_equal(after.decodings, before)
-    assert set(after.left_out("decode", tuple(before.run_id)).run_id) <= set(usual)
+    kept = after.left_out("decode", tuple(before.run_id))
+    assert {*kept.run_id} == {*before.run_id} and {*before.run_id} <= {*usual}
 
 
 @pytest.mark.parametrize(
@@ -102,6 +103,7 @@ def test_ordinary_readers_take_none_of_it(networks: list[ModelRecord], scenes: s
         ("leave_out: z <= 2.5 ", "z<=2.5", "z>2.5"),
         ("leave_out:rot_1>=-3", "rot_1>=-3", "rot_1<-3"),
         ("leave_out:x<2e0", "x<2", "x>=2"),
+        ("leave_out:z>2.5000001", "z>2.5000001", "z<=2.5000001"),
     ],
 )
 def test_comparisons_are_two_directions(registry: Path, split: str, first: str, second: str) -> None:
@@ -113,7 +115,13 @@ def test_comparisons_are_two_directions(registry: Path, split: str, first: str, 
     name = first.split(">")[0].split("<")[0]
     number = float(first.split("=")[-1].split(">")[-1].split("<")[-1])
     values = images.latents[name]
-    truth = {"z>2.5": values > 2.5, "z<=2.5": values <= 2.5, "rot_1>=-3": values >= -3, "x<2": values < 2}[first]
+    truth = {
+        "z>2.5": values > 2.5,
+        "z>2.5000001": values > 2.5000001,
+        "z<=2.5": values <= 2.5,
+        "rot_1>=-3": values >= -3,
+        "x<2": values < 2,
+    }[first]
     assert np.array_equal(np.sort(there), np.flatnonzero(truth)), number
 
 
@@ -240,6 +248,25 @@ def test_heads_that_say_nothing_are_named(
     toys.trained(study="s")
     run_decode(images, layers="fc,head", latents="z")
     assert "say nothing of z; left out" in capsys.readouterr().err
+
+
+def test_a_head_that_knows_no_class_of_a_fold_is_left_out_by_name(
+    registry: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    across = {"latents": "category", "split": "leave_out:scene", "folds": 4}
+    mixed = str(toys.dataset(registry / "mixed", "mixed", categories=("cup", "chair", "pot"), scenes=SCENES))
+    toys.trained(task="category", classes=("cup", "plate", "bowl", "jar"))
+    kept = table(run_decode(mixed, layers="head", **across)[0])
+    cups = load_images("heldout:40", mixed)
+    scene_of_cups = pd.Series(cups.names("scene")[cups.names("category") == "cup"]).value_counts()
+    assert kept.set_index("left_out_values").n_test.to_dict() == scene_of_cups.to_dict()
+    apart = str(toys.dataset(registry / "apart", "apart", categories=("cup", "chair"), scenes=SCENES))  # a scene one
+    words = r"say nothing of category \(each fold must test a class that the head knows\)"
+    with pytest.raises(UserError, match=words):
+        run_decode(apart, layers="head", **across)
+    capsys.readouterr()
+    assert set(table(run_decode(apart, layers="fc,head", **across)[0]).layer) == {"fc"}
+    assert "say nothing of category" in capsys.readouterr().err
 
 
 def test_a_module_called_head_is_read_out_and_the_own_outputs_have_another_name(registry: Path, images: str) -> None:

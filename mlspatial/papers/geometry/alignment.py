@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -11,26 +11,25 @@ import numpy as np
 
 from mlspatial.analysis.statistics import FEWEST_POINTS
 from mlspatial.compare.conditions import known, last, names_of
-from mlspatial.compare.evidence import PIXELS, Evidence
+from mlspatial.compare.evidence import BEHAVIOR, PIXELS, REGIONS, Evidence
 from mlspatial.compare.grouping import layer_label, layer_order
 from mlspatial.compare.run_ids import run_text
-from mlspatial.compare.scores import MEAN, REGIONS_SHOWN, alignment, committed, error_column, formulas
+from mlspatial.compare.scores import MEAN, alignment, committed, error_column, formulas
 from mlspatial.compare.words import region_label
 from mlspatial.papers.geometry.numbers import (
-    COVARIANCE,
-    FACTORISATION,
     INVARIANCE,
+    MEASURES,
     NONE,
     RESAMPLES,
     SEED,
     asked,
     last_stage,
+    shared,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MEASURES = {FACTORISATION: "Factorisation (PCA)", COVARIANCE: "Factorisation (cov.)", INVARIANCE: "Invariance"}
 EVERY = "mean of all factors"
 POINTS = ["task", "condition", "model_id", "region", "label", "measure", "layer", "value", "value_error", "score",
           "score_error", "run_ids"]  # fmt: skip
@@ -41,9 +40,11 @@ NAN = float("nan")
 @dataclass(frozen=True)
 class Points:
     """table: one row a network, region, factor (or EVERY) and measure, columns POINTS; where: region -> in words, the
-    layer whose numbers these are; why: "" or why there are none; pixels: (factor, measure) -> the number of the images.
+    layer whose numbers these are; why: "" or why there are none; pixels: (factor, measure) -> the number of the images;
+    left: (region, measure) -> in words which factors EVERY lacks there.
 
     Of EVERY there is no invariance: factors' shares of the variance of all factors have the same mean in every network.
+    It is the mean of the factors that all of a region's networks have a number of, so that the same ones are compared.
     """
 
     table: pd.DataFrame
@@ -51,12 +52,19 @@ class Points:
     why: str
     notes: tuple[str, ...] = ()
     pixels: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    left: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def of(self, region: str, label: str, measure: str, *, trained: bool = False) -> pd.DataFrame:
         """Rows of one panel; trained: without untrained networks."""
         rows = self.table
         rows = rows[(rows.region == region) & (rows.label == label) & (rows.measure == measure)]
         return rows[rows.task != "untrained"] if trained else rows
+
+    def factors(self, region: str, measure: str) -> tuple[str, ...]:
+        """Those that all of the region's networks have a number of."""
+        rows = self.table[(self.table.region == region) & (self.table.measure == measure) & (self.table.label != EVERY)]
+        have = rows.groupby("label", sort=False).model_id.nunique()
+        return tuple(have.index[have == rows.model_id.nunique()])
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -88,28 +96,53 @@ def points(evidence: Evidence) -> Points:
         how = "none is scored" if evidence.scores.empty else "those that are scored are others"
         return Points(nothing, {}, f"No network that was asked with the design has a score: {how} ({len(ids)} asked).")
     scored = scored.assign(name=names_of(scored.condition))
-    regions = [name for name in REGIONS_SHOWN if name in scored and scored[name].notna().any()]
-    neural = [name for name in regions if name != "behavior"]
-    regions += [MEAN] if len(neural) > 1 and scored[MEAN].notna().any() else []
-    layers = layer_order(rows[["layer", "depth"]].drop_duplicates())
-    where, parts = {}, []
+    best = committed(evidence)
+    best = best[best.model_id.isin(scored.model_id)]
+    regions = [name for name in _regions(best.region) if scored[name].notna().any()]
+    if not regions:
+        return Points(nothing, {}, f"No score of the {len(scored)} networks that are scored and asked is a number.")
+    where, parts, left = {}, [], dict[tuple[str, str], str]()
     for region in regions:
         own = scored[scored[region].notna()]
-        of_network, where[region] = _layers(evidence, own, rows, region, last_stage(layers))
-        parts.append(_points(own, rows, region, of_network))
+        of_network, where[region] = _layers(evidence, own, rows, region)
+        part, lost = _points(own, rows, region, of_network)
+        parts.append(part)
+        left |= {(region, measure): words for measure, words in lost.items()}
     table = pd.concat(parts, ignore_index=True)[POINTS]
-    best = committed(evidence)
-    said = (*notes, formulas(best[best.model_id.isin(table.model_id)]))
-    images = _with_every(rows[rows.model_id == PIXELS])
-    pixels = {(row.label, row.measure): float(row.value) for row in images.itertuples()}
-    return Points(table, where, "" if len(table) else "No network has both at one layer.", said, pixels)
+    if table.empty:
+        return Points(table, where, "No network has both at one layer.", notes)
+    said = [*notes, formulas(best[best.model_id.isin(table.model_id)])]
+    said += [
+        f"{EVERY}, {MEASURES[measure]}, {region_label(region)}: {words}." for (region, measure), words in left.items()
+    ]
+    found = Points(table, where, "", tuple(said), {}, left)
+    return replace(found, pixels=_of_pixels(rows[rows.model_id == PIXELS], found))
 
 
-def _layers(
-    evidence: Evidence, networks: pd.DataFrame, rows: pd.DataFrame, region: str, stage: str
-) -> tuple[dict[str, str], str]:
+def _regions(there: Iterable[str]) -> list[str]:
+    """Those of the ventral stream, others, behavior, then the neural mean, if imported or of several."""
+    names = list(dict.fromkeys(map(str, there)))
+    neural = [name for name in REGIONS if name in names]
+    others = sorted(set(names) - {*REGIONS, BEHAVIOR, MEAN})
+    mean = [MEAN] if len(neural) > 1 or MEAN in names else []
+    return [*neural, *others, *([BEHAVIOR] if BEHAVIOR in names else []), *mean]
+
+
+def _of_pixels(rows: pd.DataFrame, found: Points) -> dict[tuple[str, str], float]:
+    """(factor, measure) -> the number of the images; of EVERY over the factors of the main region's networks, where the
+    images have a number of each."""
+    own = rows[rows.measure.isin(list(MEASURES)) & np.isfinite(rows.value.astype(float))]
+    numbers = {(str(row.label), str(row.measure)): float(row.value) for row in own.itertuples()}
+    for measure in MEASURES:
+        factors = found.factors(found.main, measure)
+        if len(found.of(found.main, EVERY, measure)) and all((label, measure) in numbers for label in factors):
+            numbers[EVERY, measure] = float(np.mean([numbers[label, measure] for label in factors]))
+    return numbers
+
+
+def _layers(evidence: Evidence, networks: pd.DataFrame, rows: pd.DataFrame, region: str) -> tuple[dict[str, str], str]:
     """(model_id -> the layer that is looked at, in words): the one that counts for its score if every network was asked
-    there, else the last stage of all."""
+    there, else the last stage of each; who was asked at none is left out, and said to be."""
     best = committed(evidence)
     best = best[(best.region == region) & best.model_id.isin(networks.model_id)]
     chosen = best.drop_duplicates(["model_id", "layer"])
@@ -119,28 +152,42 @@ def _layers(
         return dict(
             zip(chosen.model_id, chosen.layer, strict=True)
         ), f"the layer that counts for {region_label(region)}"
-    return dict.fromkeys(networks.model_id, stage), f"the last stage ({layer_label(stage)})"
+    own = rows[rows.model_id.isin(networks.model_id)][["model_id", "layer", "depth"]].drop_duplicates()
+    stages = {str(model): last_stage(layer_order(part)) for model, part in own.groupby("model_id", sort=False)}
+    stages = {model: stage for model, stage in stages.items() if stage}
+    names = ", ".join(map(layer_label, dict.fromkeys(stages.values())))
+    words = f"the last stage ({names})" if len(set(stages.values())) < 2 else f"the last stage of each ({names})"
+    lost = networks.model_id.nunique() - len(stages)
+    return stages, words + (f", left out: {lost} asked at none" if lost else "")
 
 
-def _points(networks: pd.DataFrame, rows: pd.DataFrame, region: str, layers: dict[str, str]) -> pd.DataFrame:
-    own = _with_every(rows[rows.layer == rows.model_id.map(layers)])
+def _points(
+    networks: pd.DataFrame, rows: pd.DataFrame, region: str, layers: dict[str, str]
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """(rows of POINTS, measure -> which factors EVERY lacks)."""
+    own, left = _with_every(rows[rows.layer == rows.model_id.map(layers)])
     facts = networks[["model_id", "task", "name", "run_id", "score_runs", region, error_column(region)]]
     made = own.merge(facts.rename(columns={"run_id": "train_run"}), on="model_id")
     made["run_ids"] = [run_text(*ids) for ids in zip(made.run_id, made.train_run, made.score_runs, strict=True)]
     names = {"name": "condition", "error": "value_error", region: "score", error_column(region): "score_error"}
-    return made.rename(columns=names).assign(region=region)
+    return made.rename(columns=names).assign(region=region), left
 
 
-def _with_every(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of MEASURES with their mean over factors, where there are several."""
+def _with_every(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
+    """(rows of MEASURES with their mean over the factors that all networks have a number of, where the design has
+    several factors; measure -> which it lacks)."""
     import pandas as pd
 
     own = rows[rows.measure.isin(list(MEASURES)) & np.isfinite(rows.value.astype(float))]
     if own.label.nunique() < 2:
-        return own
+        return own, {}
     keys = ["model_id", "measure", "layer", "run_id"]
-    whole = own[own.measure != INVARIANCE].groupby(keys, sort=False).value.mean().reset_index()
-    return pd.concat([own, whole.assign(label=EVERY, error=np.nan)])
+    parts, left = [own], dict[str, str]()
+    for measure in (name for name in MEASURES if name != INVARIANCE):
+        same, words = shared(rows[rows.measure == measure])
+        parts.append(same.groupby(keys, sort=False).value.mean().reset_index().assign(label=EVERY, error=np.nan))
+        left |= {measure: words} if words else {}
+    return pd.concat([part for part in parts if len(part)]), left
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Each is judged at the last stage by a 95 % interval over seeds: it holds where t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -22,12 +22,14 @@ from mlspatial.papers.geometry.numbers import (
     INVARIANCE,
     NONE,
     OF_RESPONSES,
+    PAIR,
     READ_OUTS,
     Seen,
     above_zero,
     effect,
     per_network,
     seen,
+    shared,
     shares,
 )
 
@@ -35,6 +37,7 @@ SPATIAL = ("distance", "translation", "rotation")
 POSITION = ("x", "y")
 FACTORS_OF = {"distance": ("z", "distance"), "translation": POSITION, "rotation": ("rot_0", "rot_1", "rot_2")}
 FEWEST = 2  # seeds a condition
+NO_FACTOR = "no factor has a number in all networks that are compared"
 
 Sides = dict[str, np.ndarray]
 
@@ -63,16 +66,18 @@ def training_raises_own_factor(evidence: Evidence) -> Verdict:
     """Share of a factor's main effect in the variance within contexts, for each spatial task its own factors."""
     found = seen(evidence)
     rows = shares(found)
-    rows = rows[(rows.layer == found.last) & (rows.measure == OF_RESPONSES) & rows.value.notna()]
+    rows = rows[(rows.layer == found.last) & (rows.measure == OF_RESPONSES)]
     first: Sides = {}
     base: dict[str, pd.Series] = {}
     used: list[Ids] = []
+    lost: list[str] = []
     for task in SPATIAL:
-        own = rows[rows.factor.isin(FACTORS_OF[task])]
+        own, left = shared(rows[rows.factor.isin(FACTORS_OF[task]) & rows.task.isin([task, "untrained"])])
         mine, other = (per_network(own[own.task == name]) for name in (task, "untrained"))
         if min(len(mine), len(other)) >= FEWEST:
             first[task], base[task] = mine.to_numpy(), other
-            used.append(own.runs[own.task.isin([task, "untrained"])])
+            used.append(own.runs)
+            lost.append(left)
     both = pd.DataFrame(base).dropna().mean(axis=1).to_numpy()
     if not first or len(both) < FEWEST:
         return _few(found, [*SPATIAL, "untrained"])
@@ -80,35 +85,53 @@ def training_raises_own_factor(evidence: Evidence) -> Verdict:
         f"{task_style(task).label} {effect({task: first[task]}, {'': base[task].to_numpy()}).text}" for task in first
     ]
     made = effect(first, {"untrained": both})
-    return made.low > 0, "; ".join(each if len(each) == 1 else [f"mean {made.text}", *each]), run_ids(used)
+    said = [*(each if len(each) == 1 else [f"mean {made.text}", *each]), *filter(None, lost)]
+    return made.low > 0, "; ".join(said), run_ids(used)
 
 
 @check("Factorisation rises from the first to the last stage of networks trained on categories.")
 def factorisation_rises_with_depth(evidence: Evidence) -> Verdict:
-    """Factorisation (PCA), mean over factors, last less first stage of the same network."""
+    """Factorisation (PCA), last less first stage of the same network and factor, mean over factors."""
     found = seen(evidence)
     stages = [layer for layer in found.layers if layer not in (PIXELS, *READ_OUTS)]
     rows = found.of(FACTORISATION)
     rows = rows[rows.task == "category"]
     if len(stages) < 2 or rows.model_id.nunique() < FEWEST:
         return _few(found, ["category"])
-    ends = [per_network(rows[rows.layer == layer]) for layer in (stages[0], stages[-1])]
-    change = (ends[1] - ends[0]).dropna().to_numpy()
-    return _alone(found, change, run_ids(rows.runs), "category")
+    first, last = (rows[rows.layer == layer].set_index(["model_id", *PAIR]) for layer in (stages[0], stages[-1]))
+    rise = (last.value - first.value).dropna()
+    change = rise.groupby("model_id").mean().to_numpy()
+    if len(change) < FEWEST:
+        return _few(found, ["category"])
+    made = above_zero({"": change})
+    both = rise.reset_index().merge(rows[["model_id", *PAIR, "label"]].drop_duplicates(), on=["model_id", *PAIR])
+    asked = found.rows[(found.rows.measure == FACTORISATION) & (found.rows.task == "category")]
+    left = _lost(asked[asked.model_id.isin(rows.model_id)], both)
+    return made.low > 0, "; ".join(filter(None, [made.text, left])), run_ids(rows.runs)
 
 
 @check("Trained networks factorise more than the pixels of their images.")
 def factorises_beyond_pixels(evidence: Evidence) -> Verdict:
-    """Factorisation (PCA), mean over factors, of every trained network at its last stage less that of the pixels."""
+    """Factorisation (PCA) of every trained network at its last stage less that of the pixels, factor by factor.
+
+    Mean over factors; conditions count the same, those with fewer than FEWEST seeds not.
+    """
     found = seen(evidence)
-    rows = found.of(FACTORISATION)
+    rows = found.rows[found.rows.measure == FACTORISATION]
     pixels = rows[rows.task == PIXELS]
     own = rows[~rows.task.isin([PIXELS, "untrained", "imagenet"]) & (rows.layer == found.last)]
-    if pixels.empty or own.model_id.nunique() < FEWEST:
-        return None, f"needs tuning runs of pixels and of {FEWEST} trained networks", ()
-    return _alone(
-        found, (per_network(own) - pixels.value.mean()).to_numpy(), run_ids(own.runs, pixels.runs), found.tasks[0]
-    )
+    seeds = _seeds(own)
+    own = own[own.task.isin(seeds.index[seeds >= FEWEST])]
+    if not np.isfinite(pixels.value.astype(float)).any() or own.empty:
+        return None, f"needs tuning runs of pixels and of {FEWEST} seeds of a trained condition", ()
+    same, left = shared(pd.concat([own, pixels]))
+    if same.empty:
+        return None, f"{NO_FACTOR}; {left}", ()
+    base = same[same.task == PIXELS].set_index(PAIR).value
+    own = same[same.task != PIXELS]
+    own = own.assign(value=own.value.to_numpy() - base.reindex(pd.MultiIndex.from_frame(own[PAIR])).to_numpy())
+    made = above_zero({str(task): per_network(part).to_numpy() for task, part in own.groupby("task")})
+    return made.low > 0, "; ".join(filter(None, [made.text, left])), run_ids(own.runs, pixels.runs)
 
 
 @check("Networks that factorise more are more aligned with brains (over conditions and seeds).")
@@ -117,13 +140,17 @@ def factorisers_are_aligned(evidence: Evidence) -> Verdict:
     found = alignment.points(evidence)
     if not len(found.table):
         return None, found.why, ()
-    rows = found.of(found.main, found.labels[-1], FACTORISATION)
+    label = found.labels[0] if len(found.labels) == 1 else alignment.EVERY
+    rows, left = found.of(found.main, label, FACTORISATION), found.left.get((found.main, FACTORISATION), "")
+    if rows.empty:
+        return None, "; ".join(filter(None, [NO_FACTOR, left])), ()
     made = alignment.link(rows.value.to_numpy(), rows.score.to_numpy(), rows.condition.tolist())
     if not np.isfinite(made.low):
         needs = f"needs 4 networks of {alignment.FEWEST_CONDITIONS} conditions that are scored and asked with a design"
         return None, f"{needs}; there are {made.n} of {made.conditions}", ()
     where = f"{region_label(found.main)} at {found.where[found.main]}"
-    return made.low > 0, f"{made.text()}, {made.conditions} conditions ({where})", run_ids(rows.run_ids)
+    said = f"{made.text()}, {made.conditions} conditions ({where})"
+    return made.low > 0, "; ".join(filter(None, [said, left])), run_ids(rows.run_ids)
 
 
 def _spatial(found: Seen) -> list[str]:
@@ -131,28 +158,34 @@ def _spatial(found: Seen) -> list[str]:
 
 
 def _differ(found: Seen, first: Iterable[str], second: Iterable[str], measure: str, factors: Iterable[str]) -> Verdict:
-    """Difference at the last stage between conditions; conditions with fewer than FEWEST seeds do not count."""
-    rows = found.of(measure)
-    rows = rows[(rows.layer == found.last) & rows.factor.isin(list(factors))]
-    sides = [_sides(lambda task: per_network(rows[rows.task == task]).to_numpy(), names) for names in (first, second)]
-    if not all(sides):
+    """Difference at the last stage between conditions, mean over the factors that all their networks have a number of;
+    conditions with fewer than FEWEST seeds do not count."""
+    rows = found.rows[(found.rows.measure == measure) & (found.rows.layer == found.last)]
+    rows = rows[rows.factor.isin(list(factors))]
+    seeds = _seeds(rows)
+    tasks = [[task for task in names if seeds.get(task, 0) >= FEWEST] for names in (first, second)]
+    if not all(tasks):
         return _few(found, [*first, *second] or [*SPATIAL, *second])
-    made = effect(*sides)
-    names = " less ".join(", ".join(task_style(task).label for task in side) for side in sides)
-    return made.low > 0, f"{made.text}: {names}", run_ids(rows.runs[rows.task.isin([*sides[0], *sides[1]])])
+    rows, left = shared(rows[rows.task.isin([*tasks[0], *tasks[1]])])
+    if rows.empty:
+        return None, f"{NO_FACTOR}; {left}", ()
+    made = effect(*({task: per_network(rows[rows.task == task]).to_numpy() for task in side} for side in tasks))
+    names = " less ".join(", ".join(task_style(task).label for task in side) for side in tasks)
+    return made.low > 0, "; ".join(filter(None, [f"{made.text}: {names}", left])), run_ids(rows.runs)
 
 
-def _sides(of: Callable[[str], np.ndarray], tasks: Iterable[str]) -> Sides:
-    values = {task: of(task) for task in tasks}
-    return {task: seeds for task, seeds in values.items() if len(seeds) >= FEWEST}
+def _seeds(rows: pd.DataFrame) -> pd.Series:
+    """task -> networks that have a number."""
+    return rows[np.isfinite(rows.value.astype(float))].groupby("task").model_id.nunique()
 
 
-def _alone(found: Seen, values: np.ndarray, runs: tuple[str, ...], who: str) -> Verdict:
-    """Whether a mean over networks is above 0."""
-    if len(values) < FEWEST:
-        return _few(found, [who])
-    made = above_zero(values)
-    return made.low > 0, made.text, runs
+def _lost(rows: pd.DataFrame, kept: pd.DataFrame) -> str:
+    """In words, factors of rows that are not kept in some network."""
+    there = kept.groupby("label").model_id.nunique()
+    total = rows.model_id.nunique()
+    few = {label: total - int(there.get(label, 0)) for label in dict.fromkeys(rows.label)}
+    left = ", ".join(f"{label} (not at both stages of {n} of {total})" for label, n in few.items() if n)
+    return f"left out: {left}" if left else ""
 
 
 def _few(found: Seen, tasks: Iterable[str]) -> Verdict:

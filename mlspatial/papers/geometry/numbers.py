@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FACTORISATION, COVARIANCE, INVARIANCE = "factorisation_pca", "factorisation_covariance", "invariance_published"
+MEASURES = {FACTORISATION: "Factorisation (PCA)", COVARIANCE: "Factorisation (cov.)", INVARIANCE: "Invariance"}
 SPLIT = "variance_component"
 OF_RESPONSES, OF_ALL = "share", "share_of_all"  # of what varies within contexts, and of all variance
 EXPECTED = ("distance", "translation", "rotation", "category", "untrained")
@@ -114,13 +115,15 @@ def asked(evidence: Evidence) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """(the answers to the design that most networks were asked with, with `label`: the name of the factor; notes)."""
     table = evidence.tunings
     own = table[table.model_id.isin(evidence.networks.model_id)]
-    counts = own.groupby(["design_id", "design"], sort=False).model_id.nunique()
+    counts = own.groupby("design_id", sort=False).model_id.nunique()
     if counts.empty:
         return table.iloc[:0].assign(label=""), ()
-    design_id, design = counts.index[int(np.argmax(counts.to_numpy()))]
+    typed = own.drop_duplicates("design_id").set_index("design_id").design  # one design may go by several names
+    design_id = counts.index[int(np.argmax(counts.to_numpy()))]
+    design = typed[design_id]
     notes: tuple[str, ...] = ()
     if len(counts) > 1:
-        others = ", ".join(sorted(f"{name} ({one})" for one, name in counts.index if one != design_id))
+        others = ", ".join(sorted(f"{typed[one]} ({one})" for one in counts.index if one != design_id))
         notes = (f"Shown are answers to the design {design} ({design_id}); left out is what was asked with {others}.",)
     rows = table[(table.design_id == design_id) & table.model_id.isin([PIXELS, *own.model_id])]
     return rows.assign(label=_labels(rows)), notes
@@ -183,6 +186,29 @@ def means(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(made, columns=[*by, *MEANS])
 
 
+PAIR = ["crossing", "factor"]
+
+
+def shared(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """(rows of the factors that every network among them has a number of; in words which others there are, or "").
+
+    Means over factors are compared over the same ones only: that a factor makes no variance, so that it has no number,
+    is no property of the others. Pixels count as a network.
+    """
+    some = rows[np.isfinite(rows.value.astype(float))]
+    total = some.model_id.nunique()
+    counts = {pair: part.model_id.nunique() for pair, part in some.groupby(PAIR, sort=False)}
+    pairs = rows.drop_duplicates(PAIR)
+    few = [(label, total - counts.get(pair, 0)) for label, pair in zip(pairs.label, _pairs(pairs), strict=True)]
+    left = ", ".join(f"{label} (no number in {lacking} of {total})" for label, lacking in few if lacking)
+    kept = np.array([counts[pair] == total for pair in _pairs(some)], dtype=bool)
+    return some[kept], f"left out: {left}" if left else ""
+
+
+def _pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(zip(rows.crossing, rows.factor, strict=True))
+
+
 def per_network(rows: pd.DataFrame) -> pd.Series:
     """model_id -> mean of its values."""
     return rows.groupby("model_id", sort=False).value.mean()
@@ -242,16 +268,25 @@ def effect(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) ->
     return Effect(change, made.low, made.high, _fair(df) * change / sd, made.p, counts)
 
 
-def above_zero(values: np.ndarray) -> Effect:
-    """Of the mean of a group, (n,), at least two. Source: Student 1908; g: Hedges 1981, with df n - 1."""
-    from scipy.stats import ttest_1samp
+def above_zero(side: Mapping[str, np.ndarray]) -> Effect:
+    """Of the mean over conditions, each counting the same. side: condition -> (seeds,), at least two seeds each.
 
-    mean, sd, df = float(values.mean()), float(values.std(ddof=1)), len(values) - 1
-    if not sd > ROUNDING * np.abs(values).max():
-        return Effect(mean, mean, mean, np.nan, np.nan, (len(values),))
-    made = ttest_1samp(values, 0.0)
-    low, high = made.confidence_interval(1 - ALPHA)
-    return Effect(mean, float(low), float(high), _fair(df) * mean / sd, float(made.pvalue), (len(values),))
+    Of one condition this is Student's t test. Source: Student 1908; Satterthwaite 1946; g: Hedges 1981.
+    """
+    from scipy.stats import t as student
+
+    groups = list(side.values())
+    counts = (sum(map(len, groups)),)
+    mean = float(np.mean([seeds.mean() for seeds in groups]))
+    degrees = np.array([len(seeds) - 1 for seeds in groups])
+    spread = np.array([seeds.var(ddof=1) for seeds in groups])
+    sd = float(np.sqrt((degrees * spread).sum() / degrees.sum()))
+    if not sd > ROUNDING * max(np.abs(seeds).max() for seeds in groups):
+        return Effect(mean, mean, mean, np.nan, np.nan, counts)
+    parts = spread / (degrees + 1) / len(groups) ** 2
+    error, df = float(np.sqrt(parts.sum())), float(parts.sum() ** 2 / (parts**2 / degrees).sum())
+    half, p = float(student.ppf(1 - ALPHA / 2, df)) * error, float(2 * student.sf(abs(mean) / error, df))
+    return Effect(mean, mean - half, mean + half, _fair(int(degrees.sum())) * mean / sd, p, counts)
 
 
 def _fair(df: int) -> float:

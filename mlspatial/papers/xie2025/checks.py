@@ -11,7 +11,7 @@ from mlspatial.compare.checks import Verdict, check
 from mlspatial.compare.conditions import REFERENCES, known
 from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.grouping import FULL, REDUCED, choose
-from mlspatial.compare.latents import decoded, decoded_ids
+from mlspatial.compare.latents import decoded, decoded_ids, read_outs
 from mlspatial.compare.run_ids import run_ids
 from mlspatial.compare.scores import alignment
 from mlspatial.compare.selection import Conditions
@@ -186,7 +186,8 @@ def _mean(part: pd.DataFrame) -> str:
 
 def _decoded(evidence: Evidence, networks: pd.DataFrame) -> pd.DataFrame:
     """Decodings of these networks with their task; of a latent with several measures the bounded one."""
-    table = evidence.decodings[evidence.decodings.measure.isin(["pearson_r", "accuracy"])]
+    table = read_outs(evidence.decodings)
+    table = table[table.measure.isin(["pearson_r", "accuracy"])]
     return table.merge(networks[["model_id", "task"]].drop_duplicates("model_id"), on="model_id")
 
 
@@ -197,6 +198,7 @@ def _best(table: pd.DataFrame) -> float:
 
 def _middle(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of the middle layers: the second and third of a ResNet's stages, else the middle half by depth."""
+    table = read_outs(table)
     stages = table.layer.str.match(r"layer[23]\.")
     if stages.any():
         return table[stages]

@@ -9,7 +9,8 @@ from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.run_ids import run_ids
 from mlspatial.compare.style import FAINT, INK, SMALL, TEXT, drop, legend, ordered, sheet, task_style, tidy, whiskers
 from mlspatial.compare.words import region_label
-from mlspatial.papers.geometry.alignment import EVERY, MEASURES, POINTS, Points, link, points
+from mlspatial.papers.geometry.alignment import EVERY, POINTS, Points, link, points
+from mlspatial.papers.geometry.numbers import MEASURES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
-from mlspatial.papers.geometry.numbers import COVARIANCE, FACTORISATION, INVARIANCE, seen
+from mlspatial.papers.geometry.numbers import MEASURES, seen
 from mlspatial.papers.geometry.plots import along
 
 TITLE = "Factorisation and invariance along the layers"
@@ -13,7 +13,6 @@ WORDS = (
     "(that of the principal components which hold 90 % of it), and the same from covariances; invariance: 1 less the "
     "share of the factor in the variance of all factors. Source of the definitions: Lindsey and Issa 2024."
 )
-MEASURES = {FACTORISATION: "Factorisation (PCA)", COVARIANCE: "Factorisation (cov.)", INVARIANCE: "Invariance"}
 
 
 @FIGURES.register("figure_factorisation")

@@ -8,7 +8,8 @@ from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.run_ids import run_ids
 from mlspatial.compare.table import TABLES, Cell, Table
 from mlspatial.compare.words import region_label
-from mlspatial.papers.geometry.alignment import FEWEST_CONDITIONS, MEASURES, link, points
+from mlspatial.papers.geometry.alignment import FEWEST_CONDITIONS, link, points
+from mlspatial.papers.geometry.numbers import MEASURES
 
 TITLE = "Correlation of factorisation and invariance with brain alignment"
 CAPTION = (
