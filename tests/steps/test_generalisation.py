@@ -92,6 +92,12 @@ def test_ordinary_readers_take_none_of_it(networks: list[ModelRecord], scenes: s
     assert "across/fc/x/pearson_r" in logged and {name.split("/")[0] for name in logged} == {"across", "within"}
     after = load("s")
     pd.testing.assert_frame_equal(after.decodings, before)
+    assert before.run_id.isin(usual).all() and load("s").generalised.run_id.nunique() == 2  # of two networks
+    kept = after.generalised[after.generalised.run_id == across]
+    own = table(across)
+    assert set(kept.factor) == {"scene"} and set(kept.dataset) == {scenes} and len(kept) == len(own)
+    assert np.allclose(kept.value, own.value, equal_nan=True) and np.allclose(kept.within, own.within, equal_nan=True)
+    assert dict(zip(kept.layer, kept.depth, strict=True)) == {"first.1": 0, "fc": 1}
     kept = after.left_out("decode", tuple(before.run_id))
     assert {*kept.run_id} == {*before.run_id} and {*before.run_id} <= {*usual}
 
