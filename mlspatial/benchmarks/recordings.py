@@ -11,8 +11,9 @@ import numpy as np
 from mlspatial.analysis.pls import COMPONENTS
 from mlspatial.analysis.yardsticks import own_metrics
 from mlspatial.benchmarks import neurons, voxels
-from mlspatial.benchmarks.descriptions import ceiling_of, described, find_folder, number, whole
+from mlspatial.benchmarks.descriptions import ceiling_of, described, find_folder, number, read_yaml, whole
 from mlspatial.benchmarks.ids import in_doubt, some
+from mlspatial.benchmarks.labelled import Labels, read_labels_of
 from mlspatial.benchmarks.neurons import NeuralBenchmark
 from mlspatial.benchmarks.picture_files import BACKGROUNDS, read_pictures
 from mlspatial.benchmarks.readers import base as readers
@@ -26,11 +27,12 @@ KEYS = (
     *("name", "region", "folder", "stimuli", "responses", *readers.KEYS, "neuroids"),
     *("degrees", "background"),
     *("metric", "components", "splits", "strata", "ceiling", "subject"),
+    *("latents", "factors", "contexts"),
 )
 #: Keys whose values are text as they stand there: YAML would make 34 of 0042, a truth of NO, a number of 1_000
 TEXT = (
     *("name", "region", "folder", "stimuli", "responses", *readers.TEXT),
-    *("splits", "strata", "subject", "background"),
+    *("splits", "strata", "subject", "background", "latents"),
 )
 FEWEST_GSN = 10  # stimuli of which a fifth are held out
 NOT_FMRI = ("components", "splits", "strata")  # of RSA on the halves of the stimuli
@@ -43,6 +45,35 @@ def load_benchmark(path: Path) -> NeuralBenchmark | FmriBenchmark:
     """
     settings, plain = described(path, KEYS, TEXT, ("region", "stimuli", "responses"))
     return recorded(path, settings, plain)
+
+
+def labelled(path: Path) -> tuple[NeuralBenchmark, Labels]:
+    """The recording of a YAML whose key `latents` names a table of what its stimuli show, and that table's labels.
+
+    Raises UserError as load_benchmark does, and for a YAML without that key or of voxels.
+    """
+    settings, plain = described(path, KEYS, TEXT, ("region", "stimuli", "responses"))
+    if "latents" not in settings:
+        raise UserError(f"{path}: has no key latents; name a table of what its stimuli show (docs/recordings.md)")
+    found = recorded(path, settings, plain)
+    if not isinstance(found, NeuralBenchmark):
+        raise UserError(f"{path}: metric {settings['metric']} is of voxels; latents are asked of recordings of neurons")
+    file = find_folder(path, settings.get("folder", ".")) / settings["latents"]
+    named = (_names(path, plain, key) for key in ("factors", "contexts"))
+    return found, read_labels_of(file, found.stimuli.ids, f"recording {path.name}", *named)
+
+
+def has_latents(path: Path) -> bool:
+    """Whether a YAML describes a recording with a table of latents."""
+    return "latents" in read_yaml(path, KEYS)[0]
+
+
+def _names(path: Path, plain: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    wanted = plain.get(key, [])
+    names = [wanted] if isinstance(wanted, str) else wanted
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise BadValue(f"{path}: {key}", wanted, "must be names of columns of latents, one or a list of them")
+    return tuple(names)
 
 
 def recorded(

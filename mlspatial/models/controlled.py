@@ -146,7 +146,8 @@ class ControlledSink:
         for number, crossing in enumerate(self.crossings):
             found.maps[number, : 1 + len(crossing.factors)] = 0.0
         effects = [Effects(crossing, self.device) for crossing in self.crossings]
-        together = [(MeanProducts(group, self.device), [n for n, one in enumerate(self.crossings) if any(one is other for other in group)])
+        place = {id(crossing): number for number, crossing in enumerate(self.crossings)}
+        together = [(MeanProducts(group, self.device), [place[id(one)] for one in group])
                     for group in groups(self.crossings)]  # fmt: skip
         wide = max(1, NUMBERS // self.n)
         first = 0

@@ -1,7 +1,7 @@
 """Sums that an analysis of variance and mean responses need, of some features of all images at a time.
 
-In each context the responses to the cells of a crossing are turned into orthonormal contrasts, factor by factor: row 0 of
-a factor is its mean, the others its differences (Helmert's). The product over factors of rows that are and are not 0
+In each context the responses to the cells of a crossing are turned into orthonormal contrasts, factor by factor: row 0
+of a factor is its mean, the others its differences (Helmert's). The product over factors of rows that are and are not 0
 is the projection onto one set of factors, so that one transform, of a few multiplications a number, takes the place of
 a mean and a difference for every set; inner products of contrasts are those of effects.
 """

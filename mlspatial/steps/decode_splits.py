@@ -148,8 +148,9 @@ def conditions(split: str, images: Images, folds: int, seed: int) -> Conditions:
         raise BadValue(
             "split",
             split,
-            f"{factor} varies within the {len(places)} contexts of the design, so that a fold is tested on other contexts "
-            f"than it trains on; that leaves {least} stimuli on one side, which needs {LEAST}; use more stimuli",
+            f"{factor} varies within the {len(places)} contexts of the design, so that a fold is tested on other "
+            f"contexts than it trains on; that leaves {least} stimuli on one side, which needs {LEAST}; use more "
+            "stimuli",
         )
     return Conditions(factor, across, left_out, within, not found, True)
 

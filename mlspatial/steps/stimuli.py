@@ -32,6 +32,7 @@ class Images:
     folder: Path
     manifest: Manifest
     made_by: runs.RunRecord | None
+    contexts: np.ndarray | None = None  # (n,) number of what is held in each, where that is known beside the manifest
 
     @property
     def runs(self) -> list[str]:

@@ -372,8 +372,10 @@ def test_what_read_outs_keep_is_above_chance_over_folds() -> None:
     assert set(rows.measure) == {"within", "across", "kept"} and not rows.duplicated(
         ["model_id", "layer", "label", "measure"]
     ).any()
-    one = rows[(rows.task == "category") & (rows.seed == 2) & (rows.layer == "fc")].set_index(["label", "measure"]).value
-    assert one["x", "kept"] == pytest.approx((0.2 - 0.05) / (0.6 - 0.1)) and one["y", "kept"] == pytest.approx(0.2 / 0.6)
+    one = rows[(rows.task == "category") & (rows.seed == 2) & (rows.layer == "fc")]
+    one = one.set_index(["label", "measure"]).value
+    assert one["x", "kept"] == pytest.approx((0.2 - 0.05) / (0.6 - 0.1))
+    assert one["y", "kept"] == pytest.approx(0.2 / 0.6)
     assert np.isnan(one["z", "kept"]) and one["z", "across"] == pytest.approx(0.04)  # nothing is read out at all
 
 
@@ -400,7 +402,8 @@ def test_the_factor_most_networks_were_asked_with_is_shown_and_others_named() ->
     table = TABLES["table_generalisation"](with_generalised(scenes))
     cell = table.rows["Object category, x"]["across ÷ within"]
     assert cell.mean == pytest.approx(0.5) and cell.n == 3
-    assert TABLES["table_generalisation"](study()).rows["Object category"]["within"].why == "not read out across conditions"
+    none = TABLES["table_generalisation"](study())
+    assert none.rows["Object category"]["within"].why == "not read out across conditions"
 
 
 def _model(task: str, seed: int) -> str:

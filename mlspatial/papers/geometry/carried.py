@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.latents import measure_of
 from mlspatial.papers.geometry.numbers import Seen, of_networks
@@ -25,9 +23,7 @@ def carried(evidence: Evidence, factor: str = "") -> Seen:
     import pandas as pd
 
     table = evidence.generalised
-    shown = np.array([measure == measure_of(latent) for measure, latent in zip(table.measure, table.latent, strict=True)],
-                     dtype=bool)  # fmt: skip
-    table = table[shown]
+    table = table[table.measure == table.latent.map(measure_of)]
     own = table[table.model_id.isin(evidence.networks.model_id) & ((table.factor == factor) | (not factor))]
     counts = own.groupby(["dataset_id", "factor"], sort=False).model_id.nunique()
     if counts.empty:

@@ -20,6 +20,6 @@ def figure_generalisation(evidence: Evidence) -> Drawing:
     """A row a latent: read-outs within and across conditions, and the share that is kept, a line a task."""
     found = carried(evidence)
     return along(
-        "figure_generalisation", TITLE, WORDS, found, found.rows, MEASURES, floors={KEPT: 1.0}, floor_label="All is kept",
-        about=f"Images of {found.design}: a row a latent.", none=NONE,
+        "figure_generalisation", TITLE, WORDS, found, found.rows, MEASURES, floors={KEPT: 1.0},
+        floor_label="All is kept", about=f"Images of {found.design}: a row a latent.", none=NONE,
     )  # fmt: skip

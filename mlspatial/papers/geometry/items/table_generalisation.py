@@ -14,7 +14,8 @@ TITLE = "Generalisation of read-outs at the last stage, by condition and latent"
 COLUMNS = {WITHIN: "within", ACROSS: "across", KEPT: "across ÷ within"}
 CAPTION = (
     "Mean ± SD over seeds of r (accuracy of categories) at the last stage (pixels: of the images), on images of the "
-    "conditions that read-outs are trained on (within) and of those left out (across); across ÷ within: both above chance."
+    "conditions that read-outs are trained on (within) and of those left out (across); their quotient: both above "
+    "chance."
 )
 TOO_LOW = f"not defined: read-outs are less than {LEAST} above chance within conditions"
 
