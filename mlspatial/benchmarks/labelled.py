@@ -180,26 +180,27 @@ class Labels:
         return found
 
     def _lacking(self, factors: Sequence[str], cells: np.ndarray) -> str:
-        """In words, which cells of the crossing have fewer images than others."""
+        """In words, which cells of the crossing have another number of images than most."""
         given = self._as_factors(factors)
         shape = tuple(len(factor) for factor in given)
         contexts = int(self.context.max()) + 1
         counts = np.zeros((contexts, *shape), int)
         np.add.at(counts, (self.context, *cells.T), 1)
-        most = counts.max()
-        holes = np.argwhere(counts < most)
+        usual = max(1, int(np.bincount(counts.ravel()).argmax()))
+        holes = np.argwhere(counts != usual)
         named = []
-        for context, *cell in holes[:NAMED].tolist():
+        for hole in holes[np.argsort(counts[tuple(holes.T)], kind="stable")][:NAMED].tolist():
+            context, *cell = hole
             levels = ", ".join(f"{f.name} {_word(f.values[i])}" for f, i in zip(given, cell, strict=True))
             place = self._place(context)
-            named.append(f"{levels}{f' at {place}' if place else ''}")
+            named.append(f"{levels}{f' at {place}' if place else ''} ({counts[tuple(hole)] or 'none'})")
         more = f" and {len(holes) - NAMED} more" if len(holes) > NAMED else ""
         sizes = " x ".join(f"{f.name} ({len(f)})" for f in given)
-        each = "an image" if most == 1 else f"{most} images"
+        each = "an image" if usual == 1 else f"{usual} images"
         return (
             f"its latents are neither crossed nor varied one at a time: of {sizes} in {contexts} contexts, with {each} "
-            f"each, {len(holes)} of {counts.size} cells lack some: {'; '.join(named)}{more}. Name the latents that are "
-            "crossed (factors: [...]) and those that are held (contexts: [...]), or leave stimuli out"
+            f"each, {len(holes)} of {counts.size} cells lack some or have more: {'; '.join(named)}{more}. Name the "
+            "latents that are crossed (factors: [...]) and those that are held (contexts: [...]), or leave stimuli out"
         )
 
 

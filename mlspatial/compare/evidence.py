@@ -95,6 +95,7 @@ def load(study: str = "") -> Evidence:
         for entry in ("score", "import", "similarity", "decode", "tuning")
     )
     decoded = decoded[decoded.get(read.TAGS + MODEL_ID, pd.Series(dtype=object)).fillna("") != ""]  # no summaries
+    decoded, tuned = _networks_alone(decoded), _networks_alone(tuned)
     across = leaves_out(decoded)
     carried, decoded = decoded[across], decoded[~across]  # of conditions left out: no ordinary read-outs
     scores, pairs, decodings = _scores(scored, imported), _pairs(similar), _decodings(decoded)
@@ -124,6 +125,16 @@ def load(study: str = "") -> Evidence:
         geometry,
         apart,
     )
+
+
+def _networks_alone(asked: pd.DataFrame) -> pd.DataFrame:
+    """Without runs of what is no network: neurons, which have no architecture. Pixels are a control of networks."""
+    import pandas as pd
+
+    def tag(name: str) -> pd.Series:
+        return asked.get(name, pd.Series("", asked.index, dtype=object)).fillna("")
+
+    return asked[(tag(TAGS + "arch") != "") | (tag(read.TAGS + MODEL_ID) == PIXELS)]
 
 
 def _networks(study: str, named: Collection[str], others: list[pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -139,20 +139,27 @@ def conditions(split: str, images: Images, folds: int, seed: int) -> Conditions:
             split,
             f"what is left out must be {', '.join(NAMES)}, or a comparison of {names} with a number, such as z>3",
         )
-    if (designed := images.manifest.recipe.get("design")) is None:
+    if (contexts := _contexts(images)) is None:
         return Conditions(factor, across, left_out, random_like(across, seed=seed), not found)
-    places: dict[Any, int] = {}
-    contexts = np.array([places.setdefault(one, len(places)) for one in Design.from_json(designed).seen_in()[:n]])
     across, within = apart(across, contexts, seed=seed)
     if (least := min(len(side) for split_ in across for side in split_)) < LEAST:
         raise BadValue(
             "split",
             split,
-            f"{factor} varies within the {len(places)} contexts of the design, so that a fold is tested on other "
-            f"contexts than it trains on; that leaves {least} stimuli on one side, which needs {LEAST}; use more "
-            "stimuli",
+            f"{factor} varies within the {len(np.unique(contexts))} contexts of these images, so that a fold is tested "
+            f"on other contexts than it trains on; that leaves {least} stimuli on one side, which needs {LEAST}; use "
+            "more stimuli",
         )
     return Conditions(factor, across, left_out, within, not found, True)
+
+
+def _contexts(images: Images) -> np.ndarray | None:
+    """(n,) number of each image's context, where a design or a table of latents tells it."""
+    if (designed := images.manifest.recipe.get("design")) is None:
+        return images.contexts
+    places: dict[Any, int] = {}
+    seen_in = Design.from_json(designed).seen_in()[: len(images.stimuli)]
+    return np.array([places.setdefault(one, len(places)) for one in seen_in])
 
 
 def chosen_latents(text: str, images: Images, left: Conditions | None = None) -> list[Latent]:

@@ -68,7 +68,8 @@ def _found(path: Path, _changed: int) -> Recording:
 
     benchmark, labels = labelled(path)
     table = {name: np.asarray(values).tolist() for name, values in labels.values.items()}
-    recipe = {"recording": benchmark.version, "latents": content_id(table)}
+    recipe = {"recording": benchmark.version, "latents": content_id(table), "factors": list(labels.factors),
+              "contexts": list(labels.contexts)}  # fmt: skip
     manifest = Manifest(benchmark.identifier, recipe, labels.schema, {})
     values = {name: np.asarray(values) for name, values in labels.values.items()}
     contexts = labels.context if labels.held else None

@@ -45,9 +45,9 @@ PROCEDURES = ("anova", "curves", "estimates", "factorisation", "manifold", "marg
 UNIT_SETS = {"pooled": "each channel's mean over space, and at the centre", "all": "every unit besides"}
 
 PARAMETERS = (
-    Parameter("models", str, "Selector or URI of networks, or the YAML of a recording with latents.", decides="nothing"),
+    Parameter("models", str, "Selector or URI of networks, or a recording's YAML that has latents.", decides="nothing"),
     Parameter("layers", str, "auto (pixels, first blocks, avgpool, fc), or module names and pixels.", "auto"),
-    Parameter("dataset", str, "Dataset of a design (render --design), or the YAML of a recording with latents.", "sweeps"),
+    Parameter("dataset", str, "Dataset of a design (render --design), or a recording's YAML with latents.", "sweeps"),
     Parameter(
         "brains",
         str,

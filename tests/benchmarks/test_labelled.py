@@ -73,8 +73,8 @@ def test_images_of_one_cell_are_draws_that_go_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("drop", "words"),
     [
-        ([0], r"of x \(2\) x z \(3\) in 2 contexts, with an image each, 1 of 12 cells lack some: x 0, z 1 at identity a"),
-        ([0, 7, 8, 9, 10, 11], r"6 of 12 cells lack some: x 0, z 1 at identity a; x 0, z 2 at identity b; .* and 2 more"),
+        ([0], r"x \(2\) x z \(3\) in 2 contexts, with an image each, 1 of 12 .*: x 0, z 1 at identity a \(none\)"),
+        ([0, 7, 8, 9, 10, 11], r"6 of 12 .*: x 0, z 1 at identity a \(none\); x 0, z 2 at identity b .* and 2 more"),
     ],
 )
 def test_cells_that_lack_are_named(drop: list[int], words: str, tmp_path: Path) -> None:

@@ -369,9 +369,10 @@ def test_what_read_outs_keep_is_above_chance_over_folds() -> None:
     table = seen_.generalised
     table[["chance", "within_chance"]] = np.where(table.latent.to_numpy()[:, None] == "x", [0.05, 0.1], [0.0, 0.0])
     rows = carried(seen_).rows
-    assert set(rows.measure) == {"within", "across", "kept"} and not rows.duplicated(
-        ["model_id", "layer", "label", "measure"]
-    ).any()
+    assert (
+        set(rows.measure) == {"within", "across", "kept"}
+        and not rows.duplicated(["model_id", "layer", "label", "measure"]).any()
+    )
     one = rows[(rows.task == "category") & (rows.seed == 2) & (rows.layer == "fc")]
     one = one.set_index(["label", "measure"]).value
     assert one["x", "kept"] == pytest.approx((0.2 - 0.05) / (0.6 - 0.1))

@@ -77,7 +77,7 @@ def test_the_images_of_a_design(networks: list[ModelRecord], registry: Path) -> 
         found = conditions(split, load_images("design", designed), 4, 0)
         assert [list(map(len, one)) for one in found.within] == [list(map(len, one)) for one in found.across]
         assert all(not set(contexts[train]) & set(contexts[test]) for train, test in found.splits), split
-    with pytest.raises(BadValue, match=r"z>3\.5 varies within the 8 contexts .* leaves \d stimuli on one side, which"):
+    with pytest.raises(BadValue, match=r"z>3\.5 varies within the 8 contexts of .* leaves \d stimuli on one side"):
         conditions("leave_out:z>3.5", load_images("design", designed), 2, 0)
     with pytest.raises(BadValue, match="dataset d has the splits design"):
         run_decode(designed, split="leave_out:scene", latents="z")

@@ -45,4 +45,3 @@ def carried(evidence: Evidence, factor: str = "") -> Seen:
     rows = pd.concat([means[keys].assign(measure=name, value=value) for name, value in values.items()])
     rows = rows.assign(label=rows.latent, factor=rows.latent, crossing="").reset_index(drop=True)
     return of_networks(evidence, rows, f"{names[pair]}, {pair[1]} left out", notes)
-
