@@ -85,15 +85,14 @@ def test_neurons_are_tuned_as_they_were_made(lab: str, registry: Path) -> None:
     expected = [clean[(shown.x == x).to_numpy(), 0].mean() for x in X]
     assert own == pytest.approx(expected, abs=4 * NOISE / np.sqrt(REPEATS * 24))
     population = pd.read_parquet(runs.local(neurons, "population.parquet")).set_index(["measure", "factor"]).value
-    both = np.var(rows_of(X)) / 5  # of x times depth: mean over units of what neither makes alone
-    assert population["variance_share", "x × distance"] > 0 < both
+    parts = {"x": np.var(X) + np.var(np.exp(-((np.array(X) - 0.2) ** 2) / 0.1)), "distance": 0.25,
+             "x × distance": np.var(X) / 4}  # fmt: skip
+    for effect, part in parts.items():  # shares of what units do together are as they were made
+        ratio = population["variance_component", effect].item() / population["variance_component", "distance"].item()
+        assert ratio == pytest.approx(part / 0.25, abs=0.15), effect
     assert ask(lab) == [pixels, neurons]  # the registry answers
     (registry / lab).write_text((registry / lab).read_text() + "factors: [x]\n")
     assert set(pd.read_parquet(runs.local(ask(lab)[1], "units.parquet")).factor) == {"x"}  # another question
-
-
-def rows_of(levels: tuple[float, ...]) -> np.ndarray:
-    return np.array([x * half for x in levels for half in (-0.5, 0.5)])
 
 
 def test_networks_and_neurons_see_the_same_images(lab: str) -> None:
