@@ -142,7 +142,8 @@ def _images(dataset: str) -> tuple[Images, list[Crossing]]:
     if is_yaml(dataset):
         found = find_recording(dataset)
         return found.images, found.crossings
-    return load_images(SPLIT, dataset), _crossings(dataset)
+    crossings = _crossings(dataset)
+    return load_images(SPLIT, dataset), crossings
 
 
 def _crossings(dataset: str) -> list[Crossing]:
