@@ -93,6 +93,7 @@ def decode(
     dataset = models if alone else dataset
     recording = find_recording(dataset, stimuli) if is_yaml(dataset) else None
     images = recording.images if recording else load_images(stimuli, dataset)
+    latents = recording.latents(latents, split) if recording else latents
     left = conditions(split, images, folds, seed) if is_left_out(split) else None
     chosen = chosen_latents(latents, images, left)
     splits = left.splits if left else ordinary(split, len(images.stimuli), folds, seed)

@@ -114,7 +114,7 @@ def conditions(split: str, images: Images, folds: int, seed: int) -> Conditions:
                 f"{name} {sign} {_digits(number)} holds for {holds.sum()} of {n} stimuli; at least {LEAST} are needed "
                 f"on either side ({name} goes from {values.min():.3g} to {values.max():.3g} {unit} here)",
             )
-    elif factor in NAMES:
+    elif factor in NAMES or (factor in images.latents and images.manifest.schema[factor].kind == "category"):
         labels = images.names(factor)
         there = sorted(set(labels))
         if len(there) < 2:

@@ -31,6 +31,15 @@ class Recording:
     labels: Labels
     benchmark: NeuralBenchmark
 
+    def latents(self, text: str, split: str) -> str:
+        """The parameter latents: of auto all that varies and neither says what is held nor is left out."""
+        if text.strip() != "auto":
+            return text
+        left = split.partition(":")[2].strip()
+        values = self.labels.values
+        names = [name for name in values if name not in self.labels.held and len(np.unique(values[name])) > 1]
+        return ",".join(name for name in names if name != left) or text
+
     @property
     def crossings(self) -> list[Crossing]:
         """What the latents cross. Raises UserError with the cells that lack."""

@@ -91,6 +91,7 @@ def test_neurons_are_tuned_as_they_were_made(lab: str, registry: Path) -> None:
         ratio = population["variance_component", effect].item() / population["variance_component", "distance"].item()
         assert ratio == pytest.approx(part / 0.25, abs=0.15), effect
     assert ask(lab) == [pixels, neurons]  # the registry answers
+    assert set(load("").tunings.model_id) == {"pixels"} and load("").networks.empty  # neurons are no networks
     (registry / lab).write_text((registry / lab).read_text() + "factors: [x]\n")
     assert set(pd.read_parquet(runs.local(ask(lab)[1], "units.parquet")).factor) == {"x"}  # another question
 
@@ -117,6 +118,10 @@ def test_latents_are_read_out_of_neurons_with_ceilings(lab: str, registry: Path)
     apart, *_ = read_out(lab, latents="x", split="leave_out:scene", folds=2, layers="IT")
     found = table_file(runs.local(apart, "generalisation.json"))
     assert set(found.left_out_values) == {"hall", "meadow"}
+    (own,) = read_out(lab, layers="IT", split="leave_out:identity", folds=3)
+    assert set(table_file(runs.local(own, "generalisation.json")).latent) == {"x", "distance"}  # what is held is not
+    with pytest.raises(UserError, match="the latents of recording lab have no column sky; add it"):
+        read_out(lab, layers="IT", split="leave_out:sky")
 
 
 def test_one_trial_has_no_ceiling(lab: str, registry: Path, capsys: pytest.CaptureFixture[str]) -> None:
