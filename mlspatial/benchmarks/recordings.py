@@ -23,16 +23,17 @@ from mlspatial.benchmarks.responses import Responses
 from mlspatial.benchmarks.voxels import FmriBenchmark
 from mlspatial.core.errors import BadValue, UserError
 
-KEYS = (
+LABELS = ("latents", "factors", "contexts")  # of what the stimuli show: no score depends on them
+SCORED = (
     *("name", "region", "folder", "stimuli", "responses", *readers.KEYS, "neuroids"),
     *("degrees", "background"),
     *("metric", "components", "splits", "strata", "ceiling", "subject"),
-    *("latents", "factors", "contexts"),
 )
+KEYS = (*SCORED, *LABELS)
 #: Keys whose values are text as they stand there: YAML would make 34 of 0042, a truth of NO, a number of 1_000
 TEXT = (
     *("name", "region", "folder", "stimuli", "responses", *readers.TEXT),
-    *("splits", "strata", "subject", "background", "latents"),
+    *("splits", "strata", "subject", "background"),
 )
 FEWEST_GSN = 10  # stimuli of which a fifth are held out
 NOT_FMRI = ("components", "splits", "strata")  # of RSA on the halves of the stimuli
@@ -43,7 +44,7 @@ def load_benchmark(path: Path) -> NeuralBenchmark | FmriBenchmark:
 
     folder is looked for beside the YAML, in MLSPATIAL_DATA and in data/. Raises UserError with the key at fault.
     """
-    settings, plain = described(path, KEYS, TEXT, ("region", "stimuli", "responses"))
+    settings, plain = _described(path)
     return recorded(path, settings, plain)
 
 
@@ -52,7 +53,7 @@ def labelled(path: Path) -> tuple[NeuralBenchmark, Labels]:
 
     Raises UserError as load_benchmark does, and for a YAML without that key or of voxels.
     """
-    settings, plain = described(path, KEYS, TEXT, ("region", "stimuli", "responses"))
+    settings, plain = _described(path)
     if "latents" not in settings:
         raise UserError(f"{path}: has no key latents; name a table of what its stimuli show (docs/recordings.md)")
     found = recorded(path, settings, plain)
@@ -61,6 +62,13 @@ def labelled(path: Path) -> tuple[NeuralBenchmark, Labels]:
     file = find_folder(path, settings.get("folder", ".")) / settings["latents"]
     named = (_names(path, plain, key) for key in ("factors", "contexts"))
     return found, read_labels_of(file, found.stimuli.ids, f"recording {path.name}", *named)
+
+
+def _described(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    settings, plain = described(path, KEYS, (*TEXT, "latents"), ("region", "stimuli", "responses"))
+    if alone := [key for key in LABELS[1:] if key in settings and "latents" not in settings]:
+        raise UserError(f"{path}: {alone[0]} is of a table of latents; name one (latents: shown.csv) or leave it out")
+    return settings, plain
 
 
 def has_latents(path: Path) -> bool:

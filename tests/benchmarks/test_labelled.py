@@ -127,6 +127,9 @@ def test_mistakes_in_the_description(recording: Path) -> None:
     recording.write_text(text.replace("latents: shown.csv\n", ""))
     with pytest.raises(UserError, match="has no key latents"):
         labelled(recording)
+    recording.write_text(recording.read_text() + "contexts: identity\n")
+    with pytest.raises(UserError, match="contexts is of a table of latents; name one"):
+        load_benchmark(recording)
     recording.write_text(text)
     table = pd.read_csv(recording.parent / "shown.csv", dtype=str)
     table.iloc[1:].to_csv(recording.parent / "shown.csv", index=False)
