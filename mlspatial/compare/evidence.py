@@ -128,13 +128,16 @@ def load(study: str = "") -> Evidence:
 
 
 def _networks_alone(asked: pd.DataFrame) -> pd.DataFrame:
-    """Without runs of what is no network: neurons, which have no architecture. Pixels are a control of networks."""
+    """Without runs of neurons, whose task is their address and which have no architecture. Pixels are a control of
+    networks."""
     import pandas as pd
 
-    def tag(name: str) -> pd.Series:
+    def column(name: str) -> pd.Series:
         return asked.get(name, pd.Series("", asked.index, dtype=object)).fillna("")
 
-    return asked[(tag(TAGS + "arch") != "") | (tag(read.TAGS + MODEL_ID) == PIXELS)]
+    task = column(TAGS + "task")
+    neurons = (task == column(CFGS + "models")) & (column(TAGS + "arch") == "") & ~task.isin(["", PIXELS])
+    return asked[~neurons]
 
 
 def _networks(study: str, named: Collection[str], others: list[pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
