@@ -38,7 +38,7 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from mlspatial.core.latents import Latent, LatentSchema
-from mlspatial.core.manifest import Manifest
+from mlspatial.core.manifest import Manifest, recipe_id
 from mlspatial.data.cache import decode_into
 from mlspatial.data.loader import Loader
 from mlspatial.data.order import shuffled
@@ -88,7 +88,7 @@ def write(folder: Path, count: int, size: int, quality: int, colour: str) -> Man
             "x": [number / count for number in numbers],
             "category": [CLASSES[number % len(CLASSES)] for number in numbers],
         }
-        shards.append(write_shard(folder / "shards" / file, columns, schema, "speed", file))
+        shards.append(write_shard(folder / "shards" / file, columns, schema, recipe_id({"size": size}), file))
     for number, image in enumerate(images):
         path = folder / "files" / CLASSES[number % len(CLASSES)] / f"{number:06d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -58,7 +58,7 @@ class Gram:
         self._buffer: torch.Tensor | None = None
         self._product: torch.Tensor | None = None
         self._epsilon = 0.0  # spacing of the coarsest dtype that came in: smaller variation is only rounding
-        self._offset = 0.0  # energy of the means
+        self._offset: float | torch.Tensor = 0.0  # energy of the means
         self.exact = True  # whether all products so far are float64's
         self._dominated: bool | None = None
 
@@ -89,7 +89,7 @@ class Gram:
     def packed(self) -> np.ndarray:
         """pack(matrix()). Raises UserError when the activations do not vary over the stimuli."""
         gram = self.matrix()
-        if np.trace(gram) <= self._epsilon**2 * (np.trace(gram) + self._offset):
+        if np.trace(gram) <= self._epsilon**2 * (np.trace(gram) + float(self._offset)):
             raise UserError(
                 f"activations of {self.features} features do not vary over the {self.n} stimuli beyond rounding; "
                 "leave this layer out"
@@ -122,7 +122,7 @@ class Gram:
             self._upper[rows, rows.start :] += self._product[rows, rows.start :]
         widths = torch.tensor([run.shape[1] for run, _, _ in runs], dtype=torch.float64, device=part.device)
         upper_product((shifts * widths.sqrt()[:, None]).T.contiguous(), self._upper, more=True)
-        self._offset += self.n * means.double().square().sum().item()
+        self._offset = self._offset + self.n * means.double().square().sum()
         self._keep(part, [(mean.double(), rest) for _, mean, rest in runs], shifts.T, widths)
 
     def _keep(
@@ -325,8 +325,10 @@ def _stripes(n: int) -> Iterator[slice]:
 def _participation(upper: torch.Tensor) -> float:
     """(sum of eigenvalues)^2 / sum of their squares of the matrix of which one is given on and above the diagonal."""
     diagonal = upper.diagonal().double()
-    squares = sum(float(row[i:].double().square().sum()) for i, row in enumerate(upper))
-    whole = 2 * squares - float(diagonal.square().sum())
+    squares = torch.stack([
+        torch.triu(upper[rows, rows.start :]).double().square().sum() for rows in _stripes(len(upper))
+    ]).sum()  # fmt: skip
+    whole = 2 * float(squares) - float(diagonal.square().sum())
     return float(diagonal.sum()) ** 2 / whole if whole > 0 else math.inf
 
 

@@ -59,11 +59,21 @@ def extract(
     size = batch_size or BATCH["cpu" if device.type == "cpu" else "cuda"]
     first = 0
 
+    finite: list[tuple[str, torch.Tensor]] = []
+
     def hand_over(layer: str, activations: torch.Tensor) -> None:
-        if not torch.isfinite(torch.stack(torch.aminmax(activations))).all():
-            raise UserError(f"layer {layer} gives values that are not finite for stimuli from number {first}")
+        finite.append((layer, torch.isfinite(torch.stack(torch.aminmax(activations))).all()))
+        if device.type == "cpu":  # a GPU is asked once a batch: asking waits for it
+            look()
         for sink in sinks:
             sink.add(layer, activations)
+
+    def look() -> None:
+        """Raise UserError if a layer since the last look had values that are not finite."""
+        for (layer, _), fine in zip(finite, torch.stack([one for _, one in finite]).tolist(), strict=True):
+            if not fine:
+                raise UserError(f"layer {layer} gives values that are not finite for stimuli from number {first}")
+        finite.clear()
 
     with _channels_last(module), _Listener(module, layers) as listener:
         first_look(module, spec)
@@ -72,6 +82,8 @@ def extract(
             images = torch.from_numpy(stimuli.images[first : first + size]).to(device)
             module(to_input(images, spec))
             listener.check()
+            if finite:
+                look()
             if progress:
                 progress(len(images))
 

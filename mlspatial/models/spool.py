@@ -56,15 +56,35 @@ class Spool:
             return
         if self._means is None:
             self._means = torch.zeros_like(rows[0]) if self.exact else rows.mean(0)
-        for number, first in enumerate(range(0, self.features, self.chunk)):
-            part = rows[:, first : first + self.chunk] - self._means[first : first + self.chunk]
-            low, high = torch.aminmax(part)
-            largest = max(-float(low), float(high))
-            scale = 2.0 ** np.floor(np.log2(LARGEST / largest)) if largest > 0 else 1.0
-            start = self.n * first + self._rows * part.shape[1]  # of all numbers; a chunk lies in one piece
-            self._numbers.write(part.mul_(scale).to(self._kind).cpu().numpy(), start)
+        for number, (part, scale) in enumerate(self._kept(rows)):
+            start = (
+                self.n * self.chunk * number + self._rows * part.shape[1]
+            )  # of all numbers; a chunk lies in one piece
+            self._numbers.write(part.numpy(), start)
             self._scales[number, self._rows : self._rows + count] = 1.0 / scale
         self._rows += count
+
+    def _kept(self, rows: torch.Tensor) -> Iterator[tuple[torch.Tensor, float]]:
+        """Every chunk of features as it is kept, on the CPU, and what it was multiplied with. A GPU's are brought
+        together: the host waits for it once, not once a chunk."""
+        assert self._means is not None
+        less = (rows[:, part] - self._means[part] for part in _parts(self.features, self.chunk))
+        if rows.device.type == "cpu":
+            for part in less:
+                low, high = torch.aminmax(part)
+                largest = max(-float(low), float(high))
+                scale = 2.0 ** np.floor(np.log2(LARGEST / largest)) if largest > 0 else 1.0
+                yield part.mul_(scale).to(self._kind), scale
+            return
+        scales, kept = [], torch.empty(rows.shape, dtype=self._kind, device=rows.device)
+        for place, part in zip(_parts(self.features, self.chunk), less, strict=True):
+            low, high = torch.aminmax(part)
+            largest = torch.maximum(-low, high).double()
+            scales.append(torch.where(largest > 0, torch.exp2(torch.floor(torch.log2(LARGEST / largest))), 1.0))
+            kept[:, place] = part.mul_(scales[-1].to(part.dtype)).to(self._kind)
+        numbers = kept.cpu()
+        for place, scale in zip(_parts(self.features, self.chunk), torch.stack(scales).tolist(), strict=True):
+            yield numbers[:, place].contiguous(), scale
 
     def chunks(self) -> Iterator[torch.Tensor]:
         """(n, up to a chunk) float32, all features once; each only until the next, which takes its memory.
@@ -88,6 +108,11 @@ class Spool:
 
     def close(self) -> None:
         self._numbers.close()
+
+
+def _parts(features: int, chunk: int) -> Iterator[slice]:
+    """So many features each, the last one what is left."""
+    return (slice(first, min(first + chunk, features)) for first in range(0, features, chunk))
 
 
 class _Memory:

@@ -23,6 +23,7 @@ SHADOW_SIZES = 128, 1024  # least and most texels along a side of the shadow map
 TEXTURE_SIZES = 64, 2048  # the same for textures: a near object spreads one over about four pictures, back included
 CHUNK = {"cpu": 16, "cuda": 64}  # images in flight; on the CPU more would only leave its caches
 STRIP = 256  # items that one thread works through on the CPU
+BLOCK, BLOCKS = 256, {"shade": 64}  # threads of a block on CUDA: fewer where each needs many registers
 MASK_SIZE = 256  # cells along a side of the grid that measures the visible fraction
 LAYOUT = 3  # of the arrays that are kept on disk; counts up when there are others, though the pictures stay
 FARTHEST_CELL = 4.0  # picture widths beyond the border up to which an object is counted as covering the plane
@@ -140,11 +141,13 @@ class WarpRenderer:
             wp.launch(kernel, dim=(count, rows), inputs=[self._assets, frame, strip, *more], device=self.device)
         self._launch(ground.hide_sky, (count, frame.sky_size, frame.sky_size), frame)
 
-    def _launch(self, kernel: Any, shape: tuple[int, ...], frame: Any, *inputs: Any) -> None:
+    def _launch(self, kernel: Any, shape: tuple[int, ...], frame: Any, *more: Any) -> None:
         """Launch a kernel over images and items, the last axis of shape, which threads take in strips."""
         strip = STRIP if self.device == "cpu" else 1
         dim = (*shape[:-1], -(-shape[-1] // strip))
-        wp.launch(kernel, dim=dim, inputs=[self._assets, frame, strip, *inputs], device=self.device)
+        block = BLOCKS.get(kernel.key, BLOCK)
+        inputs = [self._assets, frame, strip, *more]
+        wp.launch(kernel, dim=dim, inputs=inputs, device=self.device, block_dim=block)
 
     def _prepare(self, scenes: SceneBatch) -> Any:
         """The frame with this chunk's scenes in it; buffers are allocated once."""
