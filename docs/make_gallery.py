@@ -41,7 +41,9 @@ def drawings() -> Iterator[Drawing]:
     studies = (
         synthetic_evidence(),
         conwell.evidence_of(voxels, conwell.similar(voxels)),
-        geometry.with_tunings(with_units(predicted(small), layers=True), *_geometry()),
+        geometry.with_generalised(
+            geometry.with_tunings(with_units(predicted(small), layers=True), *_geometry()), _read_outs()
+        ),
     )
     for name in (name for name in known_items() if name in FIGURES):
         mine = (recorded,) if name == "figure_brains" else studies
@@ -62,6 +64,19 @@ def _geometry() -> tuple[Callable[[str, str, int, int], float], Callable[[str, i
         return scale.get(measure, 1.0) * (start + rise * depth * (start > 0.3) + 0.03 * float(rng.normal()))
 
     return of, lambda task, seed, depth: 0.4 * of("share", task, seed, depth)
+
+
+def _read_outs() -> Callable[[str, str, int, int], tuple[float, float]]:
+    """Read-outs (within, across) that networks keep more of the more they are trained on what is read out."""
+    rng = np.random.default_rng(1)
+
+    def of(latent: str, task: str, seed: int, depth: int) -> tuple[float, float]:
+        rise = {"untrained": 0.02, PIXELS: 0.0, "category": 0.05}.get(task, 0.09)
+        within = 0.35 + rise * depth + 0.02 * float(rng.normal())
+        kept = {"untrained": 0.4, PIXELS: 0.3, "category": 0.6}.get(task, 0.75) + 0.03 * float(rng.normal())
+        return within, within * kept * (0.8 if latent == "rot_1" else 1.0)
+
+    return of
 
 
 def small(drawing: Drawing) -> bytes:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from mlspatial.benchmarks import BENCHMARKS, FMRI_BENCHMARKS, FmriBenchmark, NeuralBenchmark
+from mlspatial.core.design import Design, Part, Varied
 from mlspatial.core.latents import spatial_schema
 from mlspatial.core.manifest import Manifest, recipe_id
 from mlspatial.data.shards import write_shard
@@ -20,6 +21,7 @@ from mlspatial.registry.models import log_model
 from mlspatial.render.write import encode
 
 N, SIZE = 60, 32
+LEVELS = 5  # of z, in each context of a design
 
 
 def _network(middle: str, units: int) -> torch.nn.Module:
@@ -100,6 +102,13 @@ def toy_voxels(metric: str = "versa") -> FmriBenchmark:
     return FmriBenchmark(f"toy_voxels_{metric}", "s1", "OTC", stimuli, measured, metric=metric, noise_ceiling="none")
 
 
+def design(n: int, scenes: tuple[str, ...]) -> Design:
+    """A sweep of z, LEVELS levels, over so many objects in the scenes that there are n images."""
+    objects = tuple(("cup", f"cup{i}") for i in range(n // LEVELS // max(1, len(scenes))))
+    sweep = Part("z", (Varied("z", tuple(float(z) for z in range(1, 1 + LEVELS))),))
+    return Design((sweep,), (), objects, scenes or ("meadow",), ("day",))
+
+
 def dataset(
     folder: Path,
     name: str = "toys",
@@ -113,7 +122,8 @@ def dataset(
     scenes: of a column scene, in turns (and sky, half of them by day); categories, in turns."""
     schema = spatial_schema(categories, ("a", "b", "c"))
     recipe: dict[str, object] = {"size": SIZE, "n_train": n, "n_heldout": n}
-    recipe |= {"design": "toys"} if "design" in splits else {}
+    designed = "design" in splits
+    recipe |= {"design": design(n, scenes).to_json()} if designed else {}
     shards = {}
     for number, split in enumerate(splits):
         rng = np.random.default_rng([7, number])
@@ -122,7 +132,7 @@ def dataset(
             "image": [encode(image, "png") for image in images(n).images],
         }
         if scenes:
-            columns["scene"] = [scenes[i % len(scenes)] for i in range(n)]
+            columns["scene"] = [scenes[(i // LEVELS if designed else i) % len(scenes)] for i in range(n)]
             columns["sky"] = [("day", "night")[2 * i // n] for i in range(n)]
         for latent in schema:
             if latent.kind == "category":

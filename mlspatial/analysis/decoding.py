@@ -120,6 +120,24 @@ def decode(
     return [record for found in records.values() for record in found]
 
 
+def predictions(
+    features: np.ndarray,
+    shown: np.ndarray,
+    values: Mapping[str, np.ndarray],
+    latents: Sequence[Latent],
+    train: np.ndarray,
+    alphas: Sequence[float] = ALPHAS,
+) -> dict[str, np.ndarray]:
+    """latent -> (m, 1), of angles (m, 2) sine and cosine: what read-outs as `decode` fits them say of other responses.
+
+    features: (n, p), of which the rows `train` are fitted to; shown: (m, p) of the same units; values, latents: as of
+    `decode`, no categories; alphas: candidates.
+    """
+    targets = [_target(latent, values, len(features)) for latent in latents]
+    ridge = RidgeFold.from_features(features[train], shown)
+    return {target.latent.name: said for target, said, _ in _regress(ridge, targets, train, alphas)} if targets else {}
+
+
 def judge(
     predicted: Mapping[str, np.ndarray],
     values: Mapping[str, np.ndarray],

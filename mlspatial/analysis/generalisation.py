@@ -15,7 +15,7 @@ from mlspatial.analysis.decoding import Decoding
 from mlspatial.analysis.splits import Split
 from mlspatial.core.errors import BadValue, UserError
 
-VERSION = "1"
+VERSION = "2"
 LEAST = 5  # stimuli on either side of a split
 
 
@@ -50,6 +50,42 @@ def random_like(splits: Sequence[Split], *, seed: int) -> list[Split]:
     order = np.random.default_rng([seed, 6]).permutation(sum(sizes))
     parts = np.split(order, np.cumsum(sizes)[:-1])
     return [(np.setdiff1d(order, part), np.sort(part)) for part in parts]
+
+
+def apart(splits: Sequence[Split], groups: np.ndarray, *, seed: int) -> tuple[list[Split], list[Split]]:
+    """Splits by conditions and as many random ones, none of which has images of one group on both sides.
+
+    Images of a group share what says nothing of a condition (all that was drawn for a context of a design), by which a
+    read-out would know them again. splits: that test every stimulus once; groups: (n,) of each stimulus.
+    Groups are dealt out at random into one part a fold, each about as large as what the fold tests. The random split of
+    a fold trains and tests as the fold does, but whatever the condition: it is tested on stimuli of its part and
+    trained on those of the others, as many as there, or as the parts have. Where a condition divides groups the splits
+    by conditions keep of their stimuli what those parts allow; else they stay as they are.
+    Raises UserError for fewer groups than splits.
+    """
+    n = sum(len(test) for _, test in splits)
+    rng = np.random.default_rng([seed, 7])
+    values, codes, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    if len(values) < len(splits):
+        raise UserError(f"{len(values)} contexts are too few for {len(splits)} folds; use fewer folds")
+    order = rng.permutation(len(values))
+    middles = np.cumsum(sizes[order]) - sizes[order] / 2
+    ends = np.cumsum([len(test) for _, test in splits])
+    part = np.empty(len(values), int)
+    part[order] = np.minimum(np.searchsorted(ends, middles, side="right"), len(splits) - 1)
+    if len(np.unique(part)) < len(splits):  # groups are too unequal for the sizes: as many a fold
+        part[order] = np.arange(len(values)) * len(splits) // len(values)
+    of_image = part[codes]
+    across, within = [], []
+    for fold, (train, test) in enumerate(splits):
+        if np.intersect1d(codes[train], codes[test]).size:
+            train, test = train[of_image[train] != fold], test[of_image[test] == fold]
+        across.append((train, test))
+        sides = (np.flatnonzero(of_image != fold), np.flatnonzero(of_image == fold))
+        within.append(tuple(np.sort(rng.permutation(all_)[: len(own)])
+                            for all_, own in zip(sides, (train, test), strict=True)))  # fmt: skip
+    assert n == len(codes)
+    return across, within  # type: ignore[return-value]
 
 
 def untrained(labels: np.ndarray, splits: Sequence[Split]) -> np.ndarray:

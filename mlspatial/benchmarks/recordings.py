@@ -11,8 +11,9 @@ import numpy as np
 from mlspatial.analysis.pls import COMPONENTS
 from mlspatial.analysis.yardsticks import own_metrics
 from mlspatial.benchmarks import neurons, voxels
-from mlspatial.benchmarks.descriptions import ceiling_of, described, find_folder, number, whole
+from mlspatial.benchmarks.descriptions import ceiling_of, described, find_folder, number, read_yaml, whole
 from mlspatial.benchmarks.ids import in_doubt, some
+from mlspatial.benchmarks.labelled import Labels, read_labels_of
 from mlspatial.benchmarks.neurons import NeuralBenchmark
 from mlspatial.benchmarks.picture_files import BACKGROUNDS, read_pictures
 from mlspatial.benchmarks.readers import base as readers
@@ -22,11 +23,13 @@ from mlspatial.benchmarks.responses import Responses
 from mlspatial.benchmarks.voxels import FmriBenchmark
 from mlspatial.core.errors import BadValue, UserError
 
-KEYS = (
+LABELS = ("latents", "factors", "contexts")  # of what the stimuli show: no score depends on them
+SCORED = (
     *("name", "region", "folder", "stimuli", "responses", *readers.KEYS, "neuroids"),
     *("degrees", "background"),
     *("metric", "components", "splits", "strata", "ceiling", "subject"),
 )
+KEYS = (*SCORED, *LABELS)
 #: Keys whose values are text as they stand there: YAML would make 34 of 0042, a truth of NO, a number of 1_000
 TEXT = (
     *("name", "region", "folder", "stimuli", "responses", *readers.TEXT),
@@ -41,8 +44,44 @@ def load_benchmark(path: Path) -> NeuralBenchmark | FmriBenchmark:
 
     folder is looked for beside the YAML, in MLSPATIAL_DATA and in data/. Raises UserError with the key at fault.
     """
-    settings, plain = described(path, KEYS, TEXT, ("region", "stimuli", "responses"))
+    settings, plain = _described(path)
     return recorded(path, settings, plain)
+
+
+def labelled(path: Path) -> tuple[NeuralBenchmark, Labels]:
+    """The recording of a YAML whose key `latents` names a table of what its stimuli show, and that table's labels.
+
+    Raises UserError as load_benchmark does, and for a YAML without that key or of voxels.
+    """
+    settings, plain = _described(path)
+    if "latents" not in settings:
+        raise UserError(f"{path}: has no key latents; name a table of what its stimuli show (docs/recordings.md)")
+    found = recorded(path, settings, plain)
+    if not isinstance(found, NeuralBenchmark):
+        raise UserError(f"{path}: metric {settings['metric']} is of voxels; latents are asked of recordings of neurons")
+    file = find_folder(path, settings.get("folder", ".")) / settings["latents"]
+    named = (_names(path, plain, key) for key in ("factors", "contexts"))
+    return found, read_labels_of(file, found.stimuli.ids, f"recording {path.name}", *named)
+
+
+def _described(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    settings, plain = described(path, KEYS, (*TEXT, "latents"), ("region", "stimuli", "responses"))
+    if alone := [key for key in LABELS[1:] if key in settings and "latents" not in settings]:
+        raise UserError(f"{path}: {alone[0]} is of a table of latents; name one (latents: shown.csv) or leave it out")
+    return settings, plain
+
+
+def has_latents(path: Path) -> bool:
+    """Whether a YAML describes a recording with a table of latents."""
+    return "latents" in read_yaml(path, KEYS)[0]
+
+
+def _names(path: Path, plain: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    wanted = plain.get(key, [])
+    names = [wanted] if isinstance(wanted, str) else wanted
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise BadValue(f"{path}: {key}", wanted, "must be names of columns of latents, one or a list of them")
+    return tuple(names)
 
 
 def recorded(

@@ -43,6 +43,12 @@ def read_labels(path: Path, ids: Sequence[str]) -> np.ndarray:
     return np.array([found[name] for name in ids])
 
 
+def table_of(path: Path, what: str) -> tuple[str, pd.DataFrame]:
+    """(the column of stimuli, the table) of a csv, tsv or Parquet file."""
+    table = _table(path, what)
+    return _column(path, table.columns, "stimulus"), table
+
+
 def from_table(path: Path, label: str, wanted: Sequence[str], region: str) -> Responses:
     table = _table(path, "responses", label)
     stimulus = _column(path, table.columns, "stimulus")

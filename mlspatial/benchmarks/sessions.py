@@ -20,7 +20,8 @@ from mlspatial.benchmarks.base import Benchmark, Layer, Way
 from mlspatial.benchmarks.descriptions import checked_keys, read_yaml
 from mlspatial.benchmarks.ids import some
 from mlspatial.benchmarks.neurons import ONE_TO_ONE, NeuralBenchmark, Neurons
-from mlspatial.benchmarks.recordings import KEYS, TEXT, recorded
+from mlspatial.benchmarks.recordings import SCORED as KEYS
+from mlspatial.benchmarks.recordings import TEXT, recorded
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.hashing import content_id
 from mlspatial.core.predictions import Predictions, recording_of

@@ -79,6 +79,17 @@ def untuned(evidence: Evidence, task: str) -> str:
     return _ended(evidence, tried) or "not asked with a design"
 
 
+def not_generalised(evidence: Evidence, task: str) -> str:
+    """Why no network of a task was read out across conditions."""
+    same = [canonical(str(name)) == task for name in evidence.networks.task]
+    mine = evidence.networks[np.array(same, dtype=bool)]
+    if mine.empty:
+        return _ended(evidence, evidence.failed.entry == "train", task) or "no such network was trained"
+    if mine.model_id.isin(evidence.generalised.model_id).any():
+        return "only networks of other conditions, or with something else left out"
+    return "not read out across conditions"
+
+
 def _ended(evidence: Evidence, chosen: pd.Series, task: str = "", arch: str = "") -> str:
     """In words, the newest of some runs that came to no end; "" without any."""
     failed = evidence.failed[chosen.astype(bool)]

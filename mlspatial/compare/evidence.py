@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlspatial.compare.conditions import settings_of
+from mlspatial.compare.generalised import generalised, leaves_out, no_generalised
 from mlspatial.compare.kept import FAILED, failed, left_out, no_rows, no_units, nothing_left_out, parameters, units
 from mlspatial.compare.tuned import no_tunings, tunings
-from mlspatial.core.names import CFG, DATASET_ID, HIDDEN, LEAVE_OUT, MODEL_ID, SPEC, TAG, file_name
+from mlspatial.core.names import CFG, DATASET_ID, HIDDEN, MODEL_ID, SPEC, TAG, file_name
 from mlspatial.core.predictions import Predictions
 from mlspatial.core.score import ROUNDED, UNKNOWN
 from mlspatial.registry import read
@@ -56,7 +57,8 @@ class Evidence:
     Frames may be empty. networks may have a column `networks`: over how many an imported mean is, NaN where nobody
     says. asked: entry -> run id -> what its command was given, newest first.
     predictions, units, left_out: what runs have kept beside their tables, see compare.kept. tunings: one row a network,
-    design, layer and number of a tuning run, see compare.tuned.
+    design, layer and number of a tuning run, see compare.tuned. generalised: read-outs under conditions that they were
+    not trained in, which are none of `decodings`, see compare.generalised.
     """
 
     study: str
@@ -71,6 +73,7 @@ class Evidence:
     units: Callable[[Collection[str]], pd.DataFrame] = lambda _runs: no_units()
     left_out: Callable[[str, Collection[str]], pd.DataFrame] = lambda entry, _runs: nothing_left_out(entry)
     tunings: pd.DataFrame = field(default_factory=no_tunings)
+    generalised: pd.DataFrame = field(default_factory=no_generalised)
 
 
 def empty_frames() -> dict[str, pd.DataFrame]:
@@ -92,15 +95,17 @@ def load(study: str = "") -> Evidence:
         for entry in ("score", "import", "similarity", "decode", "tuning")
     )
     decoded = decoded[decoded.get(read.TAGS + MODEL_ID, pd.Series(dtype=object)).fillna("") != ""]  # no summaries
-    across = decoded.get(CFGS + "split", pd.Series("", decoded.index, dtype=object)).fillna("").astype(str)
-    decoded = decoded[~across.str.startswith(LEAVE_OUT)]  # of conditions left out: no ordinary read-outs
+    decoded, tuned = _networks_alone(decoded), _networks_alone(tuned)
+    across = leaves_out(decoded)
+    carried, decoded = decoded[across], decoded[~across]  # of conditions left out: no ordinary read-outs
     scores, pairs, decodings = _scores(scored, imported), _pairs(similar), _decodings(decoded)
-    geometry = tunings(tuned)
-    named = {*scores.model_id, *pairs.model_a, *pairs.model_b, *decodings.model_id, *geometry.model_id} - {PIXELS}
-    networks, trained = _networks(study, named, [scored, imported, decoded, tuned])
+    geometry, apart = tunings(tuned), generalised(carried)
+    frames = (scores, decodings, geometry, apart)
+    named = {*pairs.model_a, *pairs.model_b, *(name for frame in frames for name in frame.model_id)} - {PIXELS}
+    networks, trained = _networks(study, named, [scored, imported, decoded, tuned, carried])
     links = {
         row.run_id: ui_address(row.experiment_id, row.run_id)
-        for table in (trained, scored, imported, similar, decoded, tuned)
+        for table in (trained, scored, imported, similar, decoded, tuned, carried)
         for row in table[["run_id", "experiment_id"]].itertuples()
     }
     tables = {"render": read.runs(entry="render", metrics=()), "train": trained, "score": scored, "decode": decoded}
@@ -118,7 +123,21 @@ def load(study: str = "") -> Evidence:
         partial(units, scored),
         partial(left_out, {"similarity": similar, "decode": decoded}),
         geometry,
+        apart,
     )
+
+
+def _networks_alone(asked: pd.DataFrame) -> pd.DataFrame:
+    """Without runs of neurons, whose task is their address and which have no architecture. Pixels are a control of
+    networks."""
+    import pandas as pd
+
+    def column(name: str) -> pd.Series:
+        return asked.get(name, pd.Series("", asked.index, dtype=object)).fillna("")
+
+    task = column(TAGS + "task")
+    neurons = (task == column(CFGS + "models")) & (column(TAGS + "arch") == "") & ~task.isin(["", PIXELS])
+    return asked[~neurons]
 
 
 def _networks(study: str, named: Collection[str], others: list[pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -137,6 +137,15 @@ class Design:
                 for cell in cells:
                     yield Shown(part, cell, context, place)
 
+    def seen_in(self) -> list[tuple[tuple[bool, ...], tuple[int, int, int, int]]]:
+        """What each image's context is, in their order; see Crossing.seen_in."""
+        return [
+            (part.free, place)
+            for part in self.parts
+            for place in self.contexts(part)
+            for _ in range(part.sample or prod(part.shape))
+        ]
+
     def size(self) -> int:
         """Number of images."""
         return sum((part.sample or prod(part.shape)) * len(self.contexts(part)) for part in self.parts)

@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mlspatial.analysis.anova import effect_sets
+from mlspatial.analysis.device import numerics
 from mlspatial.analysis.gram import upper_product
-from mlspatial.analysis.marginals import deviation_weights
 from mlspatial.core.crossing import Crossing
-from mlspatial.models.spool import Spool
+from mlspatial.models.effects import Effects, MeanProducts
+from mlspatial.models.spool import CHUNK, Spool
 
-NUMBERS = 1 << 19  # responses that a crossing's effects are computed of at a time: 2 MB, which stay in the cache
-VERSION = "2"
+NUMBERS = 1 << 21  # responses that effects are computed of at a time: 8 MB
+CHUNK_NUMBERS = 1 << 24  # responses that are in memory as float32 at a time: 64 MB
+VERSION = "3"
 
 
 @dataclass(frozen=True)
@@ -124,22 +125,14 @@ class ControlledSink:
         each: Callable[[str, int, np.ndarray], None] | None = None,
     ) -> None:
         self.crossings, self.n, self.folder, self.device, self.each = crossings, n, folder, device, each
+        self._chunk = int(np.clip(CHUNK_NUMBERS // n, CHUNK // 16, CHUNK))
         self._spaces = {layer: Space.of(shape) for layer, shape in shapes.items()}
         self._spools: dict[str, Spool] = {}
         self._channels: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
-        self._weights = []
-        for group in groups(crossings):
-            weights = deviation_weights(group, n)
-            place = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr)), weights.indices
-            numbers = torch.from_numpy(weights.data.astype(np.float32))
-            tensor = torch.sparse_coo_tensor(
-                torch.from_numpy(np.stack(place)), numbers, weights.shape, check_invariants=True
-            )
-            self._weights.append(tensor.to(device).coalesce())
 
     def add(self, layer: str, activations: torch.Tensor) -> None:
         if layer not in self._spools:
-            self._spools[layer] = Spool(self.n, activations.shape[1], self.folder)
+            self._spools[layer] = Spool(self.n, activations.shape[1], self.folder, self._chunk)
         self._spools[layer].add(activations)
         space = self._spaces[layer]
         kept = space.pooled(activations)
@@ -152,61 +145,34 @@ class ControlledSink:
         found = Controlled(space, maps=np.full((len(self.crossings), 1 + most, space.positions), np.nan))
         for number, crossing in enumerate(self.crossings):
             found.maps[number, : 1 + len(crossing.factors)] = 0.0
-            found.spread.append(np.zeros((len(effect_sets(crossing)), crossing.contexts, crossing.contexts)))
-            found.energy.append(0.0)
-        sums = [torch.zeros(w.shape[0], w.shape[0], dtype=torch.float64, device=self.device) for w in self._weights]
+        effects = [Effects(crossing, self.device) for crossing in self.crossings]
+        place = {id(crossing): number for number, crossing in enumerate(self.crossings)}
+        together = [(MeanProducts(group, self.device), [place[id(one)] for one in group])
+                    for group in groups(self.crossings)]  # fmt: skip
+        wide = max(1, NUMBERS // self.n)
         first = 0
-        for chunk in spool.chunks():
-            block = chunk.to(self.device)
-            if self.each is not None:
-                self.each(layer, first, chunk.numpy())
-            block = block - block.mean(0)
-            for weights, total in zip(self._weights, sums, strict=True):
-                total += upper_product((weights @ block).contiguous())
-            for number, crossing in enumerate(self.crossings):
-                rows = torch.from_numpy(crossing.rows.reshape(-1)).to(self.device)
-                wide = max(1, NUMBERS // crossing.rows.size)
-                for start in range(0, block.shape[1], wide):
-                    part = block[:, start : start + wide][rows].view(*crossing.rows.shape, -1)
-                    _add_effects(part, crossing, space.places(first + start, part.shape[-1]), found, number)
-            first += block.shape[1]
+        with numerics():
+            for chunk in spool.chunks():
+                if self.each is not None:
+                    self.each(layer, first, chunk.numpy())
+                block = chunk.to(self.device)
+                for products, numbers in together:
+                    whole = []
+                    for start in range(0, block.shape[1], wide):
+                        part = block[:, start : start + wide]
+                        made = [effects[number].add(part) for number in numbers]
+                        whole.append(products.rows([one[0] for one in made], [main for one in made for main in one[1]]))
+                        places = space.places(first + start, part.shape[1])
+                        for number, (_, _, squares, mains) in zip(numbers, made, strict=True):
+                            for row, sums in enumerate([squares, *mains]):
+                                found.maps[number, row] += np.bincount(
+                                    places, sums.double().cpu().numpy(), minlength=space.positions
+                                )
+                    products.sums += upper_product(torch.cat(whole, 1))
+                first += block.shape[1]
         spool.close()
-        for total in sums:
-            upper = total.triu().cpu().numpy()
-            found.means.append(upper + np.triu(upper, 1).T)
+        found.spread, found.energy = [one.spread for one in effects], [one.energy for one in effects]
+        found.means = [products.gram() for products, _ in together]
         names = ("space",) if space.positions == 1 else ("space", "centre")
         found.channels = {name: np.concatenate([one[k] for one in pooled]) for k, name in enumerate(names)}
         return found
-
-
-def _add_effects(given: torch.Tensor, crossing: Crossing, places: np.ndarray, found: Controlled, number: int) -> None:
-    """Add what some features say of a crossing. given: (levels of each factor, contexts, features)."""
-    given = given - given.mean(
-        dim=tuple(range(given.ndim - 1)), keepdim=True
-    )  # float32 squares of a mean hide the rest
-    flat = given.reshape(-1, given.shape[-1])
-    squares = flat.square().sum(0).double()
-    found.energy[number] += float(squares.sum())
-    about_mean = squares.cpu().numpy()
-    spreads: dict[frozenset[int], np.ndarray] = {}
-    mains: dict[int, np.ndarray] = {}
-    axes = len(crossing.factors)
-
-    def walk(kept: torch.Tensor, axis: int, repeats: int, effect: frozenset[int]) -> None:
-        """kept: (1 or levels of each axis, contexts, features), what is left of the responses."""
-        if axis == axes:
-            by_context = kept.reshape(-1, *kept.shape[-2:]).transpose(0, 1).reshape(kept.shape[-2], -1)
-            spreads[effect] = repeats * (by_context @ by_context.T).double().cpu().numpy()
-            if len(effect) == 1:
-                mean = kept.mean(-2).reshape(-1, kept.shape[-1])
-                mains[min(effect)] = (repeats * kept.shape[-2] * mean.square().sum(0)).cpu().numpy()
-            return
-        mean = kept.mean(axis, keepdim=True)
-        walk(kept - mean, axis + 1, repeats, effect | {axis})
-        walk(mean, axis + 1, repeats * kept.shape[axis], effect)
-
-    walk(given, 0, 1, frozenset())
-    for i, effect in enumerate(effect_sets(crossing)):
-        found.spread[number][i] += spreads[effect]
-    for place, sums in [(0, about_mean), *((1 + axis, sums) for axis, sums in mains.items())]:
-        found.maps[number, place] += np.bincount(places, sums, minlength=found.space.positions)

@@ -33,9 +33,10 @@ class Spool:
     whatever ends it.
     """
 
-    def __init__(self, n: int, features: int, folder: Path) -> None:
-        self.n, self.features = n, features
-        self._scales = np.zeros((-(-features // CHUNK), n), np.float32)
+    def __init__(self, n: int, features: int, folder: Path, chunk: int = CHUNK) -> None:
+        """chunk: features that are handed out together, and share a scale."""
+        self.n, self.features, self.chunk = n, features, chunk
+        self._scales = np.zeros((-(-features // chunk), n), np.float32)
         self._rows = 0
         self._means: torch.Tensor | None = None
         self.exact = 4 * n * features <= EXACT
@@ -56,7 +57,9 @@ class Spool:
         if self._means is None:
             self._means = torch.zeros_like(rows[0]) if self.exact else rows.mean(0)
         for number, (part, scale) in enumerate(self._kept(rows)):
-            start = self.n * CHUNK * number + self._rows * part.shape[1]  # of all numbers; a chunk lies in one piece
+            start = (
+                self.n * self.chunk * number + self._rows * part.shape[1]
+            )  # of all numbers; a chunk lies in one piece
             self._numbers.write(part.numpy(), start)
             self._scales[number, self._rows : self._rows + count] = 1.0 / scale
         self._rows += count
@@ -65,7 +68,7 @@ class Spool:
         """Every chunk of features as it is kept, on the CPU, and what it was multiplied with. A GPU's are brought
         together: the host waits for it once, not once a chunk."""
         assert self._means is not None
-        less = (rows[:, part] - self._means[part] for part in _parts(self.features))
+        less = (rows[:, part] - self._means[part] for part in _parts(self.features, self.chunk))
         if rows.device.type == "cpu":
             for part in less:
                 low, high = torch.aminmax(part)
@@ -74,26 +77,26 @@ class Spool:
                 yield part.mul_(scale).to(self._kind), scale
             return
         scales, kept = [], torch.empty(rows.shape, dtype=self._kind, device=rows.device)
-        for place, part in zip(_parts(self.features), less, strict=True):
+        for place, part in zip(_parts(self.features, self.chunk), less, strict=True):
             low, high = torch.aminmax(part)
             largest = torch.maximum(-low, high).double()
             scales.append(torch.where(largest > 0, torch.exp2(torch.floor(torch.log2(LARGEST / largest))), 1.0))
             kept[:, place] = part.mul_(scales[-1].to(part.dtype)).to(self._kind)
         numbers = kept.cpu()
-        for place, scale in zip(_parts(self.features), torch.stack(scales).tolist(), strict=True):
+        for place, scale in zip(_parts(self.features, self.chunk), torch.stack(scales).tolist(), strict=True):
             yield numbers[:, place].contiguous(), scale
 
     def chunks(self) -> Iterator[torch.Tensor]:
-        """(n, up to 8,192) float32, all features once; each only until the next, which takes its memory.
+        """(n, up to a chunk) float32, all features once; each only until the next, which takes its memory.
 
         Raises StimulusMismatch when images are missing.
         """
         if self._rows != self.n or self._means is None:
             raise StimulusMismatch(f"activations of {self._rows} images, expected {self.n}")
         means = self._means.cpu()
-        memory = torch.empty(self.n * min(CHUNK, self.features))
-        for number, first in enumerate(range(0, self.features, CHUNK)):
-            width = min(CHUNK, self.features - first)
+        memory = torch.empty(self.n * min(self.chunk, self.features))
+        for number, first in enumerate(range(0, self.features, self.chunk)):
+            width = min(self.chunk, self.features - first)
             kept = torch.from_numpy(self._numbers.read(self.n * first, self.n * width)).view(self.n, width)
             scales = torch.from_numpy(self._scales[number])[:, None]
             chunk = memory[: self.n * width].view(self.n, width)
@@ -107,9 +110,9 @@ class Spool:
         self._numbers.close()
 
 
-def _parts(features: int) -> Iterator[slice]:
-    """CHUNK features each, the last one what is left."""
-    return (slice(first, min(first + CHUNK, features)) for first in range(0, features, CHUNK))
+def _parts(features: int, chunk: int) -> Iterator[slice]:
+    """So many features each, the last one what is left."""
+    return (slice(first, min(first + chunk, features)) for first in range(0, features, chunk))
 
 
 class _Memory:
@@ -133,7 +136,7 @@ class NamelessFile:
     would count as memory."""
 
     def __init__(self, folder: Path, kind: np.dtype) -> None:
-        self.kind = kind
+        self.kind, self._read = kind, np.empty(0, kind)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".activations-") as file:
             self.descriptor = os.dup(file.fileno())  # outlives the name
 
@@ -144,7 +147,11 @@ class NamelessFile:
             data, offset = data[done:], offset + done
 
     def read(self, start: int, count: int) -> np.ndarray:
-        values = np.empty(count, self.kind)
+        """(count,) numbers from `start` on, only until the next call, which takes their memory: fresh memory costs more
+        than what is done with it."""
+        if len(self._read) < count:
+            self._read = np.empty(count, self.kind)
+        values = self._read[:count]
         data, offset = memoryview(values.view(np.uint8).data), start * self.kind.itemsize
         while len(data):
             done = os.preadv(self.descriptor, [data], offset)

@@ -27,9 +27,11 @@ from mlspatial.steps.decode_files import SHOWN, TABLE, log_decoding, log_picture
 from mlspatial.steps.decode_generalisation import GENERALISATION, PICTURE, log_curves, log_generalisation
 from mlspatial.steps.decode_head import VERSION as HEADS
 from mlspatial.steps.decode_head import Asked, extra_names, head_records, heads
+from mlspatial.steps.decode_neurons import with_ceilings
 from mlspatial.steps.decode_splits import SPLITS as SPLITS
 from mlspatial.steps.decode_splits import Conditions, chosen_latents, conditions, is_left_out, ordinary
 from mlspatial.steps.gather import NONE, Gathered, besides, gather, layers_of, shared_layers
+from mlspatial.steps.recorded import Recording, find_recording, has_latents, is_yaml
 from mlspatial.steps.stimuli import Images, load_images
 from mlspatial.steps.ways import SQUARE, Ways
 
@@ -46,11 +48,11 @@ COMPARED = 2  # version of the comparison: of conditions, one value a seed
 CONTRASTS = "contrasts.json"
 
 PARAMETERS = (
-    Parameter("models", str, "Selector or URI of networks.", decides="nothing"),
+    Parameter("models", str, "Selector or URI of networks, or a recording's YAML that has latents.", decides="nothing"),
     Parameter("layers", str, "auto (pixels, first blocks, avgpool, fc), or module names, pixels, head.", "auto"),
     Parameter("latents", str, "auto (x, y, z, rot_0-2, category), or names with commas between.", "auto"),
     Parameter("stimuli", str, "SPLIT:N images of the dataset.", "heldout:2000"),
-    Parameter("dataset", str, "Name, id or folder of a rendered dataset.", "spatial117"),
+    Parameter("dataset", str, "Name, id or folder of a rendered dataset, or the YAML of a recording.", "spatial117"),
     Parameter("folds", int, "Number of train/test splits.", 5),
     Parameter("split", str, "random (80/20, as published), kfold, or leave_out:scene, leave_out:z>3, ...", "random"),
     Parameter("classifier", str, "svc (linear, squared hinge) or logistic.", "svc"),
@@ -85,15 +87,20 @@ def decode(
     from mlspatial.analysis.device import choose_device
 
     besides(activations)
-    records = select(models)
-    chosen_layers = layers_of(records, asked_layers(layers, extra_names))
-    images = load_images(stimuli, dataset)
+    alone = has_latents(models)  # its own neurons, with its own stimuli
+    records = [] if alone else select(models)
+    chosen_layers = [] if alone else layers_of(records, asked_layers(layers, extra_names))
+    dataset = models if alone else dataset
+    recording = find_recording(dataset, stimuli) if is_yaml(dataset) else None
+    images = recording.images if recording else load_images(stimuli, dataset)
+    latents = recording.latents(latents, split) if recording else latents
     left = conditions(split, images, folds, seed) if is_left_out(split) else None
     chosen = chosen_latents(latents, images, left)
     splits = left.splits if left else ordinary(split, len(images.stimuli), folds, seed)
     modules = [tuple(name for name in names if name != PIXELS) for names in chosen_layers]
     asked = heads(records, modules, chosen, images, left.splits if left else None)
-    fitted = any(one.modules for one in asked) or any(PIXELS in names for names in chosen_layers)
+    pixels_too = any(PIXELS in names for names in chosen_layers) or (alone and layers in ("auto", PIXELS))
+    fitted = alone or pixels_too or any(one.modules for one in asked)
     decoding.check(len(images.stimuli), images.latents, chosen, splits if fitted else [], classifier)
     cfg = {"layers": layers, "latents": ",".join(latent.name for latent in chosen), "stimuli": stimuli,
            "dataset": dataset, "folds": folds, "split": left.text if left else split, "classifier": classifier,
@@ -108,12 +115,14 @@ def decode(
         Context(choose_device(device), study, tuple(images.runs), force),
         activations,
     )
-    shared, others = shared_layers(records, chosen_layers)
+    shared, others = shared_layers(records, chosen_layers) if records else ((), "")
     if others:
         say(f"decode: {others}; all networks are compared at {', '.join(shared) or 'no layer'}")
     made = []
-    if any(PIXELS in names for names in chosen_layers):
+    if pixels_too:
         made.append(job.pixels())
+    if alone and recording:
+        made.append(job.neurons(recording))
     own = [(record, one) for record, one in zip(records, asked, strict=True) if one.names]
     networks = of_records([record for record, _ in own]) if own else pd.DataFrame()
     for place, (record, names) in enumerate(own):
@@ -195,6 +204,23 @@ class _Job:
         facts["group"] = PIXELS
         return self._run(PIXELS, PIXELS, "decode pixels", facts, [PIXELS], self.versions, measured)
 
+    def neurons(self, recording: Recording) -> tuple[str, pd.DataFrame]:
+        """Of recorded units, their region being the layer; where there are trials, with ceilings of read-outs."""
+        from mlspatial.analysis.versions import versions
+
+        brain = recording.benchmark
+        facts = {"task": brain.identifier, "arch": "", "dataset": self.images.manifest.name, "seed": 0, "step": 0}
+        title = f"decode {brain.identifier}"
+
+        def measured(_run: runs.Run) -> Measured:
+            return self._decode({brain.region: np.asarray(brain.responses, np.float64)}, title)
+
+        return self._run(
+            brain.version, brain.identifier, title, facts | {"group": brain.identifier}, [brain.region],
+            self.versions | versions("read_out_ceiling"), measured, lambda table: with_ceilings(
+                table, brain, self.images.latents, self.latents, self.splits, self.seed),
+        )  # fmt: skip
+
     def _gather(self, record: ModelRecord, layers: Sequence[str], kinds: tuple[str, ...]) -> Gathered:
         (found,) = gather(
             [record],
@@ -223,8 +249,10 @@ class _Job:
         layers: Sequence[str],
         decides: dict[str, str],
         measured: Callable[[runs.Run], Measured],
+        more: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table,
     ) -> tuple[str, pd.DataFrame]:
-        """(id, table) of a run. decides: versions; measured(run): the records, computed if no run answers."""
+        """(id, table) of a run. decides: versions; measured(run): the records, computed if no run answers; more(table):
+        with further columns, of ordinary read-outs."""
         import pandas as pd
 
         from mlspatial.analysis.device import tags_of
@@ -251,7 +279,7 @@ class _Job:
                 else:
                     table = pd.DataFrame([{"layer": layer, **asdict(one)} for layer, own in found for one in own])
                     table["alpha"] = table.alpha.astype(float)  # all of a head's are None
-                    table = table.assign(model_id=model_id, **facts)
+                    table = more(table).assign(model_id=model_id, **facts)
                     log_decoding(run, table, uri, (self.images.manifest.name, self.images.manifest.dataset_id))
                     table = table.drop(columns="left_out")
         table = table_file(runs.local(run.id, self.file)) if run.answered else table

@@ -64,11 +64,8 @@ def _described(shown: pd.DataFrame, left: Conditions) -> str:
         "(across), beside random splits with as many training and test images (within). A correlation over part of a "
         "latent's range is lower than one over all of it; of the compared latent, read the mean absolute error too."
     )
-    if left.designed and left.alike:
-        said += (
-            " Images of one context of a design share all that was drawn for it, and random splits have most on "
-            "both sides: within is high for what a context holds, without any code of it."
-        )
+    if left.designed:
+        said += " Images of one context of the design are never on both sides of a split, across or within."
     return (
         f"{said}\n\n{notes.table(head, rows)}\n\nAll layers, folds and measures are in the artifact {GENERALISATION}."
     )

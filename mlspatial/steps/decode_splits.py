@@ -6,11 +6,11 @@ import operator
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlspatial.core.design import NAMES
+from mlspatial.core.design import NAMES, Design
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.latents import Latent
 from mlspatial.core.names import LEAVE_OUT
@@ -40,7 +40,8 @@ NAMED = 3  # values that a line names
 class Conditions:
     """Splits by what is left out. factor: category, z>3, ...; across: (train, test) indices; left_out: of each fold in
     words; within: random splits of the same sizes; alike: whether the folds repeat one question (names) or are the two
-    directions of a comparison; designed: whether the images are a design's, whose contexts share what was drawn."""
+    directions of a comparison; designed: whether the images are a design's: no context is then on both sides of any
+    split."""
 
     factor: str
     across: list[Split]
@@ -92,7 +93,7 @@ def conditions(split: str, images: Images, folds: int, seed: int) -> Conditions:
 
     Raises BadValue for an unknown factor, one value only, or too few images on a side, each with what there is.
     """
-    from mlspatial.analysis.generalisation import LEAST, both_ways, groups_left_out, random_like
+    from mlspatial.analysis.generalisation import LEAST, apart, both_ways, groups_left_out, random_like
 
     factor = split.partition(":")[2].strip()
     n = len(images.stimuli)
@@ -113,7 +114,7 @@ def conditions(split: str, images: Images, folds: int, seed: int) -> Conditions:
                 f"{name} {sign} {_digits(number)} holds for {holds.sum()} of {n} stimuli; at least {LEAST} are needed "
                 f"on either side ({name} goes from {values.min():.3g} to {values.max():.3g} {unit} here)",
             )
-    elif factor in NAMES:
+    elif factor in NAMES or (factor in images.latents and images.manifest.schema[factor].kind == "category"):
         labels = images.names(factor)
         there = sorted(set(labels))
         if len(there) < 2:
@@ -138,9 +139,27 @@ def conditions(split: str, images: Images, folds: int, seed: int) -> Conditions:
             split,
             f"what is left out must be {', '.join(NAMES)}, or a comparison of {names} with a number, such as z>3",
         )
-    return Conditions(
-        factor, across, left_out, random_like(across, seed=seed), not found, bool(images.manifest.recipe.get("design"))
-    )
+    if (contexts := _contexts(images)) is None:
+        return Conditions(factor, across, left_out, random_like(across, seed=seed), not found)
+    across, within = apart(across, contexts, seed=seed)
+    if (least := min(len(side) for split_ in across for side in split_)) < LEAST:
+        raise BadValue(
+            "split",
+            split,
+            f"{factor} varies within the {len(np.unique(contexts))} contexts of these images, so that a fold is tested "
+            f"on other contexts than it trains on; that leaves {least} stimuli on one side, which needs {LEAST}; use "
+            "more stimuli",
+        )
+    return Conditions(factor, across, left_out, within, not found, True)
+
+
+def _contexts(images: Images) -> np.ndarray | None:
+    """(n,) number of each image's context, where a design or a table of latents tells it."""
+    if (designed := images.manifest.recipe.get("design")) is None:
+        return images.contexts
+    places: dict[Any, int] = {}
+    seen_in = Design.from_json(designed).seen_in()[: len(images.stimuli)]
+    return np.array([places.setdefault(one, len(places)) for one in seen_in])
 
 
 def chosen_latents(text: str, images: Images, left: Conditions | None = None) -> list[Latent]:

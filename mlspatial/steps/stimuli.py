@@ -32,6 +32,7 @@ class Images:
     folder: Path
     manifest: Manifest
     made_by: runs.RunRecord | None
+    contexts: np.ndarray | None = None  # (n,) number of what is held in each, where that is known beside the manifest
 
     @property
     def runs(self) -> list[str]:
@@ -46,6 +47,8 @@ class Images:
         schema, n = self.manifest.schema, len(self.stimuli)
         if column in self.latents and schema[column].kind == "category":
             return np.array(schema[column].categories, dtype=object)[self.latents[column]]
+        if not self.manifest.splits:  # a recording's
+            raise UserError(f"the latents of recording {self.manifest.name} have no column {column}; add it")
         if column not in names_of(self.folder, self.manifest, self.split):
             raise UserError(f"dataset {self.manifest.name} has no column {column}; its images do not say it")
         values = read_columns(self.folder, self.manifest, self.split, [column])[column][:n]

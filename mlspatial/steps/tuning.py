@@ -26,6 +26,7 @@ from mlspatial.registry.datasets import find_dataset
 from mlspatial.registry.models import ModelRecord, select
 from mlspatial.steps.asked_layers import FACTS, asked_layers, task_units
 from mlspatial.steps.gather import DISK, layers_of, spool_folder
+from mlspatial.steps.recorded import find_recording, has_latents, is_yaml
 from mlspatial.steps.stimuli import Images, load_images
 from mlspatial.steps.tuning_distances import CONTROL, NETWORK, NEURONS, Made, compare
 from mlspatial.steps.tuning_files import CURVES, MAPS, POPULATION, UNITS, log_tuning, pictures
@@ -44,9 +45,9 @@ PROCEDURES = ("anova", "curves", "estimates", "factorisation", "manifold", "marg
 UNIT_SETS = {"pooled": "each channel's mean over space, and at the centre", "all": "every unit besides"}
 
 PARAMETERS = (
-    Parameter("models", str, "Selector or URI of networks.", decides="nothing"),
+    Parameter("models", str, "Selector or URI of networks, or a recording's YAML that has latents.", decides="nothing"),
     Parameter("layers", str, "auto (pixels, first blocks, avgpool, fc), or module names and pixels.", "auto"),
-    Parameter("dataset", str, "Name, id or folder of a dataset of a design (render --design).", "sweeps"),
+    Parameter("dataset", str, "Dataset of a design (render --design), or a recording's YAML with latents.", "sweeps"),
     Parameter(
         "brains",
         str,
@@ -79,10 +80,11 @@ def tuning(
     """Ask what every network of a selector does with a design; return the ids of the runs. Parameters: MLproject."""
     from mlspatial.analysis.device import choose_device
 
-    crossings = _crossings(dataset)
-    records = select(models)
-    chosen = layers_of(records, _layers_of_neurons(layers))
-    images = load_images(SPLIT, dataset)
+    if alone := has_latents(models):  # its own neurons, with its own stimuli
+        dataset, brains = models, ",".join(filter(None, [models, brains]))
+    images, crossings = _images(dataset)
+    records = [] if alone else select(models)
+    chosen = layers_of(records, _layers_of_neurons(layers)) if records else [_pixels(layers)]
     asked = _brains(brains, images)
     cfg = {"layers": layers, "dataset": dataset, "units": units, "permutations": permutations, "device": device,
            "seed": seed}  # fmt: skip
@@ -91,10 +93,11 @@ def tuning(
     if any(PIXELS in names for names in chosen):
         made.append(Made(job.pixels(), PIXELS, CONTROL))
     made += [Made(job.brain(one), one.identifier, NEURONS) for one in asked]
-    groups = of_records(records)
-    for place, (record, names) in enumerate(zip(records, chosen, strict=True)):
+    groups = of_records(records) if records else None
+    for place, (record, names) in enumerate(zip(records, chosen, strict=bool(records))):
         own = [name for name in names if name != PIXELS]
         if own:
+            assert groups is not None
             group = groups.group[place]
             run_id = job.network(record, group, own, f"tuning {place + 1} of {len(records)}")
             made.append(Made(run_id, record.name, NEURONS) if _is_brain(record) else Made(run_id, group, NETWORK))
@@ -127,6 +130,20 @@ def _layers_of_neurons(text: str) -> Any:
 
     usual = asked_layers(text)
     return lambda module, spec: (PIXELS, RATES) if text == "auto" and HEAD in spec.head else usual(module, spec)
+
+
+def _pixels(layers: str) -> tuple[str, ...]:
+    """Of the layers that are asked for, those that no network has."""
+    return (PIXELS,) if layers == "auto" or PIXELS in layers.split(",") else ()
+
+
+def _images(dataset: str) -> tuple[Images, list[Crossing]]:
+    """The images of a design, or of a recording with labelled latents, and what is crossed in them."""
+    if is_yaml(dataset):
+        found = find_recording(dataset)
+        return found.images, found.crossings
+    crossings = _crossings(dataset)
+    return load_images(SPLIT, dataset), crossings
 
 
 def _crossings(dataset: str) -> list[Crossing]:

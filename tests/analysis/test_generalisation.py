@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mlspatial.analysis.decoding import Decoding, decode, judge
-from mlspatial.analysis.generalisation import both_ways, compared, groups_left_out, random_like, untrained
+from mlspatial.analysis.generalisation import apart, both_ways, compared, groups_left_out, random_like, untrained
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.latents import Latent
 
@@ -100,6 +100,42 @@ def test_random_splits_have_the_same_sizes(rng: np.random.Generator) -> None:
         assert sorted(np.concatenate([test for _, test in like])) == list(range(50))
         assert all(not np.intersect1d(train, test).size for train, test in like)
         assert not np.array_equal(random_like(splits, seed=1)[0][1], like[0][1])
+
+
+def test_what_a_context_holds_is_not_known_again(rng: np.random.Generator) -> None:
+    """Contexts have a pattern each and one z for all of their images; nothing codes z itself."""
+    context = np.arange(N) // 10  # 24 contexts, four in a scene
+    scene, z = context % SCENES, rng.uniform(1, 4, 24)[context]
+    patterns = rng.normal(size=(24, P))[context] + 0.01 * rng.normal(size=(N, P))
+    coded = patterns + np.outer(z, rng.normal(size=P))
+    splits = [pair for pair, _ in groups_left_out(scene, folds=SCENES, seed=0)]
+    across, within = apart(splits, context, seed=0)
+    for given, kept in zip(splits, across, strict=True):  # a scene has whole contexts
+        assert np.array_equal(given[0], kept[0]) and np.array_equal(given[1], kept[1])
+    assert [(len(a), len(b)) for a, b in within] == [(200, 40)] * SCENES
+
+    def mean_r(features: np.ndarray, folds: list[Any]) -> float:
+        return float(np.mean([one.value for one in decode(features, {"z": z}, [Z], folds) if one.measure == "r2"]))
+
+    assert mean_r(patterns, random_like(splits, seed=0)) > 0.9  # each context is on both sides
+    assert mean_r(patterns, within) < 0.1 and mean_r(patterns, across) < 0.1
+    assert mean_r(coded, within) > 0.5 < mean_r(coded, across)
+
+
+@pytest.mark.parametrize("folds", [2, 3])
+def test_no_context_is_on_both_sides(folds: int, rng: np.random.Generator) -> None:
+    context, level = np.arange(N) // 10, np.arange(N) % folds  # the condition varies within every context
+    splits = [pair for pair, _ in groups_left_out(level, folds=folds, seed=0)]
+    across, within = apart(splits, context, seed=1)
+    for (train, test), (other, own), (all_train, all_test) in zip(across, within, splits, strict=True):
+        assert not set(context[train]) & set(context[test]) and not set(context[other]) & set(context[own])
+        assert len(train) == len(other) and len(test) == len(own)
+        assert set(train) <= set(all_train) and set(test) <= set(all_test)
+        assert len(test) == pytest.approx(len(all_test) / folds, abs=10 / folds * 2)
+        assert len(set(level[own])) == folds  # whatever the condition
+    assert set(np.concatenate([context[test] for _, test in across])) == set(context)
+    with pytest.raises(UserError, match="2 contexts are too few for 3 folds"):
+        apart([(np.arange(1, N), np.arange(1))] * 3, np.arange(3) // 2, seed=0)
 
 
 def test_classes_without_training_are_counted() -> None:

@@ -21,7 +21,7 @@ from mlspatial.compare.report import Report, page
 from mlspatial.compare.table import TABLES, Cell, Table
 from mlspatial.papers import key_items, known_items
 from tests.compare.synthetic import synthetic_evidence
-from tests.papers.geometry import with_tunings
+from tests.papers.geometry import with_generalised, with_tunings
 
 known_items()
 SMALL = {"archs": ("resnet18",), "tasks": ("translation", "category"), "seeds": 2, "steps": (70,), "scaling": False,
@@ -100,7 +100,7 @@ def test_nothing_at_all_still_makes_a_page() -> None:
 
 
 def test_every_check_has_a_verdict_and_names_its_runs() -> None:
-    whole = {check.id: check for check in all_checks(with_tunings(synthetic_evidence()))}
+    whole = {check.id: check for check in all_checks(with_generalised(with_tunings(synthetic_evidence())))}
     assert all(check.holds is not None and check.runs and check.value for check in whole.values())
     few = {check.id: check for check in all_checks(synthetic_evidence(**SMALL))}
     assert few["distance_near_all"].holds is None and "distance" in few["distance_near_all"].value

@@ -14,12 +14,20 @@ from mlspatial.analysis.marginals import Marginals, marginals
 from mlspatial.core.crossing import Crossing, Factor
 from mlspatial.models import controlled
 from mlspatial.models.controlled import ControlledSink, Space, groups
+from mlspatial.models.effects import _contrasts
 from mlspatial.models.extract import extract, shapes
 from mlspatial.models.spec import ModelSpec
 from mlspatial.models.stimuli import Stimuli
 
 X, Z = Factor("x", "linear", (0.0, 1.0, 2.0), "m"), Factor("z", "linear", (1.0, 2.0), "m")
 SWEEPS = [Crossing("x", (X,), np.arange(12).reshape(4, 3).T), Crossing("z", (Z,), 12 + np.arange(8).reshape(4, 2).T)]
+MANY = [
+    Crossing(
+        "many",
+        (X, Z, Factor("y", "linear", (0.0, 1.0)), Factor("kind", "category", ("a", "b"))),
+        np.random.default_rng(5).permutation(72).reshape(3, 2, 2, 2, 3),  # in no order
+    )
+]
 FACTORIAL = [Crossing("both", (X, Z), np.arange(24).reshape(4, 3, 2).transpose(1, 2, 0))]
 
 
@@ -33,7 +41,7 @@ def pop(
     return sink.pop("layer")
 
 
-@pytest.mark.parametrize("crossings", [SWEEPS, FACTORIAL], ids=["sweeps", "factorial"])
+@pytest.mark.parametrize("crossings", [SWEEPS, FACTORIAL, MANY], ids=["sweeps", "factorial", "four factors"])
 @pytest.mark.parametrize("shape", [(5, 4, 3), (17, 6), (2600,)], ids=str)
 def test_numbers_are_those_of_all_activations(
     crossings: list[Crossing], shape: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -123,3 +131,27 @@ def test_crossings_that_share_contexts_are_asked_together() -> None:
     again = Crossing("again", (X,), np.arange(30, 42).reshape(3, 4))
     names = [[crossing.name for crossing in group] for group in groups([*SWEEPS, other, again, *FACTORIAL])]
     assert names == [["x", "z"], ["few"], ["again"], ["both"]]
+
+
+def test_contrasts_are_orthonormal_and_of_one_set_of_factors_each() -> None:
+    turn, rows = _contrasts((3, 2, 4), 1)
+    assert turn @ turn.T == pytest.approx(np.eye(24))
+    assert {frozenset(some): (s.stop - s.start) for some, s in rows.items()} == {
+        frozenset(): 1, frozenset({1}): 2, frozenset({2}): 1, frozenset({3}): 3, frozenset({1, 2}): 2,
+        frozenset({1, 3}): 6, frozenset({2, 3}): 3, frozenset({1, 2, 3}): 6,
+    }  # fmt: skip
+    x = np.random.default_rng(0).normal(size=(3, 2, 4))
+    main = (x.mean((1, 2)) - x.mean()) ** 2
+    assert np.square(turn[rows[frozenset({1})]] @ x.ravel()).sum() == pytest.approx(8 * main.sum())
+
+
+def test_what_a_factor_does_is_not_lost_beside_contexts(tmp_path: Path) -> None:
+    """Contexts differ by 10,000 times as much as levels do: squares of float32 would lose it."""
+    rng = torch.Generator().manual_seed(3)
+    effect = torch.randn(3, 2, 1, 40, generator=rng)
+    responses = torch.empty(24, 40)
+    responses[FACTORIAL[0].rows] = 1e4 * torch.randn(1, 1, 4, 40, generator=rng) + effect
+    found = pop(FACTORIAL, responses, (40,), tmp_path)
+    x = (effect.double().mean((1, 2)) - effect.double().mean((0, 1, 2))).numpy()  # (levels, features)
+    (share,) = [one for one in split_of(found.spread[0], found.energy[0], FACTORIAL[0]) if one.effect == "x"]
+    assert share.ss == pytest.approx(8 * np.square(x).sum(), rel=2e-3)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mlspatial.compare.evidence import PIXELS, Evidence
+from mlspatial.compare.generalised import GENERALISED
 from mlspatial.compare.tuned import TUNINGS
 
 LAYERS = (*(f"layer{n}.0.relu" for n in (1, 2, 3, 4)), "avgpool", "fc")
@@ -57,3 +58,38 @@ def with_tunings(
                     rows.append({**where, "measure": "variance_component", "factor": named, "value": number})
     table = pd.DataFrame(rows).assign(low=np.nan, high=np.nan)[list(TUNINGS)]
     return replace(evidence, tunings=pd.concat([part for part in (evidence.tunings, table) if len(part)]))
+
+
+KEPT = {"untrained": 0.3, PIXELS: 0.1, "category": 0.5}  # of what is read out within conditions; .8 elsewhere
+
+
+def with_generalised(
+    evidence: Evidence,
+    of: Callable[[str, str, int, int], tuple[float, float]] | None = None,
+    *,
+    factor: str = "category",
+    run: str = "across",
+    layers: tuple[str, ...] = LAYERS,
+) -> Evidence:
+    """The evidence with a decode run that left conditions out, of every last checkpoint and of the pixels. of: (within,
+    across) of a latent, task, seed and depth."""
+
+    def usual(latent: str, task: str, seed: int, depth: int) -> tuple[float, float]:
+        within = 0.3 + 0.08 * depth + 0.01 * seed
+        return within, within * KEPT.get(task, 0.8)
+
+    networks = evidence.networks[evidence.networks.final.astype(bool)]
+    asked = [(row.model_id, row.task, int(row.seed), layers) for row in networks.itertuples()]
+    rows = []
+    for model, task, seed, names in [*asked, (PIXELS, PIXELS, 0, (PIXELS,))]:
+        for depth, layer in enumerate(names):
+            for latent in ("x", "y", "z", "rot_1"):
+                within, across = (of or usual)(latent, task, seed, depth)
+                where = {"run_id": f"{run}-{model}", "model_id": model, "dataset": "shapes", "dataset_id": "id-shapes",
+                         "factor": factor, "layer": layer, "depth": depth, "latent": latent, "chance": 0.0,
+                         "within_chance": 0.0}  # fmt: skip
+                rows += [{**where, "measure": measure, "fold": fold, "value": scale * across + 0.01 * (fold - 1),
+                          "within": scale * within} for fold in range(3)
+                         for measure, scale in (("pearson_r", 1.0), ("r2", 0.5))]  # fmt: skip
+    table = pd.DataFrame(rows)[list(GENERALISED)]
+    return replace(evidence, generalised=pd.concat([part for part in (evidence.generalised, table) if len(part)]))

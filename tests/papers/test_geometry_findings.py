@@ -17,6 +17,7 @@ from mlspatial.compare.evidence import PIXELS, Evidence
 from mlspatial.compare.table import TABLES
 from mlspatial.papers import known_items
 from mlspatial.papers.geometry import alignment
+from mlspatial.papers.geometry.carried import carried
 from mlspatial.papers.geometry.numbers import (
     OF_ALL,
     OF_RESPONSES,
@@ -28,7 +29,7 @@ from mlspatial.papers.geometry.numbers import (
     shares,
 )
 from tests.compare.synthetic import no_evidence, synthetic_evidence
-from tests.papers.geometry import FACTORS, value, with_tunings
+from tests.papers.geometry import FACTORS, value, with_generalised, with_tunings
 
 known_items()
 
@@ -355,3 +356,60 @@ def test_one_design_under_two_names_is_one() -> None:
     found = seen(twice)
     assert found.rows.model_id.nunique() == seen(whole).rows.model_id.nunique()
     assert not any("left out is what was asked" in note for note in found.notes)
+
+
+# ---- read-outs across conditions ----------------------------------------------------------------------------------
+
+
+def test_what_read_outs_keep_is_above_chance_over_folds() -> None:
+    def of(latent: str, task: str, seed: int, depth: int) -> tuple[float, float]:
+        return (0.05, 0.04) if latent == "z" else (0.4 + 0.1 * seed, 0.2)
+
+    seen_ = with_generalised(study(), of)
+    table = seen_.generalised
+    table[["chance", "within_chance"]] = np.where(table.latent.to_numpy()[:, None] == "x", [0.05, 0.1], [0.0, 0.0])
+    rows = carried(seen_).rows
+    assert (
+        set(rows.measure) == {"within", "across", "kept"}
+        and not rows.duplicated(["model_id", "layer", "label", "measure"]).any()
+    )
+    one = rows[(rows.task == "category") & (rows.seed == 2) & (rows.layer == "fc")]
+    one = one.set_index(["label", "measure"]).value
+    assert one["x", "kept"] == pytest.approx((0.2 - 0.05) / (0.6 - 0.1))
+    assert one["y", "kept"] == pytest.approx(0.2 / 0.6)
+    assert np.isnan(one["z", "kept"]) and one["z", "across"] == pytest.approx(0.04)  # nothing is read out at all
+
+
+def test_findings_of_read_outs_against_known_effects() -> None:
+    known = {name: CHECKS[name](with_generalised(study())) for name in CARRIED}
+    first, second = known.values()
+    assert first.holds and second.holds
+    assert "+0.300 [" in first.value and "+0.500 [" in second.value  # .8 less .5, and less .3
+    assert "less Object category" in first.value and set(first.runs) > {"across-" + _model("category", 0)}
+
+    def same(latent: str, task: str, seed: int, depth: int) -> tuple[float, float]:
+        return 0.5, 0.25 + 0.01 * seed
+
+    assert all(CHECKS[name](with_generalised(study(), same)).holds is False for name in CARRIED)
+    scenes = with_generalised(study(), factor="scene")  # what is found with other things left out is no answer
+    assert all(CHECKS[name](scenes).holds is None for name in CARRIED)
+
+
+def test_the_factor_most_networks_were_asked_with_is_shown_and_others_named() -> None:
+    scenes = with_generalised(study(), factor="scene", run="s")
+    scenes = replace(scenes, generalised=scenes.generalised[scenes.generalised.model_id != _model("category", 0)])
+    found = carried(with_generalised(scenes))
+    assert found.design == "shapes, category left out" and "scene of shapes" in found.notes[-1]
+    table = TABLES["table_generalisation"](with_generalised(scenes))
+    cell = table.rows["Object category, x"]["across ÷ within"]
+    assert cell.mean == pytest.approx(0.5) and cell.n == 3
+    none = TABLES["table_generalisation"](study())
+    assert none.rows["Object category"]["within"].why == "not read out across conditions"
+
+
+def _model(task: str, seed: int) -> str:
+    networks = study().networks
+    return str(networks[networks.final & (networks.task == task) & (networks.seed == seed)].model_id.iloc[0])
+
+
+CARRIED = ("spatial_position_carries_over", "training_carries_position_over")

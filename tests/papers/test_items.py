@@ -41,7 +41,7 @@ def studies() -> tuple[Evidence, ...]:
         archs=("resnet18", "resnet50"), tasks=("distance", "translation", "category"), seeds=2,
         steps=(500, 2_000, 10_000), scaling=False, benchmarks={"simulated_v1": "V1"},
     )  # fmt: skip
-    own = geometry.with_tunings(with_units(predicted(own), layers=True))
+    own = geometry.with_generalised(geometry.with_tunings(with_units(predicted(own), layers=True)))
     return own, conwell.evidence_of(voxels, conwell.similar(voxels))
 
 
@@ -57,7 +57,9 @@ def made(name: str) -> tuple[Evidence, Table | Drawing]:
 
 def known_runs(seen: Evidence) -> set[str]:
     return {
-        run for frame in (seen.networks, seen.scores, seen.pairs, seen.decodings, seen.tunings) for run in frame.run_id
+        run
+        for frame in (seen.networks, seen.scores, seen.pairs, seen.decodings, seen.tunings, seen.generalised)
+        for run in frame.run_id
     }
 
 

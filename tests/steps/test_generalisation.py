@@ -71,7 +71,14 @@ def test_the_images_of_a_design(networks: list[ModelRecord], registry: Path) -> 
     designed = str(toys.dataset(registry / "d", "d", scenes=SCENES, splits=("design",)))
     ids = run_decode(designed, stimuli="design", split="leave_out:scene", latents="z", folds=4)
     assert set(table(ids[0]).left_out_values) == set(SCENES) and set(table(ids[0]).n_train) == {30}
-    assert "Images of one context of a design share" in runs.get(ids[0]).tags["mlflow.note.content"]
+    assert "one context of the design are never on both sides" in runs.get(ids[0]).tags["mlflow.note.content"]
+    contexts = np.arange(40) // toys.LEVELS
+    for split in ("leave_out:scene", "leave_out:category"):  # categories take turns within a context
+        found = conditions(split, load_images("design", designed), 4, 0)
+        assert [list(map(len, one)) for one in found.within] == [list(map(len, one)) for one in found.across]
+        assert all(not set(contexts[train]) & set(contexts[test]) for train, test in found.splits), split
+    with pytest.raises(BadValue, match=r"z>3\.5 varies within the 8 contexts of .* leaves \d stimuli on one side"):
+        conditions("leave_out:z>3.5", load_images("design", designed), 2, 0)
     with pytest.raises(BadValue, match="dataset d has the splits design"):
         run_decode(designed, split="leave_out:scene", latents="z")
 
@@ -85,6 +92,12 @@ def test_ordinary_readers_take_none_of_it(networks: list[ModelRecord], scenes: s
     assert "across/fc/x/pearson_r" in logged and {name.split("/")[0] for name in logged} == {"across", "within"}
     after = load("s")
     pd.testing.assert_frame_equal(after.decodings, before)
+    assert before.run_id.isin(usual).all() and load("s").generalised.run_id.nunique() == 2  # of two networks
+    kept = after.generalised[after.generalised.run_id == across]
+    own = table(across)
+    assert set(kept.factor) == {"scene"} and set(kept.dataset) == {scenes} and len(kept) == len(own)
+    assert np.allclose(kept.value, own.value, equal_nan=True) and np.allclose(kept.within, own.within, equal_nan=True)
+    assert dict(zip(kept.layer, kept.depth, strict=True)) == {"first.1": 0, "fc": 1}
     kept = after.left_out("decode", tuple(before.run_id))
     assert {*kept.run_id} == {*before.run_id} and {*before.run_id} <= {*usual}
 

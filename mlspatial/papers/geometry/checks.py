@@ -17,6 +17,8 @@ from mlspatial.compare.style import PARTS, task_style
 from mlspatial.compare.tuned import TUNED
 from mlspatial.compare.words import region_label
 from mlspatial.papers.geometry import alignment
+from mlspatial.papers.geometry.carried import KEPT, carried
+from mlspatial.papers.geometry.carried import NONE as NOT_CARRIED
 from mlspatial.papers.geometry.numbers import (
     FACTORISATION,
     INVARIANCE,
@@ -151,6 +153,25 @@ def factorisers_are_aligned(evidence: Evidence) -> Verdict:
     where = f"{region_label(found.main)} at {found.where[found.main]}"
     said = f"{made.text()}, {made.conditions} conditions ({where})"
     return made.low > 0, "; ".join(filter(None, [said, left])), run_ids(rows.run_ids)
+
+
+@check("Read-outs of position carry over to unseen categories better in spatially than in category-trained networks.")
+def spatial_position_carries_over(evidence: Evidence) -> Verdict:
+    """Share of the read-out of x and y that is kept with categories left out, spatial less category training."""
+    return _carry(evidence, None, ["category"])
+
+
+@check("Training on positions makes read-outs of position carry over to unseen categories (over untrained networks).")
+def training_carries_position_over(evidence: Evidence) -> Verdict:
+    """Share of the read-out of x and y that is kept with categories left out, translation-trained less untrained."""
+    return _carry(evidence, ["translation"], ["untrained"])
+
+
+def _carry(evidence: Evidence, first: list[str] | None, second: list[str]) -> Verdict:
+    found = carried(evidence, "category")
+    if not found.tasks:
+        return None, NOT_CARRIED, ()
+    return _differ(found, _spatial(found) if first is None else first, second, KEPT, POSITION)
 
 
 def _spatial(found: Seen) -> list[str]:

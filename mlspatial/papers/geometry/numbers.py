@@ -98,6 +98,11 @@ _LAST: list[tuple[Evidence, Seen]] = []
 
 def _seen(evidence: Evidence) -> Seen:
     rows, notes = asked(evidence)
+    return of_networks(evidence, rows, str(rows.design.iloc[0]) if len(rows) else "", notes)
+
+
+def of_networks(evidence: Evidence, rows: pd.DataFrame, design: str, notes: tuple[str, ...]) -> Seen:
+    """Rows of one training's last checkpoints and controls, and of the pixels, with what Seen.rows has besides."""
     chosen = choose(evidence, set(rows.model_id) - {PIXELS})
     facts = chosen.networks.rename(columns={"run_id": "train_run"})[["model_id", "task", "seed", "train_run"]]
     rows = rows[rows.model_id.isin([PIXELS, *facts.model_id])].merge(facts, "left", on="model_id")
@@ -107,7 +112,6 @@ def _seen(evidence: Evidence) -> Seen:
     own = list(zip(rows.run_id, rows.train_run.where(~pixels, ""), strict=True))
     texts = {ids: run_text(*ids) for ids in dict.fromkeys(own)}
     rows["runs"] = [texts[ids] for ids in own]
-    design = str(rows.design.iloc[0]) if len(rows) else ""
     return Seen(rows.drop(columns="train_run"), chosen.networks, design, (*chosen.notes, *notes))
 
 

@@ -37,16 +37,20 @@ def along(
     floors: Mapping[str, str | float] | None = None,
     limits: Mapping[str, tuple[float, float]] | None = None,
     tail: str = "",
+    about: str = "",
+    none: str = NONE,
+    floor_label: str = FLOOR,
 ) -> Drawing:
     """The drawing of some measures (name -> words of the column) along the layers, tasks beside each other.
 
     rows: as those of `Seen`; words: what is shown, for the caption; floors: measure -> the measure of what is found
-    with shuffled levels, or its value; limits: of the axes; tail: of the caption.
+    with shuffled levels, or its value; limits: of the axes; tail: of the caption; about: of which images and rows, for
+    the caption; none: the caption without a row; floor_label: of floors, in the legend.
     """
     floors = floors or {}
     rows = rows[rows.measure.isin([*measures, *map(str, floors.values())]) & np.isfinite(rows.value.astype(float))]
     if rows.empty or not found.tasks:
-        return Drawing.empty(id, title, NONE, COLUMNS, found.missing)
+        return Drawing.empty(id, title, none, COLUMNS, found.missing)
     table = means(rows, COLUMNS[:4])
     labels = list(dict.fromkeys(table.label))
     width = max(2.3, 0.3 * len(found.layers) + 0.6)
@@ -59,7 +63,7 @@ def along(
                 drop([axis])
                 continue
             _panel(axis, found, own)
-            _floor(axis, found, table[table.label == label], floors.get(measure, ""))
+            _floor(axis, found, table[table.label == label], floors.get(measure, ""), floor_label)
             if limits and measure in limits:
                 axis.set_ylim(*limits[measure])
             tidy(axis, title=measures[measure] if not row else "")
@@ -70,7 +74,7 @@ def along(
     axes[0, 0].set_xlim(-0.5, len(found.layers) - 0.5)
     legend(figure, columns=max(2, int(width * len(measures) / 1.25)))
     shown = f"{INTERVALS}{'; ' + CONTROLS if (table.task == PIXELS).any() else ''}."
-    caption = " ".join(filter(None, [words, f"Design {found.design}: a row a factor.", shown, tail]))
+    caption = " ".join(filter(None, [words, about or f"Design {found.design}: a row a factor.", shown, tail]))
     return Drawing(id, title, caption, figure, table, run_ids(table.run_ids), found.missing, found.notes)
 
 
@@ -90,9 +94,9 @@ def _panel(axis: Axes, found: Seen, table: pd.DataFrame) -> None:
         axis.axhline(0, color=FAINT, linewidth=0.5, zorder=0)
 
 
-def _floor(axis: Axes, found: Seen, table: pd.DataFrame, floor: str | float) -> None:
+def _floor(axis: Axes, found: Seen, table: pd.DataFrame, floor: str | float, label: str) -> None:
     """What shuffled levels give: a measure, mean over tasks along the layers, or a value."""
-    look: dict[str, Any] = {"color": INK, "linewidth": 0.9, "linestyle": (0, (1, 1.5)), "label": FLOOR, "zorder": 1}
+    look: dict[str, Any] = {"color": INK, "linewidth": 0.9, "linestyle": (0, (1, 1.5)), "label": label, "zorder": 1}
     if isinstance(floor, float):
         axis.axhline(floor, **look)
         return
