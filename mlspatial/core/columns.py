@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Type = Literal["string", "image", "category", "float32", "int64"]
+Type = Literal["string", "image", "category", "float32", "int64", "list of string", "list of float32"]
 
 
 @dataclass(frozen=True)
 class Column:
-    """type: of the values; an image is the bytes of a JPEG or PNG file, a category a string by dictionary.
+    """type: of the values; an image is the bytes of a JPEG or PNG file, a category a string by dictionary, a list has
+    as many values as the image has of what it lists.
     unit: "" where there is none."""
 
     name: str
@@ -63,9 +64,40 @@ OF_DESIGNS = (
 )
 
 
+#: Besides, where there are objects beside the target (`distractors`): one value for each, in the same order.
+OF_CLUTTER = (
+    Column("others_category", "list of string", "", "what kind of object each other one is"),
+    Column("others_identity", "list of string", "", "which object of its category"),
+    *(
+        Column(f"others_{axis}", "list of float32", "m", f"centre of its bounding box in the camera frame, {way}")
+        for axis, way in zip("xyz", ("to the right", "up", "into the image"), strict=True)
+    ),
+    *(
+        Column(f"others_rot_{i}", "list of float32", "deg", f"its rotation in the camera frame, about {axis} ({word})")
+        for i, (axis, word) in enumerate(zip("xyz", ("pitch", "yaw", "roll"), strict=True))
+    ),
+)
+
+#: Besides, what is asked for of each pixel (`truth`).
+OF_TRUTH = (
+    Column("depth", "image", "mm", "distance along z of the camera frame; PNG of 16 bits, 0 where no object is"),
+    Column("instances", "image", "", "whose pixel it is; PNG of 8 bits, 0 background, 1 target, 2, 3, .. the others"),
+    Column("amodal", "image", "", "where the target is or would be seen if nothing hid it; PNG of 8 bits, 0 or 255"),
+)
+
+
 def columns_of(recipe: Mapping[str, Any]) -> tuple[Column, ...]:
     """The columns of a dataset of a recipe (Manifest.recipe)."""
-    return COLUMNS + OF_DESIGNS if recipe.get("design") else COLUMNS
+    return (
+        *COLUMNS,
+        *(OF_DESIGNS if recipe.get("design") else ()),
+        *(OF_CLUTTER if recipe.get("distractors") else ()),
+        *(column for column in OF_TRUTH if column.name in recipe.get("truth", ())),
+    )
+
+
+#: name -> type of the columns whose values alone do not tell it: of an image without others they are empty.
+LISTS = {column.name: column.type for column in OF_CLUTTER}
 
 
 def described(recipe: Mapping[str, Any]) -> dict[str, dict[str, str]]:

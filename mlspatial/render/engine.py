@@ -8,8 +8,8 @@ diag(1, 1, -1) on both sides of a rotation and to positions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -63,6 +63,20 @@ class SceneBatch:
 
     def __len__(self) -> int:
         return len(self.mesh)
+
+
+def joined(parts: Sequence[SceneBatch]) -> SceneBatch:
+    """The scenes of several batches in one; all have light, ground and as many others, or none has."""
+
+    def of(name: str, whole: Sequence[Any]) -> Any:
+        values = [getattr(part, name) for part in whole]
+        return None if values[0] is None else np.concatenate(values)
+
+    others = None
+    if parts[0].others is not None:
+        others = Others(**{one.name: of(one.name, [part.others for part in parts]) for one in fields(Others)})
+    names = ("mesh", "environment", "position", "rotation", "camera", "ground", "light")
+    return SceneBatch(**{name: of(name, parts) for name in names}, scale=parts[0].scale, others=others)
 
 
 @dataclass(frozen=True)
