@@ -1,7 +1,8 @@
 """Further objects beside the target: which, where and how turned, so that enough of the target stays visible.
 
 The target is drawn as without them; they come from a stream of their own, default_rng([seed, index, STREAM]), so that
-it stays where it is however many they are. Each stands somewhere in the picture, .9 to 4.2 m from the camera, as the
+it stays where it is however many they are; only where they find no place (under a low ceiling, say) is it placed anew.
+Each stands somewhere in the picture, .9 to 4.2 m from the camera, as the
 target may; its bounding box touches no other. What they hide of the target is told before anything is drawn, from
 points on its surface and their convex outlines: rather too much than too little.
 """
@@ -20,6 +21,7 @@ from mlspatial.core.errors import BadValue, UserError
 from mlspatial.render.sampling import (
     DISTANCE,
     FRUSTUM,
+    HELDOUT_START,
     LEAST_IN_VIEW,
     MARGIN,
     MOST_HIDDEN,
@@ -27,6 +29,7 @@ from mlspatial.render.sampling import (
     SceneSample,
     SceneSampler,
     look_rotation,
+    image_name,
     rotation_angles,
     upright,
 )
@@ -34,7 +37,8 @@ from mlspatial.render.solid import NEAREST, Cells, Solid, overlap
 
 STREAM = 77  # keeps these draws apart from those of the target
 MOST = 5  # objects beside the target
-TRIES, ROUNDS = 200, 5  # for one object; for all of an image
+TRIES, ROUNDS, PLACES = 50, 4, 12  # for one object; for all of an image; for its target
+CHECKED = 50  # images of each split that are placed before any is drawn
 
 
 @dataclass(frozen=True)
@@ -84,21 +88,24 @@ class ClutterSampler:
 
     def draw(self, index: int) -> ClutterSample:
         """The scene of one index (held-out images: HELDOUT_START + i)."""
-        target = self.base.draw(index)
         rng = np.random.default_rng([self.base.seed, index, STREAM])
         wanted = int(rng.integers(self.number[0], self.number[1] + 1))
-        others: list[Placed] | None = None
-        for _ in range(ROUNDS):
-            if (others := self._others(rng, target, wanted)) is not None:
-                break
-        if others is None:
-            raise UserError(
-                f"image {index}: distractors={wanted} find no place beside {target.identity} in scene {target.scene} "
-                f"that leaves least_visible={self.least_visible:g} of it in {ROUNDS * TRIES} tries; "
-                "take fewer distractors or a lower least_visible"
-            )
-        known = {field.name: getattr(target, field.name) for field in fields(SceneSample)}
-        return ClutterSample(**known, others=tuple(others))
+        for again in range(PLACES):
+            target = self.base.draw(index, again)
+            for _ in range(ROUNDS):
+                if (others := self._others(rng, target, wanted)) is not None:
+                    known = {field.name: getattr(target, field.name) for field in fields(SceneSample)}
+                    return ClutterSample(**known, others=tuple(others))
+        raise UserError(
+            f"{image_name(index)}: distractors={wanted} find no place beside {target.identity} in scene {target.scene} "
+            f"that leaves least_visible={self.least_visible:g} of it in {PLACES * ROUNDS * TRIES} tries; "
+            "take fewer distractors or a lower least_visible"
+        )
+
+    def check(self) -> None:
+        """Raise UserError, before anything is drawn, where the first images have no place for all."""
+        for index in (*range(CHECKED), *range(HELDOUT_START, HELDOUT_START + CHECKED)):
+            self.draw(index)
 
     def _others(self, rng: np.random.Generator, target: SceneSample, wanted: int) -> list[Placed] | None:
         """So many objects, or None where one of them found no place."""

@@ -30,6 +30,7 @@ STEEPEST = 0.8  # how far down the camera looks at an object on the floor: unit 
 FRUSTUM = np.tan(np.radians(30.0))  # half of the 60 degree field of view
 HELDOUT_START = 1 << 40  # held-out images are numbered from here, so that no size of the training set moves them
 MOST_TRIES = 1000
+AGAIN = 78  # keeps further draws of an image apart from its first
 
 TRANSLATIONS = ("full", "none")
 ROTATIONS = ("clamped45", "uniform")
@@ -113,11 +114,12 @@ class SceneSampler:
         self.floor, self.least_visible, self.solids = floor, least_visible, solids
         self.categories = tuple(identities)
 
-    def draw(self, index: int) -> SceneSample:
-        """The scene of one index (held-out images: HELDOUT_START + i)."""
+    def draw(self, index: int, again: int = 0) -> SceneSample:
+        """The scene of one index (held-out images: HELDOUT_START + i). again: another place for the same object in the
+        same scene, numbered from 1."""
         category, identity, scene = self._balanced(index)
         points = self.points(category, identity) * (1.0, 1.0, -1.0)  # object frame to the left-handed camera frame
-        rng = np.random.default_rng([self.seed, index])
+        rng = np.random.default_rng([self.seed, index, AGAIN, again] if again else [self.seed, index])
         names, weights = zip(*scene.skies, strict=True)
         sky = names[rng.choice(len(names), p=np.asarray(weights) / np.sum(weights))]
         solid = self.solids(category, identity) if self.solids else None
@@ -146,7 +148,7 @@ class SceneSampler:
                     return sample
         if self.least_visible > LEAST_IN_VIEW:
             raise UserError(
-                f"image {index}: no place in scene {scene.name} shows least_visible={self.least_visible:g} of {identity} "
+                f"{image_name(index)}: no place in scene {scene.name} shows least_visible={self.least_visible:g} of {identity} "
                 f"in {MOST_TRIES} tries; take a lower least_visible"
             )
         raise RuntimeError(f"image {index}: no visible placement of {identity} in scene {scene.name}")
@@ -221,6 +223,12 @@ class SceneSampler:
         if self.translation == "none":
             return np.eye(3), rotation
         return Rotation.from_euler("YX", [yaw, pitch], degrees=True).as_matrix(), rotation
+
+
+def image_name(index: int) -> str:
+    """Of an image, for people."""
+    split, number = divmod(index, HELDOUT_START)
+    return f"held-out image {number}" if split else f"image {number}"
 
 
 def look_rotation(direction: np.ndarray) -> np.ndarray:

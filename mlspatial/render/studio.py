@@ -213,8 +213,9 @@ class Studio:
         return engine(*self.assets(), size=self.recipe.size, device=self.recipe.device)
 
     def check(self) -> None:
-        """Raise UserError for a design of which an object cannot be seen, before anything is drawn."""
-        if isinstance(self.sampler, DesignSampler):
+        """Raise UserError for a design of which an object cannot be seen, or objects beside the target that find no
+        place, before anything is drawn."""
+        if isinstance(self.sampler, DesignSampler | ClutterSampler):
             self.sampler.check()
 
     def prepare(self, part: int, parts: int) -> None:
