@@ -217,9 +217,9 @@ def test_one_object_shades_another_and_the_ground() -> None:
     both, first, second, bare = (renderer.render(one, ALL) for one in (pair, high, other, none))
     ground = binary_erosion((both.truth["instances"][0] == 0) & np.isinf(first.truth["depth"][0]), border_value=1)
     loss = [bare.images[0].astype(int) - one.images[0] for one in (first, second, both)]
-    apart = ground & (np.minimum(loss[0], loss[1]).max(axis=-1) <= 1)  # places that one of them at most darkens
+    apart = ground & (np.minimum(*np.abs(loss[:2])).max(axis=-1) <= 1)  # places that one of them at most changes
     assert (loss[0][apart] > 20).sum() > 20 and (loss[1][apart] > 20).sum() > 20
-    assert np.abs(np.maximum(loss[0], loss[1]) - loss[2])[apart].max() <= 3
+    assert np.abs(loss[0] + loss[1] - loss[2])[apart].max() <= 3
 
 
 def test_files_give_back_what_was_told() -> None:
