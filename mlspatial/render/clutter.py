@@ -154,7 +154,7 @@ class ClutterSampler:
 
     def _fits(self, target: SceneSample, solid: Solid, position: np.ndarray, rotation: np.ndarray) -> bool:
         """Whether it is before the camera, in the picture, under the ceiling and above the floor, as the target is."""
-        points = solid.surface[::8] @ rotation.T + position
+        points = solid.surface[::20] @ rotation.T + position
         if points[:, 2].min() <= NEAREST:
             return False
         if np.mean((np.abs(points[:, :2]) < FRUSTUM * points[:, 2:]).all(axis=1)) < LEAST_IN_VIEW:

@@ -12,7 +12,7 @@ from scipy.spatial import ConvexHull, QhullError
 
 from mlspatial.render.mesh import Mesh
 
-SURFACE = 1500  # points on a mesh's surface that stand for its outline
+SURFACE = 4000  # points on a mesh's surface that stand for its outline
 CELLS = 24  # along the longer side of an outline
 GAP = 0.02  # metres between the bounding boxes of two objects, at least
 NEAREST = 0.05  # metres: an object must lie wholly beyond
