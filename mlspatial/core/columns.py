@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 Type = Literal["string", "image", "category", "float32", "int64", "list of string", "list of float32"]
@@ -78,6 +78,8 @@ OF_CLUTTER = (
     ),
 )
 
+SEEN = "share of the object's pixels that are inside the picture and not hidden by others, 0 to 1"
+
 #: Besides, what is asked for of each pixel (`truth`).
 OF_TRUTH = (
     Column("depth", "image", "mm", "distance along z of the camera frame; PNG of 16 bits, 0 where no object is"),
@@ -88,10 +90,11 @@ OF_TRUTH = (
 
 def columns_of(recipe: Mapping[str, Any]) -> tuple[Column, ...]:
     """The columns of a dataset of a recipe (Manifest.recipe)."""
+    several = bool(recipe.get("distractors"))
     return (
-        *COLUMNS,
+        *(replace(c, meaning=SEEN) if several and c.name == "visible" else c for c in COLUMNS),
         *(OF_DESIGNS if recipe.get("design") else ()),
-        *(OF_CLUTTER if recipe.get("distractors") else ()),
+        *(OF_CLUTTER if several else ()),
         *(column for column in OF_TRUTH if column.name in recipe.get("truth", ())),
     )
 

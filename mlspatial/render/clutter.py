@@ -15,7 +15,6 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.render.sampling import (
@@ -28,8 +27,8 @@ from mlspatial.render.sampling import (
     SceneLike,
     SceneSample,
     SceneSampler,
-    look_rotation,
     image_name,
+    look_rotation,
     rotation_angles,
     upright,
 )
@@ -135,9 +134,7 @@ class ClutterSampler:
             others.append(Placed(category, identity, position, rotation))
         return others
 
-    def _place(
-        self, rng: np.random.Generator, target: SceneSample, solid: Solid
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _place(self, rng: np.random.Generator, target: SceneSample, solid: Solid) -> tuple[np.ndarray, np.ndarray]:
         """Position and rotation, in the camera frame, of an object somewhere in the picture."""
         camera, distance = target.camera, rng.uniform(*DISTANCE)
         across, up = rng.uniform(-FRUSTUM, FRUSTUM, size=2)
@@ -192,7 +189,7 @@ def distractor_categories(
 
 
 def distractor_numbers(text: str) -> tuple[int, int]:
-    """"3" -> (3, 3), "0-5" -> (0, 5). Raises BadValue."""
+    """ "3" -> (3, 3), "0-5" -> (0, 5). Raises BadValue."""
     found = re.fullmatch(r"(\d{1,3})(?:-(\d{1,3}))?", text.strip())
     if not found:
         raise BadValue("distractors", text, f"must be a number from 0 to {MOST}, or least-most such as 0-{MOST}")

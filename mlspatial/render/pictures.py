@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mlspatial.core.design import SPLIT, Design
 from mlspatial.core.manifest import Manifest
+from mlspatial.data.shards import decode_dictionaries, read_columns, read_images
 from mlspatial.render.engine import TRUTHS
 from mlspatial.render.truth import decoded
-from mlspatial.data.shards import decode_dictionaries, read_columns, read_images
 
 COLUMNS, ROWS = 8, 6
 TILE, CAPTION = 144, 44  # pixels

@@ -122,7 +122,9 @@ class SceneSampler:
         rng = np.random.default_rng([self.seed, index, AGAIN, again] if again else [self.seed, index])
         names, weights = zip(*scene.skies, strict=True)
         sky = names[rng.choice(len(names), p=np.asarray(weights) / np.sum(weights))]
-        solid = self.solids(category, identity) if self.solids else None
+        solid = None
+        if self.solids and (self.floor or self.least_visible > LEAST_IN_VIEW):
+            solid = self.solids(category, identity)
         for _ in range(MOST_TRIES):
             if self.floor and solid:
                 camera_position, object_position, look = self._stand(rng, scene, float(solid.half[1]))
@@ -143,13 +145,13 @@ class SceneSampler:
                 camera_position=camera_position,
                 object_position=object_position,
             )
-            if hidden_share(sample, points) < MOST_HIDDEN and share_in_view(sample, points) >= LEAST_IN_VIEW:
-                if self._enough(sample, solid):
-                    return sample
+            seen = hidden_share(sample, points) < MOST_HIDDEN and share_in_view(sample, points) >= LEAST_IN_VIEW
+            if seen and self._enough(sample, solid):
+                return sample
         if self.least_visible > LEAST_IN_VIEW:
             raise UserError(
-                f"{image_name(index)}: no place in scene {scene.name} shows least_visible={self.least_visible:g} of {identity} "
-                f"in {MOST_TRIES} tries; take a lower least_visible"
+                f"{image_name(index)}: no place in scene {scene.name} shows least_visible={self.least_visible:g} of "
+                f"{identity} in {MOST_TRIES} tries; take a lower least_visible"
             )
         raise RuntimeError(f"image {index}: no visible placement of {identity} in scene {scene.name}")
 

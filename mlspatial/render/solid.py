@@ -91,9 +91,12 @@ class Cells:
 
 
 def overlap(
-    half: np.ndarray, position: np.ndarray, rotation: np.ndarray, others: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
+    half: np.ndarray,
+    position: np.ndarray,
+    rotation: np.ndarray,
+    others: list[tuple[np.ndarray, np.ndarray, np.ndarray]],
 ) -> bool:
-    """Whether a turned box comes within GAP of one of others (half, position, rotation): the separating axis theorem."""
+    """Whether a turned box comes within GAP of one of others (half, position, rotation): by separating axes."""
     for other_half, other_position, other_rotation in others:
         apart = other_position - position
         if np.linalg.norm(apart) > np.linalg.norm(half) + np.linalg.norm(other_half) + GAP:

@@ -75,8 +75,8 @@ class Recipe:
                 raise BadValue(name, getattr(self, name), f"must be at least {least}")
         if self.size > 2048:
             raise BadValue("size", self.size, "must be at most 2048 pixels")
-        choices = {"translation": TRANSLATIONS, "rotation": ROTATIONS, "encoding": ENCODINGS, "device": DEVICES}
-        choices["cue"] = CUES
+        choices: dict[str, tuple[str, ...]] = {"cue": CUES}
+        choices |= {"translation": TRANSLATIONS, "rotation": ROTATIONS, "encoding": ENCODINGS, "device": DEVICES}
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise BadValue(name, getattr(self, name), f"must be one of {', '.join(known)}")
@@ -85,7 +85,9 @@ class Recipe:
             raise BadValue("least_visible", self.least_visible, f"must be a share from 0 to {MOST_VISIBLE}")
         usual = {one.name: one.default for one in fields(self)}
         if self.design and (moot := [name for name in OF_CLUTTER if getattr(self, name) != usual[name]]):
-            raise BadValue(moot[0], getattr(self, moot[0]), "has no meaning with a design, whose images show one object")
+            raise BadValue(
+                moot[0], getattr(self, moot[0]), "has no meaning with a design, whose images show one object"
+            )
         if self.others[1] and not self.distractor_categories:
             raise BadValue("distractors", self.distractors, "needs distractor_categories to take them from")
 
@@ -150,7 +152,9 @@ class Studio:
                 can = f"tells {', '.join(sorted(told))} alone" if told else "tells nothing beside the picture"
                 raise BadValue("renderer", recipe.renderer, f"{can}; leave {name} out of truth or take another")
         if recipe.cue in DRAWN and "instances" not in told:
-            raise BadValue("renderer", recipe.renderer, f"does not tell where the target is seen, as cue={recipe.cue} needs")
+            raise BadValue(
+                "renderer", recipe.renderer, f"does not tell where the target is seen, as cue={recipe.cue} needs"
+            )
 
     def _demand_light(self, design: Design) -> None:
         turned = any(name == "light" and (low, high) != (0.0, 0.0) for name, low, high in design.held)

@@ -16,7 +16,7 @@ COMPRESSION = 3  # of zlib: three times as fast as its usual 6, a tenth larger
 
 
 def truth_names(text: str) -> tuple[str, ...]:
-    """"depth,amodal" -> its names in the order of TRUTHS. Raises BadValue."""
+    """ "depth,amodal" -> its names in the order of TRUTHS. Raises BadValue."""
     asked = [part.strip() for part in text.split(",") if part.strip()]
     for name in asked:
         if name not in TRUTHS:

@@ -25,8 +25,8 @@ from mlspatial.render.card import write_card
 from mlspatial.render.claim import check_space, claim, give_up
 from mlspatial.render.processes import worker_processes
 from mlspatial.render.sampling import HELDOUT_START
-from mlspatial.render.truth import encoded
 from mlspatial.render.studio import JPEG_QUALITY, Recipe, Studio, renderer_class, studio_of
+from mlspatial.render.truth import encoded
 
 BATCH = {"cpu": 50, "cuda": 256}  # images rendered between two encodings; bounds the memory of a process
 PREPARATIONS = 64  # shares that making the renderer's arrays is cut into, each a step of the progress bar

@@ -84,7 +84,9 @@ def test_depth_and_outline_of_a_sphere(centre: tuple[float, float, float]) -> No
     assert told["depth"].dtype == np.float32 and told["instances"].dtype == np.uint8 and told["amodal"].dtype == bool
     assert (mask & hit).sum() / (mask | hit).sum() > 0.99
     inner = hit & (root > 0.1 * root.max())
-    assert np.abs(told["depth"][0][inner] - exact[inner]).max() < 0.004  # the mesh is a polyhedron: 0.001 below the ball
+    assert (
+        np.abs(told["depth"][0][inner] - exact[inner]).max() < 0.004
+    )  # the mesh is a polyhedron: 0.001 below the ball
     assert np.isinf(told["depth"][0][~mask]).all() and np.isfinite(told["depth"][0][mask]).all()
     np.testing.assert_array_equal(told["amodal"][0], mask)
 
@@ -245,7 +247,7 @@ def test_batches_are_joined() -> None:
 
 
 def test_mistakes_are_named() -> None:
-    with pytest.raises(BadValue, match="truth=normals: .*depth, instances, amodal"):
+    with pytest.raises(BadValue, match=r"truth=normals: .*depth, instances, amodal"):
         several().render(random_scenes(1, 1, 1), frozenset({"normals"}))
     with pytest.raises(BadValue, match="truth=colour: must be of depth, instances, amodal"):
         truth_names("depth, colour")

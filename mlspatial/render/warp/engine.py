@@ -11,7 +11,7 @@ import warp as wp
 from mlspatial.core.errors import BadValue
 from mlspatial.core.hashing import content_id
 from mlspatial.core.names import cache_folder
-from mlspatial.render.engine import FIELD_OF_VIEW, MOST_OTHERS, NEAR, RENDERERS, TRUTHS, Rendered, SceneBatch
+from mlspatial.render.engine import FIELD_OF_VIEW, MOST_OTHERS, NEAR, RENDERERS, TRUTHS, Others, Rendered, SceneBatch
 from mlspatial.render.lighting import forget_tables, light_environment
 from mlspatial.render.mesh import Collection, Environment, Mesh
 from mlspatial.render.shelf import Shelf
@@ -125,9 +125,7 @@ class WarpRenderer:
             self._draw_chunk(part_of(scenes, part), images[part], visible[part], views)
         return images, visible
 
-    def _draw_chunk(
-        self, scenes: SceneBatch, images: Any, visible: np.ndarray, told: dict[str, np.ndarray]
-    ) -> None:
+    def _draw_chunk(self, scenes: SceneBatch, images: Any, visible: np.ndarray, told: dict[str, np.ndarray]) -> None:
         """Fill images, visible and told (views on the results) for at most a chunk of scenes."""
         rows, count = rows_of(scenes), len(scenes)
         frame, objects = self._prepare(rows), len(rows)
@@ -296,11 +294,10 @@ class WarpRenderer:
             if values.shape != expected or not np.isfinite(values).all():
                 raise BadValue(f"scenes.{name}", values.shape, f"finite numbers of shape {expected}")
         if scenes.others is not None:
-            self._check_others(scenes)
+            self._check_others(scenes.others, len(scenes))
 
-    def _check_others(self, scenes: SceneBatch) -> None:
-        others, (count, known) = scenes.others, (len(scenes), len(self._face_count))
-        mesh = np.asarray(others.mesh)
+    def _check_others(self, others: Others, count: int) -> None:
+        mesh, known = np.asarray(others.mesh), len(self._face_count)
         if mesh.ndim != 2 or len(mesh) != count or mesh.shape[1] > MOST_OTHERS:
             raise BadValue("scenes.others.mesh", mesh.shape, f"(images, up to {MOST_OTHERS})")
         if ((mesh < -1) | (mesh >= known)).any():

@@ -52,7 +52,9 @@ def keep_target(frame: Frame, several: Several, strip: int):
     image, block = wp.tid()
     samples = frame.size * frame.size * SAMPLES * SAMPLES
     for sample in range(block * strip, wp.min(block * strip + strip, samples)):
-        several.alone[image, sample] = wp.where(frame.visibility[image, sample] == wp.uint64(0), wp.uint8(0), wp.uint8(1))
+        several.alone[image, sample] = wp.where(
+            frame.visibility[image, sample] == wp.uint64(0), wp.uint8(0), wp.uint8(1)
+        )
 
 
 @wp.kernel
@@ -136,9 +138,7 @@ def ground_light_of_all(
 
 
 @wp.func
-def shade_pixel_of_all(
-    assets: Assets, frame: Frame, several: Several, image: int, row: int, column: int
-) -> wp.vec3:
+def shade_pixel_of_all(assets: Assets, frame: Frame, several: Several, image: int, row: int, column: int) -> wp.vec3:
     """Radiance of a pixel, at most `white` from each of its parts; see shade_pixel."""
     triangles = wp.vec4i(-1, -1, -1, -1)
     counts = wp.vec4(0.0, 0.0, 0.0, 0.0)
@@ -192,9 +192,7 @@ def shade_pixel_of_all(
 
 
 @wp.kernel
-def shade_several(
-    assets: Assets, frame: Frame, strip: int, several: Several, images: wp.array(dtype=wp.uint8, ndim=4)
-):
+def shade_several(assets: Assets, frame: Frame, strip: int, several: Several, images: wp.array(dtype=wp.uint8, ndim=4)):
     image, row, block = wp.tid()
     last = assets.tone_map.shape[0] - 1
     for column in range(block * strip, wp.min(block * strip + strip, frame.size)):
