@@ -78,6 +78,19 @@ OF_CLUTTER = (
     ),
 )
 
+#: Besides, where images are frames of clips (`frames`).
+OF_CLIPS = (
+    Column("sequence", "int64", "", "number of the clip in its split"),
+    Column(
+        "frame", "int64", "", "number of the image in its clip, from 0; frame_rate of the recipe are shown a second"
+    ),
+    *(
+        Column(f"v_{axis}", "float32", "m/s", f"velocity of the object relative to the camera, {way}: change of {axis}")
+        for axis, way in zip("xyz", ("to the right", "up", "into the image"), strict=True)
+    ),
+    Column("heading", "float32", "deg", "its direction seen from above: 0 into the image, 90 to the right"),
+)
+
 SEEN = "share of the object's pixels that are inside the picture and not hidden by others, 0 to 1"
 
 #: Besides, what is asked for of each pixel (`truth`).
@@ -95,6 +108,7 @@ def columns_of(recipe: Mapping[str, Any]) -> tuple[Column, ...]:
         *(replace(c, meaning=SEEN) if several and c.name == "visible" else c for c in COLUMNS),
         *(OF_DESIGNS if recipe.get("design") else ()),
         *(OF_CLUTTER if several else ()),
+        *(OF_CLIPS if recipe.get("frames", 1) > 1 else ()),
         *(column for column in OF_TRUTH if column.name in recipe.get("truth", ())),
     )
 

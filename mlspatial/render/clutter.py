@@ -85,12 +85,13 @@ class ClutterSampler:
         self._scenes = {scene.name: scene for scene in base.scenes}
         self._pairs = [(category, one) for category, names in identities.items() for one in names]
 
-    def draw(self, index: int) -> ClutterSample:
-        """The scene of one index (held-out images: HELDOUT_START + i)."""
-        rng = np.random.default_rng([self.base.seed, index, STREAM])
+    def draw(self, index: int, again: int = 0) -> ClutterSample:
+        """The scene of one index (held-out images: HELDOUT_START + i). again: another one of the same objects' kinds,
+        numbered from 1."""
+        rng = np.random.default_rng([self.base.seed, index, STREAM, *([again] if again else [])])
         wanted = int(rng.integers(self.number[0], self.number[1] + 1))
-        for again in range(PLACES):
-            target = self.base.draw(index, again)
+        for place in range(PLACES):
+            target = self.base.draw(index, again * PLACES + place)
             for _ in range(ROUNDS):
                 if (others := self._others(rng, target, wanted)) is not None:
                     known = {field.name: getattr(target, field.name) for field in fields(SceneSample)}
@@ -100,6 +101,22 @@ class ClutterSampler:
             f"that leaves least_visible={self.least_visible:g} of it in {PLACES * ROUNDS * TRIES} tries; "
             "take fewer distractors or a lower least_visible"
         )
+
+    def stands(self, sample: ClutterSample) -> bool:
+        """Whether the target touches none of the others, and as much of it is seen as was asked for."""
+        solid = self.solids(sample.category, sample.identity)
+        others = [(self.solids(o.category, o.identity), o.position, o.rotation) for o in sample.others]
+        boxes = [(other.half, position, rotation) for other, position, rotation in others]
+        if overlap(solid.half, sample.position, sample.rotation, boxes):
+            return False
+        cells = Cells.of(solid, sample.position, sample.rotation)
+        seen = cells.in_picture(FRUSTUM)
+        try:
+            for other in others:
+                seen &= ~cells.behind(*other)
+        except ValueError:  # reaches behind the camera
+            return False
+        return bool(np.mean(seen) >= min(self.least_visible + MARGIN, 1.0)) if len(seen) else False
 
     def check(self) -> None:
         """Raise UserError, before anything is drawn, where the first images have no place for all."""

@@ -248,6 +248,10 @@ def recipe_of(
     stored = manifest.recipe
     if stored.get("design"):
         raise DatasetError(f"dataset {manifest.name} holds the images of a design, all there are; train on another one")
+    if stored.get("frames", 1) > 1:
+        raise DatasetError(
+            f"dataset {manifest.name} holds clips; live images are single ones: train on its stored clips"
+        )
     try:
         names = {key: stored[key]["name"] for key in VERSIONED}
         simple = {f.name: stored[f.name] for f in fields(Recipe) if f.name not in (*APART, *ADDED)}

@@ -53,6 +53,25 @@ class SceneLike(Protocol):
 
 
 @dataclass(frozen=True)
+class Motion:
+    """What a frame of a clip says beside its scene. velocity: (3,), of the object relative to the camera, camera frame,
+    metres a second."""
+
+    sequence: int
+    frame: int
+    velocity: np.ndarray
+
+    def columns(self) -> dict[str, Any]:
+        x, _, z = self.velocity
+        return {
+            "sequence": self.sequence,
+            "frame": self.frame,
+            **{f"v_{axis}": value for axis, value in zip("xyz", self.velocity, strict=True)},
+            "heading": _wrap(float(np.degrees(np.arctan2(x, z)))),
+        }
+
+
+@dataclass(frozen=True)
 class SceneSample:
     """One scene before it is drawn. position: (3,), camera frame, metres; rotation: (3, 3), camera frame;
     camera: (3, 3), camera to world; camera_position, object_position: (3,), world, metres."""
@@ -68,6 +87,7 @@ class SceneSample:
     camera_position: np.ndarray
     object_position: np.ndarray
     light: float = 0.0  # degrees by which the light is turned about the vertical
+    motion: Motion | None = None
 
     def columns(self) -> dict[str, Any]:
         """The dataset's columns but for the image, its id and the visible fraction."""
@@ -80,7 +100,7 @@ class SceneSample:
         columns |= {f"object_{axis}": value for axis, value in zip("xyz", self.object_position, strict=True)}
         columns |= _quaternion("object_quat", self.camera @ self.rotation)
         columns["seed_index"] = self.index
-        return columns
+        return columns | (self.motion.columns() if self.motion else {})
 
 
 class SceneSampler:
@@ -122,11 +142,9 @@ class SceneSampler:
         rng = np.random.default_rng([self.seed, index, AGAIN, again] if again else [self.seed, index])
         names, weights = zip(*scene.skies, strict=True)
         sky = names[rng.choice(len(names), p=np.asarray(weights) / np.sum(weights))]
-        solid = None
-        if self.solids and (self.floor or self.least_visible > LEAST_IN_VIEW):
-            solid = self.solids(category, identity)
+        solid = self.solids(category, identity) if self.solids and self.floor else None
         for _ in range(MOST_TRIES):
-            if self.floor and solid:
+            if solid:
                 camera_position, object_position, look = self._stand(rng, scene, float(solid.half[1]))
                 turn, rotation = self._turn(rng, look)
             else:
@@ -146,7 +164,7 @@ class SceneSampler:
                 object_position=object_position,
             )
             seen = hidden_share(sample, points) < MOST_HIDDEN and share_in_view(sample, points) >= LEAST_IN_VIEW
-            if seen and self._enough(sample, solid):
+            if seen and self.enough(sample):
                 return sample
         if self.least_visible > LEAST_IN_VIEW:
             raise UserError(
@@ -198,10 +216,11 @@ class SceneSampler:
         way = np.array([level * np.sin(heading), drop, level * np.cos(heading)])
         return camera_position, camera_position + way, look_rotation(way / np.linalg.norm(way))
 
-    def _enough(self, sample: SceneSample, solid: Solid | None) -> bool:
+    def enough(self, sample: SceneSample) -> bool:
         """Whether the share of the object that is asked for is in the picture."""
-        if solid is None or self.least_visible <= LEAST_IN_VIEW:
+        if self.solids is None or self.least_visible <= LEAST_IN_VIEW:
             return True
+        solid = self.solids(sample.category, sample.identity)
         seen = Cells.of(solid, sample.position, sample.rotation).in_picture(FRUSTUM)
         return bool(len(seen)) and float(np.mean(seen)) >= min(self.least_visible + MARGIN, 1.0)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mlspatial.core.design import Design
 from mlspatial.core.errors import BadValue
-from mlspatial.core.latents import spatial_schema
+from mlspatial.core.latents import MOTION, LatentSchema, spatial_schema
 from mlspatial.core.plugins import import_all
 from mlspatial.render.assets import cached_mesh, meshes, panoramas
 from mlspatial.render.clutter import ClutterSample, ClutterSampler, distractor_numbers
@@ -20,6 +20,7 @@ from mlspatial.render.cue import CUES, DRAWN, mark
 from mlspatial.render.engine import RENDERERS, Others, Rendered, Renderer, SceneBatch
 from mlspatial.render.environments import load_environments
 from mlspatial.render.mesh import Collection, Environment, Mesh
+from mlspatial.render.motion import MOTIONS, MotionSampler
 from mlspatial.render.objects import load_objects
 from mlspatial.render.sampling import LEAST_IN_VIEW, ROTATIONS, TRANSLATIONS, SceneSample, SceneSampler
 from mlspatial.render.solid import Solid
@@ -31,9 +32,21 @@ DEVICES = ("cpu", "cuda")
 JPEG_QUALITY = 95
 SAMPLE_POINTS = 200  # vertices of a mesh that stand for it when the sampler asks what is visible
 #: Fields of a recipe that came when there were datasets already.
-ADDED = ("distractors", "distractor_categories", "cue", "least_visible", "floor_contact", "truth")
+ADDED = (
+    "distractors",
+    "distractor_categories",
+    "cue",
+    "least_visible",
+    "floor_contact",
+    "truth",
+    "frames",
+    "motion",
+    "frame_rate",
+)
 OF_DRAWS = ("n_train", "n_heldout", "translation", "rotation")  # what a design decides instead
-OF_CLUTTER = ("distractors", "floor_contact", "least_visible")  # what no design has
+OF_CLUTTER = ("distractors", "floor_contact", "least_visible", "frames")  # what no design has
+OF_CLIPS = ("motion", "frame_rate")
+MOST_FRAMES = 64
 MOST_VISIBLE = 0.95  # that can be asked for
 
 
@@ -67,6 +80,9 @@ class Recipe:
     least_visible: float = LEAST_IN_VIEW
     floor_contact: bool = False
     truth: tuple[str, ...] = ()
+    frames: int = 1
+    motion: str = "object"
+    frame_rate: float = 10.0
 
     def check(self) -> None:
         """Raise BadValue for a parameter that cannot be meant."""
@@ -75,7 +91,7 @@ class Recipe:
                 raise BadValue(name, getattr(self, name), f"must be at least {least}")
         if self.size > 2048:
             raise BadValue("size", self.size, "must be at most 2048 pixels")
-        choices: dict[str, tuple[str, ...]] = {"cue": CUES}
+        choices: dict[str, tuple[str, ...]] = {"cue": CUES, "motion": MOTIONS}
         choices |= {"translation": TRANSLATIONS, "rotation": ROTATIONS, "encoding": ENCODINGS, "device": DEVICES}
         for name, known in choices.items():
             if getattr(self, name) not in known:
@@ -85,9 +101,14 @@ class Recipe:
             raise BadValue("least_visible", self.least_visible, f"must be a share from 0 to {MOST_VISIBLE}")
         usual = {one.name: one.default for one in fields(self)}
         if self.design and (moot := [name for name in OF_CLUTTER if getattr(self, name) != usual[name]]):
-            raise BadValue(
-                moot[0], getattr(self, moot[0]), "has no meaning with a design, whose images show one object"
-            )
+            raise BadValue(moot[0], getattr(self, moot[0]), "has no meaning with a design, of single still objects")
+        if not 1 <= self.frames <= MOST_FRAMES:
+            raise BadValue("frames", self.frames, f"must be from 1 to {MOST_FRAMES}, images of a clip")
+        if not 0.0 < self.frame_rate <= 1000.0:
+            raise BadValue("frame_rate", self.frame_rate, "must be above 0 and at most 1000, images a second")
+        for name in ("n_train", "n_heldout"):
+            if getattr(self, name) % self.frames:
+                raise BadValue(name, getattr(self, name), f"must be a multiple of frames={self.frames}: whole clips")
         if self.others[1] and not self.distractor_categories:
             raise BadValue("distractors", self.distractors, "needs distractor_categories to take them from")
 
@@ -120,9 +141,17 @@ class Studio:
         self.mesh_index = {pair: number for number, pair in enumerate(self.drawn_pairs())}
         self.view_index = {view: number for number, view in enumerate(self.views)}
         self.schema = spatial_schema(tuple(self.identities), tuple(identity for _, identity in self.pairs()))
+        if recipe.frames > 1:
+            self.schema = LatentSchema((*self.schema.latents, *MOTION))
         self.sampler = self._sampler()
 
-    def _sampler(self) -> SceneSampler | DesignSampler | ClutterSampler:
+    def _sampler(self) -> SceneSampler | DesignSampler | ClutterSampler | MotionSampler:
+        still, recipe = self._still(), self.recipe
+        if recipe.frames == 1 or isinstance(still, DesignSampler):
+            return still
+        return MotionSampler(still, recipe.frames, recipe.motion, recipe.frame_rate)
+
+    def _still(self) -> SceneSampler | DesignSampler | ClutterSampler:
         recipe = self.recipe
         if self.design:
             return DesignSampler(self.design, recipe.seed, self.identities, self.points)
@@ -192,11 +221,13 @@ class Studio:
     def _asked(self) -> dict[str, Any]:
         asked = asdict(self.recipe)
         for one in fields(Recipe):
-            if one.name in ADDED and asked[one.name] == one.default and not (self.beside and one.name in OF_CLUTTER):
+            said = one.name in (*OF_CLUTTER[:3], "cue") and self.beside
+            said |= one.name in OF_CLIPS and self.recipe.frames > 1
+            if one.name in ADDED and not said and asked[one.name] == one.default:
                 del asked[one.name]
+        if self.recipe.frames == 1:
+            asked = {name: value for name, value in asked.items() if name not in OF_CLIPS}
         asked |= {name: list(value) for name, value in asked.items() if isinstance(value, tuple)}
-        if self.beside:
-            asked["cue"] = self.recipe.cue
         design = asked.pop("design")
         if not design:
             return asked
@@ -217,9 +248,9 @@ class Studio:
         return engine(*self.assets(), size=self.recipe.size, device=self.recipe.device)
 
     def check(self) -> None:
-        """Raise UserError for a design of which an object cannot be seen, or objects beside the target that find no
-        place, before anything is drawn."""
-        if isinstance(self.sampler, DesignSampler | ClutterSampler):
+        """Raise UserError for a design of which an object cannot be seen, or objects and paths that find no place,
+        before anything is drawn."""
+        if isinstance(self.sampler, DesignSampler | ClutterSampler | MotionSampler):
             self.sampler.check()
 
     def prepare(self, part: int, parts: int) -> None:
