@@ -26,6 +26,12 @@ def middle(frames: int) -> int:
     return frames // 2
 
 
+def shown_row(manifest: Manifest, number: int) -> int:
+    """Row of a split whose image stands for image, or clip, number so and so of its loader."""
+    frames = frames_of(manifest)
+    return number * frames + (middle(frames) if frames > 1 else 0)
+
+
 class Clips(Loader):
     """Batches of whole clips: images (b, frames, size, size, 3) uint8, in time; columns of the clips' middle frames.
 

@@ -221,8 +221,8 @@ class Studio:
     def _asked(self) -> dict[str, Any]:
         asked = asdict(self.recipe)
         for one in fields(Recipe):
-            said = one.name in (*OF_CLUTTER[:3], "cue") and self.beside
-            said |= one.name in OF_CLIPS and self.recipe.frames > 1
+            said = bool(self.beside) and one.name in (*OF_CLUTTER[:3], "cue")
+            said |= self.recipe.frames > 1 and one.name in OF_CLIPS
             if one.name in ADDED and not said and asked[one.name] == one.default:
                 del asked[one.name]
         if self.recipe.frames == 1:

@@ -25,7 +25,7 @@ LEAST = 10
 @dataclass(frozen=True)
 class Images:
     """The first images of a split (they are balanced), or its first clips, whose middle frames give latents and names.
-    latents: column -> (n,), categories as codes; rows: (n,) of the split."""
+    latents: column -> (n,), categories as codes; rows: (n,) of the split, None: its first."""
 
     split: str
 
@@ -34,7 +34,7 @@ class Images:
     folder: Path
     manifest: Manifest
     made_by: runs.RunRecord | None
-    rows: np.ndarray | slice = slice(None)
+    rows: np.ndarray | None = None
 
     @property
     def runs(self) -> list[str]:
@@ -51,7 +51,8 @@ class Images:
             return np.array(schema[column].categories, dtype=object)[self.latents[column]]
         if column not in names_of(self.folder, self.manifest, self.split):
             raise UserError(f"dataset {self.manifest.name} has no column {column}; its images do not say it")
-        values = read_columns(self.folder, self.manifest, self.split, [column])[column][self.rows][:n]
+        whole = read_columns(self.folder, self.manifest, self.split, [column])[column]
+        values = whole[:n] if self.rows is None else whole[self.rows]
         if len(without := [i for i, value in enumerate(values) if not isinstance(value, str)]):
             raise UserError(f"dataset {self.manifest.name} has no {column} for {len(without)} of {n} images")
         return np.asarray(values, dtype=object)

@@ -15,9 +15,14 @@ if TYPE_CHECKING:
 
 @TASKS.register("velocity")
 class Velocity(Position):
-    """v_x, v_y, v_z in metres a second, regressed as positions are; its maes are in metres a second."""
+    """v_x, v_y, v_z in metres a second, regressed as positions are."""
 
     columns = ("v_x", "v_y", "v_z")
+
+    def metrics(self, outputs: torch.Tensor, columns: Columns) -> dict[str, float]:
+        """Per coordinate r2 and mae (metres a second); r2 also as their mean."""
+        found = super().metrics(outputs, columns)
+        return {name.replace("_mae_m", "_mae_m_s"): value for name, value in found.items()}
 
 
 @TASKS.register("heading")
