@@ -105,8 +105,8 @@ def _take_clips(module: nn.Module, spec: ModelSpec, *, still: bool) -> None:
     import torch
     from torch import nn
 
-    found = ((name, part) for name, part in module.named_modules() if isinstance(part, nn.Conv2d))
-    name, first = next(((n, p) for n, p in found if p.in_channels == 3 and p.groups == 1), ("", None))
+    found = (part for part in module.modules() if isinstance(part, nn.Conv2d))
+    first = next((part for part in found if part.in_channels == 3 and part.groups == 1), None)
     if first is None:
         raise UserError(f"{spec.arch} has no first convolution of three channels that could see clips; take a ResNet")
     first.in_channels = 3 * spec.frames

@@ -99,7 +99,7 @@ class Renderer(Protocol):
     """Constructed with the meshes and environments it will draw; deterministic: same batch, same bytes.
 
     What is derived from a Collection of them may be kept on disk under its key. prepare makes one share of that ahead,
-    so that several processes can divide the work; it may do nothing. Attributes of a class say what it can do beyond that:
+    so that several processes can divide the work; it may do nothing. Attributes of a class say what more it can do:
     `turns_light`, `draws_others` (bool) and `tells` (frozenset of TRUTHS); without them it cannot.
     """
 
