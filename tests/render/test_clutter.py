@@ -341,3 +341,16 @@ def test_a_renderer_that_cannot_is_refused_by_name(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(studio_module, "renderer_class", lambda name: Telling)
     with pytest.raises(BadValue, match="tells depth alone; leave instances out of truth"):
         Studio(CROWDED)
+
+
+def test_the_command_says_which_parameter_is_wrong() -> None:
+    from mlspatial.steps.render import _beside
+
+    library = ("chair", "cup", "table")
+    assert _beside("0", "", ("chair",), library, "category") == ()
+    assert _beside("0-2", "", ("chair",), library, "category") == ("cup", "table")
+    assert _beside("2", "table", ("chair",), library, "dot") == ("table",)
+    with pytest.raises(BadValue, match="distractor_categories=9: there are 3"):
+        _beside("1", "9", ("chair",), library, "category")
+    with pytest.raises(UserError, match="unknown category 'sofa'"):
+        _beside("1", "sofa", ("chair",), library, "category")
