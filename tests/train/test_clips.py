@@ -34,7 +34,7 @@ def moving(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> tuple[Path,
 def test_a_network_of_clips_from_training_to_the_registry_and_back(
     moving: tuple[Path, Manifest], registry: Path, tmp_path: Path
 ) -> None:
-    folder, manifest = moving
+    folder, _ = moving
     options = SMALL | {"arch": "resnet18w8", "augment": "colour"}
     step.train(task="velocity+distance", dataset=str(folder), seed=0, **options)
     (record,) = select("task=distance+velocity")
