@@ -263,3 +263,16 @@ def test_mistakes_are_named() -> None:
         there = replace(batch.others, **{"mesh": np.zeros((2, 4), int), name: values})
         with pytest.raises(BadValue, match=said):
             several().render(replace(batch, others=there))
+
+
+@pytest.mark.gpu
+def test_cuda_tells_the_same() -> None:
+    if not pytest.importorskip("torch").cuda.is_available():
+        pytest.skip("no CUDA device")
+    batch, meshes, skies = crowd(9), [sphere(), lopsided()], [sunny(), uniform()]
+    expected = several().render(batch, ALL)
+    found = WarpRenderer(meshes, skies, size=SIZE, device="cuda").render(batch, ALL)
+    assert np.mean(np.abs(found.images.astype(int) - expected.images).max(axis=-1) > 3) < 0.005
+    np.testing.assert_allclose(found.visible, expected.visible, atol=0.01)
+    assert np.mean(found.truth["instances"] != expected.truth["instances"]) < 0.002
+    assert np.mean(found.truth["amodal"] != expected.truth["amodal"]) < 0.002
