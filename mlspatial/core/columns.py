@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-Type = Literal["string", "image", "category", "float32", "int64"]
+Type = Literal["string", "image", "category", "float32", "int64", "list of string", "list of float32"]
 
 
 @dataclass(frozen=True)
 class Column:
-    """type: of the values; an image is the bytes of a JPEG or PNG file, a category a string by dictionary.
+    """type: of the values; an image is the bytes of a JPEG or PNG file, a category a string by dictionary, a list has
+    as many values as the image has of what it lists.
     unit: "" where there is none."""
 
     name: str
@@ -63,9 +64,57 @@ OF_DESIGNS = (
 )
 
 
+#: Besides, where there are objects beside the target (`distractors`): one value for each, in the same order.
+OF_CLUTTER = (
+    Column("others_category", "list of string", "", "what kind of object each other one is"),
+    Column("others_identity", "list of string", "", "which object of its category"),
+    *(
+        Column(f"others_{axis}", "list of float32", "m", f"centre of its bounding box in the camera frame, {way}")
+        for axis, way in zip("xyz", ("to the right", "up", "into the image"), strict=True)
+    ),
+    *(
+        Column(f"others_rot_{i}", "list of float32", "deg", f"its rotation in the camera frame, about {axis} ({word})")
+        for i, (axis, word) in enumerate(zip("xyz", ("pitch", "yaw", "roll"), strict=True))
+    ),
+)
+
+#: Besides, where images are frames of clips (`frames`).
+OF_CLIPS = (
+    Column("sequence", "int64", "", "number of the clip in its split"),
+    Column(
+        "frame", "int64", "", "number of the image in its clip, from 0; frame_rate of the recipe are shown a second"
+    ),
+    *(
+        Column(f"v_{axis}", "float32", "m/s", f"velocity of the object relative to the camera, {way}: change of {axis}")
+        for axis, way in zip("xyz", ("to the right", "up", "into the image"), strict=True)
+    ),
+    Column("heading", "float32", "deg", "its direction seen from above: 0 into the image, 90 to the right"),
+)
+
+SEEN = "share of the object's pixels that are inside the picture and not hidden by others, 0 to 1"
+
+#: Besides, what is asked for of each pixel (`truth`).
+OF_TRUTH = (
+    Column("depth", "image", "mm", "distance along z of the camera frame; PNG of 16 bits, 0 where no object is"),
+    Column("instances", "image", "", "whose pixel it is; PNG of 8 bits, 0 background, 1 target, 2, 3, .. the others"),
+    Column("amodal", "image", "", "where the target is or would be seen if nothing hid it; PNG of 8 bits, 0 or 255"),
+)
+
+
 def columns_of(recipe: Mapping[str, Any]) -> tuple[Column, ...]:
     """The columns of a dataset of a recipe (Manifest.recipe)."""
-    return COLUMNS + OF_DESIGNS if recipe.get("design") else COLUMNS
+    several = bool(recipe.get("distractors"))
+    return (
+        *(replace(c, meaning=SEEN) if several and c.name == "visible" else c for c in COLUMNS),
+        *(OF_DESIGNS if recipe.get("design") else ()),
+        *(OF_CLUTTER if several else ()),
+        *(OF_CLIPS if recipe.get("frames", 1) > 1 else ()),
+        *(column for column in OF_TRUTH if column.name in recipe.get("truth", ())),
+    )
+
+
+#: name -> type of the columns whose values alone do not tell it: of an image without others they are empty.
+LISTS = {column.name: column.type for column in OF_CLUTTER}
 
 
 def described(recipe: Mapping[str, Any]) -> dict[str, dict[str, str]]:

@@ -94,6 +94,15 @@ class LatentSchema:
         return cls(tuple(Latent(**{**item, "categories": tuple(item["categories"])}) for item in data))
 
 
+FASTEST = 1.5  # metres a second, of what moves in clips
+
+#: Of clips, besides: derivatives of x, y, z, and the direction in which the object comes or goes, seen from above.
+MOTION = (
+    *(Latent(f"v_{axis}", "m/s", "linear", -FASTEST, FASTEST) for axis in "xyz"),
+    Latent("heading", "deg", "circular", -180.0, 180.0),
+)
+
+
 def spatial_schema(categories: tuple[str, ...], identities: tuple[str, ...]) -> LatentSchema:
     """The latents of a rendered dataset: where (x, y, z), how turned (rot_*), what (category, identity).
 

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mlspatial.core.columns import LISTS
 from mlspatial.core.errors import DatasetError
 from mlspatial.core.files import whole
 from mlspatial.core.hashing import file_sha256
@@ -55,7 +56,7 @@ def write_shard(
                 table,
                 partial,
                 row_group_size=ROW_GROUP,
-                compression={name: "NONE" if name == "image" else "ZSTD" for name in arrays},
+                compression={name: "NONE" if isinstance(columns[name][0], bytes) else "ZSTD" for name in arrays},
                 use_dictionary=[name for name, array in arrays.items() if pa.types.is_dictionary(array.type)],
                 write_page_checksum=True,
             )
@@ -245,6 +246,8 @@ def _array(name: str, values: Sequence[Any], schema: LatentSchema) -> pa.Array:
         codes = {value: code for code, value in enumerate(schema[name].categories)}
         indices = pa.array([codes[value] for value in values], pa.int32())
         return pa.DictionaryArray.from_arrays(indices, pa.array(schema[name].categories, pa.string()))
+    if name in LISTS:
+        return pa.array(values, pa.list_(pa.string() if LISTS[name] == "list of string" else pa.float32()))
     if isinstance(values[0], bytes):
         return pa.array(values, pa.binary())
     if isinstance(values[0], str):

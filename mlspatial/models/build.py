@@ -88,9 +88,32 @@ def build(spec: ModelSpec, *, seed: int | None = None, init: str = "random") -> 
         if seed is not None:
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed all GPUs besides
         module = source.build(spec)
-    if init == "imagenet":
-        load_trunk(module, spec)
+        if init == "imagenet":
+            load_trunk(module, spec)
+        if spec.frames > 1:
+            _take_clips(module, spec, still=init == "imagenet")
     return module
+
+
+def _take_clips(module: nn.Module, spec: ModelSpec, *, still: bool) -> None:
+    """Give the first convolution of three channels those of all frames of a clip, red, green and blue of each in turn.
+
+    still: its weights are spread over the frames, so that a clip in which nothing moves gives what the image gave
+    (Carreira and Zisserman 2017); else they are drawn anew, with a variance that keeps that of the outputs.
+    Raises UserError where there is no such convolution.
+    """
+    import torch
+    from torch import nn
+
+    found = (part for part in module.modules() if isinstance(part, nn.Conv2d))
+    first = next((part for part in found if part.in_channels == 3 and part.groups == 1), None)
+    if first is None:
+        raise UserError(f"{spec.arch} has no first convolution of three channels that could see clips; take a ResNet")
+    first.in_channels = 3 * spec.frames
+    with torch.no_grad():
+        weight = first.weight.repeat(1, spec.frames, 1, 1)
+        weight = weight / spec.frames if still else torch.randn_like(weight) * first.weight.std() / spec.frames**0.5
+    first.weight = nn.Parameter(weight)
 
 
 def with_units(make: Make, units: int) -> nn.Module:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from mlspatial.core.errors import BadValue
 from mlspatial.core.hashing import content_id
 
 if TYPE_CHECKING:  # torch takes seconds to import, and a spec alone does not need it
@@ -29,7 +30,8 @@ class ModelSpec:
     whose output are its features; head: part -> (first, end) unit; supervised: the parts that were trained;
     input_size: pixels; mean, sd: per channel, of images in 0..1; statistics: what standardised targets are turned back
     into metres with; classes: column -> names of its units; weights: SHA-256 of the parameters; code: that of a user's
-    own code behind the network, "" where there is none.
+    own code behind the network, "" where there is none; frames: of a clip, which it sees at once, side by side in the
+    channels of its first convolution.
     """
 
     arch: str
@@ -43,6 +45,7 @@ class ModelSpec:
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     weights: str = ""
     code: str = ""
+    frames: int = 1
 
     @property
     def model_id(self) -> str:
@@ -55,9 +58,10 @@ class ModelSpec:
         return replace(self, weights=weights_hash(module), code=code_of(self.arch, module))
 
     def to_json(self) -> dict[str, Any]:
-        """Without `code` where that is "", so that all other networks keep the identity that they always had."""
-        values = asdict(self)
-        return values if self.code else {name: value for name, value in values.items() if name != "code"}
+        """Without `code` and `frames` where they are "" and 1, so that all other networks keep the identity that they
+        always had."""
+        usual = {"code": "", "frames": 1}
+        return {name: value for name, value in asdict(self).items() if name not in usual or value != usual[name]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelSpec:
@@ -77,11 +81,22 @@ def imagenet_head(units: int) -> dict[str, tuple[int, int]]:
 def to_input(images: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
     """(b, h, w, 3) uint8 on any device -> (b, 3, input_size, input_size) float32, normalised, channels last.
 
-    Other sizes are resized bilinearly with anti-aliasing, without a crop.
+    Other sizes are resized bilinearly with anti-aliasing, without a crop. Clips, (b, frames, h, w, 3), become
+    (b, 3 frames, ..) for a network that sees as many; of others it sees the middle frame. A single image is, to a
+    network of clips, one in which nothing moves. Raises BadValue for clips of another length.
     """
     import torch
     from torch.nn.functional import interpolate
 
+    if images.ndim == 5 and spec.frames == 1:
+        images = images[:, images.shape[1] // 2]
+    if images.ndim == 5 and images.shape[1] != spec.frames:
+        raise BadValue("frames", images.shape[1], f"the network sees clips of {spec.frames}; take a dataset of such")
+    if spec.frames > 1:
+        clips = images if images.ndim == 5 else images[:, None]
+        flat = to_input(clips.flatten(0, 1), replace(spec, frames=1)).unflatten(0, (len(clips), -1))
+        flat = flat.expand(-1, spec.frames, -1, -1, -1).flatten(1, 2)
+        return flat.contiguous(memory_format=torch.channels_last)
     pixels = images.permute(0, 3, 1, 2).to(torch.float32)
     if pixels.shape[-2:] != (spec.input_size, spec.input_size):
         pixels = interpolate(
@@ -93,7 +108,7 @@ def to_input(images: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
 
 
 def grey(spec: ModelSpec, device: Any = "cpu") -> torch.Tensor:
-    """(1, 3, input_size, input_size): what a network sees of one grey image."""
+    """(1, 3 frames, input_size, input_size): what a network sees of one grey image."""
     import torch
 
     shape = (1, spec.input_size, spec.input_size, 3)

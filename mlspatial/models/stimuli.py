@@ -13,7 +13,8 @@ from mlspatial.core.hashing import content_id
 
 @dataclass(frozen=True)
 class Stimuli:
-    """Images in a fixed order. ids: unique names; images: (n, h, w, 3) uint8; degrees: visual angle of their width."""
+    """Images in a fixed order. ids: unique names; images: (n, h, w, 3) uint8, or clips (n, frames, h, w, 3); degrees:
+    visual angle of their width."""
 
     ids: tuple[str, ...]
     images: np.ndarray

@@ -21,6 +21,7 @@ from mlspatial.core.manifest import MANIFEST, SPLITS, Manifest
 CARD = "README.md"
 LICENCE = "# license: yours to choose; write an identifier such as cc-by-4.0 here and take the # away"
 STORED_AS = {"category": "string"}  # types whose name is another one in `datasets`
+LIST = "list of "
 MANY = 20  # names that are listed; of more, their number
 OPENING = """```python
 from datasets import load_dataset
@@ -81,7 +82,7 @@ def card(manifest: Manifest) -> str:
 def _front(manifest: Manifest) -> str:
     files = [{"split": split, "path": f"{split}/*.parquet"} for split in _splits(manifest)]
     columns = columns_of(manifest.recipe)
-    features = [{"name": column.name, "dtype": STORED_AS.get(column.type, column.type)} for column in columns]
+    features = [{"name": column.name, **_feature(column.type)} for column in columns]
     facts: dict[str, Any] = {
         "pretty_name": manifest.name,
         "tags": ["mlspatial", "spatial-latents", "rendered"],
@@ -89,6 +90,13 @@ def _front(manifest: Manifest) -> str:
         "dataset_info": {"features": features},
     }
     return str(yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, width=1000))
+
+
+def _feature(kind: str) -> dict[str, str]:
+    """A column's type as `datasets` writes it."""
+    if kind.startswith(LIST):
+        return {"sequence": kind.removeprefix(LIST)}
+    return {"dtype": STORED_AS.get(kind, kind)}
 
 
 def _opening(manifest: Manifest) -> str:

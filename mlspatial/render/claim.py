@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mlspatial.core.manifest import MANIFEST
 
 RECIPE_FILE = "recipe.json"
 LONG = 200  # characters of a recipe's value that a message does not show
+TRUTH_BYTES_PER_PIXEL = {"depth": 0.6, "instances": 0.05, "amodal": 0.05}  # generous, too
 BYTES_PER_PIXEL = 1.2  # generous: JPEG q95 4:4:4 with its latents; for the check of free disk space
 
 
@@ -51,10 +53,11 @@ def claim(folder: Path, recipe: dict[str, Any], *, at_work: bool = False) -> boo
     return False
 
 
-def check_space(folder: Path, size: int, encoding: str, images: int) -> None:
+def check_space(folder: Path, size: int, encoding: str, images: int, truth: Sequence[str] = ()) -> None:
     """Raise DatasetError when a disk has no room for some images of size x size pixels."""
     channels = 3 if encoding == "png" else 1
-    needed = int(images * (size**2 * BYTES_PER_PIXEL * channels + 400))
+    a_pixel = BYTES_PER_PIXEL * channels + sum(TRUTH_BYTES_PER_PIXEL[name] for name in truth)
+    needed = int(images * (size**2 * a_pixel + 400))
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise DatasetError(

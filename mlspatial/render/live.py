@@ -24,11 +24,12 @@ from mlspatial.core.errors import BadValue, DatasetError, UserError
 from mlspatial.core.latents import LatentSchema
 from mlspatial.core.manifest import Manifest
 from mlspatial.data.loader import Batch
-from mlspatial.render.engine import SceneBatch
+from mlspatial.render.cue import DRAWN
+from mlspatial.render.engine import joined
 from mlspatial.render.environments import FolderEnvironments
 from mlspatial.render.processes import worker_processes
 from mlspatial.render.sampling import HELDOUT_START
-from mlspatial.render.studio import Recipe, Studio, renderer_class, studio_of
+from mlspatial.render.studio import ADDED, Recipe, Studio, renderer_class, studio_of
 from mlspatial.render.write import build_renderer, prepare_in, silent
 
 PART = 16, 64  # least and most images of a batch that one worker draws at a time
@@ -76,6 +77,8 @@ class LiveLoader:
         self.rank, self.world, self.start_index = rank, world, start_index
         self.columns = tuple(columns)
         self._studio = Studio(recipe)
+        if self._gpu and recipe.cue in DRAWN:
+            raise BadValue("device", device, f"cue={recipe.cue} is drawn on the CPU alone; train on stored images")
         self._codes = {name: _codes(name, self._studio.schema, schema) for name in self.columns}
         self._render_device = _gpu_of(device) if self._gpu else "cpu"
         self._drawing = threading.Lock()  # a renderer has one set of buffers
@@ -134,12 +137,7 @@ class LiveLoader:
     def _draw_on_gpu(self, number: int, parts: list[Future[Drawn]]) -> tuple[int, Any, list[Drawn]]:
         placed = [part.result() for part in parts]
         scenes = [scenes for scenes, _ in placed]
-        whole = SceneBatch(
-            **{
-                name: np.concatenate([getattr(part, name) for part in scenes])
-                for name in ("mesh", "environment", "position", "rotation", "camera", "ground")
-            }
-        )
+        whole = joined(scenes)
         with self._drawing:
             return number, self._gpu_renderer.render_torch(whole)[0], placed
 
@@ -250,9 +248,15 @@ def recipe_of(
     stored = manifest.recipe
     if stored.get("design"):
         raise DatasetError(f"dataset {manifest.name} holds the images of a design, all there are; train on another one")
+    if stored.get("frames", 1) > 1:
+        raise DatasetError(
+            f"dataset {manifest.name} holds clips; live images are single ones: train on its stored clips"
+        )
     try:
         names = {key: stored[key]["name"] for key in VERSIONED}
-        simple = {f.name: stored[f.name] for f in fields(Recipe) if f.name not in APART}
+        simple = {f.name: stored[f.name] for f in fields(Recipe) if f.name not in (*APART, *ADDED)}
+        simple |= {name: stored[name] for name in ADDED if name in stored and name != "truth"}
+        simple |= {name: tuple(value) for name, value in simple.items() if isinstance(value, list)}
         categories, scenes = tuple(stored["categories"]), stored["scenes"]
     except (KeyError, TypeError) as error:
         raise DatasetError(
@@ -301,7 +305,7 @@ def _in_worker(work: Callable[..., Drawn], recipe: Recipe, columns: tuple[str, .
 def _draw(studio: Studio, columns: tuple[str, ...], first: int, n: int) -> Drawn:
     """(n, size, size, 3) uint8 images from an index on, and their columns."""
     scenes, values = _place(studio, columns, first, n)
-    return studio.renderer.render(scenes).images, values
+    return studio.render(scenes).images, values
 
 
 def _place(studio: Studio, columns: tuple[str, ...], first: int, n: int) -> Drawn:

@@ -14,9 +14,15 @@ from PIL import Image, ImageDraw, ImageFont
 from mlspatial.core.design import SPLIT, Design
 from mlspatial.core.manifest import Manifest
 from mlspatial.data.shards import decode_dictionaries, read_columns, read_images
+from mlspatial.render.engine import TRUTHS
+from mlspatial.render.truth import decoded
 
 COLUMNS, ROWS = 8, 6
 TILE, CAPTION = 144, 44  # pixels
+TRUTH_ROWS, TRUTH_BLOCKS = 6, 2  # images down and across of the sheet of truth
+DEEP = 5.0  # metres that its depth shows as dark
+#: Colours of the background, the target and the others: those of Okabe and Ito 2008 that white stands out from.
+PALETTE = ((0, 0, 0), (255, 255, 255), (230, 159, 0), (86, 180, 233), (0, 158, 115), (213, 94, 0), (204, 121, 167))
 LEVELS, CONTEXTS = 8, 2  # of a crossing that are shown
 
 
@@ -46,6 +52,39 @@ def contact_sheet(folder: Path, manifest: Manifest, split: str = "heldout") -> I
 
 def _tile(encoded: bytes) -> Image.Image:
     return Image.open(io.BytesIO(encoded)).convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
+
+
+def truth_sheet(folder: Path, manifest: Manifest) -> Image.Image:
+    """Of the first images of a split the picture and, beside it, what is told of its pixels: depth (near is bright, 0.5
+    to 5 m), objects (the target white, each other a colour), the target's whole outline."""
+    told = [name for name in TRUTHS if name in manifest.recipe["truth"]]
+    split = "heldout" if "heldout" in manifest.splits else next(iter(manifest.splits))
+    with pq.ParquetFile(folder / manifest.shards(split)[0].file) as parquet:
+        names = ["stimulus_id", "visible", "image", *told]
+        rows = parquet.read_row_group(0, columns=names).slice(0, TRUTH_ROWS * TRUTH_BLOCKS).to_pylist()
+    wide = (1 + len(told)) * (TILE + 4) + 8
+    lines, small = -(-len(rows) // TRUTH_BLOCKS), CAPTION // 2
+    sheet = Image.new("RGB", (TRUTH_BLOCKS * wide, lines * (TILE + small)), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(10)
+    for number, row in enumerate(rows):
+        left, top = number % TRUTH_BLOCKS * wide, number // TRUTH_BLOCKS * (TILE + small)
+        captions = [f"{row['stimulus_id']} visible {row['visible']:.2f}", *told]
+        tiles = [_tile(row["image"]), *(_told(name, decoded(name, row[name])) for name in told)]
+        for place, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):
+            sheet.paste(tile, (left + place * (TILE + 4), top))
+            draw.text((left + place * (TILE + 4) + 2, top + TILE + 1), caption, fill="black", font=font)
+    return sheet
+
+
+def _told(name: str, values: np.ndarray) -> Image.Image:
+    if name == "depth":
+        near = np.clip((DEEP - values) / (DEEP - 0.5), 0.0, 1.0)
+        picture = Image.fromarray((255 * np.where(np.isfinite(values), 0.15 + 0.85 * near, 0.0)).astype(np.uint8))
+    elif name == "instances":
+        picture = Image.fromarray(np.array(PALETTE, np.uint8)[np.minimum(values, len(PALETTE) - 1)])
+    else:
+        picture = Image.fromarray(values.astype(np.uint8) * np.uint8(255))
+    return picture.convert("RGB").resize((TILE, TILE), Image.Resampling.NEAREST)
 
 
 def design_sheet(folder: Path, manifest: Manifest) -> Image.Image:

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from mlspatial.core.errors import BadValue
+from mlspatial.core.errors import BadValue, UserError
+from mlspatial.render.solid import Cells, Solid
 
 DISTANCE = (0.9, 4.2)  # metres, uniform; Xie et al. 2025
 LOWEST_DIRECTION = -0.2  # directions whose unit y is at or below this are drawn again; Xie et al. 2025
@@ -24,9 +25,12 @@ OBJECT_TURN = 45.0  # degrees, uniform about pitch, yaw and roll; Xie et al. 202
 CAMERA_TURN = 20.0  # degrees, uniform pitch and yaw; Xie et al. 2025
 MOST_HIDDEN = 0.3  # drawn again when this share of the object is hidden by the scene (below its floor)
 LEAST_IN_VIEW = 0.1  # drawn again when less than this share of the object is in the picture
+MARGIN = 0.03  # of the visible share, where one is asked for: what points and outlines get wrong
+STEEPEST = 0.8  # how far down the camera looks at an object on the floor: unit y of the direction
 FRUSTUM = np.tan(np.radians(30.0))  # half of the 60 degree field of view
 HELDOUT_START = 1 << 40  # held-out images are numbered from here, so that no size of the training set moves them
 MOST_TRIES = 1000
+AGAIN = 78  # keeps further draws of an image apart from its first
 
 TRANSLATIONS = ("full", "none")
 ROTATIONS = ("clamped45", "uniform")
@@ -49,6 +53,25 @@ class SceneLike(Protocol):
 
 
 @dataclass(frozen=True)
+class Motion:
+    """What a frame of a clip says beside its scene. velocity: (3,), of the object relative to the camera, camera frame,
+    metres a second."""
+
+    sequence: int
+    frame: int
+    velocity: np.ndarray
+
+    def columns(self) -> dict[str, Any]:
+        x, _, z = self.velocity
+        return {
+            "sequence": self.sequence,
+            "frame": self.frame,
+            **{f"v_{axis}": value for axis, value in zip("xyz", self.velocity, strict=True)},
+            "heading": _wrap(float(np.degrees(np.arctan2(x, z)))),
+        }
+
+
+@dataclass(frozen=True)
 class SceneSample:
     """One scene before it is drawn. position: (3,), camera frame, metres; rotation: (3, 3), camera frame;
     camera: (3, 3), camera to world; camera_position, object_position: (3,), world, metres."""
@@ -64,12 +87,12 @@ class SceneSample:
     camera_position: np.ndarray
     object_position: np.ndarray
     light: float = 0.0  # degrees by which the light is turned about the vertical
+    motion: Motion | None = None
 
     def columns(self) -> dict[str, Any]:
         """The dataset's columns but for the image, its id and the visible fraction."""
-        yaw, pitch, roll = Rotation.from_matrix(self.rotation).as_euler("YXZ", degrees=True)
         columns: dict[str, Any] = dict(zip("xyz", self.position, strict=True))
-        columns |= {"rot_0": pitch, "rot_1": _wrap(yaw), "rot_2": _wrap(roll)}
+        columns |= dict(zip(("rot_0", "rot_1", "rot_2"), rotation_angles(self.rotation), strict=True))
         columns |= _quaternion("quat", self.rotation)
         columns |= {"category": self.category, "identity": self.identity, "scene": self.scene, "sky": self.sky}
         columns |= {f"camera_{axis}": value for axis, value in zip("xyz", self.camera_position, strict=True)}
@@ -77,14 +100,16 @@ class SceneSample:
         columns |= {f"object_{axis}": value for axis, value in zip("xyz", self.object_position, strict=True)}
         columns |= _quaternion("object_quat", self.camera @ self.rotation)
         columns["seed_index"] = self.index
-        return columns
+        return columns | (self.motion.columns() if self.motion else {})
 
 
 class SceneSampler:
     """Draws image *i* of a dataset; the same for any number of workers and any order.
 
     identities: category -> its identities; points: (category, identity) -> (n, 3) points of the mesh in the object
-    frame, for the share that is hidden or out of view. Raises BadValue for an unknown translation or rotation mode.
+    frame, for the share that is hidden or out of view. floor: objects stand upright on it, and are turned about the
+    vertical alone; least_visible: share of the object in the picture, in pixels, where it is above LEAST_IN_VIEW; both
+    need solids, of (category, identity). Raises BadValue for an unknown translation or rotation mode.
     """
 
     def __init__(
@@ -96,6 +121,9 @@ class SceneSampler:
         *,
         translation: str = "full",
         rotation: str = "clamped45",
+        floor: bool = False,
+        least_visible: float = LEAST_IN_VIEW,
+        solids: Callable[[str, str], Solid] | None = None,
     ) -> None:
         if translation not in TRANSLATIONS:
             raise BadValue("translation", translation, f"is none of {', '.join(TRANSLATIONS)}")
@@ -103,18 +131,25 @@ class SceneSampler:
             raise BadValue("rotation", rotation, f"is none of {', '.join(ROTATIONS)}")
         self.seed, self.identities, self.scenes, self.points = seed, identities, scenes, points
         self.translation, self.rotation = translation, rotation
+        self.floor, self.least_visible, self.solids = floor, least_visible, solids
         self.categories = tuple(identities)
 
-    def draw(self, index: int) -> SceneSample:
-        """The scene of one index (held-out images: HELDOUT_START + i)."""
+    def draw(self, index: int, again: int = 0) -> SceneSample:
+        """The scene of one index (held-out images: HELDOUT_START + i). again: another place for the same object in the
+        same scene, numbered from 1."""
         category, identity, scene = self._balanced(index)
         points = self.points(category, identity) * (1.0, 1.0, -1.0)  # object frame to the left-handed camera frame
-        rng = np.random.default_rng([self.seed, index])
+        rng = np.random.default_rng([self.seed, index, AGAIN, again] if again else [self.seed, index])
         names, weights = zip(*scene.skies, strict=True)
         sky = names[rng.choice(len(names), p=np.asarray(weights) / np.sum(weights))]
+        solid = self.solids(category, identity) if self.solids and self.floor else None
         for _ in range(MOST_TRIES):
-            camera_position, object_position, look = self._place(rng, scene)
-            turn, rotation = self._turn(rng)
+            if solid:
+                camera_position, object_position, look = self._stand(rng, scene, float(solid.half[1]))
+                turn, rotation = self._turn(rng, look)
+            else:
+                camera_position, object_position, look = self._place(rng, scene)
+                turn, rotation = self._turn(rng)
             camera = look @ turn
             sample = SceneSample(
                 index=index,
@@ -128,8 +163,14 @@ class SceneSampler:
                 camera_position=camera_position,
                 object_position=object_position,
             )
-            if hidden_share(sample, points) < MOST_HIDDEN and share_in_view(sample, points) >= LEAST_IN_VIEW:
+            seen = hidden_share(sample, points) < MOST_HIDDEN and share_in_view(sample, points) >= LEAST_IN_VIEW
+            if seen and self.enough(sample):
                 return sample
+        if self.least_visible > LEAST_IN_VIEW:
+            raise UserError(
+                f"{image_name(index)}: no place in scene {scene.name} shows least_visible={self.least_visible:g} of "
+                f"{identity} in {MOST_TRIES} tries; take a lower least_visible"
+            )
         raise RuntimeError(f"image {index}: no visible placement of {identity} in scene {scene.name}")
 
     def _balanced(self, index: int) -> tuple[str, str, SceneLike]:
@@ -160,17 +201,55 @@ class SceneSampler:
             if direction[1] > LOWEST_DIRECTION and object_position[1] <= scene.ceiling:
                 return camera_position, object_position, look_rotation(direction)
 
-    def _turn(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """The camera's turn off the object, and the object's rotation for a camera that looks at it."""
+    def _stand(
+        self, rng: np.random.Generator, scene: SceneLike, height: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """_place for an object whose middle is so many metres above the floor it stands on."""
+        low, high = np.add(scene.bounds[0], BOUNDS_MARGIN), np.subtract(scene.bounds[1], BOUNDS_MARGIN)
+        low[1] = max(low[1], LOWEST_CAMERA)
+        high[1] = min(high[1], height + STEEPEST * DISTANCE[1])  # above, it could look at none
+        camera_position = rng.uniform(low, np.maximum(low, high))
+        drop = height - camera_position[1]
+        nearest = max(DISTANCE[0], abs(drop) / STEEPEST)
+        distance, heading = rng.uniform(min(nearest, DISTANCE[1]), DISTANCE[1]), rng.uniform(0.0, 2.0 * np.pi)
+        level = np.sqrt(max(distance**2 - drop**2, 0.0))
+        way = np.array([level * np.sin(heading), drop, level * np.cos(heading)])
+        return camera_position, camera_position + way, look_rotation(way / np.linalg.norm(way))
+
+    def enough(self, sample: SceneSample) -> bool:
+        """Whether the share of the object that is asked for is in the picture."""
+        if self.solids is None or self.least_visible <= LEAST_IN_VIEW:
+            return True
+        solid = self.solids(sample.category, sample.identity)
+        seen = Cells.of(solid, sample.position, sample.rotation).in_picture(FRUSTUM)
+        return bool(len(seen)) and float(np.mean(seen)) >= min(self.least_visible + MARGIN, 1.0)
+
+    def object_turn(self, rng: np.random.Generator) -> np.ndarray:
+        """(3, 3) rotation of an object for a camera that looks at it."""
         if self.rotation == "uniform":
-            rotation = Rotation.random(random_state=rng).as_matrix()
-        else:
-            angles = rng.uniform(-OBJECT_TURN, OBJECT_TURN, size=3)  # pitch, yaw, roll about its own axes, in turn
-            rotation = Rotation.from_euler("XYZ", angles, degrees=True).as_matrix()
+            return np.asarray(Rotation.random(random_state=rng).as_matrix())
+        angles = rng.uniform(-OBJECT_TURN, OBJECT_TURN, size=3)  # pitch, yaw, roll about its own axes, in turn
+        return np.asarray(Rotation.from_euler("XYZ", angles, degrees=True).as_matrix())
+
+    def heading(self, rng: np.random.Generator) -> float:
+        """Degrees by which an upright object is turned away from the camera."""
+        most = 180.0 if self.rotation == "uniform" else OBJECT_TURN
+        return float(rng.uniform(-most, most))
+
+    def _turn(self, rng: np.random.Generator, look: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The camera's turn off the object, and the object's rotation for a camera that looks at it. look: of the
+        camera, where the object stands upright in the world."""
+        rotation = self.object_turn(rng) if look is None else look.T @ upright(look[:, 2], self.heading(rng))
         pitch, yaw = rng.uniform(-CAMERA_TURN, CAMERA_TURN, size=2)
         if self.translation == "none":
             return np.eye(3), rotation
         return Rotation.from_euler("YX", [yaw, pitch], degrees=True).as_matrix(), rotation
+
+
+def image_name(index: int) -> str:
+    """Of an image, for people."""
+    split, number = divmod(index, HELDOUT_START)
+    return f"held-out image {number}" if split else f"image {number}"
 
 
 def look_rotation(direction: np.ndarray) -> np.ndarray:
@@ -178,6 +257,19 @@ def look_rotation(direction: np.ndarray) -> np.ndarray:
     right = np.cross((0.0, 1.0, 0.0), direction)
     right /= np.linalg.norm(right)
     return np.stack([right, np.cross(direction, right), direction], axis=1)
+
+
+def upright(direction: np.ndarray, turn: float) -> np.ndarray:
+    """(3, 3) rotation of an upright object seen in a direction (3,): it faces the viewer, then turns about the vertical
+    by some degrees."""
+    heading = np.degrees(np.arctan2(direction[0], direction[2]))
+    return np.asarray(Rotation.from_euler("Y", heading + turn, degrees=True).as_matrix())
+
+
+def rotation_angles(rotation: np.ndarray) -> tuple[float, float, float]:
+    """rot_0, rot_1, rot_2 of a rotation (3, 3), in degrees; see core.latents."""
+    yaw, pitch, roll = Rotation.from_matrix(rotation).as_euler("YXZ", degrees=True)
+    return float(pitch), _wrap(float(yaw)), _wrap(float(roll))
 
 
 def hidden_share(sample: SceneSample, points: np.ndarray) -> float:

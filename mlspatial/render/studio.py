@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cache, cached_property, lru_cache
 from typing import Any
 
@@ -11,22 +11,43 @@ import numpy as np
 
 from mlspatial.core.design import Design
 from mlspatial.core.errors import BadValue
-from mlspatial.core.latents import spatial_schema
+from mlspatial.core.latents import MOTION, LatentSchema, spatial_schema
 from mlspatial.core.plugins import import_all
 from mlspatial.render.assets import cached_mesh, meshes, panoramas
+from mlspatial.render.clutter import ClutterSample, ClutterSampler, distractor_numbers
 from mlspatial.render.controlled import DesignSampler
-from mlspatial.render.engine import RENDERERS, Renderer, SceneBatch
+from mlspatial.render.cue import CUES, DRAWN, mark
+from mlspatial.render.engine import RENDERERS, Others, Rendered, Renderer, SceneBatch
 from mlspatial.render.environments import load_environments
 from mlspatial.render.mesh import Collection, Environment, Mesh
+from mlspatial.render.motion import MOTIONS, MotionSampler
 from mlspatial.render.objects import load_objects
-from mlspatial.render.sampling import ROTATIONS, TRANSLATIONS, SceneSample, SceneSampler
+from mlspatial.render.sampling import LEAST_IN_VIEW, ROTATIONS, TRANSLATIONS, SceneSample, SceneSampler
+from mlspatial.render.solid import Solid
+from mlspatial.render.truth import truth_names
 
 DEFAULT_RENDERER = "warp"
 ENCODINGS = ("jpeg", "png")
 DEVICES = ("cpu", "cuda")
 JPEG_QUALITY = 95
 SAMPLE_POINTS = 200  # vertices of a mesh that stand for it when the sampler asks what is visible
+#: Fields of a recipe that came when there were datasets already.
+ADDED = (
+    "distractors",
+    "distractor_categories",
+    "cue",
+    "least_visible",
+    "floor_contact",
+    "truth",
+    "frames",
+    "motion",
+    "frame_rate",
+)
 OF_DRAWS = ("n_train", "n_heldout", "translation", "rotation")  # what a design decides instead
+OF_CLUTTER = ("distractors", "floor_contact", "least_visible", "frames")  # what no design has
+OF_CLIPS = ("motion", "frame_rate")
+MOST_FRAMES = 64
+MOST_VISIBLE = 0.95  # that can be asked for
 
 
 @dataclass(frozen=True)
@@ -34,7 +55,10 @@ class Recipe:
     """Everything that decides the images of a dataset. size: pixels; categories: in the order of the units.
 
     device: the same scenes rounded by another processor; a single bit may differ here and there, so it counts.
-    design: "", or a core.design.Design in a line, which decides number, poses and places of the images.
+    design: "", or a core.design.Design in a line, which decides number, poses and places of the images. distractors:
+    "0" to "5", or least-most, objects beside the target, of distractor_categories; least_visible: share of the target
+    in the picture and not hidden; cue: what marks the target. Fields with a default are in the hash when they differ
+    from it, so that what was made before them keeps its name.
     """
 
     n_train: int
@@ -50,6 +74,15 @@ class Recipe:
     encoding: str = "jpeg"
     device: str = "cpu"
     design: str = ""
+    distractors: str = "0"
+    distractor_categories: tuple[str, ...] = ()
+    cue: str = "category"
+    least_visible: float = LEAST_IN_VIEW
+    floor_contact: bool = False
+    truth: tuple[str, ...] = ()
+    frames: int = 1
+    motion: str = "object"
+    frame_rate: float = 10.0
 
     def check(self) -> None:
         """Raise BadValue for a parameter that cannot be meant."""
@@ -58,10 +91,31 @@ class Recipe:
                 raise BadValue(name, getattr(self, name), f"must be at least {least}")
         if self.size > 2048:
             raise BadValue("size", self.size, "must be at most 2048 pixels")
-        choices = {"translation": TRANSLATIONS, "rotation": ROTATIONS, "encoding": ENCODINGS, "device": DEVICES}
+        choices: dict[str, tuple[str, ...]] = {"cue": CUES, "motion": MOTIONS}
+        choices |= {"translation": TRANSLATIONS, "rotation": ROTATIONS, "encoding": ENCODINGS, "device": DEVICES}
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise BadValue(name, getattr(self, name), f"must be one of {', '.join(known)}")
+        truth_names(",".join(self.truth))
+        if not 0.0 <= self.least_visible <= MOST_VISIBLE:
+            raise BadValue("least_visible", self.least_visible, f"must be a share from 0 to {MOST_VISIBLE}")
+        usual = {one.name: one.default for one in fields(self)}
+        if self.design and (moot := [name for name in OF_CLUTTER if getattr(self, name) != usual[name]]):
+            raise BadValue(moot[0], getattr(self, moot[0]), "has no meaning with a design, of single still objects")
+        if not 1 <= self.frames <= MOST_FRAMES:
+            raise BadValue("frames", self.frames, f"must be from 1 to {MOST_FRAMES}, images of a clip")
+        if not 0.0 < self.frame_rate <= 1000.0:
+            raise BadValue("frame_rate", self.frame_rate, "must be above 0 and at most 1000, images a second")
+        for name in ("n_train", "n_heldout"):
+            if getattr(self, name) % self.frames:
+                raise BadValue(name, getattr(self, name), f"must be a multiple of frames={self.frames}: whole clips")
+        if self.others[1] and not self.distractor_categories:
+            raise BadValue("distractors", self.distractors, "needs distractor_categories to take them from")
+
+    @property
+    def others(self) -> tuple[int, int]:
+        """Least and most objects beside the target."""
+        return distractor_numbers(self.distractors)
 
 
 class Studio:
@@ -70,9 +124,12 @@ class Studio:
     def __init__(self, recipe: Recipe) -> None:
         recipe.check()
         self.recipe = recipe
-        self.objects = load_objects(recipe.objects, recipe.categories)
+        beside = recipe.distractor_categories if recipe.others[1] else ()
+        self.objects = load_objects(recipe.objects, tuple(dict.fromkeys([*recipe.categories, *beside])))
         self.environments = load_environments(recipe.environments)
         self.identities = {category: tuple(self.objects.identities(category)) for category in recipe.categories}
+        self.beside = {category: tuple(self.objects.identities(category)) for category in beside}
+        self._demand()
         self.views = [(scene.name, sky) for scene in self.environments.scenes for sky, _ in scene.skies]
         self.design = Design.from_json(json.loads(recipe.design)) if recipe.design else None
         if self.design:
@@ -81,23 +138,52 @@ class Studio:
             kept = {c: tuple(one for one in names if (c, one) in pairs) for c, names in self.identities.items()}
             self.identities = {category: names for category, names in kept.items() if names}
             self.views = [view for view in self.views if view in views]
-        self.mesh_index = {pair: number for number, pair in enumerate(self.pairs())}
+        self.mesh_index = {pair: number for number, pair in enumerate(self.drawn_pairs())}
         self.view_index = {view: number for number, view in enumerate(self.views)}
         self.schema = spatial_schema(tuple(self.identities), tuple(identity for _, identity in self.pairs()))
+        if recipe.frames > 1:
+            self.schema = LatentSchema((*self.schema.latents, *MOTION))
         self.sampler = self._sampler()
 
-    def _sampler(self) -> SceneSampler | DesignSampler:
+    def _sampler(self) -> SceneSampler | DesignSampler | ClutterSampler | MotionSampler:
+        still, recipe = self._still(), self.recipe
+        if recipe.frames == 1 or isinstance(still, DesignSampler):
+            return still
+        return MotionSampler(still, recipe.frames, recipe.motion, recipe.frame_rate)
+
+    def _still(self) -> SceneSampler | DesignSampler | ClutterSampler:
         recipe = self.recipe
         if self.design:
             return DesignSampler(self.design, recipe.seed, self.identities, self.points)
-        return SceneSampler(
+        base = SceneSampler(
             recipe.seed,
             self.identities,
             self.environments.scenes,
             self.points,
             translation=recipe.translation,
             rotation=recipe.rotation,
+            floor=recipe.floor_contact,
+            least_visible=recipe.least_visible,
+            solids=self.solid,
         )
+        if not recipe.others[1]:
+            return base
+        return ClutterSampler(base, recipe.others, self.beside, self.solid, recipe.least_visible)
+
+    def _demand(self) -> None:
+        """Raise BadValue where the renderer lacks what the recipe needs of it."""
+        engine, recipe = renderer_class(self.recipe.renderer), self.recipe
+        told: frozenset[str] = getattr(engine, "tells", frozenset())
+        if recipe.others[1] and not getattr(engine, "draws_others", False):
+            raise BadValue("renderer", recipe.renderer, "draws one object an image; take distractors=0 or another")
+        for name in recipe.truth:
+            if name not in told:
+                can = f"tells {', '.join(sorted(told))} alone" if told else "tells nothing beside the picture"
+                raise BadValue("renderer", recipe.renderer, f"{can}; leave {name} out of truth or take another")
+        if recipe.cue in DRAWN and "instances" not in told:
+            raise BadValue(
+                "renderer", recipe.renderer, f"does not tell where the target is seen, as cue={recipe.cue} needs"
+            )
 
     def _demand_light(self, design: Design) -> None:
         turned = any(name == "light" and (low, high) != (0.0, 0.0) for name, low, high in design.held)
@@ -107,6 +193,11 @@ class Studio:
 
     def pairs(self) -> list[tuple[str, str]]:
         return [(category, identity) for category, names in self.identities.items() for identity in names]
+
+    def drawn_pairs(self) -> list[tuple[str, str]]:
+        """The targets', then those of the objects beside them."""
+        beside = [(category, identity) for category, names in self.beside.items() for identity in names]
+        return list(dict.fromkeys([*self.pairs(), *beside]))
 
     def full_recipe(self) -> dict[str, Any]:
         """The recipe with the versions of what it names: this is hashed and written into the folder."""
@@ -121,6 +212,7 @@ class Studio:
             **versions,
             "categories": list(self.identities),
             "identities": {category: len(names) for category, names in self.identities.items()},
+            **({"distractor_identities": {c: len(names) for c, names in self.beside.items()}} if self.beside else {}),
             "scenes": [scene.name for scene in self.environments.scenes],
             "renderer": {"name": engine.name, "version": engine.version},
             "jpeg_quality": quality,
@@ -128,6 +220,14 @@ class Studio:
 
     def _asked(self) -> dict[str, Any]:
         asked = asdict(self.recipe)
+        for one in fields(Recipe):
+            said = bool(self.beside) and one.name in (*OF_CLUTTER[:3], "cue")
+            said |= self.recipe.frames > 1 and one.name in OF_CLIPS
+            if one.name in ADDED and not said and asked[one.name] == one.default:
+                del asked[one.name]
+        if self.recipe.frames == 1:
+            asked = {name: value for name, value in asked.items() if name not in OF_CLIPS}
+        asked |= {name: list(value) for name, value in asked.items() if isinstance(value, tuple)}
         design = asked.pop("design")
         if not design:
             return asked
@@ -138,14 +238,19 @@ class Studio:
         vertices = cached_mesh(self.objects, category, identity).vertices
         return vertices[:: max(1, len(vertices) // SAMPLE_POINTS)].astype(np.float64)
 
+    @cache  # noqa: B019 - as points
+    def solid(self, category: str, identity: str) -> Solid:
+        return Solid.of(cached_mesh(self.objects, category, identity))
+
     @cached_property
     def renderer(self) -> Renderer:
         engine = renderer_class(self.recipe.renderer)
         return engine(*self.assets(), size=self.recipe.size, device=self.recipe.device)
 
     def check(self) -> None:
-        """Raise UserError for a design of which an object cannot be seen, before anything is drawn."""
-        if isinstance(self.sampler, DesignSampler):
+        """Raise UserError for a design of which an object cannot be seen, or objects and paths that find no place,
+        before anything is drawn."""
+        if isinstance(self.sampler, DesignSampler | ClutterSampler | MotionSampler):
             self.sampler.check()
 
     def prepare(self, part: int, parts: int) -> None:
@@ -153,7 +258,7 @@ class Studio:
         renderer_class(self.recipe.renderer).prepare(*self.assets(), size=self.recipe.size, part=part, parts=parts)
 
     def assets(self) -> tuple[Collection[Mesh], Collection[Environment]]:
-        return meshes(self.objects, self.pairs()), panoramas(self.environments, self.views, self.panorama_width)
+        return meshes(self.objects, self.drawn_pairs()), panoramas(self.environments, self.views, self.panorama_width)
 
     @property
     def panorama_width(self) -> int:
@@ -162,8 +267,18 @@ class Studio:
 
     def draw(self, samples: list[SceneSample]) -> tuple[np.ndarray, np.ndarray]:
         """(n, size, size, 3) uint8 images and (n,) visible fractions of n scenes."""
-        rendered = self.renderer.render(self.scenes(samples))
+        rendered = self.render(self.scenes(samples))
         return rendered.images, rendered.visible
+
+    def render(self, scenes: SceneBatch) -> Rendered:
+        """The scenes with the cue drawn and what else the recipe asks for."""
+        cue, asked = self.recipe.cue in DRAWN, frozenset(self.recipe.truth)
+        if not cue and not asked:
+            return self.renderer.render(scenes)  # renderers from before know no more
+        rendered = self.renderer.render(scenes, asked | {"instances"} if cue else asked)
+        if cue:
+            mark(rendered.images, rendered.truth["instances"], self.recipe.cue)
+        return Rendered(rendered.images, rendered.visible, {name: rendered.truth[name] for name in self.recipe.truth})
 
     def scenes(self, samples: list[SceneSample]) -> SceneBatch:
         """What the renderer is given for n scenes."""
@@ -175,7 +290,19 @@ class Studio:
             camera=np.stack([s.camera for s in samples]),
             ground=np.array([s.camera_position[1] for s in samples]),
             light=np.array([s.light for s in samples]) if any(s.light for s in samples) else None,
+            others=self._others(samples) if self.beside else None,
         )
+
+    def _others(self, samples: list[SceneSample]) -> Others:
+        """Of every scene the same number of places, the last ones perhaps empty."""
+        shape = len(samples), self.recipe.others[1]
+        others = Others(np.full(shape, -1, np.int32), np.zeros((*shape, 3)), np.zeros((*shape, 3, 3)), np.ones(shape))
+        for i, sample in enumerate(samples):
+            assert isinstance(sample, ClutterSample)
+            for k, one in enumerate(sample.others):
+                others.mesh[i, k] = self.mesh_index[one.category, one.identity]
+                others.position[i, k], others.rotation[i, k] = one.position, one.rotation
+        return others
 
 
 def renderer_class(name: str) -> type[Renderer]:

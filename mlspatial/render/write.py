@@ -26,6 +26,7 @@ from mlspatial.render.claim import check_space, claim, give_up
 from mlspatial.render.processes import worker_processes
 from mlspatial.render.sampling import HELDOUT_START
 from mlspatial.render.studio import JPEG_QUALITY, Recipe, Studio, renderer_class, studio_of
+from mlspatial.render.truth import encoded
 
 BATCH = {"cpu": 50, "cuda": 256}  # images rendered between two encodings; bounds the memory of a process
 PREPARATIONS = 64  # shares that making the renderer's arrays is cut into, each a step of the progress bar
@@ -102,7 +103,7 @@ def _fill(
             shards[shard.file] = shard
             done += shard.rows
     missing = [job for job in jobs if job[1] not in shards]
-    check_space(folder, recipe.size, recipe.encoding, sum(rows for *_, rows in missing))
+    check_space(folder, recipe.size, recipe.encoding, sum(rows for *_, rows in missing), recipe.truth)
     ready = partial(tell, "render", done, total)
     with closing(_in_parallel(recipe, recipe_id(full), folder, missing, workers, tell, ready)) as made:
         for shard in made:
@@ -145,13 +146,14 @@ def render_shard(recipe: Recipe, owner: str, folder: Path, split: str, file: str
     for begin in range(first, first + rows, batch):
         local = range(begin, min(begin + batch, first + rows))
         samples = [studio.sampler.draw(offset + index) for index in local]
-        images, visible = studio.draw(samples)
-        for index, sample, image, share in zip(local, samples, images, visible, strict=True):
+        drawn = studio.render(studio.scenes(samples))
+        for number, (index, sample) in enumerate(zip(local, samples, strict=True)):
             row = {
                 "stimulus_id": stimulus_id(split, index),
-                "image": encode(image, recipe.encoding),
+                "image": encode(drawn.images[number], recipe.encoding),
                 **sample.columns(),
-                "visible": share,
+                "visible": drawn.visible[number],
+                **dict(encoded(drawn.truth, number)),
             }
             for column, value in row.items():
                 columns.setdefault(column, []).append(value)

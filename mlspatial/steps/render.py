@@ -23,6 +23,7 @@ from mlspatial.registry.datasets import COPIES, FOLDER, folders, is_known, ours
 from mlspatial.registry.named import is_ours, remember
 
 VERSION = 1
+TRUTH = "pictures/truth.png"
 SHEET, LATENTS = "00_sheet.png", "pictures/latents.png"  # a name that stands first in the list of artifacts
 FORMER_SHEET = "pictures/contact_sheet.png"  # in registries of before
 
@@ -50,6 +51,26 @@ PARAMETERS = (
         "translation, rotation then have no meaning).",
         "",
     ),
+    Parameter("distractors", str, "Objects beside the target: 0 to 5, or least-most such as 0-5.", "0"),
+    Parameter(
+        "distractor_categories",
+        str,
+        "What they are of, as categories.",
+        "",
+        shown="with cue=category all that are no target's, else the targets'",
+    ),
+    Parameter(
+        "cue",
+        str,
+        "What marks the target: category (it alone is of the dataset's categories), or a drawn outline or dot.",
+        "category",
+    ),
+    Parameter("least_visible", float, "Share of the target in the picture and not hidden, at least.", 0.1),
+    Parameter("floor_contact", bool, "Objects stand upright on the floor and are turned about the vertical.", False),
+    Parameter("frames", int, "Images of a clip in which something moves; 1: single images.", 1),
+    Parameter("motion", str, "In clips: object, or camera (which moves on a level).", "object"),
+    Parameter("frame_rate", float, "Images a second, in clips.", 10.0),
+    Parameter("truth", str, "Of depth, instances, amodal, with commas between: further columns of pictures.", ""),
     Parameter("encoding", str, "jpeg (quality 95, full colour resolution) or png.", "jpeg"),
     Parameter("device", str, "cpu, or cuda (the bytes, and so the dataset_id, may differ).", "cpu"),
     Parameter("workers", int, "Processes; 0: one a core.", 0, "nothing"),
@@ -77,18 +98,29 @@ def render(
     workers: int,
     out: str,
     design: str = "",
+    distractors: str = "0",
+    distractor_categories: str = "",
+    cue: str = "category",
+    least_visible: float = 0.1,
+    floor_contact: bool = False,
+    frames: int = 1,
+    motion: str = "object",
+    frame_rate: float = 10.0,
+    truth: str = "",
     study: str = "",
     force: bool = False,
 ) -> str:
     """Make a dataset and return the id of its run. Parameters as in the MLproject file."""
     from mlspatial.render.objects import load_objects, resolve_categories
     from mlspatial.render.studio import DEFAULT_RENDERER, Recipe, Studio
+    from mlspatial.render.truth import truth_names
     from mlspatial.render.write import render_dataset
 
     if not re.fullmatch(r"[A-Za-z0-9_-]+", dataset):
         raise BadValue("dataset", dataset, "must be made of letters, digits, _ and -")
     workers = workers or os.cpu_count() or 1
-    chosen = resolve_categories(categories, load_objects(objects).categories)
+    available = load_objects(objects).categories
+    chosen = resolve_categories(categories, available)
     planned = asked_design(design, objects=objects, environments=environments, categories=chosen)
     recipe = Recipe(
         n_train=n_train,
@@ -104,6 +136,15 @@ def render(
         encoding=encoding,
         device=device,
         design=planned.text() if planned else "",
+        distractors=distractors.strip(),
+        distractor_categories=_beside(distractors, distractor_categories, chosen, available, cue),
+        cue=cue,
+        least_visible=least_visible,
+        floor_contact=floor_contact,
+        frames=frames,
+        motion=motion,
+        frame_rate=frame_rate,
+        truth=truth_names(truth),
     )
     recipe.check()
     studio = Studio(recipe)
@@ -118,6 +159,8 @@ def render(
         "objects": objects,
         "environments": environments,
         "renderer": recipe.renderer,
+        **{name: ",".join(full[name]) for name in ("distractor_categories", "truth") if name in full},
+        **{name: full[name] for name in ("least_visible", "frame_rate") if name in full},
         "workers": workers,
         "out": str(folder),
         **({"design": design, "images": planned.size()} if planned else {}),
@@ -192,6 +235,24 @@ def asked_design(design: str, *, objects: str, environments: str, categories: Se
     return read_design(design_file(design), {name: library.identities(name) for name in categories}, skies)
 
 
+def _beside(
+    distractors: str, asked: str, targets: Sequence[str], available: Sequence[str], cue: str
+) -> tuple[str, ...]:
+    """The categories of the objects beside the target; none where there are none. Raises UserError."""
+    from mlspatial.render.clutter import distractor_categories, distractor_numbers
+    from mlspatial.render.objects import resolve_categories
+
+    if not distractor_numbers(distractors)[1]:
+        if asked:
+            say(f"render: distractor_categories={asked} decides nothing with distractors=0")
+        return ()
+    try:
+        named = resolve_categories(asked, available) if asked else ()
+    except BadValue as error:
+        raise BadValue("distractor_categories", error.value, error.expected) from error
+    return distractor_categories(named, targets, available, cue)
+
+
 def images_of(parameters: Mapping[str, Any]) -> int:
     """How many images a call makes. parameters: of this entry point, each resolved."""
     if not parameters.get("design"):
@@ -229,8 +290,8 @@ def _pictures_gone(run: runs.RunRecord) -> list[str]:
 
 def log_pictures(run: runs.Run, folder: Path, manifest: Manifest) -> None:
     """Contact sheet of held-out images with their latents, or of a design's crossings, and a histogram of every
-    latent."""
-    from mlspatial.render.pictures import contact_sheet, design_sheet, latent_histograms
+    latent; where truth of pixels is stored, a sheet of it."""
+    from mlspatial.render.pictures import contact_sheet, design_sheet, latent_histograms, truth_sheet
 
     made = Path(tempfile.mkdtemp(prefix="mlspatial-"))
     controlled = SPLIT in manifest.splits
@@ -240,6 +301,9 @@ def log_pictures(run: runs.Run, folder: Path, manifest: Manifest) -> None:
             made / Path(LATENTS).name, dpi=110
         )
         run.log_file(made / SHEET)
+        if manifest.recipe.get("truth"):
+            truth_sheet(folder, manifest).save(made / Path(TRUTH).name)
+            run.log_file(made / Path(TRUTH).name, str(Path(TRUTH).parent))
         run.log_file(made / Path(LATENTS).name, str(Path(LATENTS).parent))
     finally:
         shutil.rmtree(made)
@@ -254,6 +318,7 @@ ENTRY = entry(
         "--dataset mine --n_train 20000 --n_heldout 2000 --size 128 --categories chair,cup,hammer",
         "--dataset still --categories 8 --translation none --environments procedural:meadow,street",
         "--dataset sweeps --design sweeps --categories 8",
+        "--dataset crowded --categories 8 --distractors 0-3 --least_visible 0.5 --truth depth,instances",
     ),
 )
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.manifest import Manifest
+from mlspatial.data.clips import Clips, frames_of, middle
 from mlspatial.data.loader import Loader
 from mlspatial.data.shards import names_of, read_columns
 from mlspatial.registry import runs
@@ -23,7 +24,8 @@ LEAST = 10
 
 @dataclass(frozen=True)
 class Images:
-    """The first images of a split (they are balanced). latents: column -> (n,), categories as codes."""
+    """The first images of a split (they are balanced), or its first clips, whose middle frames give latents and names.
+    latents: column -> (n,), categories as codes; rows: (n,) of the split, None: its first."""
 
     split: str
 
@@ -33,6 +35,7 @@ class Images:
     manifest: Manifest
     made_by: runs.RunRecord | None
     contexts: np.ndarray | None = None  # (n,) number of what is held in each, where that is known beside the manifest
+    rows: np.ndarray | None = None
 
     @property
     def runs(self) -> list[str]:
@@ -51,7 +54,8 @@ class Images:
             raise UserError(f"the latents of recording {self.manifest.name} have no column {column}; add it")
         if column not in names_of(self.folder, self.manifest, self.split):
             raise UserError(f"dataset {self.manifest.name} has no column {column}; its images do not say it")
-        values = read_columns(self.folder, self.manifest, self.split, [column])[column][:n]
+        whole = read_columns(self.folder, self.manifest, self.split, [column])[column]
+        values = whole[:n] if self.rows is None else whole[self.rows]
         if len(without := [i for i, value in enumerate(values) if not isinstance(value, str)]):
             raise UserError(f"dataset {self.manifest.name} has no {column} for {len(without)} of {n} images")
         return np.asarray(values, dtype=object)
@@ -65,15 +69,22 @@ def load_images(text: str, dataset: str) -> Images:
     split, _, number = text.partition(":")
     if split not in manifest.splits:
         raise BadValue("stimuli", text, f"dataset {manifest.name} has the splits {', '.join(manifest.splits)}")
-    there = manifest.rows(split)
+    frames = frames_of(manifest)
+    there = manifest.rows(split) // frames
     if number and not (number.isdecimal() and int(number) >= LEAST):
         raise BadValue("stimuli", text, f"write {split}:N with N at least {LEAST}")
     count = int(number or there)
     if count > there:
-        raise BadValue("stimuli", text, f"dataset {manifest.name} has {there} {split} images; take {split}:{there}")
+        raise BadValue(
+            "stimuli",
+            text,
+            f"dataset {manifest.name} has {there} {split} {'clips' if frames > 1 else 'images'}; take {split}:{there}",
+        )
     names = [latent.name for latent in manifest.schema if latent.kind in ("linear", "circular", "category")]
-    loader = Loader(folder, manifest, split, columns=names, batch_size=256, fraction=count / there)
+    loader_class = Clips if frames > 1 else Loader
+    loader = loader_class(folder, manifest, split, columns=names, batch_size=256, fraction=count / there)
+    rows = np.arange(count) * frames + (middle(frames) if frames > 1 else 0)
     images = np.concatenate([np.asarray(batch.images) for batch in loader.once()])[:count]
-    latents = {name: values[:count] for name, values in loader.columns.items()}
-    ids = tuple(read_columns(folder, manifest, split, ["stimulus_id"])["stimulus_id"][:count])
-    return Images(split, Stimuli(ids, images), latents, folder, manifest, made_by)
+    latents = {name: values[rows] for name, values in loader.columns.items()}
+    ids = tuple(read_columns(folder, manifest, split, ["stimulus_id"])["stimulus_id"][rows])
+    return Images(split, Stimuli(ids, images), latents, folder, manifest, made_by, rows)

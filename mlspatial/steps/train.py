@@ -244,7 +244,7 @@ class _Job:
         return run.answered
 
     def _train(self, members: list[_Member], group: Group) -> None:
-        from mlspatial.data.loader import Loader
+        from mlspatial.data.clips import loader
         from mlspatial.tasks import build_task
         from mlspatial.train.loop import slow_precision
         from mlspatial.train.loop import train as run_loop
@@ -257,7 +257,7 @@ class _Job:
         tasks = {m.cfg["task"]: build_task(m.cfg["task"], manifest.schema, manifest.statistics) for m in members}
         columns = tuple(dict.fromkeys(column for task in tasks.values() for column in task.columns))
         shared = {"columns": columns, "threads": cfg["workers"]}
-        heldout = Loader(self.source.folder, manifest, "heldout", batch_size=EVALUATION_BATCH, **shared)
+        heldout = loader(self.source.folder, manifest, "heldout", batch_size=EVALUATION_BATCH, **shared)
         for task in tasks.values():
             task.check(manifest.name, heldout.columns)
         training = self._training(columns, group)
@@ -311,12 +311,13 @@ class _Job:
             from mlspatial.render.live import live_source
 
             return live_source(source.manifest, workers=cfg["workers"], **source.folders_drawn_from(), **shared)
-        from mlspatial.data.loader import Loader
+        from mlspatial.data.clips import loader
 
         order = {"seed": cfg["order_seed"], "fraction": cfg["fraction"], "cache": cfg["cache"]}
-        return Loader(source.folder, source.manifest, "train", threads=cfg["workers"], **order, **shared)
+        return loader(source.folder, source.manifest, "train", threads=cfg["workers"], **order, **shared)
 
     def _network(self, member: _Member, task: Any) -> Network:
+        from mlspatial.data.clips import frames_of
         from mlspatial.models.build import build
         from mlspatial.models.spec import ModelSpec
         from mlspatial.registry.models import log_model
@@ -333,6 +334,7 @@ class _Job:
             input_size=cfg["input_size"],
             statistics=manifest.statistics,
             classes={latent.name: latent.categories for latent in manifest.schema if latent.categories},
+            frames=frames_of(manifest),
         )
         history: dict[str, dict[int, float]] = {}
         logged_until = run.last_step("train/loss") if run and run.resumed else -1

@@ -245,7 +245,10 @@ def _train(
         waited += time.monotonic() - before
 
         columns = to_tensors(batch.columns, group.device)
-        images = augment(torch.as_tensor(batch.images).to(group.device, non_blocking=True), settings.augment_seed, step)
+        images = torch.as_tensor(batch.images).to(group.device, non_blocking=True)
+        frames = images.shape[1:-3]  # a clip is changed as one tall image
+        images = augment(images.flatten(1, -3) if frames else images, settings.augment_seed, step)
+        images = images.unflatten(1, (*frames, -1)) if frames else images
         images = to_input(images, alive[0].spec)
         images = images.contiguous(memory_format=memory_format(alive[0].spec, images.device.type))
         stepping = [network for network in alive if network.step == step]  # after a kill some may be ahead

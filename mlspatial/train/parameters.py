@@ -7,10 +7,10 @@ from typing import Any
 
 from mlspatial.core.parameters import DEVICE, FORCE, STUDY, Parameter, changed
 
+TASK = "distance, translation, rotation, category, identity (of clips velocity, heading), joined by +, or all;"
+
 TRAIN = (
-    Parameter(
-        "task", str, "distance, translation, rotation, category, identity, joined by +, or all; A|B share batches."
-    ),
+    Parameter("task", str, f"{TASK} A|B share batches."),
     Parameter("dataset", str, "Name, id or folder of a dataset; live:NAME renders fresh images.", "spatial117"),
     Parameter("arch", str, "resnet18, resnet34, resnet50, resnet18wN (34, 50) of width N, or your own.", "resnet18"),
     Parameter("seed", int, "Of the initial weights.", 0, "draw"),
@@ -49,7 +49,7 @@ OF_TUNE = {"seeds", "hidden", "checkpoints", "evaluations", "resume", "lr", "bat
 TUNE = (
     *changed(
         [parameter for parameter in TRAIN if parameter.name not in {*OF_TUNE, "study", "force"}],
-        task={"help": "distance, translation, rotation, category, identity, joined by +, or all."},
+        task={"help": TASK.replace(";", ".")},
     ),
     Parameter("trials", int, "Finished and pruned ones, in the whole study.", 20),
     Parameter("lr", str, f"Learning rate: {SEARCHED}", "1e-4,1e-2"),

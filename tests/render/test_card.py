@@ -17,7 +17,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from mlspatial.core.columns import COLUMNS
+from mlspatial.core.columns import COLUMNS, OF_CLIPS, OF_CLUTTER, OF_TRUTH
 from mlspatial.core.errors import DatasetError
 from mlspatial.core.manifest import MANIFEST, Manifest
 from mlspatial.data.shards import verify
@@ -107,7 +107,8 @@ def test_every_column_is_documented(small_dataset: Path) -> None:
     page = (ROOT / "docs" / "how-it-works.md").read_text().split("## Columns")[1].split("\n## ")[0]
     rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
     listed = [(name, row[1], row[2].strip()) for row in rows for name in re.findall(r"`(\w+)`", row[0])]
-    assert listed == [(c.name, c.type, c.unit) for c in COLUMNS]
+    more = (*OF_CLUTTER, *OF_CLIPS, *OF_TRUTH)
+    assert listed == [(c.name, c.type, c.unit) for c in (*COLUMNS, *more)] and all(c.meaning for c in more)
 
 
 def test_the_card_says_what_it_must(small_dataset: Path) -> None:

@@ -11,14 +11,16 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from mlspatial.core.errors import UnknownName, UserError
-from mlspatial.core.latents import LatentSchema, spatial_schema
+from mlspatial.core.latents import MOTION, LatentSchema, spatial_schema
 from mlspatial.tasks import TASKS, build_task, canonical_name, head_layout, task_names
 from mlspatial.tasks.base import Part
 from mlspatial.tasks.position import Position
 from mlspatial.tasks.rotation import euler_matrix
 
-SCHEMA = spatial_schema(tuple(f"c{i}" for i in range(117)), tuple(f"i{i}" for i in range(548)))
+SPATIAL = spatial_schema(tuple(f"c{i}" for i in range(117)), tuple(f"i{i}" for i in range(548)))
+SCHEMA = LatentSchema((*SPATIAL.latents, *MOTION))
 STATISTICS = {"x": {"mean": 0.1, "sd": 0.5}, "y": {"mean": -0.2, "sd": 0.4}, "z": {"mean": 2.5, "sd": 0.9}}
+STATISTICS |= {name: {"mean": 0.1, "sd": 0.4} for name in ("v_x", "v_y", "v_z")}
 
 
 @pytest.fixture
@@ -32,13 +34,15 @@ def columns() -> dict[str, torch.Tensor]:
         "rot_0": rng.uniform(-89, 89, n),
         "rot_1": rng.uniform(-180, 180, n),
         "rot_2": rng.uniform(-180, 180, n),
+        **{name: rng.normal(0.1, 0.4, n) for name in ("v_x", "v_y", "v_z")},
+        "heading": rng.uniform(-180, 180, n),
     }
     made = {name: torch.tensor(v, dtype=torch.float32) for name, v in values.items()}
     return made | {"category": torch.arange(n) % 117, "identity": torch.arange(n) * 7 % 548}
 
 
-def perfect_outputs(columns: dict[str, torch.Tensor]) -> torch.Tensor:
-    """The head's output that is right about everything."""
+def perfect_outputs(columns: dict[str, torch.Tensor], further: str = "") -> torch.Tensor:
+    """The head's output that is right about everything, the units of a further task behind the published ones."""
     n = len(columns["x"])
     angles = torch.deg2rad(torch.stack([columns[f"rot_{i}"] for i in range(3)], 1))
     parts = [
@@ -49,6 +53,11 @@ def perfect_outputs(columns: dict[str, torch.Tensor]) -> torch.Tensor:
         50.0 * torch.nn.functional.one_hot(columns["category"], 117),
         50.0 * torch.nn.functional.one_hot(columns["identity"], 548),
     ]
+    if further == "velocity":
+        parts += [((columns[name] - 0.1) / 0.4)[:, None] for name in ("v_x", "v_y", "v_z")]
+    if further == "heading":
+        heading = torch.deg2rad(columns["heading"])
+        parts.append(torch.stack([heading.sin(), heading.cos()], 1))
     return torch.cat(parts, 1)
 
 
@@ -62,7 +71,7 @@ def test_the_head_has_the_study_s_674_units() -> None:
 @pytest.mark.parametrize("name", [*TASKS, "distance+translation", "rotation+category", "all"])
 def test_a_perfect_output_has_no_loss_and_the_best_metrics(name: str, columns: dict[str, torch.Tensor]) -> None:
     task = build_task(name, SCHEMA, STATISTICS)
-    metrics = task.metrics(perfect_outputs(columns), columns)
+    metrics = task.metrics(perfect_outputs(columns, name), columns)
     assert metrics["loss"] == pytest.approx(0.0, abs=1e-5)
     for key, value in metrics.items():
         if key.endswith("r2") or "top" in key:
@@ -74,10 +83,11 @@ def test_a_perfect_output_has_no_loss_and_the_best_metrics(name: str, columns: d
 @pytest.mark.parametrize("name", [*TASKS, "distance+translation", "all"])
 def test_only_the_task_s_units_are_supervised(name: str, columns: dict[str, torch.Tensor]) -> None:
     task = build_task(name, SCHEMA, STATISTICS)
-    outputs = torch.randn(64, 674, requires_grad=True)
+    units = max(674, *(part.stop for part in task.slices.values()))
+    outputs = torch.randn(64, units, requires_grad=True)
     task.loss(outputs, columns).backward()
     touched = outputs.grad.abs().sum(0) > 0
-    expected = torch.zeros(674, dtype=torch.bool)
+    expected = torch.zeros(units, dtype=torch.bool)
     for part in task.slices.values():
         expected[part] = True
     assert torch.equal(touched, expected)
@@ -187,7 +197,7 @@ def test_an_own_task_gets_units_behind_the_published_ones(monkeypatch: pytest.Mo
 @pytest.mark.parametrize("name", [*TASKS, "distance+translation", "rotation+category", "all"])
 def test_what_is_kept_of_every_image_has_the_metrics_as_its_means(name: str, columns: dict[str, torch.Tensor]) -> None:
     task = build_task(name, SCHEMA, STATISTICS)
-    outputs = torch.randn(64, 674, generator=torch.Generator().manual_seed(1))
+    outputs = torch.randn(64, 677, generator=torch.Generator().manual_seed(1))
     metrics, kept = task.metrics(outputs, columns), task.predictions(outputs, columns)
     assert all(len(values) == 64 for values in kept.values())
     assert kept["loss"].mean() == pytest.approx(metrics["loss"], rel=1e-5)
@@ -225,3 +235,25 @@ def test_a_part_that_says_nothing_of_images_still_has_its_losses(columns: dict[s
     kept = part.predictions(outputs, columns)
     assert set(kept) == {"loss"}
     assert kept["loss"] == pytest.approx(Position.predictions(part, outputs, columns)["loss"], rel=1e-5, abs=1e-8)
+
+
+def test_velocity_and_heading_that_are_right_and_that_are_not() -> None:
+    """An outputs' heading 30 degrees off over the cut at 180; a velocity half a standard deviation too high."""
+    degrees = torch.tensor([170.0, -175.0, 0.0, 90.0])
+    off = torch.deg2rad(degrees + 30.0)
+    heading = TASKS["heading"](SCHEMA, STATISTICS)
+    columns = {"heading": degrees}
+    outputs = torch.stack([off.sin(), off.cos()], 1)
+    assert heading.metrics(outputs, columns) == {"mae_deg": pytest.approx(30.0, abs=1e-4)}
+    assert heading.predictions(outputs, columns)["heading_error"] == pytest.approx([30.0] * 4, abs=1e-4)
+    exact = torch.deg2rad(degrees)
+    right = torch.stack([exact.sin(), exact.cos()], 1)
+    assert float(heading.loss(right, columns)) == pytest.approx(0.0, abs=1e-12)
+    assert float(heading.loss(outputs, columns)) == pytest.approx(1 - math.cos(math.radians(30)), rel=1e-5)
+    velocity = TASKS["velocity"](SCHEMA, STATISTICS)
+    truth = {name: torch.tensor([-0.7, 0.1, 0.9]) for name in velocity.columns}
+    outputs = torch.stack([(truth[name] - 0.1) / 0.4 + 0.5 for name in velocity.columns], 1)
+    found = velocity.metrics(outputs, truth)
+    assert found["v_x_mae_m_s"] == pytest.approx(0.2) and "v_x_mae_m" not in found
+    assert found["r2"] == pytest.approx(1 - 3 * 0.04 / (0.64 + 0.64))
+    assert float(velocity.loss(outputs, truth)) == pytest.approx(0.25)

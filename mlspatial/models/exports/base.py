@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from mlspatial.core.errors import UserError
 from mlspatial.core.files import write_json
 from mlspatial.core.plugins import Plugins
 from mlspatial.models.exports.card import Card
@@ -43,8 +44,11 @@ class Form(ABC):
 
     files: ClassVar[tuple[str, ...]] = (WEIGHTS, SPEC, README)
 
-    def check(self, spec: ModelSpec, name: str, out: Path) -> None:  # noqa: B027, most take every network
-        """Raises UserError for what cannot be exported; asked before the weights are read."""
+    def check(self, spec: ModelSpec, name: str, out: Path) -> None:
+        """Raises UserError for what cannot be exported; asked before the weights are read. None takes clips: what is
+        written says how an image becomes the input."""
+        if spec.frames > 1:
+            raise UserError(f"to: a network of clips of {spec.frames} frames cannot be exported; take one of images")
 
     @abstractmethod
     def write(self, order: Order, folder: Path) -> dict[str, float]:

@@ -154,6 +154,7 @@ class BrainScore(Form):
     def check(self, spec: ModelSpec, name: str, out: Path) -> None:
         """Raises BadValue for a name or folder that Python cannot import, UserError for a network whose code is a
         user's own: a plugin has to bring all that it needs."""
+        super().check(spec, name, out)
         for parameter, text in (("name", name), ("out", out.resolve().name)):
             if not NAME.fullmatch(text):
                 raise BadValue(parameter, text, "must be letters, digits, _ and -, a letter first, as Brain-Score asks")

@@ -38,6 +38,7 @@ class Onnx(Form):
     files: ClassVar[tuple[str, ...]] = (*Form.files, FILE)
 
     def check(self, spec: ModelSpec, name: str, out: Path) -> None:
+        super().check(spec, name, out)
         if find_spec("onnx") is None:
             raise UserError(f"to=onnx: needs the package onnx, which is not installed; {ADVICE}")
 

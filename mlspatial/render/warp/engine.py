@@ -11,13 +11,14 @@ import warp as wp
 from mlspatial.core.errors import BadValue
 from mlspatial.core.hashing import content_id
 from mlspatial.core.names import cache_folder
-from mlspatial.render.engine import FIELD_OF_VIEW, NEAR, RENDERERS, Rendered, SceneBatch
+from mlspatial.render.engine import FIELD_OF_VIEW, MOST_OTHERS, NEAR, RENDERERS, TRUTHS, Others, Rendered, SceneBatch
 from mlspatial.render.lighting import forget_tables, light_environment
 from mlspatial.render.mesh import Collection, Environment, Mesh
 from mlspatial.render.shelf import Shelf
-from mlspatial.render.warp import ground, kernels
+from mlspatial.render.warp import ground, kernels, several
 from mlspatial.render.warp.assets import light_arrays, mesh_arrays, upload_assets
-from mlspatial.render.warp.shading import shade
+from mlspatial.render.warp.rows import Rows, chunks, part_of, rows_of
+from mlspatial.render.warp.shading import View, shade
 
 SHADOW_SIZES = 128, 1024  # least and most texels along a side of the shadow map; else the next power of two
 TEXTURE_SIZES = 64, 2048  # the same for textures: a near object spreads one over about four pictures, back included
@@ -31,7 +32,7 @@ FARTHEST_CELL = 4.0  # picture widths beyond the border up to which an object is
 
 @RENDERERS.register("warp")
 class WarpRenderer:
-    """Draws one object per image in front of its panorama and lit by it.
+    """Draws one object per image, or several, in front of its panorama and lit by it.
 
     Triangles -> visibility buffer -> shadow map of the main light -> what the ground loses to the object's soft shadow
     and to its hiding of the sky -> each pixel's triangles shaded once -> 2 x 2 samples averaged in linear light -> tone
@@ -47,6 +48,8 @@ class WarpRenderer:
     name = "warp"
     version = "4"
     turns_light = True
+    draws_others = True
+    tells = frozenset(TRUTHS)
 
     def __init__(
         self,
@@ -73,6 +76,7 @@ class WarpRenderer:
         self._assets = upload_assets(shapes, lights, device)
         self._chunk = chunk or CHUNK["cpu" if device == "cpu" else "cuda"]
         self._frame: Any = None
+        self._rows = 0  # of the frame's buffers
 
     @staticmethod
     def check_device(device: str) -> None:
@@ -89,48 +93,101 @@ class WarpRenderer:
         for shelf in _shelves(meshes, environments, size):
             shelf.fill(part, parts)
 
-    def render(self, scenes: SceneBatch) -> Rendered:
-        """Images and visible fractions of the scenes, in host memory."""
-        images, visible = self._draw(scenes)
-        return Rendered(images.numpy(), visible)
+    def render(self, scenes: SceneBatch, truth: frozenset[str] = frozenset()) -> Rendered:
+        """Images, visible fractions and what else is asked for of the scenes, in host memory."""
+        told = self._told(len(scenes), truth)
+        images, visible = self._draw(scenes, told)
+        return Rendered(images.numpy(), visible, {name: told[name] for name in TRUTHS if name in truth})
 
     def render_torch(self, scenes: SceneBatch) -> tuple[Any, Any]:
         """The same as torch tensors: images (B, size, size, 3) uint8 on the renderer's device, without a copy;
         visible (B,) float32 on the CPU."""
         import torch
 
-        images, visible = self._draw(scenes)
+        images, visible = self._draw(scenes, {})
         wp.synchronize_device(self.device)  # torch works on a stream of its own
         return wp.to_torch(images), torch.from_numpy(visible)
 
-    def _draw(self, scenes: SceneBatch) -> tuple[Any, np.ndarray]:
+    def _told(self, count: int, truth: frozenset[str]) -> dict[str, np.ndarray]:
+        """Room for what is asked for beside the images: all of it, or nothing."""
+        if unknown := sorted(truth - self.tells):
+            raise BadValue("truth", unknown[0], f"is none of {', '.join(TRUTHS)}")
+        shape = (count, self.size, self.size)
+        kinds = {"depth": np.float32, "instances": np.uint8, "amodal": np.bool_}
+        return {name: np.empty(shape, kind) for name, kind in kinds.items()} if truth else {}
+
+    def _draw(self, scenes: SceneBatch, told: dict[str, np.ndarray]) -> tuple[Any, np.ndarray]:
         self._check(scenes)
         count = len(scenes)
         images = wp.empty((count, self.size, self.size, 3), dtype=wp.uint8, device=self.device)
         visible = np.ones(count, np.float32)
-        for start in range(0, count, self._chunk):
-            part = slice(start, min(start + self._chunk, count))
-            self._draw_chunk(_part(scenes, part), images[part], visible[part])
+        for part in chunks(scenes, self._chunk):
+            views = {name: values[part] for name, values in told.items()}
+            self._draw_chunk(part_of(scenes, part), images[part], visible[part], views)
         return images, visible
 
-    def _draw_chunk(self, scenes: SceneBatch, images: Any, visible: np.ndarray) -> None:
-        """Fill images and visible (views on the results) for at most a chunk of scenes."""
-        frame, count = self._prepare(scenes), len(scenes)
-        vertices = int(self._vertex_count[scenes.mesh].max())
-        faces = int(self._face_count[scenes.mesh].max())
+    def _draw_chunk(self, scenes: SceneBatch, images: Any, visible: np.ndarray, told: dict[str, np.ndarray]) -> None:
+        """Fill images, visible and told (views on the results) for at most a chunk of scenes."""
+        rows, count = rows_of(scenes), len(scenes)
+        frame, objects = self._prepare(rows), len(rows)
+        mesh = rows.scenes.mesh
+        vertices = int(self._vertex_count[mesh].max())
+        faces = int(self._face_count[mesh].max())
         frame.visibility[:count].zero_()
-        frame.shadow[:count].zero_()
-        self._launch(kernels.transform, (count, vertices), frame)
+        frame.shadow[:objects].zero_()
+        self._launch(kernels.transform, (objects, vertices), frame)
         self._launch(kernels.draw_visibility, (count, faces), frame)
-        self._launch(kernels.draw_shadow, (count, faces), frame)
+        more = self._more(rows) if rows.several or told else None
+        if more is not None:
+            self._launch_bare(several.keep_target, (count, (self.size * kernels.SAMPLES) ** 2), frame, more)
+        if rows.several:
+            self._launch(several.draw_others, (objects - count, faces), frame, more, count)
+        self._launch(kernels.draw_shadow, (objects, faces), frame)
         if scenes.ground is not None and scenes.ground.any():
-            self._launch_ground(frame, count)
-        self._launch(shade, (count, self.size, self.size), frame, images)
+            self._launch_ground(frame, objects)
+        if rows.several:
+            wp.launch(several.look, dim=objects, inputs=[self._assets, frame, more], device=self.device)
+            self._launch(several.shade_several, (count, self.size, self.size), frame, more, images)
+        else:
+            self._launch(shade, (count, self.size, self.size), frame, images)
         low, high = self._projected_bounds(scenes)
         samples = self.size * kernels.SAMPLES
         crossing = np.flatnonzero((low < 0.0).any(axis=1) | (high > samples).any(axis=1))
         if len(crossing):
             visible[crossing] = self._visible_fraction(frame, crossing, low[crossing], high[crossing], faces)
+        if rows.several:
+            counts = wp.zeros((count, 2), dtype=int, device=self.device)
+            dim = (count, self.size * kernels.SAMPLES)
+            wp.launch(several.count_seen, dim=dim, inputs=[frame, more, counts], device=self.device)
+            covered, seen = counts.numpy().T
+            visible *= seen / np.maximum(covered, 1)
+        if told:
+            self._tell(frame, more, count, told)
+
+    def _tell(self, frame: Any, more: Any, count: int, told: dict[str, np.ndarray]) -> None:
+        """Fill what is asked for beside the images."""
+        shape = (count, self.size, self.size)
+        kinds = {"depth": float, "instances": wp.uint8, "amodal": wp.uint8}
+        made = {name: wp.empty(shape, dtype=kind, device=self.device) for name, kind in kinds.items()}
+        inputs = [frame, more, *made.values()]
+        wp.launch(several.tell, dim=(count, self.size), inputs=inputs, device=self.device)
+        for name, values in told.items():
+            values[:] = made[name].numpy()
+
+    def _more(self, rows: Rows) -> Any:
+        """What kernels of several objects need beside the frame."""
+        more, samples = several.Several(), (self.size * kernels.SAMPLES) ** 2
+        for name, values in (
+            ("owner", rows.owner),
+            ("number", rows.number),
+            ("label", rows.label),
+            ("first_other", rows.first),
+            ("end_other", rows.end),
+        ):
+            setattr(more, name, self._upload(values.astype(np.int32), int))
+        more.views = wp.zeros(len(rows), dtype=View, device=self.device)
+        more.alone = wp.empty((rows.images, samples), dtype=wp.uint8, device=self.device)
+        return more
 
     def _launch_ground(self, frame: Any, count: int) -> None:
         """Fill what the ground below the object needs: the outline's levels, and the share of the sky."""
@@ -141,6 +198,11 @@ class WarpRenderer:
             wp.launch(kernel, dim=(count, rows), inputs=[self._assets, frame, strip, *more], device=self.device)
         self._launch(ground.hide_sky, (count, frame.sky_size, frame.sky_size), frame)
 
+    def _launch_bare(self, kernel: Any, shape: tuple[int, int], frame: Any, more: Any) -> None:
+        """_launch for a kernel that needs no assets."""
+        strip = STRIP if self.device == "cpu" else 1
+        wp.launch(kernel, dim=(shape[0], -(-shape[1] // strip)), inputs=[frame, more, strip], device=self.device)
+
     def _launch(self, kernel: Any, shape: tuple[int, ...], frame: Any, *more: Any) -> None:
         """Launch a kernel over images and items, the last axis of shape, which threads take in strips."""
         strip = STRIP if self.device == "cpu" else 1
@@ -149,20 +211,20 @@ class WarpRenderer:
         inputs = [self._assets, frame, strip, *more]
         wp.launch(kernel, dim=dim, inputs=inputs, device=self.device, block_dim=block)
 
-    def _prepare(self, scenes: SceneBatch) -> Any:
-        """The frame with this chunk's scenes in it; buffers are allocated once."""
-        if self._frame is None:
-            self._frame = _allocate_frame(
-                self._chunk, self.size, int(self._vertex_count.max()), self.focal, self.device
-            )
-        frame, count = self._frame, len(scenes)
+    def _prepare(self, rows: Rows) -> Any:
+        """The frame with this chunk's objects in it; buffers are allocated once, and again for an image of more."""
+        if self._rows < max(len(rows), self._chunk):
+            self._rows = max(len(rows), self._chunk)
+            self._frame = None
+            self._frame = _allocate_frame(self._rows, self.size, int(self._vertex_count.max()), self.focal, self.device)
+        frame, scenes, count = self._frame, rows.scenes, len(rows)
         lighting = scenes.camera if scenes.light is None else _turned(scenes.camera, scenes.light)
         light = np.einsum("bwc,bw->bc", lighting, self._light_direction[scenes.environment])
-        frame.scale = float(scenes.scale)
         for buffer, values in (
             (frame.mesh, scenes.mesh),
             (frame.environment, scenes.environment),
-            (frame.pose, scenes.rotation * scenes.scale),
+            (frame.scale, rows.scale),
+            (frame.pose, scenes.rotation * rows.scale[:, None, None]),
             (frame.position, scenes.position),
             (frame.camera, scenes.camera),
             (frame.lighting, lighting),
@@ -234,6 +296,19 @@ class WarpRenderer:
             values, expected = np.asarray(getattr(scenes, name)), (len(scenes), *shape)
             if values.shape != expected or not np.isfinite(values).all():
                 raise BadValue(f"scenes.{name}", values.shape, f"finite numbers of shape {expected}")
+        if scenes.others is not None:
+            self._check_others(scenes.others, len(scenes))
+
+    def _check_others(self, others: Others, count: int) -> None:
+        mesh, known = np.asarray(others.mesh), len(self._face_count)
+        if mesh.ndim != 2 or len(mesh) != count or mesh.shape[1] > MOST_OTHERS:
+            raise BadValue("scenes.others.mesh", mesh.shape, f"(images, up to {MOST_OTHERS})")
+        if ((mesh < -1) | (mesh >= known)).any():
+            raise BadValue("scenes.others.mesh", mesh[(mesh < -1) | (mesh >= known)][0], f"the renderer has {known}")
+        for name, shape in (("position", (3,)), ("rotation", (3, 3)), ("scale", ())):
+            values, expected = np.asarray(getattr(others, name)), (*mesh.shape, *shape)
+            if values.shape != expected or not np.isfinite(values[mesh >= 0]).all():
+                raise BadValue(f"scenes.others.{name}", values.shape, f"finite numbers of shape {expected}")
 
 
 def _focal(size: int) -> float:
@@ -254,19 +329,6 @@ def _shelves(meshes: Sequence[Mesh], environments: Sequence[Environment], size: 
     return (
         shelf(meshes, "meshes", texels, lambda i: mesh_arrays(meshes[i], i, texels)),
         shelf(environments, "lights", size, lambda i: light_arrays(light_environment(environments[i], _focal(size)))),
-    )
-
-
-def _part(scenes: SceneBatch, part: slice) -> SceneBatch:
-    return SceneBatch(
-        mesh=np.asarray(scenes.mesh[part]),
-        environment=np.asarray(scenes.environment[part]),
-        position=np.asarray(scenes.position[part], np.float64),
-        rotation=np.asarray(scenes.rotation[part], np.float64),
-        camera=np.asarray(scenes.camera[part], np.float64),
-        scale=scenes.scale,
-        ground=None if scenes.ground is None else np.asarray(scenes.ground[part], np.float64),
-        light=None if scenes.light is None else np.asarray(scenes.light[part], np.float64),
     )
 
 
@@ -294,6 +356,7 @@ def _allocate_frame(chunk: int, size: int, vertices: int, focal: float, device: 
     for name, shape, dtype in (
         ("mesh", chunk, int),
         ("environment", chunk, int),
+        ("scale", chunk, float),
         ("pose", chunk, wp.mat33),
         ("position", chunk, wp.vec3),
         ("camera", chunk, wp.mat33),

@@ -55,7 +55,7 @@ def ground_of(assets: Assets, frame: Frame, image: int) -> Ground:
     ground.along_y = across[1]
     ground.climb = across[2]
     ground.height = frame.ground[image] + wp.dot(up, frame.position[image])
-    ground.radius = frame.scale * assets.radius[frame.mesh[image]]
+    ground.radius = frame.scale[image] * assets.radius[frame.mesh[image]]
     ground.per_texel = 0.5 * float(frame.shadow_size) / (SHADOW_MARGIN * ground.radius)
     reach = 0.5 * float(frame.size) / frame.focal  # of the picture, from its middle at distance 1
     lowest = up[2] - reach * (wp.abs(up[0]) + wp.abs(up[1]))
@@ -184,7 +184,7 @@ def sky_left(assets: Assets, frame: Frame, ground: Ground, image: int, point: wp
         blob = assets.blobs[mesh * BLOBS + number]
         towards = pose * wp.vec3(blob[0], blob[1], blob[2]) + away
         square = wp.dot(towards, towards)
-        radius = blob[3] * frame.scale
+        radius = blob[3] * frame.scale[image]
         rise = wp.dot(towards, ground.up)
         if rise > 0.0:  # a ball's share of the hemisphere, weighted by the cosine: Nusselt
             left *= 1.0 - wp.min(rise * radius * radius / (square * wp.sqrt(square) + 1.0e-9), 1.0)

@@ -89,7 +89,8 @@ class Assets:
 
 @wp.struct
 class Frame:
-    """One chunk of images: what to draw, and the buffers."""
+    """One chunk of images: what to draw, and the buffers. All but visibility has a row for each object: those of the
+    targets have the numbers of their images, those of further objects follow (several.py)."""
 
     mesh: wp.array(dtype=int)
     environment: wp.array(dtype=int)
@@ -99,7 +100,7 @@ class Frame:
     lighting: wp.array(dtype=wp.mat33)  # the same for what lights: another where the light is turned
     ground: wp.array(dtype=float)  # metres of the camera above the ground; 0: no ground
     light: wp.array(dtype=wp.mat33)  # rows: right and down of the shadow map, direction to the light
-    scale: float
+    scale: wp.array(dtype=float)  # metres of the longest axis
 
     projected: wp.array(dtype=wp.vec3, ndim=2)  # samples x, y and 1 / z; 1 / z < 0 before the near plane
     lit: wp.array(dtype=wp.vec3, ndim=2)  # shadow map texels x, y and closeness to the light
@@ -184,7 +185,7 @@ def transform(assets: Assets, frame: Frame, strip: int):
     light = frame.light[image]
     half = 0.5 * float(frame.size)
     half_map = 0.5 * float(frame.shadow_size)
-    radius = frame.scale * assets.radius[mesh]
+    radius = frame.scale[image] * assets.radius[mesh]
     texels = half_map / (SHADOW_MARGIN * radius)
     for vertex in range(block * strip, wp.min(block * strip + strip, assets.vertex_count[mesh])):
         place = pose * assets.vertices[first + vertex]
@@ -203,10 +204,11 @@ def transform(assets: Assets, frame: Frame, strip: int):
 
 
 @wp.func
-def draw_visible_face(frame: Frame, image: int, index: int, face: wp.vec4i):
-    a = frame.projected[image, face[0]]
-    b = frame.projected[image, face[1]]
-    c = frame.projected[image, face[2]]
+def draw_visible_face(frame: Frame, image: int, slot: int, index: int, face: wp.vec4i):
+    """slot: row of the object; index: what the samples of the image remember of the face."""
+    a = frame.projected[slot, face[0]]
+    b = frame.projected[slot, face[1]]
+    c = frame.projected[slot, face[2]]
     if wp.min(a[2], wp.min(b[2], c[2])) <= 0.0:
         return
     samples = frame.size * SAMPLES
@@ -234,7 +236,7 @@ def draw_visibility(assets: Assets, frame: Frame, strip: int):
     mesh = frame.mesh[image]
     first = assets.first_face[mesh]
     for index in range(block * strip, wp.min(block * strip + strip, assets.face_count[mesh])):
-        draw_visible_face(frame, image, index, assets.faces[first + index])
+        draw_visible_face(frame, image, image, index, assets.faces[first + index])
 
 
 @wp.func

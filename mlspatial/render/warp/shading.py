@@ -31,7 +31,10 @@ TONE_SHIFT = 14  # 512 entries for each doubling
 class View:
     """What one thread needs of its image over and over."""
 
-    image: int
+    image: int  # row of the object
+    owner: int  # row of its image's target, and of the image's further objects the first and the end
+    first_other: int
+    end_other: int
     first_vertex: int
     first_behind: int
     first_material: int
@@ -74,6 +77,33 @@ def light_reaching(frame: Frame, image: int, place: wp.vec3) -> float:
             in_row *= down
         share += in_row
     return 0.25 * share
+
+
+@wp.func
+def light_past(assets: Assets, frame: Frame, seen: View, slot: int, point: wp.vec3) -> float:
+    """Share of the main light that reaches a point (camera frame) past another object of the image."""
+    radius = frame.scale[slot] * assets.radius[frame.mesh[slot]]
+    half_map = 0.5 * float(frame.shadow_size)
+    texels = half_map / (SHADOW_MARGIN * radius)
+    place = seen.light * (point - frame.position[slot])
+    x = place[0] * texels + half_map
+    y = place[1] * texels + half_map
+    depth = place[2] / radius
+    edge = float(frame.shadow_size)
+    if depth > 1.0 or wp.min(x, y) < 0.0 or wp.max(x, y) > edge:
+        return 1.0
+    return light_reaching(frame, slot, wp.vec3(x, y, wp.max(depth + 2.0, LEAST_CLOSENESS)))
+
+
+@wp.func
+def light_past_others(assets: Assets, frame: Frame, seen: View, point: wp.vec3) -> float:
+    share = wp.float32(1.0)
+    if seen.image != seen.owner:
+        share = light_past(assets, frame, seen, seen.owner, point)
+    for slot in range(seen.first_other, seen.end_other):
+        if slot != seen.image and share > 0.0:
+            share *= light_past(assets, frame, seen, slot, point)
+    return share
 
 
 @wp.func
@@ -212,6 +242,9 @@ def shade_triangle(assets: Assets, frame: Frame, seen: View, index: int, x: floa
         place += wp.vec3(towards[0] * NORMAL_OFFSET, towards[1] * NORMAL_OFFSET, 0.0)
         place += wp.vec3(0.0, 0.0, (cosine * NORMAL_OFFSET + DEPTH_OFFSET) * texel)
         share = light_reaching(frame, seen.image, place)
+        if share > 0.0 and seen.end_other > seen.first_other:
+            across = wp.vec3(x * per_sample - half, half - y * per_sample, frame.focal)
+            share *= light_past_others(assets, frame, seen, across * (depth / frame.focal))
         if share > 0.0:
             light = wp.vec3(seen.light[2, 0], seen.light[2, 1], seen.light[2, 2])
             radius = assets.light_radius[seen.environment]
@@ -314,12 +347,14 @@ def shade_pixel(assets: Assets, frame: Frame, seen: View, row: int, column: int)
     return color
 
 
-@wp.kernel
-def shade(assets: Assets, frame: Frame, strip: int, images: wp.array(dtype=wp.uint8, ndim=4)):
-    image, row, block = wp.tid()
+@wp.func
+def view_of(assets: Assets, frame: Frame, image: int) -> View:
     mesh = frame.mesh[image]
     seen = View()
     seen.image = image
+    seen.owner = image
+    seen.first_other = 0
+    seen.end_other = 0
     seen.first_vertex = assets.first_vertex[mesh]
     seen.first_behind = assets.first_behind[mesh]
     seen.first_material = assets.first_material[mesh]
@@ -339,6 +374,13 @@ def shade(assets: Assets, frame: Frame, strip: int, images: wp.array(dtype=wp.ui
     seen.ground_direct = wp.cw_div(direct, everywhere + direct)
     around = everywhere + assets.light_irradiance[seen.environment] * (0.25 * INVERSE_PI)  # on average over a ball
     seen.ground_bounce = wp.cw_div(wp.cw_mul(assets.tint[mesh], around), everywhere + direct)
+    return seen
+
+
+@wp.kernel
+def shade(assets: Assets, frame: Frame, strip: int, images: wp.array(dtype=wp.uint8, ndim=4)):
+    image, row, block = wp.tid()
+    seen = view_of(assets, frame, image)
     last = assets.tone_map.shape[0] - 1
     for column in range(block * strip, wp.min(block * strip + strip, frame.size)):
         color = shade_pixel(assets, frame, seen, row, column)
