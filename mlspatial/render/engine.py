@@ -16,6 +16,7 @@ import numpy as np
 from mlspatial.core.plugins import Plugins
 from mlspatial.render.mesh import Environment, Mesh
 
+MESHES = "meshes"  # the kind of assets that are arrays: render.mesh
 FIELD_OF_VIEW = 60.0  # degrees, horizontal and vertical; Xie et al. 2025
 NEAR, FAR = 0.01, 160.0  # metres; Xie et al. 2025
 
@@ -30,7 +31,8 @@ class SceneBatch:
     of the environment (its columns are the camera's right, up and forward axes); scale: metres of the longest axis;
     ground: (B,) float or None, metres of the camera above a level ground that receives the object's shadow, 0 = none;
     light: (B,) degrees or None, by which all light is turned about the world's vertical (from z to x) while what is
-    seen of the environment stays; for renderers whose `turns_light` is true.
+    seen of the environment stays; for renderers whose `turns_light` is true; camera_position: (B, 3) metres in the world
+    of the environment or None, for renderers whose scenes are spaces and no panoramas.
     """
 
     mesh: np.ndarray
@@ -41,6 +43,7 @@ class SceneBatch:
     scale: float = 1.0
     ground: np.ndarray | None = None
     light: np.ndarray | None = None
+    camera_position: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.mesh)
@@ -49,10 +52,12 @@ class SceneBatch:
 @dataclass(frozen=True)
 class Rendered:
     """images: (B, size, size, 3) uint8 sRGB; visible: (B,) float32, fraction of the object's pixels (of those it
-    would cover on an unbounded picture) that lie inside the picture."""
+    would cover on an unbounded picture) that lie inside the picture and that nothing hides; hidden: (B,) float32, of
+    those inside the picture the fraction that the scene hides, or None from a renderer whose scenes hide nothing."""
 
     images: np.ndarray
     visible: np.ndarray
+    hidden: np.ndarray | None = None
 
 
 class Renderer(Protocol):
@@ -60,6 +65,10 @@ class Renderer(Protocol):
 
     What is derived from a Collection of them may be kept on disk under its key. prepare makes one share of that ahead,
     so that several processes can divide the work; it may do nothing.
+
+    A renderer may have further attributes: `assets`, the kind of things that it draws, MESHES unless it says so (objects
+    and environments have the same attribute, and the wrong pair is refused); `turns_light`, True if it can; `workers`,
+    how many processes draw where nobody says; `batch`, how many scenes it likes to be given at once.
     """
 
     name: str

@@ -105,8 +105,11 @@ class SceneSampler:
         self.translation, self.rotation = translation, rotation
         self.categories = tuple(identities)
 
-    def draw(self, index: int) -> SceneSample:
-        """The scene of one index (held-out images: HELDOUT_START + i)."""
+    def draw(self, index: int, passed_over: int = 0) -> SceneSample:
+        """The scene of one index (held-out images: HELDOUT_START + i).
+
+        passed_over: how many placements of this image a renderer has found hidden, so that a later one is given.
+        """
         category, identity, scene = self._balanced(index)
         points = self.points(category, identity) * (1.0, 1.0, -1.0)  # object frame to the left-handed camera frame
         rng = np.random.default_rng([self.seed, index])
@@ -129,7 +132,9 @@ class SceneSampler:
                 object_position=object_position,
             )
             if hidden_share(sample, points) < MOST_HIDDEN and share_in_view(sample, points) >= LEAST_IN_VIEW:
-                return sample
+                if not passed_over:
+                    return sample
+                passed_over -= 1
         raise RuntimeError(f"image {index}: no visible placement of {identity} in scene {scene.name}")
 
     def _balanced(self, index: int) -> tuple[str, str, SceneLike]:

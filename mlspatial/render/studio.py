@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from mlspatial.core.design import Design
-from mlspatial.core.errors import BadValue
+from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.latents import spatial_schema
 from mlspatial.core.plugins import import_all
 from mlspatial.render.assets import cached_mesh, meshes, panoramas
 from mlspatial.render.controlled import DesignSampler
-from mlspatial.render.engine import RENDERERS, Renderer, SceneBatch
+from mlspatial.render.engine import MESHES, RENDERERS, Renderer, SceneBatch
 from mlspatial.render.environments import load_environments
 from mlspatial.render.mesh import Collection, Environment, Mesh
 from mlspatial.render.objects import load_objects
-from mlspatial.render.sampling import ROTATIONS, TRANSLATIONS, SceneSample, SceneSampler
+from mlspatial.render.sampling import MOST_HIDDEN, MOST_TRIES, ROTATIONS, TRANSLATIONS, SceneSample, SceneSampler
 
 DEFAULT_RENDERER = "warp"
 ENCODINGS = ("jpeg", "png")
@@ -72,6 +72,7 @@ class Studio:
         self.recipe = recipe
         self.objects = load_objects(recipe.objects, recipe.categories)
         self.environments = load_environments(recipe.environments)
+        self._demand_assets()
         self.identities = {category: tuple(self.objects.identities(category)) for category in recipe.categories}
         self.views = [(scene.name, sky) for scene in self.environments.scenes for sky, _ in scene.skies]
         self.design = Design.from_json(json.loads(recipe.design)) if recipe.design else None
@@ -98,6 +99,15 @@ class Studio:
             translation=recipe.translation,
             rotation=recipe.rotation,
         )
+
+    def _demand_assets(self) -> None:
+        """Raise BadValue for objects or environments that the renderer cannot draw."""
+        draws = getattr(renderer_class(self.recipe.renderer), "assets", MESHES)
+        for parameter, library in (("objects", self.objects), ("environments", self.environments)):
+            if (kind := getattr(library, "assets", MESHES)) != draws:
+                spec = getattr(self.recipe, parameter)
+                right = f"take {parameter}={draws}" if draws != MESHES else f"take renderer={kind}"
+                raise BadValue(parameter, spec, f"renderer={self.recipe.renderer} cannot draw that; {right}")
 
     def _demand_light(self, design: Design) -> None:
         turned = any(name == "light" and (low, high) != (0.0, 0.0) for name, low, high in design.held)
@@ -143,8 +153,15 @@ class Studio:
         engine = renderer_class(self.recipe.renderer)
         return engine(*self.assets(), size=self.recipe.size, device=self.recipe.device)
 
+    def missing(self) -> list[str]:
+        """What the libraries name and this machine has not, a line each."""
+        return [gone for library in (self.objects, self.environments) for gone in getattr(library, "missing", list)()]
+
     def check(self) -> None:
-        """Raise UserError for a design of which an object cannot be seen, before anything is drawn."""
+        """Raise UserError, before anything is drawn, for objects that are not there or of a design cannot be seen."""
+        if gone := self.missing():
+            more = f" and {len(gone) - 3} more, which dry_run=true lists" if len(gone) > 3 else ""
+            raise UserError(f"{len(gone)} models are missing: {'; '.join(gone[:3])}{more}")
         if isinstance(self.sampler, DesignSampler):
             self.sampler.check()
 
@@ -161,9 +178,23 @@ class Studio:
         return int(np.clip(2 ** np.ceil(np.log2(self.recipe.size * 8)), 512, 2048))
 
     def draw(self, samples: list[SceneSample]) -> tuple[np.ndarray, np.ndarray]:
-        """(n, size, size, 3) uint8 images and (n,) visible fractions of n scenes."""
+        """(n, size, size, 3) uint8 images and (n,) visible fractions of n scenes.
+
+        Where the scene itself hides too much of an object, its sample in the list is replaced by the next one that the
+        sampler has for this image, as often as it takes; designs keep what they are.
+        """
         rendered = self.renderer.render(self.scenes(samples))
-        return rendered.images, rendered.visible
+        images, visible, hidden = rendered.images, rendered.visible, rendered.hidden
+        for tries in range(1, MOST_TRIES):
+            again = [] if hidden is None else np.flatnonzero(hidden >= MOST_HIDDEN)
+            if not len(again) or not isinstance(self.sampler, SceneSampler):
+                return images, visible
+            for k in again:
+                samples[k] = self.sampler.draw(samples[k].index, tries)
+            part = self.renderer.render(self.scenes([samples[k] for k in again]))
+            images[again], visible[again], hidden[again] = part.images, part.visible, part.hidden
+        first = samples[int(again[0])]
+        raise UserError(f"image {first.index}: {first.identity} is hidden wherever it is put in scene {first.scene}")
 
     def scenes(self, samples: list[SceneSample]) -> SceneBatch:
         """What the renderer is given for n scenes."""
@@ -175,6 +206,7 @@ class Studio:
             camera=np.stack([s.camera for s in samples]),
             ground=np.array([s.camera_position[1] for s in samples]),
             light=np.array([s.light for s in samples]) if any(s.light for s in samples) else None,
+            camera_position=np.stack([s.camera_position for s in samples]),
         )
 
 

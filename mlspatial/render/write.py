@@ -141,7 +141,7 @@ def render_shard(recipe: Recipe, owner: str, folder: Path, split: str, file: str
     studio = studio_of(recipe)
     offset = HELDOUT_START if split == "heldout" else 0
     columns: dict[str, list[Any]] = {}
-    batch = BATCH[recipe.device]
+    batch = getattr(renderer_class(recipe.renderer), "batch", BATCH[recipe.device])
     for begin in range(first, first + rows, batch):
         local = range(begin, min(begin + batch, first + rows))
         samples = [studio.sampler.draw(offset + index) for index in local]

@@ -1,0 +1,289 @@
+"""ThreeDWorld behind the renderer's protocol: scenes in, pictures and visible fractions out.
+
+For each scene two frames are asked for: the picture with its `_id` pass, and the `_id` pass alone with camera and objects
+lifted high above the scene, where nothing hides the object, and with a view wide enough for all of it. Their ratio is the
+visible fraction, in pixels. (ThreeDWorld's own Occlusion gives means of a picture in whole numbers to 255: one object in
+a hundredth of the picture would be 2 or 3.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from mlspatial.core.errors import BadValue, UserError
+from mlspatial.core.progress import say
+from mlspatial.render.engine import RENDERERS, Rendered, SceneBatch
+from mlspatial.render.sampling import BOUNDS_MARGIN
+from mlspatial.render.tdw import answers, commands, package
+from mlspatial.render.tdw.build import Build, Lost, Settings
+from mlspatial.render.tdw.commands import Thing
+from mlspatial.render.tdw.frames import picture_reach
+from mlspatial.render.tdw.library import Model, View
+
+VERSION = "1"  # of the commands: counts up when they give other pictures
+LIFT = 500.0  # metres: above every scene, and near enough for single precision (3e-5 m there)
+WIDEST = 8.0  # most times the picture's width that an object is measured over; 156 degrees
+RIM = 1.02  # of the object's box, that is left around it then
+RESTARTS = 3  # of the build for the same picture
+BATCH = 4096  # pictures between two encodings: each batch loads each scene once, which takes seconds
+SLACK = 0.03  # of the picture's width, by which an object may leave the box of its record
+CHECKED, MOST_OFF = 20, 0.5  # models after which, and share of them above which, boxes that do not fit are an error
+
+T = TypeVar("T")
+
+
+class _Of(Generic[T]):
+    """An attribute of the class that is asked for when it is read."""
+
+    def __init__(self, ask: Callable[[], T]) -> None:
+        self._ask = ask
+
+    def __get__(self, instance: Any, owner: type) -> T:
+        return self._ask()
+
+
+def _version() -> str:
+    return f"{VERSION}-tdw-{package.installed()}"
+
+
+@RENDERERS.register("tdw")
+class TdwRenderer:
+    """Draws models of ThreeDWorld's library in its scenes under its skies; one build a renderer.
+
+    The build is reached, or started, with the first picture, as build.Settings.here() says. One that ends, is silent or
+    does not make sense is started again, if it was started here, and drawing goes on; else UserError says what to do.
+    The version has the package's in it, and a build of another version is refused.
+
+    device: "cpu" alone has a meaning: the build draws on the GPU of its display. Raises BadValue, UserError.
+    """
+
+    name = "tdw"
+    version: str = _Of(_version)  # type: ignore[assignment]
+    assets = "tdw"
+    hides = True
+    batch = BATCH
+    workers = 1
+
+    def __init__(self, meshes: Sequence[Model], environments: Sequence[View], *, size: int, device: str = "cpu") -> None:
+        if not meshes or not environments:
+            given = f"{len(meshes)} models, {len(environments)} surroundings"
+            raise BadValue("meshes, environments", given, "a renderer needs one of each at least")
+        if size < 1:
+            raise BadValue("size", size, "a picture needs at least one pixel")
+        self.check_device(device)
+        self.size, self._models, self._views = size, meshes, environments
+        self._build: Build | None = None
+        self._stage = _Stage()
+        self._fits: dict[str, bool] = {}
+
+    @staticmethod
+    def check_device(device: str) -> None:
+        """Raise, before anything is prepared: for another device, a missing package, a build that is not there."""
+        if device != "cpu":
+            raise BadValue("device", device, "ThreeDWorld draws on the GPU of its display; leave device=cpu")
+        package.installed()
+        Settings.here()
+
+    @classmethod
+    def prepare(cls, meshes: Sequence[Any], environments: Sequence[Any], *, size: int, part: int, parts: int) -> None:
+        """Nothing: models and skies are the build's."""
+
+    def render(self, scenes: SceneBatch) -> Rendered:
+        """Images, visible fractions, and of what is in the picture the share that the scene hides."""
+        self._check(scenes)
+        count = len(scenes)
+        images = np.empty((count, self.size, self.size, 3), np.uint8)
+        visible, hidden = np.ones(count, np.float32), np.zeros(count, np.float32)
+        for i in self._in_order(scenes):
+            images[i], visible[i], hidden[i] = self._draw(scenes, i)
+        return Rendered(images, visible, hidden)
+
+    def close(self) -> None:
+        """End the build, if it was started here; the next picture starts another."""
+        if self._build is not None:
+            self._build.close()
+        self._build, self._stage = None, _Stage()
+
+    def _in_order(self, scenes: SceneBatch) -> list[int]:
+        """Scenes, then skies, then models together: changing them costs in this order."""
+        views = [self._views[k] for k in range(len(self._views))]
+        places = [(views[k].scene["name"], views[k].sky["name"]) for k in scenes.environment]
+        return sorted(range(len(scenes)), key=lambda i: (*places[i], int(scenes.mesh[i]), i))
+
+    def _draw(self, scenes: SceneBatch, i: int) -> tuple[np.ndarray, float, float]:
+        wrong: Lost | answers.Garbled | None = None
+        for _ in range(1 + RESTARTS):
+            if wrong is not None:
+                say(f"ThreeDWorld: {wrong}; starting it again")
+            try:
+                return self._shoot(scenes, i)
+            except (Lost, answers.Garbled) as error:
+                wrong = error
+                self.close()
+                if not (settings := Settings.here()).build:
+                    raise UserError(
+                        f"ThreeDWorld: {error}; start the build (TDW.x86_64 -port={settings.port}) and run the same "
+                        "command: whole shards are kept"
+                    ) from error
+        model, view = self._models[int(scenes.mesh[i])], self._views[int(scenes.environment[i])]
+        raise UserError(
+            f"ThreeDWorld: {wrong}, {1 + RESTARTS} times at {model.name} in {view.name}; look into the build's log "
+            "(~/.config/unity3d/MIT/TDW/Player.log)"
+        )
+
+    def _shoot(self, scenes: SceneBatch, i: int) -> tuple[np.ndarray, float, float]:
+        if self._build is None:
+            self._build = Build(Settings.here())
+        view, camera = self._views[int(scenes.environment[i])], np.asarray(scenes.camera[i], np.float64)
+        eye = _eye(scenes, i)
+        things = self._things(scenes, i, eye, camera)
+        placed = self._stage.set(self._build, view, things, self.size)
+        target = [self._stage.colors[placed[0][0]]]
+        outline = (things[0].model.vertices * (1.0, 1.0, -1.0) * things[0].scale) @ scenes.rotation[i].T
+        outline = outline + scenes.position[i]
+        widen = float(np.clip(RIM * picture_reach(outline), 1.0, WIDEST))
+        widen = 1.0 if picture_reach(outline) <= 1.0 else widen
+        seen = self._ask(commands.picture(placed, eye, camera, ("_img", "_id")), ("_img", "_id"))
+        alone = self._ask(commands.picture(placed[:1], eye, camera, ("_id",), lift=LIFT, widen=widen), ("_id",))
+        shown = answers.instances(seen["_id"], target) == 1
+        whole = answers.instances(alone["_id"], target) == 1
+        self._compare(things[0].model.name, whole, outline / (widen, widen, 1.0))
+        return seen["_img"], *shares(shown, whole, widen)
+
+    def _things(self, scenes: SceneBatch, i: int, eye: np.ndarray, camera: np.ndarray) -> list[Thing]:
+        """The objects of a scene, the target first."""
+        poses = [(scenes.mesh[i], scenes.position[i], scenes.rotation[i], scenes.scale)]
+        return [
+            Thing(self._models[int(mesh)], eye + camera @ position, camera @ rotation, float(scale))
+            for mesh, position, rotation, scale in poses
+        ]
+
+    def _ask(self, asked: commands.Commands, passes: Sequence[str]) -> dict[str, np.ndarray]:
+        """(size, size, 3) pixels of each pass; what comes broken is asked for once more."""
+        assert self._build is not None
+        try:
+            answer = self._build.ask(asked)
+            return {name: answers.picture(answer, name, self.size) for name in passes}
+        except answers.Garbled:
+            answer = self._build.ask(asked)
+            return {name: answers.picture(answer, name, self.size) for name in passes}
+
+    def _compare(self, name: str, mask: np.ndarray, outline: np.ndarray) -> None:
+        """Say once a model that it is not drawn where its pose and box say; many of them: the frames are not ours."""
+        if name in self._fits or outline[:, 2].min() <= 0.0 or not mask.any():
+            return
+        self._fits[name] = inside(mask, outline)
+        off = sum(not fits for fits in self._fits.values())
+        if not self._fits[name]:
+            say(f"ThreeDWorld: {name} is drawn beyond the box of its record; its place or size may be wrong")
+        if len(self._fits) >= CHECKED and off > MOST_OFF * len(self._fits):
+            raise UserError(
+                f"ThreeDWorld: {off} of {len(self._fits)} models are not drawn where their poses say; pictures may be "
+                "upside down (start the build with -flip_images), or the build has another frame"
+            )
+
+    def _check(self, scenes: SceneBatch) -> None:
+        for name, indices, count in (
+            ("mesh", scenes.mesh, len(self._models)),
+            ("environment", scenes.environment, len(self._views)),
+        ):
+            wrong = [int(k) for k in indices if not 0 <= k < count]
+            if wrong:
+                raise BadValue(f"scenes.{name}", wrong[0], f"the renderer has {count} of them")
+        for name, shape in (("position", (3,)), ("rotation", (3, 3)), ("camera", (3, 3))):
+            values, expected = np.asarray(getattr(scenes, name)), (len(scenes), *shape)
+            if values.shape != expected or not np.isfinite(values).all():
+                raise BadValue(f"scenes.{name}", values.shape, f"finite numbers of shape {expected}")
+        if scenes.light is not None and np.any(scenes.light):
+            raise BadValue("scenes.light", "turned", "ThreeDWorld cannot turn the light without the sky")
+
+
+class _Stage:
+    """What a build has been told: its scene, its sky, its objects and their colours in the `_id` pass."""
+
+    def __init__(self) -> None:
+        self.scene = self.sky = ""
+        self.objects: dict[int, tuple[str, float]] = {}  # number -> model and scale
+        self.colors: dict[int, tuple[int, int, int]] = {}
+        self._next = 1
+
+    def set(self, build: Build, view: View, things: Sequence[Thing], size: int) -> list[tuple[int, Thing]]:
+        """Change what differs; the things with the numbers that they have there."""
+        if self.scene != view.scene["name"]:
+            answer = build.ask(commands.scene(view, size))
+            check_regions(view, answer.regions)
+            self.scene, self.sky = view.scene["name"], ""
+            self.objects = {}
+        change: commands.Commands = []
+        if self.sky != view.sky["name"]:
+            change += commands.sky(view)
+        free, placed = dict(self.objects), []
+        for thing in things:
+            key = (thing.model.name, thing.scale)
+            number = next((n for n, there in free.items() if there == key), None)
+            if number is None:
+                number, self._next = self._next, self._next + 1
+                change += commands.add(thing, number)
+            free.pop(number, None)
+            placed.append((number, thing))
+        change += commands.remove(free)
+        objects = {number: (thing.model.name, thing.scale) for number, thing in placed}
+        if change:
+            answer = build.ask([*change, *commands.colors(list(objects))])
+            if lacking := [number for number in objects if number not in answer.colors]:
+                names = ", ".join(objects[number][0] for number in lacking)
+                raise Lost(f"the build did not add {names}{answer.complaint()}")
+            self.colors = answer.colors
+        self.sky, self.objects = view.sky["name"], objects
+        return placed
+
+
+def shares(shown: np.ndarray, whole: np.ndarray, widen: float) -> tuple[float, float]:
+    """The visible fraction of an object, and of what is in the picture the share that something hides.
+
+    shown: (size, size) bool, its pixels in the picture; whole: (size, size) bool, its pixels where nothing hides it, in a
+    picture of `widen` times the width.
+    """
+    size = len(whole)
+    middle = np.abs(np.arange(size) + 0.5 - size / 2) < size / 2 / widen
+    covered, within = widen**2 * whole.sum(), widen**2 * whole[middle][:, middle].sum()
+    visible = float(np.clip(shown.sum() / covered, 0.0, 1.0)) if covered else 0.0
+    return visible, float(np.clip(1.0 - shown.sum() / within, 0.0, 1.0)) if within else 0.0
+
+
+def inside(mask: np.ndarray, outline: np.ndarray) -> bool:
+    """Whether an object's pixels lie in the rectangle around its box. mask: (size, size) bool; outline: (n, 3), camera
+    frame, points of the box, before the camera."""
+    size, (rows, columns) = len(mask), np.nonzero(mask)
+    seen = outline[:, :2] / outline[:, 2:] / np.tan(np.radians(30.0))  # -1 to 1 across the picture
+    found = np.array([[columns.min(), columns.max() + 1], [size - rows.max() - 1, size - rows.min()]]) * 2 / size - 1
+    low, high = seen.min(axis=0) - 2 * SLACK, seen.max(axis=0) + 2 * SLACK
+    return bool((found[:, 0] >= low).all() and (found[:, 1] <= high).all())
+
+
+def check_regions(view: View, regions: np.ndarray | None) -> None:
+    """Raise UserError where cameras would leave the regions of a scene, seen from above. regions: (n, 2, 3) or None."""
+    if regions is None or not len(regions):
+        say(f"ThreeDWorld: the build gives no regions of {view.scene['name']}; whether its bounds are right is not known")
+        return
+    low, high = (np.array(corner)[[0, 2]] for corner in view.bounds)
+    low, high = low + BOUNDS_MARGIN, high - BOUNDS_MARGIN
+    if any((low >= box[0, [0, 2]]).all() and (high <= box[1, [0, 2]]).all() for box in regions):
+        return
+    widest = max(regions, key=lambda box: float(np.prod(box[1, [0, 2]] - box[0, [0, 2]])))
+    (x, y, z), (right, top, far) = widest.round(2)
+    raise UserError(
+        f"ThreeDWorld: scene {view.scene['name']} reaches from ({x}, {y}, {z}) to ({right}, {top}, {far}) m, and cameras "
+        f"would be at {low.round(2).tolist()} to {high.round(2).tolist()} in x and z; write bounds that the build has "
+        "into a JSON file and say environments=tdw:FILE.json (docs/threedworld.md)"
+    )
+
+
+def _eye(scenes: SceneBatch, i: int) -> np.ndarray:
+    """(3,) place of the camera in the world; over the origin where only its height is known."""
+    if scenes.camera_position is not None:
+        return np.asarray(scenes.camera_position[i], np.float64)
+    return np.array([0.0, 1.5 if scenes.ground is None else float(scenes.ground[i]), 0.0])
