@@ -31,8 +31,8 @@ class SceneBatch:
     of the environment (its columns are the camera's right, up and forward axes); scale: metres of the longest axis;
     ground: (B,) float or None, metres of the camera above a level ground that receives the object's shadow, 0 = none;
     light: (B,) degrees or None, by which all light is turned about the world's vertical (from z to x) while what is
-    seen of the environment stays; for renderers whose `turns_light` is true; camera_position: (B, 3) metres in the world
-    of the environment or None, for renderers whose scenes are spaces and no panoramas.
+    seen of the environment stays; for renderers whose `turns_light` is true; camera_position: (B, 3), world, metres, or
+    None, for renderers whose scenes are spaces and no panoramas.
     """
 
     mesh: np.ndarray
@@ -66,8 +66,8 @@ class Renderer(Protocol):
     What is derived from a Collection of them may be kept on disk under its key. prepare makes one share of that ahead,
     so that several processes can divide the work; it may do nothing.
 
-    A renderer may have further attributes: `assets`, the kind of things that it draws, MESHES unless it says so (objects
-    and environments have the same attribute, and the wrong pair is refused); `turns_light`, True if it can; `workers`,
+    A renderer may have further attributes: `assets`, the kind of things that it draws, MESHES unless it says so
+    (objects and environments have it, too, and the wrong pair is refused); `turns_light`, True if it can; `workers`,
     how many processes draw where nobody says; `batch`, how many scenes it likes to be given at once.
     """
 

@@ -176,8 +176,8 @@ ENVIRONMENTS: Plugins[Callable[[str], Any]] = Plugins("library of environments")
 
 
 def load_environments(spec: str) -> EnvironmentLibrary:
-    """The library of "procedural", of "procedural:meadow,kitchen" (some of its scenes), of a folder of panoramas, or one
-    that comes with a renderer, by its name and what it says may follow after a colon."""
+    """The library of "procedural", of "procedural:meadow,kitchen" (some of its scenes), of a folder of panoramas, or
+    one that comes with a renderer, by its name and what it says may follow after a colon."""
     if spec == "procedural":
         return ProceduralEnvironments()
     if spec.startswith("procedural:"):

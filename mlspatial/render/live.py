@@ -26,8 +26,8 @@ from mlspatial.core.manifest import Manifest
 from mlspatial.data.loader import Batch
 from mlspatial.render.engine import SceneBatch
 from mlspatial.render.environments import FolderEnvironments
-from mlspatial.render.processes import worker_processes
 from mlspatial.render.objects import FolderLibrary
+from mlspatial.render.processes import worker_processes
 from mlspatial.render.sampling import HELDOUT_START, SceneSample
 from mlspatial.render.studio import Recipe, Studio, renderer_class, studio_of
 from mlspatial.render.write import build_renderer, prepare_in, silent

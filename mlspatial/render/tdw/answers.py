@@ -99,7 +99,9 @@ def picture(answer: Answer, name: str, size: int) -> np.ndarray:
     except (OSError, ValueError, SyntaxError) as error:
         raise Garbled(f"the build's {name} picture cannot be read ({in_one_line(error)})") from error
     if pixels.shape != (size, size, 3):
-        raise Garbled(f"the build's {name} picture has {pixels.shape[1]} x {pixels.shape[0]} pixels, not {size} x {size}")
+        raise Garbled(
+            f"the build's {name} picture has {pixels.shape[1]} x {pixels.shape[0]} pixels, not {size} x {size}"
+        )
     return pixels
 
 
@@ -118,8 +120,8 @@ def instances(pixels: np.ndarray, colors: Sequence[tuple[int, int, int]]) -> np.
 def depth(raw: bytes, size: int, near: float, far: float) -> np.ndarray:
     """(size, size) float32 metres along the camera's axis from the `_depth` pass, inf where nothing is before `far`.
 
-    raw: of that pass, which is no file of a picture but rows from below of three bytes a pixel, the first the highest of
-    a share of the clipping range; as the package's TDWUtils.get_depth_values reads it. Raises Garbled.
+    raw: of that pass, which is no file of a picture but rows from below of three bytes a pixel, the first the highest
+    of a share of the clipping range; as the package's TDWUtils.get_depth_values reads it. Raises Garbled.
     """
     if len(raw) != size * size * 3:
         raise Garbled(f"the build's _depth picture has {len(raw)} bytes, not {size * size * 3}")

@@ -1,8 +1,8 @@
 """One build of ThreeDWorld: its process, its socket, and questions with answers.
 
-The controller (here) is a REP socket on a TCP port, the build a REQ socket: it asks first, gets a JSON list of commands,
-draws a frame and sends what the commands asked for, with the frame's number as the last part. Whatever goes wrong on the
-way is Lost: the engine then starts the build again, or says in a line what to do.
+The controller (here) is a REP socket on a TCP port, the build a REQ socket: it asks first, gets a JSON list of
+commands, draws a frame and sends what the commands asked for, with the frame's number as the last part. Whatever goes
+wrong on the way is Lost: the engine then starts the build again, or says in a line what to do.
 """
 
 from __future__ import annotations
@@ -72,6 +72,15 @@ class Settings:
         return range(self.port, min(self.port + (LAUNCHED_PORTS if self.build else self.ports), 65536))
 
 
+def reach(build: str, port: int, workers: int) -> None:
+    """Have this process and its workers reach builds so, where that is said; else as the environment has it."""
+    os.environ[PORTS] = str(workers)
+    if build:
+        os.environ[BUILD] = str(Path(build).expanduser().absolute())
+    if port:
+        os.environ[PORT] = str(port)
+
+
 class Build:
     """A build that answers. Raises UserError for a port that is taken, or a build of another version."""
 
@@ -92,7 +101,7 @@ class Build:
             raise
 
     def ask(self, commands: Sequence[dict[str, Any]]) -> Answer:
-        """What the build answers to commands. Raises Lost, or Garbled for what came and cannot be what was asked for."""
+        """What the build answers to commands. Raises Lost, or Garbled for what cannot be what was asked for."""
         message = json.dumps(list(commands)).encode()
         for _ in range(RESENDS):
             self._send(message)

@@ -1,9 +1,10 @@
 """ThreeDWorld behind the renderer's protocol: scenes in, pictures and visible fractions out.
 
-For each scene two frames are asked for: the picture with its `_id` pass, and the `_id` pass alone with camera and objects
-lifted high above the scene, where nothing hides the object, and with a view wide enough for all of it. Their ratio is the
-visible fraction, in pixels. (ThreeDWorld's own Occlusion gives means of a picture in whole numbers to 255: one object in
-a hundredth of the picture would be 2 or 3.)
+For each scene two frames are asked for: the picture with its `_id` pass, and the `_id` pass alone with camera and
+object lifted high above the scene, where nothing hides it. Their ratio, in pixels, is what the scene leaves of it.
+Where its box leaves the picture a third frame has a view wide enough for all of it: that gives the share inside.
+(ThreeDWorld's own Occlusion gives means of a picture in whole numbers to 255: an object in a hundredth of the picture
+would be 2 or 3.)
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ class TdwRenderer:
     batch = BATCH
     workers = 1
 
-    def __init__(self, meshes: Sequence[Model], environments: Sequence[View], *, size: int, device: str = "cpu") -> None:
+    def __init__(
+        self, meshes: Sequence[Model], environments: Sequence[View], *, size: int, device: str = "cpu"
+    ) -> None:
         if not meshes or not environments:
             given = f"{len(meshes)} models, {len(environments)} surroundings"
             raise BadValue("meshes, environments", given, "a renderer needs one of each at least")
@@ -144,14 +147,18 @@ class TdwRenderer:
         target = [self._stage.colors[placed[0][0]]]
         outline = (things[0].model.vertices * (1.0, 1.0, -1.0) * things[0].scale) @ scenes.rotation[i].T
         outline = outline + scenes.position[i]
-        widen = float(np.clip(RIM * picture_reach(outline), 1.0, WIDEST))
-        widen = 1.0 if picture_reach(outline) <= 1.0 else widen
+        reach = picture_reach(outline)
         seen = self._ask(commands.picture(placed, eye, camera, ("_img", "_id")), ("_img", "_id"))
-        alone = self._ask(commands.picture(placed[:1], eye, camera, ("_id",), lift=LIFT, widen=widen), ("_id",))
-        shown = answers.instances(seen["_id"], target) == 1
-        whole = answers.instances(alone["_id"], target) == 1
-        self._compare(things[0].model.name, whole, outline / (widen, widen, 1.0))
-        return seen["_img"], *shares(shown, whole, widen)
+        alone = self._ask(commands.picture(placed[:1], eye, camera, ("_id",), lift=LIFT), ("_id",))
+        shown, whole = (answers.instances(passes["_id"], target) == 1 for passes in (seen, alone))
+        inside = 1.0
+        if reach > 1.0:
+            widen = min(RIM * reach, WIDEST)
+            wide = self._ask(commands.picture(placed[:1], eye, camera, ("_id",), lift=LIFT, widen=widen), ("_id",))
+            inside = share_inside(answers.instances(wide["_id"], target) == 1, widen)
+        self._compare(things[0].model.name, whole, outline)
+        left = min(1.0, shown.sum() / whole.sum()) if whole.any() else 0.0
+        return seen["_img"], left * inside, 1.0 - left if whole.any() else 0.0
 
     def _things(self, scenes: SceneBatch, i: int, eye: np.ndarray, camera: np.ndarray) -> list[Thing]:
         """The objects of a scene, the target first."""
@@ -175,7 +182,7 @@ class TdwRenderer:
         """Say once a model that it is not drawn where its pose and box say; many of them: the frames are not ours."""
         if name in self._fits or outline[:, 2].min() <= 0.0 or not mask.any():
             return
-        self._fits[name] = inside(mask, outline)
+        self._fits[name] = fits_box(mask, outline)
         off = sum(not fits for fits in self._fits.values())
         if not self._fits[name]:
             say(f"ThreeDWorld: {name} is drawn beyond the box of its record; its place or size may be wrong")
@@ -241,20 +248,16 @@ class _Stage:
         return placed
 
 
-def shares(shown: np.ndarray, whole: np.ndarray, widen: float) -> tuple[float, float]:
-    """The visible fraction of an object, and of what is in the picture the share that something hides.
+def share_inside(mask: np.ndarray, widen: float) -> float:
+    """Of an object's pixels in a picture of `widen` times the width, the share in the picture itself; 0 without any.
 
-    shown: (size, size) bool, its pixels in the picture; whole: (size, size) bool, its pixels where nothing hides it, in a
-    picture of `widen` times the width.
+    mask: (size, size) bool.
     """
-    size = len(whole)
-    middle = np.abs(np.arange(size) + 0.5 - size / 2) < size / 2 / widen
-    covered, within = widen**2 * whole.sum(), widen**2 * whole[middle][:, middle].sum()
-    visible = float(np.clip(shown.sum() / covered, 0.0, 1.0)) if covered else 0.0
-    return visible, float(np.clip(1.0 - shown.sum() / within, 0.0, 1.0)) if within else 0.0
+    within = np.abs(np.arange(len(mask)) + 0.5 - len(mask) / 2) < len(mask) / 2 / widen
+    return float(mask[within][:, within].sum() / max(1, mask.sum()))
 
 
-def inside(mask: np.ndarray, outline: np.ndarray) -> bool:
+def fits_box(mask: np.ndarray, outline: np.ndarray) -> bool:
     """Whether an object's pixels lie in the rectangle around its box. mask: (size, size) bool; outline: (n, 3), camera
     frame, points of the box, before the camera."""
     size, (rows, columns) = len(mask), np.nonzero(mask)
@@ -267,7 +270,7 @@ def inside(mask: np.ndarray, outline: np.ndarray) -> bool:
 def check_regions(view: View, regions: np.ndarray | None) -> None:
     """Raise UserError where cameras would leave the regions of a scene, seen from above. regions: (n, 2, 3) or None."""
     if regions is None or not len(regions):
-        say(f"ThreeDWorld: the build gives no regions of {view.scene['name']}; whether its bounds are right is not known")
+        say(f"ThreeDWorld: the build gives no regions of {view.scene['name']}; its bounds are not checked")
         return
     low, high = (np.array(corner)[[0, 2]] for corner in view.bounds)
     low, high = low + BOUNDS_MARGIN, high - BOUNDS_MARGIN
@@ -276,9 +279,9 @@ def check_regions(view: View, regions: np.ndarray | None) -> None:
     widest = max(regions, key=lambda box: float(np.prod(box[1, [0, 2]] - box[0, [0, 2]])))
     (x, y, z), (right, top, far) = widest.round(2)
     raise UserError(
-        f"ThreeDWorld: scene {view.scene['name']} reaches from ({x}, {y}, {z}) to ({right}, {top}, {far}) m, and cameras "
-        f"would be at {low.round(2).tolist()} to {high.round(2).tolist()} in x and z; write bounds that the build has "
-        "into a JSON file and say environments=tdw:FILE.json (docs/threedworld.md)"
+        f"ThreeDWorld: scene {view.scene['name']} reaches from ({x}, {y}, {z}) to ({right}, {top}, {far}) m, and "
+        f"cameras would be at {low.round(2).tolist()} to {high.round(2).tolist()} in x and z; write bounds that the "
+        "build has into a JSON file and say environments=tdw:FILE.json (docs/threedworld.md)"
     )
 
 

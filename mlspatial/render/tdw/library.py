@@ -2,7 +2,7 @@
 
 Known, of the published experiment settings of Xie et al. 2025: the library of models (models_core), that models marked
 do_not_use are left out, as are three that show several things (b02_bag, lantern_2010, b04_bottle_max), the ten scenes,
-and that every sky that is not an interior may light every scene, those of the day (sun_elevation >= 145) twice as often.
+and that every sky that is no interior may light every scene, those of the day (sun_elevation >= 145) twice as often.
 Chosen: models.csv lists what these rules give in version 1.13 of the package without models made of moving parts
 (`composite`), which came later; that gives each of the 117 categories its published number of models, 548 in all.
 Chosen, too: the bounds of the outdoor scenes, which only a build knows; see REACH.
@@ -49,8 +49,8 @@ Bounds = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 @dataclass(frozen=True)
 class Model:
-    """A model of the library. vertices: (n, 3) points on its box, in the object frame of render.mesh: what stands for it
-    when the sampler asks what is in the picture; record: as in the metadata."""
+    """A model of the library. vertices: (n, 3) points on its box, in the object frame of render.mesh: what stands for
+    it when the sampler asks what is in the picture; record: as in the metadata."""
 
     name: str
     category: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -42,7 +43,9 @@ def release() -> str:
 def messages() -> ModuleType:
     """The module that reads what the build sends."""
     installed()
-    import tdw.output_data
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of `imp`
+        import tdw.output_data
 
     module: ModuleType = tdw.output_data
     return module
