@@ -68,7 +68,8 @@ class Renderer(Protocol):
 
     A renderer may have further attributes: `assets`, the kind of things that it draws, MESHES unless it says so
     (objects and environments have it, too, and the wrong pair is refused); `turns_light`, True if it can; `workers`,
-    how many processes draw where nobody says; `batch`, how many scenes it likes to be given at once.
+    how many processes draw where nobody says; `batch`, how many scenes it likes to be given at once; `close`, which
+    gives back what it holds beside memory, until the next picture.
     """
 
     name: str

@@ -91,6 +91,8 @@ class LiveLoader:
                 f"a process that draws images was killed or ran out of memory; run again, with fewer workers than "
                 f"{self.workers} if memory is short"
             ) from error
+        finally:
+            self._studio.release()
 
     @property
     def _gpu(self) -> bool:

@@ -157,6 +157,11 @@ class Studio:
         """What the libraries name and this machine has not, a line each."""
         return [gone for library in (self.objects, self.environments) for gone in getattr(library, "missing", list)()]
 
+    def release(self) -> None:
+        """Give back what the renderer holds beside memory (a program, a port); drawing again takes it again."""
+        if "renderer" in self.__dict__ and hasattr(self.renderer, "close"):
+            self.renderer.close()
+
     def check(self) -> None:
         """Raise UserError, before anything is drawn, for objects that are not there or of a design cannot be seen."""
         if gone := self.missing():

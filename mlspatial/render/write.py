@@ -196,8 +196,11 @@ def _in_parallel(
             _prepare(recipe, part)
             tell("prepare", done, PREPARATIONS)
         ready()
-        for job in jobs:
-            yield render_shard(recipe, owner, folder, *job)
+        try:
+            for job in jobs:
+                yield render_shard(recipe, owner, folder, *job)
+        finally:
+            studio_of(recipe).release()
         return
     pids: list[int] = []
     try:

@@ -21,6 +21,7 @@ from mlspatial.render.live import live_source, recipe_of
 from mlspatial.render.sampling import HELDOUT_START, MOST_HIDDEN
 from mlspatial.render.studio import Studio
 from mlspatial.render.tdw import answers
+from mlspatial.render.tdw.build import Build, Settings
 from mlspatial.render.write import render_dataset
 from tests.render.builds import SIZE, ours, program, recipe, served
 from tests.render.standin import PAIRS, World, model_name
@@ -200,3 +201,16 @@ def test_a_device_has_no_meaning(tmp_path: Path) -> None:
     with pytest.raises(BadValue, match="device=cuda: ThreeDWorld draws on the GPU of its display"):
         render_dataset(recipe(tmp_path, device="cuda"), tmp_path / "set", "set")
     assert not (tmp_path / "set").exists()
+
+
+def test_the_build_is_given_back_when_the_dataset_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the next dataset of the same process, or a training, finds port and memory free."""
+    for name in ("first", "second"):
+        with served(World(blank=True), monkeypatch) as standin:
+            render_dataset(recipe(tmp_path, encoding="jpeg"), tmp_path / name, name)
+            one = Build.__new__(Build)
+            one.settings = Settings.here()
+            assert one._bind() == standin.port
+            one.socket.close(linger=0)
+    first, second = (Manifest.load(tmp_path / name).dataset_id for name in ("first", "second"))
+    assert first == second

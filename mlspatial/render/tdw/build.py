@@ -32,6 +32,7 @@ DEFAULT_TIMEOUT = 600.0  # seconds for an answer: a scene that is not on this ma
 LAUNCHED_PORTS = 64  # of which a build that is started here takes the first free one
 RESENDS = 20  # of a message that the build says it did not get
 SLICE = 0.1  # seconds between looks at the process
+FREED = 2.0  # seconds until a port that was given back can be taken again
 PR_SET_PDEATHSIG = 1
 
 
@@ -130,10 +131,15 @@ class Build:
 
         self.socket = zmq.Context.instance().socket(zmq.REP)
         candidates = self.settings.candidates()
-        for port in candidates:
-            with suppress(zmq.ZMQError):
-                self.socket.bind(f"tcp://*:{port}")
-                return port
+        until = time.monotonic() + FREED
+        while True:
+            for port in candidates:
+                with suppress(zmq.ZMQError):
+                    self.socket.bind(f"tcp://*:{port}")
+                    return port
+            if time.monotonic() > until:
+                break
+            time.sleep(SLICE)
         taken = f"{candidates[0]} to {candidates[-1]}" if len(candidates) > 1 else str(candidates[0])
         raise BadValue("tdw_port", taken, "is taken by another program; end it or take another port")
 
