@@ -191,8 +191,10 @@ class Studio:
         rendered = self.renderer.render(self.scenes(samples))
         images, visible, hidden = rendered.images, rendered.visible, rendered.hidden
         for tries in range(1, MOST_TRIES):
-            again = [] if hidden is None else np.flatnonzero(hidden >= MOST_HIDDEN)
-            if not len(again) or not isinstance(self.sampler, SceneSampler):
+            if hidden is None or not isinstance(self.sampler, SceneSampler):
+                return images, visible
+            again = np.flatnonzero(hidden >= MOST_HIDDEN)
+            if not len(again):
                 return images, visible
             for k in again:
                 samples[k] = self.sampler.draw(samples[k].index, tries)

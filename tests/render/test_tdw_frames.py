@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from mlspatial.render.pictures import project
 from mlspatial.render.tdw import answers
-from mlspatial.render.tdw.commands import Thing, picture, widened
+from mlspatial.render.tdw.commands import Camera, Thing, picture, widened
 from mlspatial.render.tdw.engine import check_regions, fits_box, share_inside
 from mlspatial.render.tdw.frames import box_points, picture_reach, pivot_pose, unit_scale
 from mlspatial.render.tdw.library import Model, View
@@ -36,7 +36,7 @@ def unity(local: np.ndarray, command: dict, position: np.ndarray, factor: float)
 
 
 def told(thing: Thing, eye: np.ndarray, camera: np.ndarray) -> dict[str, dict]:
-    return {command["$type"]: command for command in picture([(1, thing)], eye, camera, ("_img",))}
+    return {command["$type"]: command for command in picture([(1, thing)], Camera(eye, camera), ("_img",))}
 
 
 def test_the_longest_axis_becomes_a_metre() -> None:

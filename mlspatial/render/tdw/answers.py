@@ -95,7 +95,7 @@ def picture(answer: Answer, name: str, size: int) -> np.ndarray:
         raise Garbled(f"the build sent no {name} picture")
     try:
         with Image.open(io.BytesIO(answer.images[name])) as image:
-            pixels = np.asarray(image.convert("RGB"))
+            pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     except (OSError, ValueError, SyntaxError) as error:
         raise Garbled(f"the build's {name} picture cannot be read ({in_one_line(error)})") from error
     if pixels.shape != (size, size, 3):
@@ -110,10 +110,10 @@ def instances(pixels: np.ndarray, colors: Sequence[tuple[int, int, int]]) -> np.
 
     pixels: (size, size, 3) uint8 of the `_id` pass.
     """
-    packed = pixels @ np.array([65536, 256, 1])
-    found = np.zeros(packed.shape, np.uint8)
-    for number, (red, green, blue) in enumerate(colors, start=1):
-        found[packed == (red << 16 | green << 8 | blue)] = number
+    red, green, blue = (np.ascontiguousarray(pixels[..., k]) for k in range(3))
+    found = np.zeros(red.shape, np.uint8)
+    for number, color in enumerate(colors, start=1):
+        found[(red == color[0]) & (green == color[1]) & (blue == color[2])] = number
     return found
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,27 @@ class Thing:
     centre: np.ndarray
     rotation: np.ndarray
     scale: float
+
+    @cached_property
+    def pose(self) -> tuple[np.ndarray, np.ndarray, float]:
+        """Of the pivot in Unity's world: place, rotation, scale factor."""
+        return pivot_pose(self.model.record, self.centre, self.rotation, self.scale)
+
+    @cached_property
+    def turned(self) -> dict[str, float]:
+        return quaternion(self.pose[1])
+
+
+@dataclass(frozen=True)
+class Camera:
+    """place: (3,), world, metres; rotation: (3, 3), camera to world."""
+
+    place: np.ndarray
+    rotation: np.ndarray
+
+    @cached_property
+    def turned(self) -> dict[str, float]:
+        return quaternion(self.rotation)
 
 
 def scene(view: View, size: int) -> Commands:
@@ -68,7 +90,6 @@ def sky(view: View) -> Commands:
 def add(thing: Thing, number: int) -> Commands:
     """A new object, of the size that is asked for, which nothing but commands will move."""
     record = thing.model.record
-    _, _, factor = _pose(thing)
     return [
         {
             "$type": "add_object",
@@ -79,7 +100,7 @@ def add(thing: Thing, number: int) -> Commands:
             "id": number,
         },
         {"$type": "set_kinematic_state", "id": number, "is_kinematic": True, "use_gravity": False},
-        {"$type": "scale_object", "id": number, "scale_factor": dict.fromkeys("xyz", factor)},
+        {"$type": "scale_object", "id": number, "scale_factor": dict.fromkeys("xyz", thing.pose[2])},
     ]
 
 
@@ -94,8 +115,7 @@ def colors(numbers: Sequence[int]) -> Commands:
 
 def picture(
     things: Sequence[tuple[int, Thing]],
-    camera_position: np.ndarray,
-    camera: np.ndarray,
+    camera: Camera,
     passes: Sequence[str],
     *,
     lift: float = 0.0,
@@ -103,20 +123,18 @@ def picture(
 ) -> Commands:
     """Put objects and camera in their places and ask for passes.
 
-    camera_position: (3,), world, metres; camera: (3, 3), camera to world; lift: metres by which all of them are put
-    higher; widen: how many times as much of the picture's plane is seen.
+    lift: metres by which all of them are put higher; widen: how many times as much of the picture's plane is seen.
     """
     up = np.array([0.0, lift, 0.0])
     commands: Commands = [
-        {"$type": "teleport_avatar_to", "avatar_id": AVATAR, "position": vector(camera_position + up)},
-        {"$type": "rotate_sensor_container_to", "avatar_id": AVATAR, "rotation": quaternion(camera)},
+        {"$type": "teleport_avatar_to", "avatar_id": AVATAR, "position": vector(camera.place + up)},
+        {"$type": "rotate_sensor_container_to", "avatar_id": AVATAR, "rotation": camera.turned},
         {"$type": "set_field_of_view", "avatar_id": AVATAR, "field_of_view": widened(widen)},
     ]
     for number, thing in things:
-        pivot, rotation, _ = _pose(thing)
         commands += [
-            {"$type": "teleport_object", "id": number, "position": vector(pivot + up)},
-            {"$type": "rotate_object_to", "id": number, "rotation": quaternion(rotation)},
+            {"$type": "teleport_object", "id": number, "position": vector(thing.pose[0] + up)},
+            {"$type": "rotate_object_to", "id": number, "rotation": thing.turned},
         ]
     return [
         *commands,
@@ -128,7 +146,3 @@ def picture(
 def widened(times: float) -> float:
     """Degrees of a field of view that shows so many times the width of the picture's plane."""
     return float(np.degrees(2.0 * np.arctan(times * np.tan(np.radians(FIELD_OF_VIEW / 2)))))
-
-
-def _pose(thing: Thing) -> tuple[np.ndarray, np.ndarray, float]:
-    return pivot_pose(thing.model.record, thing.centre, thing.rotation, thing.scale)

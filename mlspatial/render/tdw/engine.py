@@ -10,6 +10,7 @@ would be 2 or 3.)
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from mlspatial.render.engine import RENDERERS, Rendered, SceneBatch
 from mlspatial.render.sampling import BOUNDS_MARGIN
 from mlspatial.render.tdw import answers, commands, package
 from mlspatial.render.tdw.build import Build, Lost, Settings
-from mlspatial.render.tdw.commands import Thing
+from mlspatial.render.tdw.commands import Camera, Thing
 from mlspatial.render.tdw.frames import picture_reach
 from mlspatial.render.tdw.library import Model, View
 
@@ -78,6 +79,7 @@ class TdwRenderer:
             raise BadValue("size", size, "a picture needs at least one pixel")
         self.check_device(device)
         self.size, self._models, self._views = size, meshes, environments
+        self._model, self._view = cache(meshes.__getitem__), cache(environments.__getitem__)
         self._build: Build | None = None
         self._stage = _Stage()
         self._fits: dict[str, bool] = {}
@@ -112,8 +114,7 @@ class TdwRenderer:
 
     def _in_order(self, scenes: SceneBatch) -> list[int]:
         """Scenes, then skies, then models together: changing them costs in this order."""
-        views = [self._views[k] for k in range(len(self._views))]
-        places = [(views[k].scene["name"], views[k].sky["name"]) for k in scenes.environment]
+        places = [(self._view(int(k)).scene["name"], self._view(int(k)).sky["name"]) for k in scenes.environment]
         return sorted(range(len(scenes)), key=lambda i: (*places[i], int(scenes.mesh[i]), i))
 
     def _draw(self, scenes: SceneBatch, i: int) -> tuple[np.ndarray, float, float]:
@@ -131,7 +132,7 @@ class TdwRenderer:
                         f"ThreeDWorld: {error}; start the build (TDW.x86_64 -port={settings.port}) and run the same "
                         "command: whole shards are kept"
                     ) from error
-        model, view = self._models[int(scenes.mesh[i])], self._views[int(scenes.environment[i])]
+        model, view = self._model(int(scenes.mesh[i])), self._view(int(scenes.environment[i]))
         raise UserError(
             f"ThreeDWorld: {wrong}, {1 + RESTARTS} times at {model.name} in {view.name}; look into the build's log "
             "(~/.config/unity3d/MIT/TDW/Player.log)"
@@ -140,31 +141,32 @@ class TdwRenderer:
     def _shoot(self, scenes: SceneBatch, i: int) -> tuple[np.ndarray, float, float]:
         if self._build is None:
             self._build = Build(Settings.here())
-        view, camera = self._views[int(scenes.environment[i])], np.asarray(scenes.camera[i], np.float64)
-        eye = _eye(scenes, i)
-        things = self._things(scenes, i, eye, camera)
+        view = self._view(int(scenes.environment[i]))
+        camera = Camera(_eye(scenes, i), np.asarray(scenes.camera[i], np.float64))
+        things = self._things(scenes, i, camera)
         placed = self._stage.set(self._build, view, things, self.size)
         target = [self._stage.colors[placed[0][0]]]
         outline = (things[0].model.vertices * (1.0, 1.0, -1.0) * things[0].scale) @ scenes.rotation[i].T
         outline = outline + scenes.position[i]
         reach = picture_reach(outline)
-        seen = self._ask(commands.picture(placed, eye, camera, ("_img", "_id")), ("_img", "_id"))
-        alone = self._ask(commands.picture(placed[:1], eye, camera, ("_id",), lift=LIFT), ("_id",))
+        seen = self._ask(commands.picture(placed, camera, ("_img", "_id")), ("_img", "_id"))
+        alone = self._ask(commands.picture(placed[:1], camera, ("_id",), lift=LIFT), ("_id",))
         shown, whole = (answers.instances(passes["_id"], target) == 1 for passes in (seen, alone))
         inside = 1.0
         if reach > 1.0:
             widen = min(RIM * reach, WIDEST)
-            wide = self._ask(commands.picture(placed[:1], eye, camera, ("_id",), lift=LIFT, widen=widen), ("_id",))
+            wide = self._ask(commands.picture(placed[:1], camera, ("_id",), lift=LIFT, widen=widen), ("_id",))
             inside = share_inside(answers.instances(wide["_id"], target) == 1, widen)
         self._compare(things[0].model.name, whole, outline)
         left = min(1.0, shown.sum() / whole.sum()) if whole.any() else 0.0
         return seen["_img"], left * inside, 1.0 - left if whole.any() else 0.0
 
-    def _things(self, scenes: SceneBatch, i: int, eye: np.ndarray, camera: np.ndarray) -> list[Thing]:
+    def _things(self, scenes: SceneBatch, i: int, camera: Camera) -> list[Thing]:
         """The objects of a scene, the target first."""
+        turn = camera.rotation
         poses = [(scenes.mesh[i], scenes.position[i], scenes.rotation[i], scenes.scale)]
         return [
-            Thing(self._models[int(mesh)], eye + camera @ position, camera @ rotation, float(scale))
+            Thing(self._model(int(mesh)), camera.place + turn @ position, turn @ rotation, float(scale))
             for mesh, position, rotation, scale in poses
         ]
 

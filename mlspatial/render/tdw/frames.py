@@ -36,6 +36,8 @@ def facing(record: dict[str, Any]) -> np.ndarray:
     """(3, 3) rotation from the model's frame to the camera's for a model that faces the camera upright."""
     angles = record.get("canonical_rotation") or {}
     turns = [float(angles.get(axis, 0.0)) for axis in "yxz"]  # Unity turns about z, then x, then y
+    if not any(turns):
+        return HALF_TURN
     return HALF_TURN @ Rotation.from_euler("YXZ", turns, degrees=True).as_matrix()
 
 

@@ -40,6 +40,7 @@ def release() -> str:
     return ".".join(installed().split(".")[:3])
 
 
+@lru_cache(maxsize=1)
 def messages() -> ModuleType:
     """The module that reads what the build sends."""
     installed()
