@@ -1,10 +1,10 @@
-"""ThreeDWorld's protocol: milliseconds an image of commands, messages and measuring, against a stand-in for the build, in
-a process of its own, that draws nothing and answers with the same pictures again.
+"""ThreeDWorld's protocol: milliseconds an image of commands, messages and measuring, against a stand-in for the build,
+in a process of its own, that draws nothing and answers with the same pictures again.
 
     python -m speed.tdw [--quick]
 
-`decode_ms` is what reading the PNG files takes besides; `alternative` is a bare exchange of as many messages. A scene of
-one object takes two frames; three where its box leaves the picture, and one more for a new model. The fastest of the
+`decode_ms` is what reading the PNG files takes besides; `alternative` is a bare exchange of as many messages. A scene
+of one object takes two frames; three where its box leaves the picture, and one more for a new model. The fastest of the
 parts that the images are cut into counts, because other programs slow down the rest.
 """
 

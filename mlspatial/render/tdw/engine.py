@@ -195,6 +195,8 @@ class TdwRenderer:
             )
 
     def _check(self, scenes: SceneBatch) -> None:
+        if not len(scenes):
+            return
         for name, indices, count in (
             ("mesh", scenes.mesh, len(self._models)),
             ("environment", scenes.environment, len(self._views)),
