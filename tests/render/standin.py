@@ -151,7 +151,7 @@ class StandIn:
         self.size, self.degrees, self.masks = 256, 54.43222, ("_img",)
         self.wanted: set[str] = set()
         self.colored: list[int] = []
-        self.log: list[str] = []
+        self.logs = False
         self._renderer: WarpRenderer | None = None
         self._grey: dict[str, bytes] = {}
 
@@ -182,8 +182,8 @@ class StandIn:
                 getattr(self, f"do_{kind}")(**command)
         except Exception as error:
             self.errors.append(f"{type(error).__name__}: {error}")
-            self.log.append(f"{type(error).__name__}: {error}")
-            raise Ended([messages.log_part(self.log[-1]), messages.quit_part(False), self._number()]) from error
+            said = [messages.log_part(self.errors[-1])] if self.logs else []
+            raise Ended([*said, messages.quit_part(False), self._number()]) from error
         parts = []
         if "version" in self.wanted:
             parts.append(messages.version_part(self.world.version))
@@ -279,7 +279,6 @@ class StandIn:
     # -- commands, each with the parameters that it may have
 
     def do_set_error_handling(self) -> None: ...
-    def do_unload_unused_assets(self) -> None: ...
     def do_set_render_quality(self, render_quality: int) -> None: ...
     def do_set_anti_aliasing(self, mode: str, avatar_id: str) -> None: ...
     def do_set_aperture(self, aperture: float) -> None: ...
@@ -299,7 +298,14 @@ class StandIn:
     def do_send_version(self) -> None:
         self.wanted.add("version")
 
+    def do_send_log_messages(self) -> None:
+        self.logs = True
+
+    def do_unload_unused_assets(self) -> None:
+        assert self.scene
+
     def do_destroy_all_objects(self) -> None:
+        assert self.scene
         self.objects, self.avatars = {}, set()
 
     def do_add_scene(self, name: str, url: str) -> None:

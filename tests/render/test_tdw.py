@@ -179,6 +179,18 @@ def test_a_build_that_dies_is_started_again_and_the_shard_goes_on(
     assert "the build has ended with code 1; starting it again" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+def test_two_builds_make_the_dataset_of_one(
+    made: tuple[Path, Studio, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes, each with a build and a port of its own."""
+    folder, _, _ = made
+    program(tmp_path, World(), monkeypatch)
+    manifest = render_dataset(recipe(folder), tmp_path / "set", "set", workers=2)
+    assert manifest.dataset_id == Manifest.load(folder / "set").dataset_id
+    assert (tmp_path / "build.log").read_text() == ""
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

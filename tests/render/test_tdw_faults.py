@@ -80,13 +80,15 @@ def test_what_stays_wrong_is_one_line(fault: str, said: str, tmp_path: Path, mon
     engine.close()
 
 
-def test_no_build_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_build_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     engine, _ = renderer(tmp_path)
+    monkeypatch.setattr(build, "PATIENCE", 0.1)
     port = free_port()
     monkeypatch.setenv(build.PORT, str(port))
     monkeypatch.setenv(build.TIMEOUT, "0.3")
     with pytest.raises(UserError, match=rf"no build has answered at port {port} for 0.3 seconds; start the build"):
         engine.render(batch())
+    assert f"waiting for a build at port {port} (TDW.x86_64 -port={port})" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("version", ["1.12.27", "1.13.1", "2.13.0"])

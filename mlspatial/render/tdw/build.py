@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from mlspatial.core.errors import BadValue, UserError
+from mlspatial.core.progress import say
 from mlspatial.render.tdw import package
 from mlspatial.render.tdw.answers import Answer, Garbled, read
 
@@ -32,6 +33,7 @@ DEFAULT_TIMEOUT = 600.0  # seconds for an answer: a scene that is not on this ma
 LAUNCHED_PORTS = 64  # of which a build that is started here takes the first free one
 RESENDS = 20  # of a message that the build says it did not get
 SLICE = 0.1  # seconds between looks at the process
+PATIENCE = 2.0  # seconds that a build is waited for before it is said
 FREED = 2.0  # seconds until a port that was given back can be taken again
 PR_SET_PDEATHSIG = 1
 
@@ -95,6 +97,8 @@ class Build:
             self.port = self._bind()
             if settings.build:
                 self._launch()
+            elif not self.socket.poll(1000 * PATIENCE):
+                say(f"ThreeDWorld: waiting for a build at port {self.port} (TDW.x86_64 -port={self.port})")
             self._receive()  # it asks for commands
             self._greet()
         except BaseException:
@@ -160,7 +164,9 @@ class Build:
 
     def _greet(self) -> None:
         try:
-            answer = self.ask([{"$type": "set_error_handling"}, {"$type": "send_version"}])
+            answer = self.ask(
+                [{"$type": "set_error_handling"}, {"$type": "send_log_messages"}, {"$type": "send_version"}]
+            )
         except Garbled as error:
             raise Lost(str(error)) from error
         if not answer.version:

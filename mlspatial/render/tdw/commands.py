@@ -55,12 +55,12 @@ class Camera:
         return quaternion(self.rotation)
 
 
-def scene(view: View, size: int) -> Commands:
-    """Leave what is there, load the scene and set all that does not change from picture to picture."""
+def scene(view: View, size: int, *, leaving: bool) -> Commands:
+    """Load a scene, leaving another one, and set all that does not change from picture to picture."""
     record = view.scene
+    left: Commands = [{"$type": "destroy_all_objects"}, {"$type": "unload_unused_assets"}] if leaving else []
     return [
-        {"$type": "destroy_all_objects"},
-        {"$type": "unload_unused_assets"},
+        *left,
         {"$type": "add_scene", "name": record["name"], "url": record["urls"]["Linux"]},
         {"$type": "create_avatar", "type": "A_Img_Caps_Kinematic", "id": AVATAR},
         {"$type": "simulate_physics", "value": False},

@@ -224,7 +224,7 @@ class _Stage:
     def set(self, build: Build, view: View, things: Sequence[Thing], size: int) -> list[tuple[int, Thing]]:
         """Change what differs; the things with the numbers that they have there."""
         if self.scene != view.scene["name"]:
-            answer = build.ask(commands.scene(view, size))
+            answer = build.ask(commands.scene(view, size, leaving=bool(self.scene)))
             check_regions(view, answer.regions)
             self.scene, self.sky = view.scene["name"], ""
             self.objects = {}
