@@ -133,3 +133,24 @@ class TestWithThePackage:
 
         with pytest.raises(BadValue, match="name each scene once"):
             load_environments("tdw:ruin,ruin")
+
+    def test_a_study_names_them_in_its_dry_run(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], registry: Path
+    ) -> None:
+        """Once, with the datasets that lack them; the plan stands before."""
+        from mlspatial.study import study
+        from tests.render.standin import write_library
+
+        library = write_library(tmp_path)
+        (tmp_path / "hammer_0.bundle").unlink()
+        path = tmp_path / "mine.yaml"
+        given = f"n_train: 10, n_heldout: 2, renderer: tdw, objects: 'tdw:{library}', environments: tdw"
+        path.write_text(
+            f"name: mine\nrender:\n  - {{dataset: one, {given}}}\n  - {{dataset: two, {given}, categories: hammer}}\n"
+            f"  - {{dataset: three, {given}, categories: chair}}\n  - {{dataset: four, {given}, categories: hamer}}\n"
+        )
+        assert study(config=str(path), dry_run=True) == []
+        said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("missing for ")]
+        assert said[0] == f"missing for one, two: hammer: hammer_0 has no file {tmp_path}/hammer_0.bundle"
+        assert said[1].startswith("missing for four: unknown category 'hamer'; did you mean hammer")
+        assert len(said) == 2
