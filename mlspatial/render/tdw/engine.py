@@ -65,7 +65,6 @@ class TdwRenderer:
     name = "tdw"
     version: str = _Of(_version)  # type: ignore[assignment]
     assets = "tdw"
-    hides = True
     batch = BATCH
     workers = 1
 
