@@ -97,7 +97,7 @@ class Build:
             self.port = self._bind()
             if settings.build:
                 self._launch()
-            elif not self.socket.poll(1000 * PATIENCE):
+            elif not self._heard(PATIENCE):
                 say(f"ThreeDWorld: waiting for a build at port {self.port} (TDW.x86_64 -port={self.port})")
             self._receive()  # it asks for commands
             self._greet()
@@ -185,9 +185,12 @@ class Build:
         except zmq.ZMQError as error:
             raise Lost(f"the build at port {self.port} takes no message ({error})") from error
 
+    def _heard(self, seconds: float) -> bool:
+        return bool(self.socket.poll(1000 * seconds))
+
     def _receive(self) -> list[bytes]:
         until = time.monotonic() + self.settings.timeout
-        while not self.socket.poll(1000 * SLICE):
+        while not self._heard(SLICE):
             if self.process is not None and (code := self.process.poll()) is not None:
                 raise Lost(f"the build has ended with code {code}")
             if time.monotonic() > until:
