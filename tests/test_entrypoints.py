@@ -104,7 +104,7 @@ MISTAKES = [
     (render.main, [*RENDER[:2], "--categories", "unicorn"], "unknown category 'unicorn'"),
     (render.main, [*RENDER[:2], "--objects", "nowhere"], "nowhere"),
     (render.main, [*RENDER, "--n_train", "0"], "n_train=0"),
-    (render.main, [*RENDER, "--renderer", "blender"], "unknown renderer 'blender'; known: warp"),
+    (render.main, [*RENDER, "--renderer", "blender"], "unknown renderer 'blender'; known: tdw, warp"),
     (render.main, ["--dataset", "a/b"], "dataset=a/b"),
     (render.main, [*RENDER, "--n_train", "130", "--n_heldout", "40"], "another recipe (n_train: there 120, asked 130)"),
     (compare.main, ["--study", "none"], "no finished runs of study none"),

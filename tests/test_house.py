@@ -51,6 +51,8 @@ ONLY = {
     "brainscore_vision": "benchmarks/brainscore/*.py",
     "warp": "render/warp/*.py",
     "trimesh": "render/library/files.py",
+    "tdw": "render/tdw/*.py",
+    "zmq": "render/tdw/*.py",
     "timm": "models/sources/timm.py",
     "open_clip": "models/sources/openclip.py",
     "onnx": "models/exports/onnx_file.py",

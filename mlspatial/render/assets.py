@@ -11,6 +11,7 @@ import numpy as np
 from mlspatial.core.files import whole
 from mlspatial.core.hashing import content_id
 from mlspatial.core.names import cache_folder
+from mlspatial.render.engine import MESHES
 from mlspatial.render.environments import EnvironmentLibrary
 from mlspatial.render.mesh import Collection, Environment, Material, Mesh
 from mlspatial.render.objects import ObjectLibrary
@@ -19,7 +20,12 @@ ARRAYS = ("vertices", "normals", "uvs", "occlusion", "faces", "face_material")
 
 
 def cached_mesh(library: ObjectLibrary, category: str, identity: str) -> Mesh:
-    """The mesh of an identity, from the cache of this library version or built and put there."""
+    """The mesh of an identity, from the cache of this library version or built and put there.
+
+    What a library has that is no mesh but a name for a renderer of its own is given as it is.
+    """
+    if getattr(library, "assets", MESHES) != MESHES:
+        return library.mesh(category, identity)
     path = _path("meshes", library.name, library.version, f"{category}/{identity}")
     stored = _load(path)
     if stored is not None:

@@ -16,6 +16,7 @@ import numpy as np
 from mlspatial.core.plugins import Plugins
 from mlspatial.render.mesh import Environment, Mesh
 
+MESHES = "meshes"  # the kind of assets that are arrays: render.mesh
 FIELD_OF_VIEW = 60.0  # degrees, horizontal and vertical; Xie et al. 2025
 NEAR, FAR = 0.01, 160.0  # metres; Xie et al. 2025
 TRUTHS = ("depth", "instances", "amodal")  # what can be asked for beside the picture, see Rendered
@@ -48,7 +49,8 @@ class SceneBatch:
     ground: (B,) float or None, metres of the camera above a level ground that receives the object's shadow, 0 = none;
     light: (B,) degrees or None, by which all light is turned about the world's vertical (from z to x) while what is
     seen of the environment stays; for renderers whose `turns_light` is true; others: more objects, for renderers whose
-    `draws_others` is true.
+    `draws_others` is true; camera_position: (B, 3), world, metres, or None, for renderers whose scenes are spaces and
+    no panoramas.
     """
 
     mesh: np.ndarray
@@ -60,6 +62,7 @@ class SceneBatch:
     ground: np.ndarray | None = None
     light: np.ndarray | None = None
     others: Others | None = None
+    camera_position: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.mesh)
@@ -75,32 +78,40 @@ def joined(parts: Sequence[SceneBatch]) -> SceneBatch:
     others = None
     if parts[0].others is not None:
         others = Others(**{one.name: of(one.name, [part.others for part in parts]) for one in fields(Others)})
-    names = ("mesh", "environment", "position", "rotation", "camera", "ground", "light")
+    names = ("mesh", "environment", "position", "rotation", "camera", "ground", "light", "camera_position")
     return SceneBatch(**{name: of(name, parts) for name in names}, scale=parts[0].scale, others=others)
 
 
 @dataclass(frozen=True)
 class Rendered:
     """images: (B, size, size, 3) uint8 sRGB; visible: (B,) float32, fraction of the target's pixels (of those it
-    would cover on an unbounded picture) that lie inside the picture and are not hidden by others.
+    would cover on an unbounded picture) that lie inside the picture and that nothing hides.
 
     truth: what was asked for, by name. depth: (B, size, size) float32, metres along z of the camera frame, inf where
     no object is (surroundings are a panorama, without depth); instances: (B, size, size) uint8, 0 background, 1 target,
     2, 3, .. others in their order; amodal: (B, size, size) bool, what the target would cover if nothing hid it. A pixel
     belongs to the object that covers half of it or more, of two halves the nearer one; its depth is that of this part.
+    hidden: (B,) float32, of the target's pixels inside the picture the fraction that the scene hides, or None from a
+    renderer whose scenes hide nothing.
     """
 
     images: np.ndarray
     visible: np.ndarray
     truth: dict[str, np.ndarray] = field(default_factory=dict)
+    hidden: np.ndarray | None = None
 
 
 class Renderer(Protocol):
     """Constructed with the meshes and environments it will draw; deterministic: same batch, same bytes.
 
     What is derived from a Collection of them may be kept on disk under its key. prepare makes one share of that ahead,
-    so that several processes can divide the work; it may do nothing. Attributes of a class say what more it can do:
-    `turns_light`, `draws_others` (bool) and `tells` (frozenset of TRUTHS); without them it cannot.
+    so that several processes can divide the work; it may do nothing.
+
+    A renderer may have further attributes. Of what more it can do, which without them it cannot: `turns_light`,
+    `draws_others` (bool) and `tells` (frozenset of TRUTHS). `assets`: the kind of things that it draws, MESHES unless
+    it says so (objects and environments have it, too, and the wrong pair is refused); `workers`: how many processes
+    draw where nobody says; `batch`: how many scenes it likes to be given at once; `close`: gives back what it holds
+    beside memory, until the next picture.
     """
 
     name: str

@@ -11,11 +11,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from mlspatial.core.errors import BadValue, UnknownName, UserError
+from mlspatial.core.plugins import Plugins, import_all
 from mlspatial.render.files import panorama
 from mlspatial.render.files.panorama import SUFFIXES
 from mlspatial.render.mesh import Environment
@@ -170,12 +171,25 @@ class FolderEnvironments:
         return Environment(f"{scene}/{sky}", pixels)
 
 
+#: Libraries that come with a renderer: name -> f(what follows "name:").
+ENVIRONMENTS: Plugins[Callable[[str], Any]] = Plugins("library of environments")
+
+
 def load_environments(spec: str) -> EnvironmentLibrary:
-    """The library of "procedural", of "procedural:meadow,kitchen" (some of its scenes) or of a folder of panoramas."""
+    """The library of "procedural", of "procedural:meadow,kitchen" (some of its scenes), of a folder of panoramas, or
+    one that comes with a renderer, by its name and what it says may follow after a colon."""
     if spec == "procedural":
         return ProceduralEnvironments()
     if spec.startswith("procedural:"):
         return ProceduralEnvironments([s.strip() for s in spec.removeprefix("procedural:").split(",") if s.strip()])
+    name, _, rest = spec.partition(":")
+    if not Path(spec).is_dir():
+        from mlspatial import render
+
+        import_all(render)
+        if name in ENVIRONMENTS:
+            library: EnvironmentLibrary = ENVIRONMENTS[name](rest)
+            return library
     return FolderEnvironments(spec)
 
 

@@ -27,8 +27,9 @@ from mlspatial.data.loader import Batch
 from mlspatial.render.cue import DRAWN
 from mlspatial.render.engine import joined
 from mlspatial.render.environments import FolderEnvironments
+from mlspatial.render.objects import FolderLibrary
 from mlspatial.render.processes import worker_processes
-from mlspatial.render.sampling import HELDOUT_START
+from mlspatial.render.sampling import HELDOUT_START, SceneSample
 from mlspatial.render.studio import ADDED, Recipe, Studio, renderer_class, studio_of
 from mlspatial.render.write import build_renderer, prepare_in, silent
 
@@ -93,6 +94,8 @@ class LiveLoader:
                 f"a process that draws images was killed or ran out of memory; run again, with fewer workers than "
                 f"{self.workers} if memory is short"
             ) from error
+        finally:
+            self._studio.release()
 
     @property
     def _gpu(self) -> bool:
@@ -263,7 +266,7 @@ def recipe_of(
             f"dataset {manifest.name} was not rendered by this project (its recipe lacks {error}); "
             "train on its stored images"
         ) from error
-    if objects is None and names["objects"] != "procedural":
+    if objects is None and names["objects"] == FolderLibrary.name:
         raise DatasetError(
             f"dataset {manifest.name} was rendered from a folder of models that its manifest does not name; "
             "say objects=FOLDER or train on its stored images"
@@ -274,10 +277,8 @@ def recipe_of(
             "say environments=FOLDER or train on its stored images"
         )
     if environments is None:
-        environments = names["environments"]
-        if environments == "procedural":
-            environments = f"procedural:{','.join(scenes)}"
-    named = {"objects": objects or "procedural", "environments": environments, "renderer": names["renderer"]}
+        environments = f"{names['environments']}:{','.join(scenes)}"
+    named = {"objects": objects or names["objects"], "environments": environments, "renderer": names["renderer"]}
     return Recipe(**{**simple, **named, "categories": categories, "device": device})
 
 
@@ -304,15 +305,19 @@ def _in_worker(work: Callable[..., Drawn], recipe: Recipe, columns: tuple[str, .
 
 def _draw(studio: Studio, columns: tuple[str, ...], first: int, n: int) -> Drawn:
     """(n, size, size, 3) uint8 images from an index on, and their columns."""
-    scenes, values = _place(studio, columns, first, n)
-    return studio.render(scenes).images, values
+    samples = [studio.sampler.draw(index) for index in range(first, first + n)]
+    return studio.draw(samples).images, _values(samples, columns)
 
 
 def _place(studio: Studio, columns: tuple[str, ...], first: int, n: int) -> Drawn:
     """The scenes from an index on, and their columns."""
     samples = [studio.sampler.draw(index) for index in range(first, first + n)]
+    return studio.scenes(samples), _values(samples, columns)
+
+
+def _values(samples: Sequence[SceneSample], columns: tuple[str, ...]) -> dict[str, list[Any]]:
     rows = [sample.columns() for sample in samples]
-    return studio.scenes(samples), {name: [row[name] for row in rows] for name in columns}
+    return {name: [row[name] for row in rows] for name in columns}
 
 
 def _ahead(n: int, start: int, submit: Callable[[int], Any]) -> Iterator[tuple[int, Any]]:

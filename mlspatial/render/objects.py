@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from mlspatial.core.errors import BadValue, UnknownName
-from mlspatial.core.plugins import import_all
+from mlspatial.core.plugins import Plugins, import_all
 from mlspatial.render import library
 from mlspatial.render.files.folder import is_clutter, model_files, same_name, split_axes, split_names, turn_of
 from mlspatial.render.library import catalogue
@@ -154,8 +154,13 @@ class FolderLibrary:
         return self._files[category]
 
 
+#: Libraries that come with a renderer: name -> f(what follows "name:", categories).
+OBJECTS: Plugins[Callable[[str, Sequence[str] | None], Any]] = Plugins("library of objects")
+
+
 def load_objects(spec: str, categories: str | int | Sequence[str] | None = None) -> ObjectLibrary:
-    """spec: "procedural", or the path of a folder `category/identity.{obj,glb,gltf,ply,stl}` (see FolderLibrary).
+    """spec: "procedural", the path of a folder `category/identity.{obj,glb,gltf,ply,stl}` (see FolderLibrary), or a
+    library that comes with a renderer, by its name and what it says may follow after a colon.
 
     categories: see resolve_categories; a sequence of names is resolved one by one. None takes all.
     Raises UnknownName for a category, UserError for a folder without models.
@@ -163,6 +168,9 @@ def load_objects(spec: str, categories: str | int | Sequence[str] | None = None)
     if spec == "procedural":
         available = available_procedural()
         make: Callable[[Sequence[str]], ObjectLibrary] = ProceduralLibrary
+    elif (library := _of_a_renderer(spec)) is not None:
+        available = library(None).categories
+        make = library
     else:
         folder = FolderLibrary(spec)
         available = folder.categories
@@ -174,6 +182,17 @@ def load_objects(spec: str, categories: str | int | Sequence[str] | None = None)
     else:
         names = tuple(_one(name, available) for name in categories)
     return make(names)
+
+
+def _of_a_renderer(spec: str) -> Callable[[Sequence[str] | None], Any] | None:
+    """How the library is made that comes with a renderer under this name; None where none does."""
+    name, _, rest = spec.partition(":")
+    if Path(spec).is_dir():
+        return None
+    from mlspatial import render
+
+    import_all(render)
+    return partial(OBJECTS[name], rest) if name in OBJECTS else None
 
 
 def available_procedural() -> tuple[str, ...]:

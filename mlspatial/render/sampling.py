@@ -136,7 +136,8 @@ class SceneSampler:
 
     def draw(self, index: int, again: int = 0) -> SceneSample:
         """The scene of one index (held-out images: HELDOUT_START + i). again: another place for the same object in the
-        same scene, numbered from 1."""
+        same scene, numbered from 1, where what is beside it or a renderer's own scene hides it.
+        """
         category, identity, scene = self._balanced(index)
         points = self.points(category, identity) * (1.0, 1.0, -1.0)  # object frame to the left-handed camera frame
         rng = np.random.default_rng([self.seed, index, AGAIN, again] if again else [self.seed, index])

@@ -29,8 +29,10 @@ class Solid:
 
     @classmethod
     def of(cls, mesh: Mesh) -> Solid:
+        """mesh: or what has vertices alone, points on its box: their convex hull then stands for its faces."""
         vertices = mesh.vertices.astype(np.float64) * (1.0, 1.0, -1.0)
-        a, b, c = vertices[mesh.faces].transpose(1, 0, 2)
+        faces = mesh.faces if hasattr(mesh, "faces") else ConvexHull(vertices).simplices
+        a, b, c = vertices[faces].transpose(1, 0, 2)
         area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
         rng = np.random.default_rng(0)
         face = rng.choice(len(area), SURFACE, p=area / area.sum())

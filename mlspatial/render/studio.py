@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 
 from mlspatial.core.design import Design
-from mlspatial.core.errors import BadValue
+from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.latents import MOTION, LatentSchema, spatial_schema
 from mlspatial.core.plugins import import_all
 from mlspatial.render.assets import cached_mesh, meshes, panoramas
 from mlspatial.render.clutter import ClutterSample, ClutterSampler, distractor_numbers
 from mlspatial.render.controlled import DesignSampler
 from mlspatial.render.cue import CUES, DRAWN, mark
-from mlspatial.render.engine import RENDERERS, Others, Rendered, Renderer, SceneBatch
+from mlspatial.render.engine import MESHES, RENDERERS, Others, Rendered, Renderer, SceneBatch
 from mlspatial.render.environments import load_environments
 from mlspatial.render.mesh import Collection, Environment, Mesh
 from mlspatial.render.motion import MOTIONS, MotionSampler
 from mlspatial.render.objects import load_objects
-from mlspatial.render.sampling import LEAST_IN_VIEW, ROTATIONS, TRANSLATIONS, SceneSample, SceneSampler
+from mlspatial.render.sampling import (
+    LEAST_IN_VIEW,
+    MOST_HIDDEN,
+    MOST_TRIES,
+    ROTATIONS,
+    TRANSLATIONS,
+    SceneSample,
+    SceneSampler,
+)
 from mlspatial.render.solid import Solid
 from mlspatial.render.truth import truth_names
 
@@ -127,6 +135,7 @@ class Studio:
         beside = recipe.distractor_categories if recipe.others[1] else ()
         self.objects = load_objects(recipe.objects, tuple(dict.fromkeys([*recipe.categories, *beside])))
         self.environments = load_environments(recipe.environments)
+        self._demand_assets()
         self.identities = {category: tuple(self.objects.identities(category)) for category in recipe.categories}
         self.beside = {category: tuple(self.objects.identities(category)) for category in beside}
         self._demand()
@@ -184,6 +193,15 @@ class Studio:
             raise BadValue(
                 "renderer", recipe.renderer, f"does not tell where the target is seen, as cue={recipe.cue} needs"
             )
+
+    def _demand_assets(self) -> None:
+        """Raise BadValue for objects or environments that the renderer cannot draw."""
+        draws = getattr(renderer_class(self.recipe.renderer), "assets", MESHES)
+        for parameter, library in (("objects", self.objects), ("environments", self.environments)):
+            if (kind := getattr(library, "assets", MESHES)) != draws:
+                spec = getattr(self.recipe, parameter)
+                right = f"take {parameter}={draws}" if draws != MESHES else f"take renderer={kind}"
+                raise BadValue(parameter, spec, f"renderer={self.recipe.renderer} cannot draw that; {right}")
 
     def _demand_light(self, design: Design) -> None:
         turned = any(name == "light" and (low, high) != (0.0, 0.0) for name, low, high in design.held)
@@ -247,9 +265,21 @@ class Studio:
         engine = renderer_class(self.recipe.renderer)
         return engine(*self.assets(), size=self.recipe.size, device=self.recipe.device)
 
+    def missing(self) -> list[str]:
+        """What the libraries name and this machine has not, a line each."""
+        return [gone for library in (self.objects, self.environments) for gone in getattr(library, "missing", list)()]
+
+    def release(self) -> None:
+        """Give back what the renderer holds beside memory (a program, a port); drawing again takes it again."""
+        if "renderer" in self.__dict__ and hasattr(self.renderer, "close"):
+            self.renderer.close()
+
     def check(self) -> None:
-        """Raise UserError for a design of which an object cannot be seen, or objects and paths that find no place,
-        before anything is drawn."""
+        """Raise UserError, before anything is drawn, for objects that are not there, that cannot be seen in a design,
+        or that with their paths find no place."""
+        if gone := self.missing():
+            more = f" and {len(gone) - 3} more, which dry_run=true lists" if len(gone) > 3 else ""
+            raise UserError(f"{len(gone)} models are missing: {'; '.join(gone[:3])}{more}")
         if isinstance(self.sampler, DesignSampler | ClutterSampler | MotionSampler):
             self.sampler.check()
 
@@ -265,10 +295,29 @@ class Studio:
         """About 1.3 texels a pixel over the 60 degrees that a picture shows, in powers of two."""
         return int(np.clip(2 ** np.ceil(np.log2(self.recipe.size * 8)), 512, 2048))
 
-    def draw(self, samples: list[SceneSample]) -> tuple[np.ndarray, np.ndarray]:
-        """(n, size, size, 3) uint8 images and (n,) visible fractions of n scenes."""
+    def draw(self, samples: list[SceneSample]) -> Rendered:
+        """Pictures of n scenes.
+
+        Where the scene itself hides too much of an object, its sample in the list is replaced by the next one that the
+        sampler has for this image, as often as it takes; designs and clips keep what they are.
+        """
         rendered = self.render(self.scenes(samples))
-        return rendered.images, rendered.visible
+        if rendered.hidden is None or not isinstance(self.sampler, SceneSampler | ClutterSampler):
+            return rendered
+        for tries in range(1, MOST_TRIES):
+            again = np.flatnonzero(rendered.hidden >= MOST_HIDDEN)
+            if not len(again):
+                return rendered
+            for k in again:
+                samples[k] = self.sampler.draw(samples[k].index, tries)
+            part = self.render(self.scenes([samples[k] for k in again]))
+            rendered.images[again], rendered.visible[again], rendered.hidden[again] = (
+                part.images, part.visible, part.hidden,
+            )  # fmt: skip
+            for name, values in part.truth.items():
+                rendered.truth[name][again] = values
+        first = samples[int(again[0])]
+        raise UserError(f"image {first.index}: {first.identity} is hidden wherever it is put in scene {first.scene}")
 
     def render(self, scenes: SceneBatch) -> Rendered:
         """The scenes with the cue drawn and what else the recipe asks for."""
@@ -278,7 +327,7 @@ class Studio:
         rendered = self.renderer.render(scenes, asked | {"instances"} if cue else asked)
         if cue:
             mark(rendered.images, rendered.truth["instances"], self.recipe.cue)
-        return Rendered(rendered.images, rendered.visible, {name: rendered.truth[name] for name in self.recipe.truth})
+        return replace(rendered, truth={name: rendered.truth[name] for name in self.recipe.truth})
 
     def scenes(self, samples: list[SceneSample]) -> SceneBatch:
         """What the renderer is given for n scenes."""
@@ -291,6 +340,7 @@ class Studio:
             ground=np.array([s.camera_position[1] for s in samples]),
             light=np.array([s.light for s in samples]) if any(s.light for s in samples) else None,
             others=self._others(samples) if self.beside else None,
+            camera_position=np.stack([s.camera_position for s in samples]),
         )
 
     def _others(self, samples: list[SceneSample]) -> Others:

@@ -142,11 +142,11 @@ def render_shard(recipe: Recipe, owner: str, folder: Path, split: str, file: str
     studio = studio_of(recipe)
     offset = HELDOUT_START if split == "heldout" else 0
     columns: dict[str, list[Any]] = {}
-    batch = BATCH[recipe.device]
+    batch = getattr(renderer_class(recipe.renderer), "batch", BATCH[recipe.device])
     for begin in range(first, first + rows, batch):
         local = range(begin, min(begin + batch, first + rows))
         samples = [studio.sampler.draw(offset + index) for index in local]
-        drawn = studio.render(studio.scenes(samples))
+        drawn = studio.draw(samples)
         for number, (index, sample) in enumerate(zip(local, samples, strict=True)):
             row = {
                 "stimulus_id": stimulus_id(split, index),
@@ -198,8 +198,11 @@ def _in_parallel(
             _prepare(recipe, part)
             tell("prepare", done, PREPARATIONS)
         ready()
-        for job in jobs:
-            yield render_shard(recipe, owner, folder, *job)
+        try:
+            for job in jobs:
+                yield render_shard(recipe, owner, folder, *job)
+        finally:
+            studio_of(recipe).release()
         return
     pids: list[int] = []
     try:

@@ -9,10 +9,10 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlspatial.core.design import SPLIT, Design
-from mlspatial.core.errors import BadValue, DatasetError
+from mlspatial.core.errors import BadValue, DatasetError, UserError
 from mlspatial.core.manifest import MANIFEST, Manifest, recipe_id
 from mlspatial.core.names import DATASET_ID, DEVICE, PRECISION
 from mlspatial.core.parameters import FORCE, STUDY, Parameter, entry
@@ -21,6 +21,9 @@ from mlspatial.data.shards import is_whole
 from mlspatial.registry import notes, runs
 from mlspatial.registry.datasets import COPIES, FOLDER, folders, is_known, ours
 from mlspatial.registry.named import is_ours, remember
+
+if TYPE_CHECKING:
+    from mlspatial.render.studio import Studio
 
 VERSION = 1
 TRUTH = "pictures/truth.png"
@@ -39,11 +42,16 @@ PARAMETERS = (
     Parameter(
         "objects",
         str,
-        "procedural, or a folder category/identity.{obj,glb} (FOLDER:up=z,front=-y turns it).",
+        "procedural, or a folder category/identity.{obj,glb} (FOLDER:up=z,front=-y turns it); with renderer=tdw: tdw.",
         "procedural",
     ),
-    Parameter("environments", str, "procedural, procedural:SCENE,SCENE, or a folder of panoramas.", "procedural"),
-    Parameter("renderer", str, "auto, warp, or one of your own.", "auto"),
+    Parameter(
+        "environments",
+        str,
+        "procedural, procedural:SCENE,SCENE, or a folder of panoramas; with renderer=tdw: tdw, tdw:SCENE,SCENE.",
+        "procedural",
+    ),
+    Parameter("renderer", str, "auto, warp, tdw (ThreeDWorld) or one of your own.", "auto"),
     Parameter(
         "design",
         str,
@@ -73,8 +81,15 @@ PARAMETERS = (
     Parameter("truth", str, "Of depth, instances, amodal, with commas between: further columns of pictures.", ""),
     Parameter("encoding", str, "jpeg (quality 95, full colour resolution) or png.", "jpeg"),
     Parameter("device", str, "cpu, or cuda (the bytes, and so the dataset_id, may differ).", "cpu"),
-    Parameter("workers", int, "Processes; 0: one a core.", 0, "nothing"),
+    Parameter("workers", int, "Processes; 0: one a core, with renderer=tdw one.", 0, "nothing"),
     Parameter("out", str, "Folder to write to [data/DATASET].", "", "nothing"),
+    Parameter(
+        "tdw_build", str, "Program of ThreeDWorld's build, started as needed; empty: you start it.", "", "nothing"
+    ),
+    Parameter(
+        "tdw_port", int, "First port of ThreeDWorld's builds, one a process.", 0, "nothing", shown="1071", least=0
+    ),
+    Parameter("dry_run", bool, "Say what would be drawn and which models are missing; draw nothing.", False, "nothing"),
     STUDY,
     FORCE,
 )
@@ -107,18 +122,23 @@ def render(
     motion: str = "object",
     frame_rate: float = 10.0,
     truth: str = "",
+    tdw_build: str = "",
+    tdw_port: int = 0,
+    dry_run: bool = False,
     study: str = "",
     force: bool = False,
-) -> str:
-    """Make a dataset and return the id of its run. Parameters as in the MLproject file."""
+) -> str | list[str]:
+    """Make a dataset and return the id of its run, or nothing of a dry run. Parameters as in the MLproject file."""
     from mlspatial.render.objects import load_objects, resolve_categories
-    from mlspatial.render.studio import DEFAULT_RENDERER, Recipe, Studio
+    from mlspatial.render.studio import DEFAULT_RENDERER, Recipe, Studio, renderer_class
+    from mlspatial.render.tdw.build import reach
     from mlspatial.render.truth import truth_names
     from mlspatial.render.write import render_dataset
 
     if not re.fullmatch(r"[A-Za-z0-9_-]+", dataset):
         raise BadValue("dataset", dataset, "must be made of letters, digits, _ and -")
-    workers = workers or os.cpu_count() or 1
+    workers = workers or getattr(renderer_class(renderer), "workers", os.cpu_count()) or 1
+    reach(tdw_build, tdw_port, workers)
     available = load_objects(objects).categories
     chosen = resolve_categories(categories, available)
     planned = asked_design(design, objects=objects, environments=environments, categories=chosen)
@@ -148,10 +168,12 @@ def render(
     )
     recipe.check()
     studio = Studio(recipe)
+    if dry_run:
+        return _foretell(dataset, studio, planned.size() if planned else n_train + n_heldout)
     studio.check()
     full = studio.full_recipe()
     folder = Path(out or f"data/{dataset}")
-    cfg = {
+    cfg: dict[str, Any] = {
         "dataset": dataset,
         **{key: value for key, value in full.items() if isinstance(value, str | int | None)},
         "n_categories": len(studio.identities),
@@ -217,6 +239,34 @@ def render(
         said |= {"categories": categories, "dataset": manifest.dataset_id, "folder": str(folder)}
         run.describe(notes.facts(said) + f"\n\nLook at the artifacts {SHEET} and {LATENTS}.")
     return run.id
+
+
+def _foretell(dataset: str, studio: Studio, images: int) -> list[str]:
+    """Print what a recipe would draw, and raise UserError after a list of what is missing for it."""
+    gone = studio.missing()
+    engine = studio.full_recipe()["renderer"]
+    print(
+        f"render {dataset}: {images:,} images of {len(studio.pairs())} identities in {len(studio.identities)} "
+        f"categories, {len(studio.environments.scenes)} scenes, by {engine['name']} {engine['version']}"
+    )
+    print("\n".join(gone or ["nothing is missing"]))
+    if gone:
+        raise UserError(f"render {dataset}: {len(gone)} of {len(studio.pairs())} models are missing")
+    return []
+
+
+def missing(parameters: Mapping[str, Any]) -> list[str]:
+    """What a call would ask for in vain, a line each. parameters: of this entry point, each resolved."""
+    from mlspatial.render.environments import load_environments
+    from mlspatial.render.objects import load_objects, resolve_categories
+
+    try:
+        spec = parameters["objects"]
+        objects = load_objects(spec, resolve_categories(parameters["categories"], load_objects(spec).categories))
+        environments = load_environments(parameters["environments"])
+    except UserError as error:
+        return [str(error)]
+    return [gone for library in (objects, environments) for gone in getattr(library, "missing", list)()]
 
 
 def asked_design(design: str, *, objects: str, environments: str, categories: Sequence[str]) -> Design | None:
@@ -319,6 +369,7 @@ ENTRY = entry(
         "--dataset still --categories 8 --translation none --environments procedural:meadow,street",
         "--dataset sweeps --design sweeps --categories 8",
         "--dataset crowded --categories 8 --distractors 0-3 --least_visible 0.5 --truth depth,instances",
+        "--dataset tdw117 --renderer tdw --objects tdw --environments tdw --tdw_build ~/tdw_build/TDW/TDW.x86_64",
     ),
 )
 

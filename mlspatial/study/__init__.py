@@ -9,6 +9,7 @@ from mlspatial.core.hashing import content_id
 from mlspatial.core.parameters import STORE_PATCH_VARIABLE, Parameter, entry
 from mlspatial.core.progress import say
 from mlspatial.registry import runs
+from mlspatial.steps.render import missing
 from mlspatial.study import workers
 from mlspatial.study.config import StudyFile, load, namesakes
 from mlspatial.study.estimate import Rates
@@ -76,6 +77,12 @@ def study(
     if dry_run:
         rates.learn_from_registry(dict.fromkeys(job.entry for job in plan.jobs))
         print(describe(plan, rates, slots))
+        lacking: dict[str, list[str]] = {}
+        for job in plan.of("render"):
+            for gone in missing(job.parameters):
+                lacking.setdefault(gone, []).append(str(job.parameters["dataset"]))
+        for gone, datasets in lacking.items():
+            print(f"missing for {', '.join(datasets)}: {gone}")
         return []
     cfg = {"config": config, "name": file.name, "jobs": slots, "backend": file.backend, "together": together}
     spec = runs.Spec("study", VERSION, {"config": content_id(file.text)}, cfg, ENTRY.free)

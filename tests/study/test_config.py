@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -188,6 +189,30 @@ def test_the_published_study_is_all_there(registry: Path) -> None:
     scaling = [p for p in trains if p["dataset"] == "xie100m"]
     assert {p["batches"] for p in scaling} == {1_500_000} and len({p["fraction"] for p in scaling}) == fractions
     assert {p["batches"] for p in trains if p["dataset"] in ("xie1", "xie117_still")} == {200_000}
+
+
+def test_the_study_with_threedworld_differs_in_its_images_alone() -> None:
+    """The same networks on as many images, in the same words but for names of datasets and of the study."""
+    images = {"renderer": "tdw", "objects": "tdw", "environments": "tdw"}
+    own = [(step.entry, step.parameters) for step in load(ROOT / "studies" / "xie2025.yaml").steps]
+    found = [(step.entry, step.parameters) for step in load(ROOT / "studies" / "xie2025_tdw.yaml").steps]
+    assert len(found) == len(own) > 400
+    for (entry, expected), (same, parameters) in zip(own, found, strict=True):
+        renamed = {
+            name: re.sub(r"\bxie(?=\d+(m|_still)?\b)(?!2025)|(?<=study=)xie2025\b", _tdw, value)
+            if isinstance(value, str)
+            else value
+            for name, value in expected.items()
+        }
+        assert same == entry and parameters == renamed | (images if entry == "render" else {}) | _study(parameters)
+
+
+def _tdw(match: re.Match[str]) -> str:
+    return "tdw" if match[0] == "xie" else "xie2025_tdw"
+
+
+def _study(parameters: dict) -> dict:
+    return {"study": "xie2025_tdw"} if parameters.get("study") == "xie2025_tdw" else {}
 
 
 def test_two_files_of_one_name_are_told_apart_before_their_runs_mix(tmp_path: Path) -> None:
