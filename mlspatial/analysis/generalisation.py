@@ -15,7 +15,7 @@ from mlspatial.analysis.decoding import Decoding
 from mlspatial.analysis.splits import Split
 from mlspatial.core.errors import BadValue, UserError
 
-VERSION = "2"
+VERSION = "3"
 LEAST = 5  # stimuli on either side of a split
 
 
@@ -59,15 +59,17 @@ def apart(splits: Sequence[Split], groups: np.ndarray, *, seed: int) -> tuple[li
     read-out would know them again. splits: that test every stimulus once; groups: (n,) of each stimulus.
     Groups are dealt out at random into one part a fold, each about as large as what the fold tests. The random split of
     a fold trains and tests as the fold does, but whatever the condition: it is tested on stimuli of its part and
-    trained on those of the others, as many as there, or as the parts have. Where a condition divides groups the splits
-    by conditions keep of their stimuli what those parts allow; else they stay as they are.
+    trained on those of the others. Where a condition divides groups the splits by conditions keep of their stimuli what
+    those parts allow. Of a fold and the random split beside it the larger side loses stimuli at random, so that both
+    train on as many, and test as many.
     Raises UserError for fewer groups than splits.
     """
     n = sum(len(test) for _, test in splits)
     rng = np.random.default_rng([seed, 7])
     values, codes, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
     if len(values) < len(splits):
-        raise UserError(f"{len(values)} contexts are too few for {len(splits)} folds; use fewer folds")
+        advice = "use fewer folds" if len(splits) > 2 else "use stimuli of more contexts"
+        raise UserError(f"{len(values)} contexts are too few for {len(splits)} folds; {advice}")
     order = rng.permutation(len(values))
     middles = np.cumsum(sizes[order]) - sizes[order] / 2
     ends = np.cumsum([len(test) for _, test in splits])
@@ -80,12 +82,15 @@ def apart(splits: Sequence[Split], groups: np.ndarray, *, seed: int) -> tuple[li
     for fold, (train, test) in enumerate(splits):
         if np.intersect1d(codes[train], codes[test]).size:
             train, test = train[of_image[train] != fold], test[of_image[test] == fold]
-        across.append((train, test))
         sides = (np.flatnonzero(of_image != fold), np.flatnonzero(of_image == fold))
-        within.append(tuple(np.sort(rng.permutation(all_)[: len(own)])
-                            for all_, own in zip(sides, (train, test), strict=True)))  # fmt: skip
+        both = []
+        for own, any_ in zip((train, test), sides, strict=True):
+            count = min(len(own), len(any_))
+            both.append([np.sort(rng.permutation(one)[:count]) if len(one) > count else one for one in (own, any_)])
+        across.append((both[0][0], both[1][0]))
+        within.append((both[0][1], both[1][1]))
     assert n == len(codes)
-    return across, within  # type: ignore[return-value]
+    return across, within
 
 
 def untrained(labels: np.ndarray, splits: Sequence[Split]) -> np.ndarray:

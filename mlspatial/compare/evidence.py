@@ -391,5 +391,8 @@ def _decodings(decoded: pd.DataFrame) -> pd.DataFrame:
     table = read.tables("decodings-2", decoded, parse)
     if table.empty:
         return empty_frames()["decodings"]
+    images = table.run_id.map(decoded.set_index("run_id").get(read.TAGS + DATASET_ID, pd.Series(dtype=object)))
+    shown = set(images[table.model_id != PIXELS]) or set(images)
+    table = table[(table.model_id != PIXELS) | images.isin(shown)]  # of others' images no baseline
     newest = table.groupby(["model_id", "layer", "latent"]).run_id.transform("first")
     return table.loc[table.run_id == newest, list(DECODINGS)].reset_index(drop=True)

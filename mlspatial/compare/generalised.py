@@ -43,8 +43,8 @@ def generalised(decoded: pd.DataFrame) -> pd.DataFrame:
 
     decoded: rows of `read.runs` that left conditions out, newest first. value, chance: across conditions; within,
     within_chance: of the random split beside it. What networks' own heads say is left out: they are no read-outs. Of
-    several runs of a network, dataset and factor the one with most rows counts, of as many the newest: places of layers
-    that were asked apart are not known together. A damaged run is left out, with a warning that names it.
+    several runs of a network, dataset and factor the newest of those with most layers counts: places of layers that
+    were asked apart are not known together. A damaged run is left out, with a warning that names it.
     """
 
     def parse(row: dict[str, Any], file: Callable[..., Path]) -> pd.DataFrame:
@@ -64,6 +64,6 @@ def generalised(decoded: pd.DataFrame) -> pd.DataFrame:
     if table.empty:
         return no_generalised()
     asked = ["model_id", "dataset_id", "factor"]
-    sizes = table.groupby([*asked, "run_id"], sort=False).size().reset_index(name="rows")
-    best = sizes.sort_values("rows", ascending=False, kind="stable").drop_duplicates(asked)
+    sizes = table.groupby([*asked, "run_id"], sort=False).layer.nunique().reset_index(name="layers")
+    best = sizes.sort_values("layers", ascending=False, kind="stable").drop_duplicates(asked)
     return table[table.run_id.isin(best.run_id)].loc[:, list(GENERALISED)].reset_index(drop=True)

@@ -103,7 +103,7 @@ OF_TRUTH = (
 
 def columns_of(recipe: Mapping[str, Any]) -> tuple[Column, ...]:
     """The columns of a dataset of a recipe (Manifest.recipe)."""
-    several = bool(recipe.get("distractors"))
+    several = recipe.get("distractors", "0") != "0"
     return (
         *(replace(c, meaning=SEEN) if several and c.name == "visible" else c for c in COLUMNS),
         *(OF_DESIGNS if recipe.get("design") else ()),

@@ -12,7 +12,7 @@ import numpy as np
 from mlspatial.core.errors import BadValue
 from mlspatial.core.manifest import Manifest
 from mlspatial.data.loader import Batch, Loader
-from mlspatial.data.order import Group, in_order, shuffled
+from mlspatial.data.order import Group, in_order, share, shuffled
 from mlspatial.data.shards import ROW_GROUP
 
 
@@ -45,6 +45,8 @@ class Clips(Loader):
         self.frames = frames_of(manifest)
         if batch_size < 1:
             raise BadValue("batch_size", batch_size, "must be at least 1")
+        if batch_size % (world := options.get("world", 1)):
+            raise BadValue("batch_size", batch_size, f"must be a multiple of the {world} processes that share it")
         if not 0.0 < fraction <= 1.0:
             raise BadValue("fraction", fraction, "must be above 0 and at most 1")
         there = manifest.rows(split)
@@ -64,6 +66,14 @@ class Clips(Loader):
     def once(self) -> Iterator[Batch]:
         """Every clip once, in order; the last batch may be smaller."""
         return self._whole(in_order(self.clips, self.batch_size), 0)
+
+    def targets(self) -> dict[str, np.ndarray]:
+        """The columns of what batches show, in order: those of the clips' middle frames."""
+        return {name: values[middle(self.frames) :: self.frames] for name, values in self.columns.items()}
+
+    def _share(self, rows: np.ndarray) -> np.ndarray:
+        """This rank's clips of a batch, whole ones."""
+        return share(rows.reshape(-1, self.frames), self.rank, self.world).reshape(-1)
 
     def _whole(self, order: Iterator[np.ndarray], start: int) -> Iterator[Batch]:
         k = self.frames

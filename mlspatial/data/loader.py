@@ -133,13 +133,21 @@ class Loader:
         return self._batches(in_order(self.rows, self.batch_size), 0)
 
     def _batches(self, order: Iterator[np.ndarray], start: int) -> Iterator[Batch]:
-        parts = ((number, share(rows, self.rank, self.world)) for number, rows in enumerate(order, start))
+        parts = ((number, self._share(rows)) for number, rows in enumerate(order, start))
         parts = ((number, rows) for number, rows in parts if len(rows))
         if self.device is None:
             return prefetched(self._arrays(parts))
         if self._side is None:
             return prefetched(self._tensors(parts))
         return self._arrived(prefetched(self._sent(parts)))
+
+    def _share(self, rows: np.ndarray) -> np.ndarray:
+        """This rank's part of a batch."""
+        return share(rows, self.rank, self.world)
+
+    def targets(self) -> dict[str, np.ndarray]:
+        """The columns of what batches show, in order: those of every image."""
+        return self.columns
 
     def _arrays(self, parts: Parts) -> Generator[Batch, None, None]:
         with ThreadPoolExecutor(self.threads) as pool:

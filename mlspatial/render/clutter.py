@@ -157,9 +157,9 @@ class ClutterSampler:
         across, up = rng.uniform(-FRUSTUM, FRUSTUM, size=2)
         ray = camera @ np.array([across, up, 1.0])
         if self.base.floor:  # on it, in the direction of the ray
-            place = np.array([ray[0], 0.0, ray[2]])
-            place *= distance / np.linalg.norm(place)
-            place[1] = solid.half[1] - target.camera_position[1]
+            drop = solid.half[1] - target.camera_position[1]
+            way = np.array([ray[0], 0.0, ray[2]])
+            place = way * np.sqrt(max(distance**2 - drop**2, 0.0)) / np.linalg.norm(way) + (0.0, drop, 0.0)
             rotation = upright(place, self.base.heading(rng))
         else:
             place = distance * ray / np.linalg.norm(ray)

@@ -66,8 +66,7 @@ class MotionSampler:
             middle = self.base.draw(clip, again)
             for _ in range(TRIES):
                 frames = self._frames(middle, clip, self._velocity(rng))
-                ends = frames if isinstance(middle, ClutterSample) else [frames[0], frames[-1]]
-                if all(self._fits(frame) for frame in ends):
+                if all(self._fits(frame) for frame in (frames[0], frames[-1], *frames[1:-1])):  # the ends fail first
                     return frames
         raise UserError(
             f"clip {clip % HELDOUT_START} ({image_name(clip)} without motion): no path of {self.frames} frames keeps "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache, cached_property, lru_cache
 from typing import Any
@@ -17,7 +18,7 @@ from mlspatial.render.assets import cached_mesh, meshes, panoramas
 from mlspatial.render.clutter import ClutterSample, ClutterSampler, distractor_numbers
 from mlspatial.render.controlled import DesignSampler
 from mlspatial.render.cue import CUES, DRAWN, mark
-from mlspatial.render.engine import MESHES, RENDERERS, Others, Rendered, Renderer, SceneBatch
+from mlspatial.render.engine import MESHES, RENDERERS, TRUTHS, Others, Rendered, Renderer, SceneBatch
 from mlspatial.render.environments import load_environments
 from mlspatial.render.mesh import Collection, Environment, Mesh
 from mlspatial.render.motion import MOTIONS, MotionSampler
@@ -91,6 +92,14 @@ class Recipe:
     frames: int = 1
     motion: str = "object"
     frame_rate: float = 10.0
+
+    def __post_init__(self) -> None:
+        """What means the same is written the same, so that it has one name."""
+        with suppress(BadValue):  # said in check
+            least, most = distractor_numbers(self.distractors)
+            object.__setattr__(self, "distractors", str(least) if least == most else f"{least}-{most}")
+        order = [*(name for name in TRUTHS if name in self.truth), *(name for name in self.truth if name not in TRUTHS)]
+        object.__setattr__(self, "truth", tuple(order))
 
     def check(self) -> None:
         """Raise BadValue for a parameter that cannot be meant."""

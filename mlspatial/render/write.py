@@ -20,6 +20,7 @@ from mlspatial.core.design import SPLIT, Design
 from mlspatial.core.errors import DatasetError
 from mlspatial.core.files import sweep
 from mlspatial.core.manifest import MANIFEST, Manifest, Shard, recipe_id
+from mlspatial.data.clips import frames_of, middle
 from mlspatial.data.shards import existing_shard, fetch_shard, plan, read_columns, stimulus_id, write_shard
 from mlspatial.render.card import write_card
 from mlspatial.render.claim import check_space, claim, give_up
@@ -248,9 +249,11 @@ def _prepare(recipe: Recipe, part: int) -> None:
 
 def _statistics(folder: Path, manifest: Manifest) -> dict[str, dict[str, float]]:
     """Mean and SD of the linear latents over the training split: what the regression targets are standardised by.
-    Of a design, over its images."""
+    Of a design, over its images; of clips, over their middle frames, whose latents they stand for."""
     names = [latent.name for latent in manifest.schema if latent.kind == "linear"]
     columns = read_columns(folder, manifest, next(iter(manifest.splits)), names)
+    if (frames := frames_of(manifest)) > 1:
+        columns = {name: values[middle(frames) :: frames] for name, values in columns.items()}
     return {
         name: {"mean": float(np.mean(values, dtype=np.float64)), "sd": float(np.std(values, dtype=np.float64))}
         for name, values in columns.items()

@@ -142,13 +142,13 @@ def conditions(split: str, images: Images, folds: int, seed: int) -> Conditions:
     if (contexts := _contexts(images)) is None:
         return Conditions(factor, across, left_out, random_like(across, seed=seed), not found)
     across, within = apart(across, contexts, seed=seed)
-    if (least := min(len(side) for split_ in across for side in split_)) < LEAST:
+    if (least := min(len(side) for one in (*across, *within) for side in one)) < LEAST:
         raise BadValue(
             "split",
             split,
-            f"{factor} varies within the {len(np.unique(contexts))} contexts of these images, so that a fold is tested "
-            f"on other contexts than it trains on; that leaves {least} stimuli on one side, which needs {LEAST}; use "
-            "more stimuli",
+            f"no fold may be tested on the contexts that it trains on, and these images have "
+            f"{len(np.unique(contexts))}; that leaves {least} stimuli on one side, which needs {LEAST}; use more "
+            f"stimuli{' or fewer folds' if len(across) > 2 else ''}",
         )
     return Conditions(factor, across, left_out, within, not found, True)
 
@@ -157,9 +157,9 @@ def _contexts(images: Images) -> np.ndarray | None:
     """(n,) number of each image's context, where a design or a table of latents tells it."""
     if (designed := images.manifest.recipe.get("design")) is None:
         return images.contexts
-    places: dict[Any, int] = {}
-    seen_in = Design.from_json(designed).seen_in()[: len(images.stimuli)]
-    return np.array([places.setdefault(one, len(places)) for one in seen_in])
+    numbers: dict[Any, int] = {}
+    places = [place for _, place in Design.from_json(designed).seen_in()]  # parts share what is drawn at a place
+    return np.array([numbers.setdefault(place, len(numbers)) for place in places[: len(images.stimuli)]])
 
 
 def chosen_latents(text: str, images: Images, left: Conditions | None = None) -> list[Latent]:

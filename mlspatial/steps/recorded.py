@@ -82,5 +82,5 @@ def _found(path: Path, _changed: int) -> Recording:
     manifest = Manifest(benchmark.identifier, recipe, labels.schema, {})
     values = {name: np.asarray(values) for name, values in labels.values.items()}
     contexts = labels.context if labels.held else None
-    images = Images(SPLIT, benchmark.stimuli, values, path.parent, manifest, None, contexts)
+    images = Images(SPLIT, benchmark.stimuli, values, path.parent, manifest, None, contexts=contexts)
     return Recording(images, labels, benchmark)

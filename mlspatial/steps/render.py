@@ -191,10 +191,14 @@ def render(
     given = {"n_train": n_train, "n_heldout": n_heldout, "translation": translation, "rotation": rotation}
     if planned and (moot := [f"{name}={value}" for name, value in given.items() if value != ENTRY.defaults[name]]):
         say(f"render: {', '.join(moot)} decide nothing here; the design says which images there are")
+    given = {"motion": motion, "frame_rate": frame_rate}
+    if frames == 1 and (moot := [f"{name}={value}" for name, value in given.items() if value != ENTRY.defaults[name]]):
+        say(f"render: {', '.join(moot)} decide nothing here; with frames=2 or more there are clips")
     images = planned.size() if planned else n_train + n_heldout
-    identities = len(studio.pairs())
-    if n_train < identities and not planned:
-        say(f"render: n_train={n_train} is below the number of identities ({identities}); not all are shown")
+    identities, shown = len(studio.pairs()), n_train // frames
+    if shown < identities and not planned:
+        clips = f", {shown} clips," if frames > 1 else ""
+        say(f"render: n_train={n_train}{clips} is below the number of identities ({identities}); not all are shown")
     known = [other for run in runs.find(spec=spec.id, status="FINISHED") for other in folders(run) if is_ours(other)]
 
     def lacks(run: runs.RunRecord) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,8 @@ LEAST = 10
 @dataclass(frozen=True)
 class Images:
     """The first images of a split (they are balanced), or its first clips, whose middle frames give latents and names.
-    latents: column -> (n,), categories as codes; rows: (n,) of the split, None: its first."""
+    latents: column -> (n,), categories as codes; contexts: (n,) number of what is held in each, where that is known
+    beside the manifest; rows: (n,) of the split, None: its first."""
 
     split: str
 
@@ -34,8 +35,8 @@ class Images:
     folder: Path
     manifest: Manifest
     made_by: runs.RunRecord | None
-    contexts: np.ndarray | None = None  # (n,) number of what is held in each, where that is known beside the manifest
-    rows: np.ndarray | None = None
+    contexts: np.ndarray | None = field(default=None, kw_only=True)
+    rows: np.ndarray | None = field(default=None, kw_only=True)
 
     @property
     def runs(self) -> list[str]:
@@ -87,4 +88,4 @@ def load_images(text: str, dataset: str) -> Images:
     images = np.concatenate([np.asarray(batch.images) for batch in loader.once()])[:count]
     latents = {name: values[rows] for name, values in loader.columns.items()}
     ids = tuple(read_columns(folder, manifest, split, ["stimulus_id"])["stimulus_id"][rows])
-    return Images(split, Stimuli(ids, images), latents, folder, manifest, made_by, rows)
+    return Images(split, Stimuli(ids, images), latents, folder, manifest, made_by, rows=rows)

@@ -259,7 +259,7 @@ class _Job:
         shared = {"columns": columns, "threads": cfg["workers"]}
         heldout = loader(self.source.folder, manifest, "heldout", batch_size=EVALUATION_BATCH, **shared)
         for task in tasks.values():
-            task.check(manifest.name, heldout.columns)
+            task.check(manifest.name, heldout.targets())
         training = self._training(columns, group)
         networks = [self._network(member, tasks[member.cfg["task"]]) for member in members]
         by_name = dict(zip((network.name for network in networks), members, strict=True))

@@ -134,6 +134,14 @@ def test_no_context_is_on_both_sides(folds: int, rng: np.random.Generator) -> No
         assert len(test) == pytest.approx(len(all_test) / folds, abs=10 / folds * 2)
         assert len(set(level[own])) == folds  # whatever the condition
     assert set(np.concatenate([context[test] for _, test in across])) == set(context)
+    sizes = [60, 8, 60, 2, 5, 60]  # unequal contexts: both sides of a fold and of the split beside it are as many
+    unequal = np.repeat(np.arange(len(sizes)), sizes)
+    label = np.arange(len(unequal)) % 5
+    pairs = [pair for pair, _ in groups_left_out(label, folds=folds, seed=0)]
+    for both in zip(*apart(pairs, unequal, seed=2), strict=True):
+        assert len({len(train) for train, _ in both}) == 1 == len({len(test) for _, test in both})
+    with pytest.raises(UserError, match="1 contexts are too few for 2 folds; use stimuli of more contexts"):
+        apart([(np.arange(1, N), np.arange(1))] * 2, np.zeros(N, int), seed=0)
     with pytest.raises(UserError, match="2 contexts are too few for 3 folds"):
         apart([(np.arange(1, N), np.arange(1))] * 3, np.arange(3) // 2, seed=0)
 

@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from mlspatial.core.columns import LISTS, columns_of
 from mlspatial.core.errors import BadValue, UserError
-from mlspatial.core.manifest import Manifest
+from mlspatial.core.manifest import Manifest, recipe_id
 from mlspatial.data.loader import Loader
 from mlspatial.data.shards import read_columns, verify
 from mlspatial.render import studio as studio_module
@@ -132,11 +132,11 @@ def test_as_much_of_the_target_is_seen_as_was_asked_for(limit: float, floor: boo
     """In the pixels, within .05: what is told before drawing are points and convex outlines."""
     made = studio(distractors="3", least_visible=limit, floor_contact=floor, categories=("chair", "apple"), truth=())
     samples = [made.sampler.draw(index) for index in range(120)]
-    visible = made.draw(samples)[1]
+    visible = made.draw(samples).visible
     assert visible.min() > limit - 0.05
     assert (visible < 0.97).mean() > 0.15  # and others do hide, or the border cuts
     free = studio(distractors="3", least_visible=0.1, floor_contact=floor, truth=())
-    assert free.draw([free.sampler.draw(index) for index in range(120)])[1].min() < 0.5
+    assert free.draw([free.sampler.draw(index) for index in range(120)]).visible.min() < 0.5
 
 
 def test_what_an_outline_hides() -> None:
@@ -354,3 +354,16 @@ def test_the_command_says_which_parameter_is_wrong() -> None:
         _beside("1", "9", ("chair",), library, "category")
     with pytest.raises(UserError, match="unknown category 'sofa'"):
         _beside("1", "sofa", ("chair",), library, "category")
+
+
+def test_what_means_the_same_has_one_name() -> None:
+    """0-0 is 0, 2-2 is 2, and truths have one order: the same pictures, the same dataset."""
+    for text, name in (("0-0", "0"), ("00", "0"), ("2-2", "2"), (" 1-3 ", "1-3")):
+        assert replace(PLAIN, distractors=text).distractors == name
+    both = [replace(PLAIN, truth=names) for names in (("amodal", "depth"), ("depth", "amodal"))]
+    assert recipe_id(Studio(both[0]).full_recipe()) == recipe_id(Studio(both[1]).full_recipe())
+    none = Studio(replace(PLAIN, distractors="0-0")).full_recipe()
+    assert recipe_id(none) == recipe_id(Studio(PLAIN).full_recipe())
+    assert not [column.name for column in columns_of(none) if column.name.startswith("others_")]
+    with pytest.raises(BadValue, match="least-most such as"):
+        replace(PLAIN, distractors="many").check()

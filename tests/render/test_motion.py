@@ -17,7 +17,7 @@ from mlspatial.core.latents import FASTEST
 from mlspatial.core.manifest import Manifest
 from mlspatial.data.clips import Clips, frames_of, loader, middle, shown_row
 from mlspatial.data.loader import Loader
-from mlspatial.data.shards import verify
+from mlspatial.data.shards import read_columns, verify
 from mlspatial.render.clutter import ClutterSample
 from mlspatial.render.live import recipe_of
 from mlspatial.render.sampling import HELDOUT_START
@@ -101,7 +101,15 @@ def test_among_others_nothing_touches_and_enough_is_seen(motion: str) -> None:
             boxes = [(made.solid(o.category, o.identity).half, o.position, o.rotation) for o in sample.others]
             half = made.solid(sample.category, sample.identity).half
             assert not overlap(half, sample.position, sample.rotation, boxes)
-    assert made.draw(samples)[1].min() > 0.45
+    assert made.draw(samples).visible.min() > 0.45
+
+
+@pytest.mark.parametrize("motion", ["object", "camera"])
+def test_every_frame_is_as_far_as_was_said(motion: str) -> None:
+    """Also between the ends of a path, which may pass nearer than both."""
+    made = studio(frames=16, frame_rate=10.0, n_train=6400, n_heldout=16, motion=motion)
+    away = [np.linalg.norm(made.sampler.draw(index).position) for index in range(6400)]
+    assert min(away) >= 0.9 and max(away) <= 4.2
 
 
 def test_shards_say_what_clips_are(moving: tuple[Path, Manifest]) -> None:
@@ -114,6 +122,8 @@ def test_shards_say_what_clips_are(moving: tuple[Path, Manifest]) -> None:
     assert manifest.schema.names[-4:] == ("v_x", "v_y", "v_z", "heading") and frames_of(manifest) == 4
     assert table["sequence"].to_pylist()[:6] == [0, 0, 0, 0, 1, 1] and manifest.recipe["motion"] == "object"
     assert set(manifest.statistics) == {"x", "y", "z", "v_x", "v_y", "v_z"}
+    shown = read_columns(folder, manifest, "train", ["x"])["x"][middle(4) :: 4]  # what stands for a clip
+    assert manifest.statistics["x"]["sd"] == pytest.approx(shown.std(), rel=1e-5)
     assert not {"frames", "motion", "frame_rate"} & set(Studio(PLAIN).full_recipe())
     heldout = pq.read_table(folder / "heldout" / "part-00000.parquet")
     assert set(zip(table["x"].to_pylist(), table["z"].to_pylist(), strict=True)).isdisjoint(
@@ -148,6 +158,11 @@ def test_the_loader_gives_whole_clips(moving: tuple[Path, Manifest]) -> None:
     ranks = [loader(folder, manifest, "train", columns=names, batch_size=16, seed=7, rank=r, world=2) for r in (0, 1)]
     firsts = [next(iter(rank.endless())).images for rank in ranks]
     np.testing.assert_array_equal(np.concatenate(firsts), next(iter(made.endless())).images)
+    odd = {"columns": names, "batch_size": 16, "fraction": 79 / 80}  # the last batch has 15 clips, shared whole
+    ranks = [loader(folder, manifest, "train", **odd, rank=r, world=2) for r in (0, 1)]
+    assert [[len(batch.images) for batch in rank.once()][-1] for rank in ranks] == [7, 8]
+    with pytest.raises(BadValue, match="multiple of the 2 processes"):
+        loader(folder, manifest, "train", columns=names, batch_size=3, world=2)
     (part,) = loader(folder, manifest, "train", columns=names, batch_size=80, fraction=0.25).once()
     np.testing.assert_array_equal(part.images, whole[:20])
     assert shown_row(manifest, 3) == 14

@@ -13,14 +13,21 @@ from entrypoints import decode as decode_entry
 from entrypoints import train
 from mlspatial.analysis.decoding import decode as decoded
 from mlspatial.compare.evidence import load
+from mlspatial.core.design import Design, Part, Varied
 from mlspatial.core.errors import BadValue, UserError
+from mlspatial.core.latents import spatial_schema
+from mlspatial.core.manifest import Manifest
+from mlspatial.data.shards import read_columns
 from mlspatial.models.extract import outputs
 from mlspatial.registry import runs
 from mlspatial.registry.models import ModelRecord, select
 from mlspatial.registry.read import table_file
 from mlspatial.registry.store import client
+from mlspatial.render.controlled import DesignSampler
+from mlspatial.render.studio import Recipe
+from mlspatial.render.write import render_dataset
 from mlspatial.steps.decode_splits import conditions
-from mlspatial.steps.stimuli import load_images
+from mlspatial.steps.stimuli import Images, load_images
 from tests import toys
 from tests.steps.asking import run_decode
 from tests.test_entrypoints import call
@@ -77,10 +84,48 @@ def test_the_images_of_a_design(networks: list[ModelRecord], registry: Path) -> 
         found = conditions(split, load_images("design", designed), 4, 0)
         assert [list(map(len, one)) for one in found.within] == [list(map(len, one)) for one in found.across]
         assert all(not set(contexts[train]) & set(contexts[test]) for train, test in found.splits), split
-    with pytest.raises(BadValue, match=r"z>3\.5 varies within the 8 contexts of .* leaves \d stimuli on one side"):
+    with pytest.raises(BadValue, match=r"these images have 8; that leaves \d stimuli on one side, which needs 5"):
         conditions("leave_out:z>3.5", load_images("design", designed), 2, 0)
     with pytest.raises(BadValue, match="dataset d has the splits design"):
         run_decode(designed, split="leave_out:scene", latents="z")
+
+
+def test_images_that_are_no_design_have_no_contexts(scenes: str) -> None:
+    images = load_images("heldout:40", scenes)
+    assert images.contexts is None and not conditions("leave_out:scene", images, 4, 0).designed
+
+
+def test_crossings_of_a_design_share_what_is_drawn_at_a_place() -> None:
+    """A sweep of x and a crossing of scenes at the same place have one object, pose and camera: one context."""
+    identities = {"cup": ["a", "b", "c", "d"], "pear": ["e", "f", "g", "h"]}
+    pairs = tuple((category, one) for category, names in identities.items() for one in names)
+    parts = Part("x", (Varied("x", (-0.4, 0.0, 0.4), True),)), Part("scene", (Varied("scene", ("hall", "beach")),))
+    still = {"y": 0.0, "rot_0": 0.0, "rot_2": 0.0, "camera_height": 1.5, "light": 0.0}
+    held = (("x", -0.3, 0.3), ("z", 2.0, 3.0), ("rot_1", -180.0, 180.0), *((n, v, v) for n, v in still.items()))
+    design = Design(parts, held, pairs, ("hall", "beach"), ("day",), 1, 0.9)
+    sampler = DesignSampler(design, 0, identities, lambda *_: np.zeros((1, 3)))
+    drawn = [sampler.draw(i) for i in range(len(sampler))]
+
+    class Designed(Images):
+        def names(self, column: str) -> np.ndarray:
+            return np.array([getattr(one, column) for one in drawn], dtype=object)
+
+    manifest = Manifest("d", {"design": design.to_json()}, spatial_schema(tuple(identities), tuple("abcdefgh")), {})
+    images = Designed("design", range(len(drawn)), {}, Path(), manifest, None)  # type: ignore[arg-type]
+    seen = [(one.identity, *one.rotation.ravel().round(6)) for one in drawn]
+    for split in ("leave_out:scene", "leave_out:category"):
+        for known, tested in conditions(split, images, 2, 0).splits:
+            assert not {seen[i] for i in known} & {seen[i] for i in tested}, split
+
+
+def test_clips_have_the_names_of_their_middle_frames(registry: Path) -> None:
+    folder = registry / "moving"
+    render_dataset(Recipe(8, 64, 16, 1, ("chair", "apple"), environments="procedural:meadow,beach", frames=4),
+                   folder, "moving", workers=1)  # fmt: skip
+    images = load_images("heldout:16", str(folder))
+    whole = read_columns(folder, images.manifest, "heldout", ["scene"])["scene"]
+    assert images.names("scene").tolist() == whole[2::4].tolist() and len(set(whole)) == 2
+    assert not conditions("leave_out:scene", images, 2, 0).designed
 
 
 def test_ordinary_readers_take_none_of_it(networks: list[ModelRecord], scenes: str) -> None:

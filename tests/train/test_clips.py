@@ -56,6 +56,14 @@ def test_a_network_of_clips_from_training_to_the_registry_and_back(
         load_images("heldout:13", str(folder))
 
 
+def test_targets_that_are_constant_in_the_frames_that_count_are_refused(registry: Path) -> None:
+    """In the middle of an odd clip of an object in the middle x and y are 0, however they move before and after."""
+    folder = registry / "odd"
+    render_dataset(replace(MOVING, frames=3, translation="none"), folder, "odd", workers=1)
+    with pytest.raises(UserError, match="x and y is the same in every image of dataset odd"):
+        step.train(task="translation", dataset=str(folder), seed=0, **SMALL)
+
+
 def test_colours_of_a_clip_change_alike() -> None:
     """As the training loop gives a clip: one tall image, so that its frames stay comparable."""
     clips = torch.randint(0, 256, (3, 1, 8, 8, 3), dtype=torch.uint8).expand(3, 4, 8, 8, 3)

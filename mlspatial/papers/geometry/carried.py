@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from mlspatial.compare.evidence import Evidence
 from mlspatial.compare.latents import measure_of
 from mlspatial.papers.geometry.numbers import Seen, of_networks
@@ -36,6 +38,7 @@ def carried(evidence: Evidence, factor: str = "") -> Seen:
         others = ", ".join(sorted(f"{one[1]} of {names[one]}" for one in counts.index if one != pair))
         notes = (f"Shown is what was read out with {pair[1]} left out, images of {names[pair]}; not shown: {others}.",)
     chosen = table[(table.dataset_id == pair[0]) & (table.factor == pair[1])]
+    chosen = chosen[np.isfinite(chosen.value) & np.isfinite(chosen.within)]  # both of the same folds
     keys = ["run_id", "model_id", "layer", "depth", "latent"]
     numbers = ["value", "within", "chance", "within_chance"]
     means = chosen.groupby(keys, sort=False)[numbers].mean().reset_index()

@@ -186,7 +186,7 @@ def _differ(found: Seen, first: Iterable[str], second: Iterable[str], measure: s
     seeds = _seeds(rows)
     tasks = [[task for task in names if seeds.get(task, 0) >= FEWEST] for names in (first, second)]
     if not all(tasks):
-        return _few(found, [*first, *second] or [*SPATIAL, *second])
+        return _few(found, [*first, *second] or [*SPATIAL, *second], seeds)
     rows, left = shared(rows[rows.task.isin([*tasks[0], *tasks[1]])])
     if rows.empty:
         return None, f"{NO_FACTOR}; {left}", ()
@@ -209,10 +209,18 @@ def _lost(rows: pd.DataFrame, kept: pd.DataFrame) -> str:
     return f"left out: {left}" if left else ""
 
 
-def _few(found: Seen, tasks: Iterable[str]) -> Verdict:
-    """Which conditions have too few seeds."""
+def _few(found: Seen, tasks: Iterable[str], numbers: pd.Series | None = None) -> Verdict:
+    """Which conditions have too few seeds. numbers: of how many there is a number, where that may be fewer."""
     if not found.tasks:
         return None, NONE, ()
     counts = found.networks.groupby("task").model_id.nunique().to_dict()
-    said = ", ".join(f"{task_style(task).label} {counts.get(task, 0)}" for task in dict.fromkeys(tasks))
-    return None, f"needs {FEWEST} seeds of each condition asked with the design's factors; there are: {said}", ()
+    said = []
+    for task in dict.fromkeys(tasks):
+        asked = counts.get(task, 0)
+        own = asked if numbers is None else int(numbers.get(task, 0))
+        said.append(f"{task_style(task).label} {asked}" + (f" ({own} with a number)" if own < asked else ""))
+    return (
+        None,
+        f"needs {FEWEST} seeds of each condition asked with the design's factors; there are: {', '.join(said)}",
+        (),
+    )
