@@ -134,6 +134,16 @@ def test_one_trial_has_no_ceiling(lab: str, registry: Path, capsys: pytest.Captu
     assert "lab has no noise ceilings: there is one trial of each" in capsys.readouterr().err
 
 
+def test_noise_has_no_ceiling(lab: str, registry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = pd.read_csv(registry / "rates.csv")
+    table[[f"u{i}" for i in range(5)]] = np.random.default_rng(3).normal(size=(len(table), 5))
+    table.to_csv(registry / "rates.csv", index=False)
+    (neurons,) = read_out(lab, latents="x", layers="IT")
+    own = table_file(runs.local(neurons, "decoding.json"))
+    assert own[["noise_ceiling", "ceiled"]].isna().all(axis=None)
+    assert "lab has no noise ceiling of x: what two halves of its trials say does not" in capsys.readouterr().err
+
+
 def test_what_cannot_be_asked(lab: str, registry: Path) -> None:
     with pytest.raises(BadValue, match="of a recording all stimuli are asked"):
         read_out(lab, latents="x", stimuli="heldout:50")
