@@ -6,20 +6,27 @@ are asked with a design. What lacks for that is named, cell by cell.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlspatial.benchmarks.ids import some, stems, texts
 from mlspatial.benchmarks.response_tables import table_of
+from mlspatial.benchmarks.responses import NAMES as AXES
 from mlspatial.core.crossing import Crossing, Factor
 from mlspatial.core.design import NAMES, NUMBERS
 from mlspatial.core.errors import StimulusMismatch, UserError
 from mlspatial.core.latents import Kind, Latent, LatentSchema
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PERIOD = 360.0
 ALIASES = {"distance": "z"}  # names of a latent whose kind and unit are those of another
@@ -27,6 +34,9 @@ CONTEXTS = ("identity", "object", "exemplar", "scene", "background", "sky")  # c
 DIGITS = 6  # of numbers that are one level
 MOST = 64  # levels of a factor: more are no levels
 NAMED = 4  # cells that a line names
+CELLS = 10**6  # of a crossing: of more no line names single ones
+NUMBER = re.compile(r"\s*[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?\s*")  # with a point or a comma
+AS_TEXT = ("label", *AXES["neuroid"])  # columns that are read as text whatever is in them
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,11 @@ class Labels:
         return np.unique(columns, axis=1, return_inverse=True)[1].reshape(-1)
 
     @property
+    def several(self) -> np.ndarray | None:
+        """The contexts where there are several; None where one is all there is, which keeps nothing apart."""
+        return self.context if self.context.any() else None
+
+    @property
     def number(self) -> int:
         return len(next(iter(self.values.values())))
 
@@ -75,6 +90,11 @@ class Labels:
             raise UserError(
                 f"{self.what}: {name} has {count} values for {self.number} stimuli, which are no levels; name the "
                 "latents that are crossed in the YAML (factors: [...]), or write levels into the table"
+            )
+        if still := [name for name in factors if len(self._levels(name)[0]) < 2]:
+            raise UserError(
+                f"{self.what}: factors names {still[0]}, which is {self._said(still[0], 0)} for all {self.number} "
+                "stimuli; take it out of factors"
             )
         cells = self._cells(factors)
         given = self._as_factors(factors)
@@ -184,6 +204,17 @@ class Labels:
         given = self._as_factors(factors)
         shape = tuple(len(factor) for factor in given)
         contexts = int(self.context.max()) + 1
+        sizes = " x ".join(f"{f.name} ({len(f)})" for f in given)
+        advice = (
+            "Name the latents that are crossed (factors: [...]) and those that are held (contexts: [...]), or leave "
+            "stimuli out"
+        )
+        if (size := prod(shape) * contexts) > CELLS:
+            filled = len(np.unique(np.column_stack([self.context, cells]), axis=0))
+            return (
+                f"its latents are neither crossed nor varied one at a time: of {sizes} in {contexts} contexts, "
+                f"{self.number} stimuli fill {filled} of {size:,} cells. {advice}"
+            )
         counts = np.zeros((contexts, *shape), int)
         np.add.at(counts, (self.context, *cells.T), 1)
         usual = max(1, int(np.bincount(counts.ravel()).argmax()))
@@ -195,12 +226,10 @@ class Labels:
             place = self._place(context)
             named.append(f"{levels}{f' at {place}' if place else ''} ({counts[tuple(hole)] or 'none'})")
         more = f" and {len(holes) - NAMED} more" if len(holes) > NAMED else ""
-        sizes = " x ".join(f"{f.name} ({len(f)})" for f in given)
         each = "an image" if usual == 1 else f"{usual} images"
         return (
             f"its latents are neither crossed nor varied one at a time: of {sizes} in {contexts} contexts, with {each} "
-            f"each, {len(holes)} of {counts.size} cells lack some or have more: {'; '.join(named)}{more}. Name the "
-            "latents that are crossed (factors: [...]) and those that are held (contexts: [...]), or leave stimuli out"
+            f"each, {len(holes)} of {counts.size} cells lack some or have more: {'; '.join(named)}{more}. {advice}"
         )
 
 
@@ -210,25 +239,28 @@ def read_labels_of(
     """The latents of the stimuli `ids` from a csv, tsv or Parquet file: a column stimulus_id, every other one a latent.
 
     Columns of numbers are linear, those of angles (rot_0, light, ...) circular, words and category, identity, scene and
-    sky categories. Raises UserError for stimuli or values that lack, by name, StimulusMismatch for stimuli without row.
+    sky categories. Raises UserError for stimuli or values that lack, by name, and for text among numbers;
+    StimulusMismatch for stimuli without row.
     """
     column, table = table_of(path, "latents")
     stimuli = stems(path, table[column])
-    if again := [name for i, name in enumerate(stimuli) if name in set(stimuli[:i])]:
+    if again := [name for name, rows in Counter(stimuli).items() if rows > 1]:
         raise UserError(f"latents {path}: stimulus {again[0]} has several rows; give it one")
     place = {name: i for i, name in enumerate(stimuli)}
     if absent := [name for name in ids if name not in place]:
         raise StimulusMismatch(f"latents {path}: {len(absent)} stimuli have no row ({some(absent)})")
-    table = table.iloc[[place[name] for name in ids]]
+    rows = [place[name] for name in ids]
     names = [str(name) for name in table if name != column and not str(name).startswith("Unnamed:")]
     latents, values = [], {}
     for name in names:
-        latents.append(_column(path, name, table[name], ids))
-        latent = latents[-1]
-        if latent.kind == "category":
-            values[name] = np.array([latent.categories.index(text) for text in texts(path, table[name], name)])
+        if _of_words(path, name, table[name], stimuli):
+            said = texts(path, table[name].iloc[rows], name)
+            categories, values[name] = np.unique(said, return_inverse=True)
+            latents.append(Latent(name, "", "category", categories=tuple(categories.tolist())))
         else:
-            values[name] = table[name].to_numpy(np.float64)
+            values[name] = _numbers(path, name, table[name].iloc[rows], ids)
+            kind, unit = _kind(name)
+            latents.append(Latent(name, unit, kind))
     if not latents:
         raise UserError(f"latents {path}: has no column beside {column}; write one a latent")
     for key, named in (("factors", factors), ("contexts", contexts)):
@@ -237,21 +269,46 @@ def read_labels_of(
     return Labels(what, LatentSchema(tuple(latents)), values, tuple(factors), tuple(contexts))
 
 
-def _column(path: Path, name: str, column: object, ids: Sequence[str]) -> Latent:
+def _of_words(path: Path, name: str, column: pd.Series, stimuli: Sequence[str]) -> bool:
+    """Whether a column is a category. Raises UserError for text where there are or must be numbers: a slip in a column
+    of numbers must not make a category of it. stimuli: of each row."""
     import pandas as pd
 
-    assert isinstance(column, pd.Series)
-    words = name in (*NAMES, *CONTEXTS) or not (
-        pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-    )
-    if words:
-        return Latent(name, "", "category", categories=tuple(sorted(set(texts(path, column, name)))))
+    if name in (*NAMES, *CONTEXTS, *AS_TEXT):
+        return True
+    truths = pd.api.types.is_bool_dtype(column)
+    if pd.api.types.is_numeric_dtype(column) and not truths:
+        return False
+    known = ALIASES.get(name, name) in NUMBERS
+    if not known and (truths or isinstance(column.dtype, pd.CategoricalDtype)):
+        return True
+    there = np.flatnonzero(column.notna().to_numpy())
+    said = [str(value) for value in column.iloc[there]]
+    like = np.array([NUMBER.fullmatch(text) is not None for text in said], bool)
+    if not known and not like.any():
+        return True
+    commas = np.array(["," in text for text in said], bool) & like
+    most = known or 2 * like.sum() > len(like)
+    worst = ~like if most and not like.all() else commas if commas.any() else like
+    first = int(worst.argmax()) if len(worst) else 0
+    where = f"latents {path}: {name} of {stimuli[there[first]] if len(there) else stimuli[0]}"
+    text = repr(said[first]) if said else "empty"
+    words = "" if known else ", or words in all rows for a category"
+    if not most:
+        raise UserError(f"{where} is {text}, a number among words; write words in all rows, or numbers in all")
+    if not like.all():
+        raise UserError(f"{where} is {text}, no number; write numbers in all rows (0.2){words}")
+    if commas.any():
+        raise UserError(f"{where} is {text}, a number with a comma; write it with a point (0.2) in all rows")
+    raise UserError(f"{where} is {text}, stored as text; store the column as numbers{words}")
+
+
+def _numbers(path: Path, name: str, column: pd.Series, ids: Sequence[str]) -> np.ndarray:
     numbers = column.to_numpy(np.float64, na_value=np.nan)
     if not np.isfinite(numbers).all():
         row = int(np.flatnonzero(~np.isfinite(numbers))[0])
         raise UserError(f"latents {path}: {name} of {ids[row]} is no number; fill it or leave the stimulus out")
-    kind, unit = _kind(name)
-    return Latent(name, unit, kind)
+    return numbers
 
 
 def _kind(name: str) -> tuple[Kind, str]:
@@ -263,12 +320,12 @@ def _crossed(factors: Sequence[Factor], cells: np.ndarray, context: np.ndarray, 
     """(cells, contexts) rows of a full crossing, in which every cell has as many images in every context; None of none.
     cells: (n, factors) level of each image; ties: (n, others) by which the images of one cell are in order."""
     shape = tuple(len(factor) for factor in factors)
-    flat = np.ravel_multi_index(tuple(cells.T), shape)
     contexts = np.unique(context)
-    order = np.lexsort((np.arange(len(flat)), *ties.T, flat, context))
-    each, rest = divmod(len(flat), prod(shape) * len(contexts))
+    each, rest = divmod(len(cells), prod(shape) * len(contexts))
     if rest or not each:
         return None
+    flat = np.ravel_multi_index(tuple(cells.T), shape)
+    order = np.lexsort((np.arange(len(flat)), *ties.T, flat, context))
     rows = order.reshape(len(contexts), prod(shape), each)
     whole = (flat[rows] == np.arange(prod(shape))[None, :, None]).all() and (contexts == context[rows].T).all()
     return rows.transpose(1, 0, 2).reshape(prod(shape), -1) if whole else None

@@ -53,7 +53,7 @@ class Effects:
         self.spread[0] += cells * (about @ about.T).double().cpu().numpy()
         rest = torch.sub(given, means[:, None], out=self._take(0, given.shape))
         turned = self._turned(rest)  # (contexts, rows of the first part, of the second, features)
-        mains: list[torch.Tensor] = [means] * self.number
+        mains = [means.new_zeros(len(means), 0, means.shape[1])] * self.number  # a factor of one level has no contrast
         for (first, a), (second, b) in product(*(rows.items() for _, rows in self._parts)):
             effect = first | second
             if not effect:

@@ -31,7 +31,7 @@ from mlspatial.steps.decode_neurons import with_ceilings
 from mlspatial.steps.decode_splits import SPLITS as SPLITS
 from mlspatial.steps.decode_splits import Conditions, chosen_latents, conditions, is_left_out, ordinary
 from mlspatial.steps.gather import NONE, Gathered, besides, gather, layers_of, shared_layers
-from mlspatial.steps.recorded import Recording, find_recording, has_latents, is_yaml
+from mlspatial.steps.recorded import Recording, find_alone, find_recording, has_latents, is_yaml
 from mlspatial.steps.stimuli import Images, load_images
 from mlspatial.steps.ways import SQUARE, Ways
 
@@ -87,20 +87,23 @@ def decode(
     from mlspatial.analysis.device import choose_device
 
     besides(activations)
-    alone = has_latents(models)  # its own neurons, with its own stimuli
+    recording: Recording | None = None
+    alone: tuple[str, ...] = ()  # its own neurons (and pixels), with its own stimuli
+    if has_latents(models):
+        recording, alone = find_alone(models, layers, dataset, ENTRY.defaults["dataset"], stimuli)
+        dataset = models
+    elif is_yaml(dataset):
+        recording = find_recording(dataset, stimuli)
     records = [] if alone else select(models)
     chosen_layers = [] if alone else layers_of(records, asked_layers(layers, extra_names))
-    dataset = models if alone else dataset
-    recording = find_recording(dataset, stimuli) if is_yaml(dataset) else None
     images = recording.images if recording else load_images(stimuli, dataset)
-    latents = recording.latents(latents, split) if recording else latents
     left = conditions(split, images, folds, seed) if is_left_out(split) else None
-    chosen = chosen_latents(latents, images, left)
     splits = left.splits if left else ordinary(split, len(images.stimuli), folds, seed)
+    chosen = recording.latents(latents, left, splits) if recording else chosen_latents(latents, images, left)
     modules = [tuple(name for name in names if name != PIXELS) for names in chosen_layers]
     asked = heads(records, modules, chosen, images, left.splits if left else None)
-    pixels_too = any(PIXELS in names for names in chosen_layers) or (alone and layers in ("auto", PIXELS))
-    fitted = alone or pixels_too or any(one.modules for one in asked)
+    pixels_too = PIXELS in alone or any(PIXELS in names for names in chosen_layers)
+    fitted = bool(alone) or pixels_too or any(one.modules for one in asked)
     decoding.check(len(images.stimuli), images.latents, chosen, splits if fitted else [], classifier)
     cfg = {"layers": layers, "latents": ",".join(latent.name for latent in chosen), "stimuli": stimuli,
            "dataset": dataset, "folds": folds, "split": left.text if left else split, "classifier": classifier,
@@ -121,7 +124,7 @@ def decode(
     made = []
     if pixels_too:
         made.append(job.pixels())
-    if alone and recording:
+    if recording and recording.benchmark.region in alone:
         made.append(job.neurons(recording))
     own = [(record, one) for record, one in zip(records, asked, strict=True) if one.names]
     networks = of_records([record for record, _ in own]) if own else pd.DataFrame()

@@ -40,6 +40,11 @@ def with_ceilings(
     except UserError as error:
         say(f"decode: {brain.identifier} has no noise ceilings: {error}")
         return table
+    if noisy := [name for name, ceilings in found.items() if np.isnan(ceilings).all()]:
+        say(
+            f"decode: {brain.identifier} has no noise ceiling of {', '.join(noisy)}: what two halves of its trials say "
+            "does not clearly correlate"
+        )
     r = table.measure == "pearson_r"
     table[CEILING] = [
         found[latent][fold] if known and latent in found else np.nan

@@ -100,7 +100,7 @@ def conditions(split: str, images: Images, folds: int, seed: int) -> Conditions:
     found = COMPARISON.fullmatch(factor)
     if found:
         name, sign, number = found[1], found[2], float(found[3])
-        name = ALIASES.get(name, name)
+        name = name if name in images.latents else ALIASES.get(name, name)
         values = _numbers(split, name, images)
         compare, side, negated = SIGNS[sign]
         holds = compare(values, number + side * TOLERANCE)

@@ -26,7 +26,7 @@ from mlspatial.registry.datasets import find_dataset
 from mlspatial.registry.models import ModelRecord, select
 from mlspatial.steps.asked_layers import FACTS, asked_layers, task_units
 from mlspatial.steps.gather import DISK, layers_of, spool_folder
-from mlspatial.steps.recorded import find_recording, has_latents, is_yaml
+from mlspatial.steps.recorded import find_alone, find_recording, has_latents, is_yaml
 from mlspatial.steps.stimuli import Images, load_images
 from mlspatial.steps.tuning_distances import CONTROL, NETWORK, NEURONS, Made, compare
 from mlspatial.steps.tuning_files import CURVES, MAPS, POPULATION, UNITS, log_tuning, pictures
@@ -80,11 +80,17 @@ def tuning(
     """Ask what every network of a selector does with a design; return the ids of the runs. Parameters: MLproject."""
     from mlspatial.analysis.device import choose_device
 
-    if alone := has_latents(models):  # its own neurons, with its own stimuli
-        dataset, brains = models, ",".join(filter(None, [models, brains]))
-    images, crossings = _images(dataset)
+    alone: tuple[str, ...] = ()
+    if has_latents(models):  # its own neurons, with its own stimuli
+        recording, alone = find_alone(models, layers, dataset, ENTRY.defaults["dataset"])
+        images, crossings = recording.images, recording.crossings
+        if recording.benchmark.region in alone:
+            brains = ",".join(filter(None, [models, brains]))
+        dataset = models
+    else:
+        images, crossings = _images(dataset)
     records = [] if alone else select(models)
-    chosen = layers_of(records, _layers_of_neurons(layers)) if records else [_pixels(layers)]
+    chosen = layers_of(records, _layers_of_neurons(layers)) if records else [alone or _pixels(layers)]
     asked = _brains(brains, images)
     cfg = {"layers": layers, "dataset": dataset, "units": units, "permutations": permutations, "device": device,
            "seed": seed}  # fmt: skip

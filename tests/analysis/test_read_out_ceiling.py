@@ -7,7 +7,7 @@ import pytest
 
 from mlspatial.analysis.decoding import decode, predictions
 from mlspatial.analysis.read_out_ceiling import read_out_ceilings
-from mlspatial.analysis.splits import random_splits
+from mlspatial.analysis.splits import k_folds, random_splits
 from mlspatial.core.errors import UserError
 from mlspatial.core.latents import Latent
 
@@ -59,3 +59,43 @@ def test_missing_trials_and_too_few(rng: np.random.Generator) -> None:
     few[3, 2, 1:] = np.nan
     with pytest.raises(UserError, match="1 of 200 stimuli have fewer than two trials of some unit"):
         read_out_ceilings(few, {"x": x}, [X], splits, seed=0)
+
+
+@pytest.mark.parametrize("repeats", [2, 4])
+@pytest.mark.parametrize("kind", ["random", "folds"])
+def test_noise_has_no_ceiling(repeats: int, kind: str) -> None:
+    known, ceiled = [], []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        x = rng.uniform(-1, 1, 96)
+        trials = rng.normal(size=(96, 5, repeats))
+        splits = random_splits(96, seed=seed, runs=5) if kind == "random" else k_folds(96, seed=seed, folds=5)
+        found = read_out_ceilings(trials, {"x": x}, [X], splits, seed=0, halvings=6)["x"]
+        r = [one.value for one in decode(trials.mean(2), {"x": x}, [X], splits) if one.measure == "pearson_r"]
+        known.append(np.isfinite(found).all())
+        ceiled += (np.array(r) / found)[np.isfinite(found)].tolist()
+        assert len(set(found[np.isfinite(found)])) <= 1 and np.isfinite(found).all() == np.isfinite(found).any()
+    assert np.mean(known) <= 0.15  # 2.5 % of an exact test
+    assert not ceiled or np.abs(ceiled).max() < 1.5
+
+
+def test_weak_signals_are_not_blown_up() -> None:
+    """r over its ceiling is what the same read-out of noise-free responses reaches, where there is a ceiling."""
+    told, clean, known = [], [], 0
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        x = rng.uniform(-1, 1, 150)
+        signal = np.outer(x, 0.5 * rng.normal(size=20)) + np.outer(rng.normal(size=150), 0.2 * rng.normal(size=20))
+        trials = signal[:, :, None] + rng.normal(size=(150, 20, 4))
+        splits = random_splits(150, seed=seed, runs=5)
+        found = read_out_ceilings(trials, {"x": x}, [X], splits, seed=0, halvings=6)["x"]
+        means = trials.mean(2)
+        if not np.isfinite(found).all():
+            continue
+        known += 1
+        r = [one.value for one in decode(means, {"x": x}, [X], splits) if one.measure == "pearson_r"]
+        told.append(np.mean(r / found))
+        said = [predictions(means, signal[test], {"x": x}, [X], train)["x"][:, 0] for train, test in splits]
+        clean.append(np.mean([np.corrcoef(x[test], one)[0, 1] for (_, test), one in zip(splits, said, strict=True)]))
+    assert known >= 20 and max(told) < 1.3
+    assert np.mean(told) == pytest.approx(np.mean(clean), abs=0.05)

@@ -97,6 +97,65 @@ def test_what_is_no_level_and_what_does_not_vary(tmp_path: Path) -> None:
         labels(tmp_path, pd.DataFrame({"x": [0.0, np.nan]}))
 
 
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ({"x": ["0.2", "-O.2", "0.6", "1"]}, "x of s001 is '-O.2', no number; write numbers in all rows"),
+        ({"distance": ["0,2", "0,4", "1", "2"]}, r"distance of s000 is '0,2', a number with a comma; .* \(0\.2\)"),
+        ({"x": ["left", "right", "left", "right"]}, r"x of s00\d is '\w+', no number"),
+        ({"light": [True, False, True, False]}, r"light of s00\d is '\w+', no number"),
+        ({"weight": ["1", "2", "n/a", "3"]}, "weight of s002 is 'n/a', no number; .* or words in all rows"),
+        ({"weight": ["1,5", "2", "2,5", "3"]}, r"weight of s00\d is '[12],5', a number with a comma"),
+        ({"note": ["a", "2", "b", "c"]}, "note of s001 is '2', a number among words"),
+    ],
+)
+def test_a_slip_makes_no_category_of_numbers(column: dict[str, list[object]], words: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=words):
+        labels(tmp_path, pd.DataFrame({"identity": ["a", "a", "b", "b"], **column}))
+
+
+def test_what_is_words_stays_words(tmp_path: Path) -> None:
+    table = pd.DataFrame({"identity": [1, 1, 2, 2], "scene": ["1", "x", "1", "x"], "lit": [True, False] * 2})
+    found = labels(tmp_path, table.assign(label=[1, 2, 1, 2], word=["n1", "n2"] * 2, x=[0, 1, 0, 1]))
+    kinds = {latent.name: latent.kind for latent in found.schema}
+    assert kinds == dict.fromkeys(["identity", "scene", "lit", "label", "word"], "category") | {"x": "linear"}
+    assert [found.schema["identity"].categories[i] for i in found.values["identity"]] == ["1", "1", "2", "2"]
+
+
+def test_text_in_parquet_is_no_number(tmp_path: Path) -> None:
+    table = pd.DataFrame({"stimulus_id": ["a", "b"], "x": ["0.1", "0.2"]})
+    table.to_parquet(tmp_path / "table.parquet")
+    with pytest.raises(UserError, match=r"x of a is '0\.1', stored as text; store the column as numbers"):
+        read_labels_of(tmp_path / "table.parquet", ["a", "b"], "recording lab.yaml")
+
+
+def test_a_factor_must_vary(tmp_path: Path) -> None:
+    table = crossed(identity=["a", "b"], x=[0.0, 1.0, 2.0]).assign(z=3.0)
+    with pytest.raises(UserError, match="factors names z, which is 3 for all 6 stimuli; take it out of factors"):
+        labels(tmp_path, table, factors=("x", "z")).crossings()
+    (one,) = labels(tmp_path, table).crossings()
+    assert one.shape == (3,)
+
+
+@pytest.mark.parametrize("columns", [5, 14])
+def test_of_many_cells_only_the_sizes_are_told(columns: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({f"v{k}": rng.permutation(64).repeat(4) / 10 for k in range(columns)})
+    size = f"{64**columns:,}"
+    words = rf"v0 \(64\) x v1 \(64\) .* in 1 contexts, 256 stimuli fill 64 of {size} cells\. Name the latents"
+    with pytest.raises(UserError, match=words):
+        labels(tmp_path, table).crossings()
+
+
+def test_one_context_keeps_nothing_apart(tmp_path: Path) -> None:
+    table = crossed(x=[0.0, 1.0, 2.0], z=[1.0, 2.0]).assign(background="grey")
+    assert (
+        labels(tmp_path, table).several is None and labels(tmp_path, table.drop(columns="background")).several is None
+    )
+    several = labels(tmp_path, table.assign(background=["grey", "white"] * 3)).several
+    assert several is not None and several.tolist() == [0, 1] * 3
+
+
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
     (tmp_path / "pictures").mkdir()

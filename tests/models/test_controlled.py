@@ -155,3 +155,23 @@ def test_what_a_factor_does_is_not_lost_beside_contexts(tmp_path: Path) -> None:
     x = (effect.double().mean((1, 2)) - effect.double().mean((0, 1, 2))).numpy()  # (levels, features)
     (share,) = [one for one in split_of(found.spread[0], found.energy[0], FACTORIAL[0]) if one.effect == "x"]
     assert share.ss == pytest.approx(8 * np.square(x).sum(), rel=2e-3)
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (4, 1), (3, 1, 2), (1,)], ids=str)
+def test_a_factor_of_one_level_does_nothing(shape: tuple[int, ...], tmp_path: Path) -> None:
+    factors = tuple(Factor(f"f{k}", "linear", tuple(map(float, range(levels)))) for k, levels in enumerate(shape))
+    n = 3 * int(np.prod(shape))
+    one = Crossing("one", factors, np.moveaxis(np.arange(n).reshape(3, *shape), 0, -1))
+    responses = torch.randn(n, 30, generator=torch.Generator().manual_seed(4))
+    found = pop([one], responses, (30,), tmp_path)
+    flat = responses.double().numpy()
+    flat = flat - flat.mean(0)
+    expected, ours = marginals(flat @ flat.T, [one]), Marginals.of(found.means[0], [one])
+    assert ours.deviations == pytest.approx(expected.deviations, abs=1e-4)
+    split = split_of(found.spread[0], found.energy[0], one)
+    for own, other in zip(split, variance_split(flat @ flat.T, one), strict=True):
+        assert own.effect == other.effect and own.ss == pytest.approx(other.ss, rel=1e-4, abs=1e-4)
+    still = [1 + axis for axis, levels in enumerate(shape) if levels == 1]
+    assert (found.maps[0, still] == 0).all()
+    units = unit_variance_split(flat, one)
+    assert found.maps[0, 1:, 0] == pytest.approx(units.ss[: len(shape)].sum(1), rel=1e-4, abs=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from mlspatial.registry import runs
 from mlspatial.registry.read import table_file
 from mlspatial.steps.decode import ENTRY as DECODE
 from mlspatial.steps.decode import decode
+from mlspatial.steps.recorded import find_recording
 from mlspatial.steps.tuning import ENTRY as TUNING
 from mlspatial.steps.tuning import tuning
 
@@ -132,6 +134,16 @@ def test_one_trial_has_no_ceiling(lab: str, registry: Path, capsys: pytest.Captu
     assert "lab has no noise ceilings: there is one trial of each" in capsys.readouterr().err
 
 
+def test_noise_has_no_ceiling(lab: str, registry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = pd.read_csv(registry / "rates.csv")
+    table[[f"u{i}" for i in range(5)]] = np.random.default_rng(3).normal(size=(len(table), 5))
+    table.to_csv(registry / "rates.csv", index=False)
+    (neurons,) = read_out(lab, latents="x", layers="IT")
+    own = table_file(runs.local(neurons, "decoding.json"))
+    assert own[["noise_ceiling", "ceiled"]].isna().all(axis=None)
+    assert "lab has no noise ceiling of x: what two halves of its trials say does not" in capsys.readouterr().err
+
+
 def test_what_cannot_be_asked(lab: str, registry: Path) -> None:
     with pytest.raises(BadValue, match="of a recording all stimuli are asked"):
         read_out(lab, latents="x", stimuli="heldout:50")
@@ -146,3 +158,70 @@ def test_what_cannot_be_asked(lab: str, registry: Path) -> None:
     (registry / lab).write_text("region: IT\nstimuli: pictures\nresponses: rates.csv\n")
     with pytest.raises(UserError, match="has no key latents"):
         ask("mlspatial:resnet18w8@random", dataset=lab)
+
+
+def test_files_that_change_are_read_again(lab: str, registry: Path) -> None:
+    def r(run_id: str) -> float:
+        own = table_file(runs.local(run_id, "decoding.json"))
+        return float(own[own.measure == "pearson_r"].value.mean())
+
+    (first,) = read_out(lab, latents="x", layers="IT")
+    assert read_out(lab, latents="x", layers="IT") == [first] and r(first) > 0.8
+    good = pd.read_csv(registry / "shown.csv")
+    good.assign(x=np.random.default_rng(1).permutation(good.x)).to_csv(registry / "shown.csv", index=False)
+    (second,) = read_out(lab, latents="x", layers="IT")
+    assert second != first and abs(r(second)) < 0.4  # the YAML is as it was
+    good.to_csv(registry / "shown.csv", index=False)
+    rates = pd.read_csv(registry / "rates.csv")
+    rates[["u0", "u1", "u4"]] = np.random.default_rng(2).normal(size=(len(rates), 3))
+    rates.to_csv(registry / "rates.csv", index=False)
+    (third,) = read_out(lab, latents="x", layers="IT")
+    assert third not in (first, second) and abs(r(third)) < 0.4
+    before = find_recording(lab).images.stimuli.id
+    Image.new("RGB", (32, 32), (9, 9, 9)).save(registry / "pictures" / "im000.png")
+    assert find_recording(lab).images.stimuli.id != before
+
+
+@pytest.mark.parametrize("step", [ask, read_out])
+def test_parameters_of_a_recording_count(step: Callable[..., list[str]], lab: str) -> None:
+    def tasks(layers: str, **others: object) -> list[str]:
+        return [runs.get(one).tags["mlspatial.task"] for one in step(lab, layers=layers, **others)]
+
+    assert tasks("auto") == tasks("IT, pixels") == ["pixels", "lab"]
+    assert tasks("pixels") == ["pixels"] and tasks("IT", dataset=f"./{lab}") == ["lab"]
+    for layers in ("nonsense", "V4", "IT,fc", ""):
+        words = f"layers={layers}: a recording has auto, pixels and its region IT; name one of them"
+        with pytest.raises(BadValue, match=words):
+            step(lab, layers=layers)
+    with pytest.raises(BadValue, match=r"dataset=nonexistent: models names a recording, .* leave dataset out"):
+        step(lab, dataset="nonexistent")
+
+
+def test_auto_leaves_out_what_cannot_be_read_out(lab: str, registry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = pd.read_csv(registry / "shown.csv")
+    notes = [f"seen {name}" for name in shown.stimulus_id]
+    own = shown.assign(category="c" + shown.identity, notes=notes)
+    own.to_csv(registry / "shown.csv", index=False)
+    (run,) = read_out(lab, layers="IT", split="leave_out:identity", folds=3)
+    assert set(table_file(runs.local(run, "generalisation.json")).latent) == {"x", "distance"}
+    said = capsys.readouterr().err
+    assert "notes has 96 values for 96 stimuli, fewer than two of most; left out" in said
+    assert (
+        "category cannot be decoded with split=leave_out:identity: what is tested is of no class in training; left out"
+    ) in said
+    (run,) = read_out(lab, layers="IT")
+    assert set(table_file(runs.local(run, "decoding.json")).latent) == {"x", "distance", "category"}
+    with pytest.raises(BadValue, match="latents=category: category cannot be decoded"):  # who names it is told
+        read_out(lab, layers="IT", split="leave_out:identity", folds=3, latents="x,category")
+    own.drop(columns=["x", "distance", "category"]).to_csv(registry / "shown.csv", index=False)
+    with pytest.raises(UserError, match="latents=auto: nothing that is not held can be read out"):
+        read_out(lab, layers="IT")
+
+
+def test_one_context_is_none(lab: str, registry: Path) -> None:
+    shown = pd.read_csv(registry / "shown.csv")
+    shown["category"] = "c" + shown.identity
+    for extra in ({"background": "grey"}, {}):  # a column that says nothing changes nothing
+        shown.drop(columns=["identity", "scene"]).assign(**extra).to_csv(registry / "shown.csv", index=False)
+        (run,) = read_out(lab, layers="IT", latents="x", split="leave_out:category", folds=2)
+        assert set(table_file(runs.local(run, "generalisation.json")).latent) == {"x"}
