@@ -96,7 +96,8 @@ class LiveLoader:
                 f"{self.workers} if memory is short"
             ) from error
         finally:
-            self._studio.release()
+            with self._drawing:  # what a thread draws with is not taken from it
+                self._studio.release()
 
     @property
     def _gpu(self) -> bool:

@@ -316,7 +316,7 @@ class Studio:
             if not isinstance(self.sampler, SceneSampler | ClutterSampler):
                 first = samples[int(again[0])]
                 say(
-                    f"the scene hides too much of the target in {len(again)} of {len(samples)} images, the first "
+                    f"too much of the target is hidden in {len(again)} of {len(samples)} images, the first "
                     f"{image_name(first.index)} ({first.identity} in {first.scene}); clips and designs keep their "
                     "places: `visible` says what is seen"
                 )

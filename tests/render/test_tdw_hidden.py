@@ -13,6 +13,7 @@ pytest.importorskip("tdw", reason="ThreeDWorld's package is not installed (requi
 
 from mlspatial.core.errors import UserError
 from mlspatial.render.clutter import ClutterSample, Placed
+from mlspatial.render.design_file import read_design
 from mlspatial.render.engine import Rendered, SceneBatch
 from mlspatial.render.sampling import SceneSample
 from mlspatial.render.studio import Recipe, Studio
@@ -93,14 +94,24 @@ def test_what_shows_too_little_wherever_it_is_put_is_one_line(monkeypatch: pytes
     assert "image 0" in str(caught.value) and "least_visible=0.8" in str(caught.value)
 
 
-def test_clips_that_a_scene_hides_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+def a_design(folder: Path) -> str:
+    """Eight images of two chairs and a cup."""
+    file = folder / "design.yaml"
+    file.write_text(
+        "crossings:\n  x: {x: {from: -0.3, to: 0.3, levels: 4}}\nheld: {z: 2.4}\ncontexts: {identities: 2, scenes: 1}\n"
+    )
+    return read_design(file, {"chair": ("chair#0",), "cup": ("cup#0",)}, {"meadow": ("clear_noon",)}).text()
+
+
+def test_clips_and_designs_that_a_scene_hides_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """They keep their places; how many, and which, is said."""
     seen = [(1.0, 0.0), (1.0, 0.0), (1.0, 0.29), (0.0, 1.0), (0.7, 0.3), (0.9, 0.0), (0.9, 0.0), (0.9, 0.0)]
-    studio, samples = toyed(toy := Toy(lambda k, _: seen[k]), n=8, frames=4)
-    drawn = studio.draw(samples)
-    assert toy.calls == 1 and drawn.visible[3] == 0.0
-    said = capsys.readouterr().err
-    assert f"hides too much of the target in 2 of 8 images, the first image 3 ({samples[3].identity}" in said
+    for changes in ({"frames": 4}, {"design": a_design(tmp_path)}):
+        studio, samples = toyed(toy := Toy(lambda k, _: seen[k]), n=8, **changes)
+        drawn = studio.draw(samples)
+        assert toy.calls == 1 and drawn.visible[3] == 0.0
+        said = capsys.readouterr().err
+        assert f"of the target is hidden in 2 of 8 images, the first image 3 ({samples[3].identity}" in said
     studio, samples = toyed(Toy(lambda *_: (1.0, 0.29)), n=8, frames=4)
     studio.draw(samples)
     assert capsys.readouterr().err == ""
