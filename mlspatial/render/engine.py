@@ -110,8 +110,10 @@ class Renderer(Protocol):
     A renderer may have further attributes. Of what more it can do, which without them it cannot: `turns_light`,
     `draws_others` (bool) and `tells` (frozenset of TRUTHS). `assets`: the kind of things that it draws, MESHES unless
     it says so (objects and environments have it, too, and the wrong pair is refused); `workers`: how many processes
-    draw where nobody says; `batch`: how many scenes it likes to be given at once; `close`: gives back what it holds
-    beside memory, until the next picture.
+    draw where nobody says; `most_workers`: of live images, how many can (0: a thread); `batch`: how many scenes it
+    likes to be given at once (fewer where a GiB is not enough for their pictures); `close`: gives back what it holds
+    beside memory, until the next picture; `render_torch`: as WarpRenderer's, on a GPU, else live images are drawn on
+    the CPU.
     """
 
     name: str

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cached_property, partial
 from itertools import count, pairwise
 from typing import Any
@@ -47,8 +47,8 @@ class LiveLoader:
 
     schema: what the codes of the categories count; columns: latents to deliver, names of the schema; batch_size: images
     of a batch in all processes of a group, of which this one, number `rank` of `world`, gets an equal share; device:
-    None for NumPy arrays, else where the torch tensors go; workers: processes, 0 draws in a thread; start_index: the
-    first image of batch 0.
+    None for NumPy arrays, else where the torch tensors go; workers: processes, 0 draws in a thread, no more than the
+    renderer's `most_workers`; start_index: the first image of batch 0.
     Raises UnknownName for a column, BadValue for a number that cannot be meant, DatasetError for a schema that lacks
     what the recipe draws, UserError when a worker process is killed.
     """
@@ -74,7 +74,8 @@ class LiveLoader:
             raise BadValue("workers", workers, "must be 0 (a thread) or more processes")
         if not 0 <= start_index < HELDOUT_START:
             raise BadValue("start_index", start_index, f"must be at least 0 and below {HELDOUT_START}")
-        self.recipe, self.batch_size, self.device, self.workers = recipe, batch_size, device, workers
+        self.recipe, self.batch_size, self.device = recipe, batch_size, device
+        self.workers = min(workers, getattr(renderer_class(recipe.renderer), "most_workers", workers))
         self.rank, self.world, self.start_index = rank, world, start_index
         self.columns = tuple(columns)
         self._studio = Studio(recipe)
@@ -95,7 +96,8 @@ class LiveLoader:
                 f"{self.workers} if memory is short"
             ) from error
         finally:
-            self._studio.release()
+            with self._drawing:  # what a thread draws with is not taken from it
+                self._studio.release()
 
     @property
     def _gpu(self) -> bool:
@@ -221,11 +223,13 @@ def live_source(
 ) -> LiveLoader:
     """Fresh images of the kind that a rendered dataset holds; parameters as in LiveLoader and recipe_of.
 
-    Drawn on the GPU when the batches go there, whatever drew the dataset; then a bit may differ here and there.
+    Drawn on the GPU when the batches go there and the renderer can, whatever drew the dataset; then a bit may differ
+    here and there.
     Raises DatasetError when this machine would draw something else than what the dataset holds.
     """
-    render_device = "cuda" if device and device.startswith("cuda") else "cpu"
-    recipe = recipe_of(manifest, render_device, objects=objects, environments=environments)
+    recipe = recipe_of(manifest, objects=objects, environments=environments)
+    if device and device.startswith("cuda") and hasattr(renderer_class(recipe.renderer), "render_torch"):
+        recipe = replace(recipe, device="cuda")
     check_versions(manifest, Studio(recipe).full_recipe())
     return LiveLoader(
         recipe,

@@ -14,6 +14,7 @@ from mlspatial.core.design import Design
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.latents import MOTION, LatentSchema, spatial_schema
 from mlspatial.core.plugins import import_all
+from mlspatial.core.progress import say
 from mlspatial.render.assets import cached_mesh, meshes, panoramas
 from mlspatial.render.clutter import ClutterSample, ClutterSampler, distractor_numbers
 from mlspatial.render.controlled import DesignSampler
@@ -31,6 +32,7 @@ from mlspatial.render.sampling import (
     TRANSLATIONS,
     SceneSample,
     SceneSampler,
+    image_name,
 )
 from mlspatial.render.solid import Solid
 from mlspatial.render.truth import truth_names
@@ -39,6 +41,7 @@ DEFAULT_RENDERER = "warp"
 ENCODINGS = ("jpeg", "png")
 DEVICES = ("cpu", "cuda")
 JPEG_QUALITY = 95
+SLACK = 0.05  # of the visible share, by which pixels may be below what boxes and points told
 SAMPLE_POINTS = 200  # vertices of a mesh that stand for it when the sampler asks what is visible
 #: Fields of a recipe that came when there were datasets already.
 ADDED = (
@@ -307,15 +310,25 @@ class Studio:
     def draw(self, samples: list[SceneSample]) -> Rendered:
         """Pictures of n scenes.
 
-        Where the scene itself hides too much of an object, its sample in the list is replaced by the next one that the
-        sampler has for this image, as often as it takes; designs and clips keep what they are.
+        Where the scene itself hides too much of an object, or leaves too little of it to see, its sample in the list is
+        replaced by the next one that the sampler has for this image, as often as it takes; designs and clips keep what
+        they are, and a line says so.
         """
         rendered = self.render(self.scenes(samples))
-        if rendered.hidden is None or not isinstance(self.sampler, SceneSampler | ClutterSampler):
+        if rendered.hidden is None:
             return rendered
+        least = self.recipe.least_visible - SLACK
         for tries in range(1, MOST_TRIES):
-            again = np.flatnonzero(rendered.hidden >= MOST_HIDDEN)
+            again = np.flatnonzero((rendered.hidden >= MOST_HIDDEN) | (rendered.visible < least))
             if not len(again):
+                return rendered
+            if not isinstance(self.sampler, SceneSampler | ClutterSampler):
+                first = samples[int(again[0])]
+                say(
+                    f"too much of the target is hidden in {len(again)} of {len(samples)} images, the first "
+                    f"{image_name(first.index)} ({first.identity} in {first.scene}); clips and designs keep their "
+                    "places: `visible` says what is seen"
+                )
                 return rendered
             for k in again:
                 samples[k] = self.sampler.draw(samples[k].index, tries)
@@ -326,7 +339,11 @@ class Studio:
             for name, values in part.truth.items():
                 rendered.truth[name][again] = values
         first = samples[int(again[0])]
-        raise UserError(f"image {first.index}: {first.identity} is hidden wherever it is put in scene {first.scene}")
+        raise UserError(
+            f"{image_name(first.index)}: {first.identity} is hidden, or shows less than "
+            f"least_visible={self.recipe.least_visible:g}, wherever it is put in scene {first.scene} "
+            f"({MOST_TRIES} tries); take a lower least_visible or other environments"
+        )
 
     def render(self, scenes: SceneBatch) -> Rendered:
         """The scenes with the cue drawn and what else the recipe asks for."""

@@ -30,6 +30,8 @@ from mlspatial.render.studio import JPEG_QUALITY, Recipe, Studio, renderer_class
 from mlspatial.render.truth import encoded
 
 BATCH = {"cpu": 50, "cuda": 256}  # images rendered between two encodings; bounds the memory of a process
+MOST_BYTES = 2**30  # of a batch
+TRUTH_BYTES = {"depth": 4, "instances": 1, "amodal": 1}  # a pixel
 PREPARATIONS = 64  # shares that making the renderer's arrays is cut into, each a step of the progress bar
 
 Progress = Callable[[str, int, int], None]
@@ -143,7 +145,7 @@ def render_shard(recipe: Recipe, owner: str, folder: Path, split: str, file: str
     studio = studio_of(recipe)
     offset = HELDOUT_START if split == "heldout" else 0
     columns: dict[str, list[Any]] = {}
-    batch = getattr(renderer_class(recipe.renderer), "batch", BATCH[recipe.device])
+    batch = batch_of(recipe)
     for begin in range(first, first + rows, batch):
         local = range(begin, min(begin + batch, first + rows))
         samples = [studio.sampler.draw(offset + index) for index in local]
@@ -159,6 +161,13 @@ def render_shard(recipe: Recipe, owner: str, folder: Path, split: str, file: str
             for column, value in row.items():
                 columns.setdefault(column, []).append(value)
     return write_shard(folder / file, columns, studio.schema, owner, file)
+
+
+def batch_of(recipe: Recipe) -> int:
+    """Images that are drawn between two encodings: as many as the renderer likes, of not more than a GiB."""
+    batch: int = getattr(renderer_class(recipe.renderer), "batch", BATCH[recipe.device])
+    each = recipe.size**2 * (3 + sum(TRUTH_BYTES[name] for name in recipe.truth))
+    return max(1, min(batch, MOST_BYTES // each))
 
 
 def encode(image: np.ndarray, encoding: str) -> bytes:

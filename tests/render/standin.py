@@ -181,6 +181,8 @@ class StandIn:
                 kind = command.pop("$type")
                 self.told.append(kind)
                 getattr(self, f"do_{kind}")(**command)
+        except Ended:
+            raise
         except Exception as error:
             self.errors.append(f"{type(error).__name__}: {error}")
             said = [messages.log_part(self.errors[-1])] if self.logs else []
@@ -237,14 +239,17 @@ class StandIn:
         return world.fault
 
     def _blank(self) -> dict[str, bytes]:
-        if not self._grey:
+        color = next(iter(self.objects.values())).color
+        if "_img" not in self._grey:
             noise = np.random.default_rng(0).integers(0, 256, (self.size // 8, self.size // 8, 3)).astype(np.uint8)
             smooth = np.asarray(Image.fromarray(noise).resize((self.size, self.size), Image.Resampling.BICUBIC))
+            self._grey["_img"] = messages.png(smooth)
+        if (key := str(color)) not in self._grey:
             mask = np.zeros((self.size, self.size, 3), np.uint8)
             middle = slice(self.size // 4, 3 * self.size // 4)
-            mask[middle, middle] = next(iter(self.objects.values())).color
-            self._grey = {"_img": messages.png(smooth), "_id": messages.png(mask)}
-        return {name: self._grey[name] for name in self.masks}
+            mask[middle, middle] = color
+            self._grey[key] = messages.png(mask)
+        return {name: self._grey[key if name == "_id" else name] for name in self.masks}
 
     def _draw(self) -> dict[str, np.ndarray]:
         """Passes of the picture, nearest object in front."""
@@ -314,6 +319,9 @@ class StandIn:
 
     def do_send_log_messages(self) -> None:
         self.logs = True
+
+    def do_terminate(self) -> None:
+        raise Ended([messages.quit_part(True), self._number()])
 
     def do_unload_unused_assets(self) -> None:
         assert self.scene

@@ -168,12 +168,13 @@ def test_several_objects_and_the_truth_of_each_pixel_are_our_engine_s(
     with served(World(), monkeypatch) as standin:
         studio = Studio(crowd)
         samples = [studio.sampler.draw(index) for index in range(6)]
-        drawn = studio.draw(list(samples))
+        drawn = studio.draw(samples)
         assert standin.errors == []
     engine, batch = ours(World(), samples)
     expected = engine.render(batch, frozenset(CROWD["truth"]))
     assert np.mean(np.abs(drawn.images.astype(int) - expected.images).max(axis=-1) > 2) < 1e-4
     np.testing.assert_allclose(drawn.visible, expected.visible, atol=0.02)
+    assert (drawn.visible >= 0.35).all()
     assert (drawn.visible < 0.95).any() and (drawn.hidden == 0.0).all()  # others hide, the scene does not
     for name in ("instances", "amodal"):
         assert np.mean(drawn.truth[name] != expected.truth[name]) < 1e-4, name

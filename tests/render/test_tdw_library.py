@@ -102,6 +102,35 @@ class TestWithThePackage:
         with pytest.raises(UserError, match="record one needs wcategory, bounds and urls"):
             load_objects(f"tdw:{path.rename(tmp_path / 'other.json')}")
 
+    def test_the_files_of_models_of_ones_own_are_part_of_their_version(self, tmp_path: Path) -> None:
+        """Another address or another content is another library; another folder with the same content is not."""
+        from mlspatial.render.objects import load_objects
+        from mlspatial.render.tdw import package
+        from tests.render.standin import write_library
+
+        path = write_library(tmp_path)
+        records = json.loads(path.read_text())
+
+        def version(address: str) -> str:
+            records["records"]["chair_3"]["urls"]["Linux"] = address
+            path.write_text(json.dumps(records))
+            package.records.cache_clear()
+            return str(load_objects(f"tdw:{path}", "chair,hammer").version)
+
+        first, moved, other = (tmp_path / f"{name}.bundle" for name in ("chair_3", "moved", "other"))
+        moved.write_bytes(first.read_bytes())
+        other.write_bytes(b"another model")
+        versions = [version(f"file://{one}") for one in (first, moved, other)]
+        versions += [version(f"https://models.example/{one}") for one in "ab"]
+        assert versions[0] == versions[1] and len(set(versions)) == 4
+        other.write_bytes(b"a changed model")
+        assert version(f"file://{other}") not in versions
+
+    def test_the_package_s_own_models_keep_their_version(self) -> None:
+        from mlspatial.render.tdw.library import TdwModels
+
+        assert TdwModels().version == "01944fcae55e"
+
     def test_missing_models_are_listed_before_anything_is_drawn(self, tmp_path: Path, capsys, registry) -> None:
         from mlspatial.steps.render import ENTRY, missing, render
         from tests.render.standin import write_library

@@ -35,6 +35,8 @@ RESENDS = 20  # of a message that the build says it did not get
 SLICE = 0.1  # seconds between looks at the process
 PATIENCE = 2.0  # seconds that a build is waited for before it is said
 FREED = 2.0  # seconds until a port that was given back can be taken again
+FAREWELL = 2.0  # seconds for the last answer of a build that is told to end
+TERMINATE = json.dumps([{"$type": "terminate"}]).encode()
 PR_SET_PDEATHSIG = 1
 
 
@@ -61,7 +63,7 @@ class Settings:
             int(_number(PORT, DEFAULT_PORT)),
             int(_number(PORTS, 1)),
             os.environ.get(BUILD, ""),
-            tuple(os.environ.get(FLAGS, "").split()),
+            flags(),
             _number(TIMEOUT, DEFAULT_TIMEOUT),
         )
         if not 1 <= found.port <= 65535 - found.ports:
@@ -73,6 +75,11 @@ class Settings:
 
     def candidates(self) -> range:
         return range(self.port, min(self.port + (LAUNCHED_PORTS if self.build else self.ports), 65536))
+
+
+def flags() -> tuple[str, ...]:
+    """More of a build's command line, as the environment's variable says."""
+    return tuple(os.environ.get(FLAGS, "").split())
 
 
 def reach(build: str, port: int, workers: int) -> None:
@@ -98,8 +105,13 @@ class Build:
             if settings.build:
                 self._launch()
             elif not self._heard(PATIENCE):
-                say(f"ThreeDWorld: waiting for a build at port {self.port} (TDW.x86_64 -port={self.port})")
+                say(
+                    f"ThreeDWorld: waiting for a build at port {self.port} (TDW.x86_64 -port={self.port}); one that is "
+                    "started by hand serves one dataset: with tdw_build they are started here"
+                )
             self._receive()  # it asks for commands
+            if self._end is None:
+                self._end = Finalize(self, _dismiss, args=(self.socket,), exitpriority=10)
             self._greet()
         except BaseException:
             self.close()
@@ -114,6 +126,9 @@ class Build:
             if answer.unheard:
                 continue
             if answer.quit:
+                if self.process is None and self._end is not None:
+                    self._end.cancel()  # it needs no word to end
+                    self._end = None
                 raise Lost(f"the build has quit{answer.complaint()}")
             if answer.frame <= self._frame:
                 raise Garbled(f"the build answered with frame {answer.frame} after frame {self._frame}")
@@ -122,9 +137,10 @@ class Build:
         raise Lost(f"the build did not get a message that was sent {RESENDS} times")
 
     def close(self) -> None:
-        """End the build if it was started here, and free the port."""
+        """End the build and free the port. One that was started by hand is told to end, as by ThreeDWorld's own
+        controllers: it would wait for its next commands for ever, and hear nobody who takes the port after this."""
         if self._end is not None:
-            self._end()  # ends the process, once
+            self._end()  # ends it, once
             self._end = None
         if self.socket is not None:
             self.socket.close(linger=0)
@@ -145,7 +161,10 @@ class Build:
                 break
             time.sleep(SLICE)
         taken = f"{candidates[0]} to {candidates[-1]}" if len(candidates) > 1 else str(candidates[0])
-        raise BadValue("tdw_port", taken, "is taken by another program; end it or take another port")
+        why = "is taken by another program; end it or take another port"
+        if not self.settings.build:
+            why += "; if it is a process of the same call, take workers=1 (a build that is started by hand serves one)"
+        raise BadValue("tdw_port", taken, why)
 
     def _launch(self) -> None:
         command = [self.settings.build, f"-port={self.port}", *self.settings.flags]
@@ -203,6 +222,15 @@ def _end_with_parent() -> None:
     """In the build's process, before it begins: end when this one is killed."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _dismiss(socket: Any) -> None:
+    import zmq
+
+    with suppress(zmq.ZMQError):  # where it owes an answer it is silent or gone, and cannot be told
+        socket.send(TERMINATE, zmq.NOBLOCK)
+        socket.poll(1000 * FAREWELL)
+    socket.close(linger=0)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -22,7 +22,7 @@ from mlspatial.core.progress import say
 from mlspatial.render.engine import FAR, NEAR, RENDERERS, TRUTHS, Rendered, SceneBatch
 from mlspatial.render.sampling import BOUNDS_MARGIN
 from mlspatial.render.tdw import answers, commands, package
-from mlspatial.render.tdw.build import Build, Lost, Settings
+from mlspatial.render.tdw.build import LAUNCHED_PORTS, Build, Lost, Settings, flags
 from mlspatial.render.tdw.commands import Camera, Thing
 from mlspatial.render.tdw.frames import picture_reach
 from mlspatial.render.tdw.library import Model, View
@@ -32,7 +32,7 @@ LIFT = 500.0  # metres: above every scene, and near enough for single precision 
 WIDEST = 8.0  # most times the picture's width that an object is measured over; 156 degrees
 RIM = 1.02  # of the object's box, that is left around it then
 RESTARTS = 3  # of the build for the same picture
-BATCH = 4096  # pictures between two encodings: each batch loads each scene once, which takes seconds
+BATCH = 4096  # most pictures between two encodings: each batch loads each scene once, which takes seconds
 SLACK = 0.03  # of the picture's width, by which an object may leave the box of its record
 CHECKED, MOST_OFF = 20, 0.5  # models after which, and share of them above which, boxes that do not fit are an error
 
@@ -50,7 +50,7 @@ class _Of(Generic[T]):
 
 
 def _version() -> str:
-    return f"{VERSION}-tdw-{package.installed()}"
+    return " ".join([f"{VERSION}-tdw-{package.installed()}", *flags()])
 
 
 @RENDERERS.register("tdw")
@@ -59,7 +59,8 @@ class TdwRenderer:
 
     The build is reached, or started, with the first picture, as build.Settings.here() says. One that ends, is silent or
     does not make sense is started again, if it was started here, and drawing goes on; else UserError says what to do.
-    The version has the package's in it, and a build of another version is refused.
+    The version has the package's in it, and a build of another version is refused; also the flags of the build's
+    command line, which can change pictures. A build that was started by hand is told to end with the last picture.
 
     device: "cpu" alone has a meaning: the build draws on the GPU of its display. Raises BadValue, UserError.
     """
@@ -70,6 +71,7 @@ class TdwRenderer:
     draws_others, tells = True, frozenset(TRUTHS)
     batch = BATCH
     workers = 1
+    most_workers: int = _Of(lambda: LAUNCHED_PORTS if Settings.here().build else 0)  # type: ignore[assignment]
 
     def __init__(
         self, meshes: Sequence[Model], environments: Sequence[View], *, size: int, device: str = "cpu"
@@ -161,12 +163,12 @@ class TdwRenderer:
         seen = self._ask(commands.picture(placed, camera, passes), passes)
         instances = answers.instances(seen["_id"], colors)
         shown = instances == 1
-        whole = self._outlined(placed[:1], camera, colors)
-        free = whole if len(placed) == 1 else self._outlined(placed, camera, colors)
-        inside = 1.0
+        whole, inside = self._outlined(placed[:1], camera, colors), 1.0
         if reach > 1.0:
             widen = min(RIM * reach, WIDEST)
             inside = share_inside(self._outlined(placed[:1], camera, colors, widen), widen)
+        # the last frame: what it lifts stays there until the next picture, and would hide the target alone
+        free = whole if len(placed) == 1 else self._outlined(placed, camera, colors)
         self._compare(things[0].model.name, whole, outline)
         left = min(1.0, shown.sum() / whole.sum()) if whole.any() else 0.0
         hidden = 1.0 - min(1.0, shown.sum() / free.sum()) if free.any() else 0.0
@@ -226,7 +228,8 @@ class TdwRenderer:
         if len(self._fits) >= CHECKED and off > MOST_OFF * len(self._fits):
             raise UserError(
                 f"ThreeDWorld: {off} of {len(self._fits)} models are not drawn where their poses say; pictures may be "
-                "upside down (start the build with -flip_images), or the build has another frame"
+                "upside down (MLSPATIAL_TDW_FLAGS=-flip_images, and the same for a build that is started by hand), or "
+                "the build has another frame"
             )
 
     def _check(self, scenes: SceneBatch) -> None:

@@ -15,7 +15,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlparse
 import numpy as np
 
 from mlspatial.core.errors import BadValue, UnknownName, UserError
-from mlspatial.core.hashing import content_id
+from mlspatial.core.hashing import content_id, file_sha256
 from mlspatial.render.environments import ENVIRONMENTS, Scene
 from mlspatial.render.objects import OBJECTS
 from mlspatial.render.tdw import package
@@ -104,13 +104,15 @@ class TdwModels:
 
     @cached_property
     def version(self) -> str:
-        """Changes with names, sizes and facings of the models."""
+        """Changes with names, sizes and facings of the models; of a file of one's own with what it says that they
+        are: the content of files on this machine, other addresses as they stand."""
         facts = ("bounds", "scale_factor", "canonical_rotation")
-        chosen = {
-            name: {fact: self._records[name].get(fact) for fact in facts} if name in self._records else None
-            for names in self._models.values()
-            for name in names
-        }
+        chosen: dict[str, dict[str, Any] | None] = {}
+        for name in (name for names in self._models.values() for name in names):
+            record = self._records.get(name)
+            chosen[name] = record and {fact: record.get(fact) for fact in facts}
+            if record and self._file:
+                chosen[name] = {**(chosen[name] or {}), "bundle": _bundle(str(record["urls"][PLATFORM]))}
         return content_id([VERSION, chosen])[:12]
 
     def identities(self, category: str) -> tuple[str, ...]:
@@ -225,6 +227,23 @@ def _local(url: str) -> Path | None:
     """The path of a file: address, None for another one."""
     parts = urlparse(url)
     return Path(unquote(parts.path)) if parts.scheme == "file" else None
+
+
+def _bundle(url: str) -> str:
+    """What a model's file is: its SHA-256 where it is on this machine, else its address."""
+    path = _local(url)
+    if path is None or not path.is_file():
+        return url
+    try:
+        facts = path.stat()
+        return _sha256(path, facts.st_size, facts.st_mtime_ns)
+    except OSError as error:
+        raise UserError(f"objects: {path} cannot be read ({error.strerror})") from error
+
+
+@cache
+def _sha256(path: Path, size: int, changed: int) -> str:
+    return file_sha256(path)
 
 
 @OBJECTS.register("tdw")
