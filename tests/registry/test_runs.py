@@ -398,7 +398,7 @@ def test_metrics_are_written_in_batches_and_all_arrive(registry: Path, monkeypat
     )
     with runs.open_run(spec(), name="x") as run, ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda step: run.log({"loss": step / 10, "speed": 1.0}, step), range(1200)))
-    assert sum(1 for metrics in calls if metrics) <= 6
+    assert sum(1 for metrics in calls if metrics) <= 12  # of 1,000 values each at most, more on a busy machine
     history = client().get_metric_history(run.id, "loss")
     assert sorted(entry.step for entry in history) == list(range(1200))
 

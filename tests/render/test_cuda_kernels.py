@@ -16,7 +16,7 @@ from tests.render.scenery import SIZE, random_scenes, several
 
 MOST_REGISTERS = 255  # a thread; NVIDIA's CUDA C++ Programming Guide, technical specifications
 LOCAL = 128  # bytes: more are registers that did not fit, or an array that ought to be smaller
-FEW, FEWEST = {"shade": 10}, 24  # warps of 64 that a multiprocessor holds
+FEW, FEWEST = {"shade": 10, "shade_several": 16, "look": 16}, 24  # warps of 64 that a multiprocessor holds
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)

@@ -106,6 +106,9 @@ def test_a_taken_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         one.listen()
         port = one.getsockname()[1]
         monkeypatch.setenv(build.PORT, str(port))
+        for name in (build.PORTS, build.BUILD):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(build.TIMEOUT, "20")
         with pytest.raises(BadValue, match=rf"tdw_port={port}: is taken by another program"):
             engine.render(batch())
 

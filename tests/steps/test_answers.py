@@ -183,7 +183,7 @@ def test_geometry_is_a_similarity_run_of_the_metrics_that_were_asked_for(
     ("entry", "version", "inputs", "free", "id"),
     [
         ("train", 3, {"dataset_id": "d", "live": False}, {"device", "workers", "resume", "cache"}, "08c04f554f8fa214"),
-        ("render", 1, {"recipe_id": "r"}, {"workers", "out"}, "d4b0d3fd1ee2cead"),
+        ("render", 1, {"recipe_id": "r"}, {"workers", "out", "tdw_build", "tdw_port", "dry_run"}, "d4b0d3fd1ee2cead"),
     ],
 )
 def test_train_and_render_keep_their_specs(
