@@ -51,8 +51,8 @@ class Clips(Loader):
             raise BadValue("fraction", fraction, "must be above 0 and at most 1")
         there = manifest.rows(split)
         self.clips = max(1, round(fraction * (there // self.frames)))
-        share = self.clips * self.frames / there
-        super().__init__(folder, manifest, split, batch_size=batch_size * self.frames, fraction=share, **options)
+        taken = self.clips * self.frames / there
+        super().__init__(folder, manifest, split, batch_size=batch_size * self.frames, fraction=taken, **options)
         self.batch_size = batch_size  # what others read; the buffers are of frames
         # the order shuffles groups and then their members, as with images: here of clips
         each = max(1, ROW_GROUP // self.frames)

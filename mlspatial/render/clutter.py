@@ -2,9 +2,9 @@
 
 The target is drawn as without them; they come from a stream of their own, default_rng([seed, index, STREAM]), so that
 it stays where it is however many they are; only where they find no place (under a low ceiling, say) is it placed anew.
-Each stands somewhere in the picture, .9 to 4.2 m from the camera, as the
-target may; its bounding box touches no other. What they hide of the target is told before anything is drawn, from
-points on its surface and their convex outlines: rather too much than too little.
+Each stands somewhere in the picture, .9 to 4.2 m from the camera, as the target may; its bounding box touches no other.
+What they hide of the target is told before anything is drawn, from points on its surface and their convex outlines:
+rather too much than too little.
 """
 
 from __future__ import annotations

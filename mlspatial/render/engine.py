@@ -112,8 +112,8 @@ class Renderer(Protocol):
     it says so (objects and environments have it, too, and the wrong pair is refused); `workers`: how many processes
     draw where nobody says; `most_workers`: of live images, how many can (0: a thread); `batch`: how many scenes it
     likes to be given at once (fewer where a GiB is not enough for their pictures); `close`: gives back what it holds
-    beside memory, until the next picture; `render_torch`: as WarpRenderer's, on a GPU, else live images are drawn on
-    the CPU.
+    beside memory, until the next picture; `reach`: is told a program that draws, its port and the number of processes;
+    `render_torch`: as WarpRenderer's, on a GPU, else live images are drawn on the CPU.
     """
 
     name: str

@@ -131,14 +131,17 @@ def render(
     """Make a dataset and return the id of its run, or nothing of a dry run. Parameters as in the MLproject file."""
     from mlspatial.render.objects import load_objects, resolve_categories
     from mlspatial.render.studio import DEFAULT_RENDERER, Recipe, Studio, renderer_class
-    from mlspatial.render.tdw.build import reach
     from mlspatial.render.truth import truth_names
     from mlspatial.render.write import render_dataset
 
     if not re.fullmatch(r"[A-Za-z0-9_-]+", dataset):
         raise BadValue("dataset", dataset, "must be made of letters, digits, _ and -")
-    workers = workers or getattr(renderer_class(renderer), "workers", os.cpu_count()) or 1
-    reach(tdw_build, tdw_port, workers)
+    engine = renderer_class(renderer)
+    workers = workers or getattr(engine, "workers", os.cpu_count()) or 1
+    if hasattr(engine, "reach"):
+        engine.reach(tdw_build, tdw_port, workers)
+    elif moot := [f"{name}={value}" for name, value in (("tdw_build", tdw_build), ("tdw_port", tdw_port)) if value]:
+        say(f"render: {', '.join(moot)} decide nothing with renderer={engine.name}")
     available = load_objects(objects).categories
     chosen = resolve_categories(categories, available)
     planned = asked_design(design, objects=objects, environments=environments, categories=chosen)
@@ -191,7 +194,7 @@ def render(
     given = {"n_train": n_train, "n_heldout": n_heldout, "translation": translation, "rotation": rotation}
     if planned and (moot := [f"{name}={value}" for name, value in given.items() if value != ENTRY.defaults[name]]):
         say(f"render: {', '.join(moot)} decide nothing here; the design says which images there are")
-    given = {"motion": motion, "frame_rate": frame_rate}
+    given = {"motion": motion, "frame_rate": frame_rate}  # of clips
     if frames == 1 and (moot := [f"{name}={value}" for name, value in given.items() if value != ENTRY.defaults[name]]):
         say(f"render: {', '.join(moot)} decide nothing here; with frames=2 or more there are clips")
     images = planned.size() if planned else n_train + n_heldout
@@ -246,7 +249,8 @@ def render(
 
 
 def _foretell(dataset: str, studio: Studio, images: int) -> list[str]:
-    """Print what a recipe would draw, and raise UserError after a list of what is missing for it."""
+    """Print what a recipe would draw, and raise UserError after a list of what is missing for it, or of what finds no
+    place in it."""
     gone = studio.missing()
     engine = studio.full_recipe()["renderer"]
     print(
@@ -256,6 +260,7 @@ def _foretell(dataset: str, studio: Studio, images: int) -> list[str]:
     print("\n".join(gone or ["nothing is missing"]))
     if gone:
         raise UserError(f"render {dataset}: {len(gone)} of {len(studio.pairs())} models are missing")
+    studio.check()
     return []
 
 

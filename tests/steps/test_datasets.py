@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from entrypoints import render as render_entry
-from mlspatial.core.errors import DatasetError
+from mlspatial.core.errors import DatasetError, UserError
 from mlspatial.core.manifest import Manifest
 from mlspatial.data.shards import is_whole, verify
 from mlspatial.registry import runs
@@ -200,3 +200,28 @@ def test_a_dataset_is_never_taken_for_another_of_its_folder(first: tuple[str, Pa
     assert new.dataset_id != old.dataset_id and find_dataset("tiny")[2] == new
     with pytest.raises(DatasetError, match=f"run {run_id} made it"):
         find_dataset(str(old.dataset_id))
+
+
+def test_another_program_is_told_only_to_a_renderer_that_has_one(
+    registry: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The engine of one's own has none; nothing of it stays in what later calls and their processes read."""
+    before = dict(os.environ)
+    ask("none", dry_run=True, tdw_build="TDW.x86_64", tdw_port=1200)
+    assert dict(os.environ) == before
+    line = "render: tdw_build=TDW.x86_64, tdw_port=1200 decide nothing with renderer=warp"
+    assert line in "".join(capsys.readouterr())
+    ask("none", dry_run=True)
+    assert "decide nothing" not in "".join(capsys.readouterr())
+
+
+def test_a_dry_run_refuses_what_the_call_refuses(registry: Path) -> None:
+    """An object half a metre beside the axis and half a metre before the camera is out of the picture."""
+    design = registry / "beside.yaml"
+    design.write_text("crossings: {y: {y: [0, 0.1]}}\nheld: {x: 0.5, z: 0.5}\n")
+    said = []
+    for dry_run in (True, False):
+        with pytest.raises(UserError, match="of the object is in the picture and above the floor") as refused:
+            ask("none", design=str(design), dry_run=dry_run)
+        said.append(str(refused.value))
+    assert said[0] == said[1] and not (registry / "none").exists()

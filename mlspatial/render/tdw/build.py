@@ -28,6 +28,7 @@ from mlspatial.render.tdw.answers import Answer, Garbled, read
 PORT, PORTS, BUILD, FLAGS, TIMEOUT = (
     f"MLSPATIAL_TDW_{name}" for name in ("PORT", "PORTS", "BUILD", "FLAGS", "TIMEOUT")
 )
+HOST = "127.0.0.1"  # nobody else is to be heard: whoever speaks first at the port is taken for the build
 DEFAULT_PORT = 1071  # ThreeDWorld's
 DEFAULT_TIMEOUT = 600.0  # seconds for an answer: a scene that is not on this machine yet is downloaded first
 LAUNCHED_PORTS = 64  # of which a build that is started here takes the first free one
@@ -155,7 +156,7 @@ class Build:
         while True:
             for port in candidates:
                 with suppress(zmq.ZMQError):
-                    self.socket.bind(f"tcp://*:{port}")
+                    self.socket.bind(f"tcp://{HOST}:{port}")
                     return port
             if time.monotonic() > until:
                 break

@@ -22,7 +22,7 @@ from mlspatial.core.progress import say
 from mlspatial.render.engine import FAR, NEAR, RENDERERS, TRUTHS, Rendered, SceneBatch
 from mlspatial.render.sampling import BOUNDS_MARGIN
 from mlspatial.render.tdw import answers, commands, package
-from mlspatial.render.tdw.build import LAUNCHED_PORTS, Build, Lost, Settings, flags
+from mlspatial.render.tdw.build import LAUNCHED_PORTS, Build, Lost, Settings, flags, reach
 from mlspatial.render.tdw.commands import Camera, Thing
 from mlspatial.render.tdw.frames import picture_reach
 from mlspatial.render.tdw.library import Model, View
@@ -71,6 +71,7 @@ class TdwRenderer:
     draws_others, tells = True, frozenset(TRUTHS)
     batch = BATCH
     workers = 1
+    reach = staticmethod(reach)
     most_workers: int = _Of(lambda: LAUNCHED_PORTS if Settings.here().build else 0)  # type: ignore[assignment]
 
     def __init__(

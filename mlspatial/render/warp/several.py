@@ -25,7 +25,7 @@ import warp as wp
 from mlspatial.render.warp.ground import LOWEST_LIGHT, sky_at
 from mlspatial.render.warp.kernels import SAMPLES, Assets, Frame, draw_visible_face
 from mlspatial.render.warp.lookups import look_up
-from mlspatial.render.warp.shading import View, shade_triangle, sun_left, tone_map_entry, view_of
+from mlspatial.render.warp.shading import View, parts_of_pixel, shade_triangle, sun_left, tone_map_entry, view_of
 
 wp.set_module_options({"enable_backward": False})
 
@@ -140,31 +140,7 @@ def ground_light_of_all(
 @wp.func
 def shade_pixel_of_all(assets: Assets, frame: Frame, several: Several, image: int, row: int, column: int) -> wp.vec3:
     """Radiance of a pixel, at most `white` from each of its parts; see shade_pixel."""
-    triangles = wp.vec4i(-1, -1, -1, -1)
-    counts = wp.vec4(0.0, 0.0, 0.0, 0.0)
-    sum_x = wp.vec4(0.0, 0.0, 0.0, 0.0)
-    sum_y = wp.vec4(0.0, 0.0, 0.0, 0.0)
-    distinct = wp.int32(0)
-    empty = wp.int32(0)
-    for sample_y in range(SAMPLES):
-        for sample_x in range(SAMPLES):
-            y = row * SAMPLES + sample_y
-            x = column * SAMPLES + sample_x
-            key = frame.visibility[image, y * frame.size * SAMPLES + x]
-            if key == wp.uint64(0):
-                empty += 1
-            else:
-                index = int(key & wp.uint64(0xFFFFFFFF))
-                place = wp.int32(0)
-                while place < distinct and triangles[place] != index:
-                    place += 1
-                if place == distinct:
-                    triangles[place] = index
-                    distinct += 1
-                counts[place] += 1.0
-                sum_x[place] += float(x) + 0.5
-                sum_y[place] += float(y) + 0.5
-
+    triangles, counts, sum_x, sum_y, distinct, empty = parts_of_pixel(frame, image, row, column)
     color = wp.vec3(0.0, 0.0, 0.0)
     share = 1.0 / float(SAMPLES * SAMPLES)
     if empty > 0:

@@ -302,9 +302,10 @@ def tone_map_entry(radiance: float) -> int:
 
 
 @wp.func
-def shade_pixel(assets: Assets, frame: Frame, seen: View, row: int, column: int) -> wp.vec3:
-    """Radiance of a pixel, at most `white` from each of its parts."""
-    triangles = wp.vec4i(-1, -1, -1, -1)  # the distinct ones of this pixel, with samples and their summed places
+def parts_of_pixel(frame: Frame, image: int, row: int, column: int):
+    """The distinct triangles of a pixel with the number of their samples and their summed places (x, y), how many such
+    triangles there are, and how many samples see none."""
+    triangles = wp.vec4i(-1, -1, -1, -1)
     counts = wp.vec4(0.0, 0.0, 0.0, 0.0)
     sum_x = wp.vec4(0.0, 0.0, 0.0, 0.0)
     sum_y = wp.vec4(0.0, 0.0, 0.0, 0.0)
@@ -314,21 +315,27 @@ def shade_pixel(assets: Assets, frame: Frame, seen: View, row: int, column: int)
         for sample_x in range(SAMPLES):
             y = row * SAMPLES + sample_y
             x = column * SAMPLES + sample_x
-            key = frame.visibility[seen.image, y * frame.size * SAMPLES + x]
+            key = frame.visibility[image, y * frame.size * SAMPLES + x]
             if key == wp.uint64(0):
                 empty += 1
             else:
                 index = int(key & wp.uint64(0xFFFFFFFF))
-                slot = wp.int32(0)
-                while slot < distinct and triangles[slot] != index:
-                    slot += 1
-                if slot == distinct:
-                    triangles[slot] = index
+                place = wp.int32(0)
+                while place < distinct and triangles[place] != index:
+                    place += 1
+                if place == distinct:
+                    triangles[place] = index
                     distinct += 1
-                counts[slot] += 1.0
-                sum_x[slot] += float(x) + 0.5
-                sum_y[slot] += float(y) + 0.5
+                counts[place] += 1.0
+                sum_x[place] += float(x) + 0.5
+                sum_y[place] += float(y) + 0.5
+    return triangles, counts, sum_x, sum_y, distinct, empty
 
+
+@wp.func
+def shade_pixel(assets: Assets, frame: Frame, seen: View, row: int, column: int) -> wp.vec3:
+    """Radiance of a pixel, at most `white` from each of its parts."""
+    triangles, counts, sum_x, sum_y, distinct, empty = parts_of_pixel(frame, seen.image, row, column)
     color = wp.vec3(0.0, 0.0, 0.0)
     share = 1.0 / float(SAMPLES * SAMPLES)
     if empty > 0:
