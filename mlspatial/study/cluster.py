@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import time
 import uuid
 from collections.abc import Mapping
+from concurrent.futures import CancelledError
 from concurrent.futures import wait as wait_for
+from dataclasses import replace
 from typing import Any
 
 from mlspatial.core.errors import UnknownName, UserError
@@ -20,12 +23,15 @@ from mlspatial.study import workers
 from mlspatial.study.workers import GRACE_SECONDS, LOST, STOPPED, Call, Outcome, Worker
 
 ADDRESS = "DASK_SCHEDULER_ADDRESS"
+TLS = "DASK_DISTRIBUTED__COMM__TLS"  # begins dask's own variables
 CONNECT_SECONDS = 20
 LOOK_SECONDS = 2.0  # between looks at which workers the cluster has
 ASK_SECONDS = 1.0  # between a worker's questions whether its call is still wanted
+AT_WORK = ("running", "paused")  # of a dask worker
 IDLE_SECONDS = 60  # without a call, after which a process beside a dask worker ends: its study may have been killed
 PASSED_ON = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_DISABLE_TELEMETRY",
              "MLFLOW_TRACKING_SERVER_CERT_PATH", "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD")  # fmt: skip
+LAST_SHARE, LAST_SECONDS = 0.05, 120.0  # of a job's wall time: who is lost in them has run out of time
 SILENT_SECONDS = 60.0  # without any worker of a queue, after which that is told
 AGAIN_SECONDS = 5.0  # between two requests for jobs in place of those that ended
 REFUSALS = 5  # of a queue one after the other, after which a study ends
@@ -33,6 +39,12 @@ QUEUE_SECONDS = 30.0  # between looks at whether jobs that have not begun are in
 SQUEUE = ("squeue", "--me", "--noheader", "--format=%i")
 QUEUES = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "lsf": "LSFCluster",
           "htcondor": "HTCondorCluster", "oar": "OARCluster", "moab": "MoabCluster"}  # fmt: skip
+
+
+class NoScheduler(UserError):
+    """A dask scheduler that has gone away, and with it its workers: nobody's mistake, so exit code 1."""
+
+    exit_code = 1
 
 
 class Dask:
@@ -55,16 +67,22 @@ class Dask:
             )
         try:
             self._client = distributed.Client(address or self._own, timeout=CONNECT_SECONDS)
+        except TypeError as error:  # dask's own of an address that begins with tls
+            raise UserError(f"scheduler={address}: needs a certificate, its key and whom to trust; name their files in "
+                            f"{TLS}_CA_FILE, {TLS}_CLIENT__CERT and {TLS}_CLIENT__KEY") from error  # fmt: skip
         except (OSError, ValueError) as error:
             raise UserError(
                 f"scheduler={address}: no dask scheduler answers there ({error}); is it running?"
             ) from error
+        self._address = str(self._client.scheduler.address) if self._client.scheduler else address
         self._local = self._own is not None and not cluster
         if self._local:
             self._client.run(leave_signals)
         self.slots, self.threads = slots, max(1, workers.cores() // slots)
         self._futures: dict[int, tuple[Any, str]] = {}  # ticket -> future, address of its worker
         self._workers: dict[str, dict[str, Any]] = {}
+        self._since: dict[str, float] = {}  # address of a worker -> when it was first seen
+        self._walltime = _seconds(str(cluster.get("walltime") or _usual(self._kind))) if cluster else 0.0
         self._looked = 0.0
         self._wanted, self._refusals, self._unborn = slots, 0, 0
         self._born: set[str] = set()  # jobs whose workers have connected
@@ -72,10 +90,19 @@ class Dask:
         self._begun = self._asked = time.monotonic()
         self._told = False
 
+    def _there(self) -> bool:
+        return bool(self._client.status == "running")
+
     def _look(self) -> None:
+        """Raises NoScheduler."""
+        if not self._there():  # dask has given up every call by now, and its workers stop theirs
+            raise NoScheduler(f"scheduler={self._address}: the dask scheduler is gone, and with it its workers' calls; "
+                              "the same command goes on when one is there")  # fmt: skip
         if time.monotonic() - self._looked > LOOK_SECONDS or not self._workers:
             self._workers = dict(self._client.scheduler_info(n_workers=-1)["workers"])
             self._looked = time.monotonic()
+            for address in self._workers:
+                self._since.setdefault(address, self._looked)
             self.slots = max(1, len(self._workers))
             if self._own is not None and not self._local:
                 self._watch_queue()
@@ -161,22 +188,32 @@ class Dask:
                 distributed.wait(waited, timeout=seconds, return_when="FIRST_COMPLETED")
             else:
                 time.sleep(seconds)
-        except TimeoutError:
+        except (TimeoutError, CancelledError):  # of the latter each is told below
             pass
         self._look()
         made = []
         for ticket, (future, address) in list(self._futures.items()):
-            if future.done():
-                made.append((ticket, _outcome(future)))
+            if future.done() and self._there():
+                made.append((ticket, self._expired(_outcome(future), address)))
                 del self._futures[ticket]
             elif address not in self._workers:
                 future.cancel()
-                made.append((ticket, Outcome(LOST, (), f"worker {address} is gone")))
+                made.append((ticket, self._expired(Outcome(LOST, (), f"worker {address} is gone"), address)))
                 del self._futures[ticket]
         return made
 
+    def _expired(self, outcome: Outcome, address: str) -> Outcome:
+        """Of a call that was lost with its worker: whether that had worked as long as a job of the queue may."""
+        if outcome.state not in (LOST, STOPPED) or not self._walltime:
+            return outcome
+        left = self._walltime - (time.monotonic() - self._since.get(address, time.monotonic()))
+        last = max(LAST_SHARE * self._walltime, min(LAST_SECONDS, self._walltime / 2))
+        return replace(outcome, expired=left < last)
+
     def stop(self) -> None:
         """Have every call close its runs, and wait for that."""
+        if not self._there():
+            return
         self._client.cancel([future for future, _ in self._futures.values()], force=True)
         deadline = time.monotonic() + GRACE_SECONDS
         while time.monotonic() < deadline and any(self._client.run(calls_here).values()):
@@ -196,6 +233,21 @@ def _outcome(future: Any) -> Outcome:
     return found if isinstance(found, Outcome) else Outcome(LOST, (), "the worker sent nothing back")
 
 
+def _usual(kind: str) -> str:
+    """The wall time of a job where none is asked for."""
+    import dask.config
+    import dask_jobqueue  # noqa: F401  which brings its settings
+
+    return str(dask.config.get(f"jobqueue.{kind}.walltime", ""))
+
+
+def _seconds(walltime: str) -> float:
+    """Of a job, as queues write it: [DAYS-]HOURS:MINUTES:SECONDS, or HOURS:MINUTES of LSF; 0 for what is not known."""
+    found = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d+)(?::(\d+))?", walltime.strip())
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0, 0)
+    return 86400.0 * days + 3600 * hours + 60 * minutes + seconds
+
+
 def _queue(slots: int, settings: Mapping[str, Any]) -> Any:
     import dask_jobqueue
 
@@ -206,6 +258,9 @@ def _queue(slots: int, settings: Mapping[str, Any]) -> Any:
     if rest.setdefault("processes", 1) != 1:  # without, dask-jobqueue makes several of the cores of a job
         raise UserError(f"cluster: processes={rest['processes']}: must be 1: a worker makes one call at a time, with "
                         "all cores of its job; ask for more jobs, or for fewer cores")  # fmt: skip
+    if not rest.get("interface") and not rest.get("security"):
+        say("cluster: dask listens on every network of this machine, and whoever reaches it can run programs in your "
+            "name; name one with `interface`, or ask for certificates with `security: true`")  # fmt: skip
     try:
         made = getattr(dask_jobqueue, QUEUES[kind])(**rest)
     except (TypeError, ValueError) as error:
@@ -266,7 +321,8 @@ def carry(call: Call, variables: dict[str, str], folder: str) -> Outcome:
         future = process.submit(call)
         while not wait_for([future], ASK_SECONDS).done:
             task = worker.state.tasks.get(key)
-            if task is None or task.state != "executing":
+            lost = worker.status.name not in AT_WORK  # also with its scheduler
+            if lost or task is None or task.state != "executing":
                 workers.stop([process])
                 process.kill()
                 return Outcome(STOPPED)

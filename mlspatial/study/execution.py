@@ -241,7 +241,7 @@ class Execution:
             if outcome.busy:
                 continue
             if outcome.state in (workers.LOST, workers.STOPPED):
-                job.lost += 1
+                job.lost += not outcome.expired
                 job.error = outcome.error or "its process was stopped"
             elif len(jobs) > 1:
                 job.error = outcome.error or "failed"  # each is asked for again alone, which tells whose failure it is

@@ -106,7 +106,8 @@ def _draw_from(python: Any, numpy: Any, of_torch: Any) -> None:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a call ended. error: one line; trace: of a defect; busy: what another process is making of it."""
+    """How a call ended. error: one line; trace: of a defect; busy: what another process is making of it; expired: its
+    process had to end with the time that a queue gives to a job."""
 
     state: str
     runs: tuple[str, ...] = ()
@@ -114,6 +115,7 @@ class Outcome:
     trace: str = ""
     seconds: float = 0.0
     busy: Busy | None = None
+    expired: bool = False
 
 
 class Crew(Protocol):

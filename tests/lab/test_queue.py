@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
+import distributed
+import psutil
 import pytest
 
 from mlspatial.core.errors import UserError
+from mlspatial.registry import runs
 from mlspatial.study import cluster
 from mlspatial.study.cluster import Dask
-from tests.lab.people import until
+from tests.lab.people import QUEUE, Person, until
 from tests.lab.services import ROOT, Lab
 from tests.lab.test_chain import slurm
 
@@ -74,3 +78,48 @@ def test_several_processes_a_job_are_refused(here: Lab, settings: dict[str, Any]
     with pytest.raises(UserError, match="processes=2: must be 1"):
         Dask(1, cluster=settings | {"processes": 2})
     assert slurm(here, "squeue", "-h", "-t", "all", "-o", "%i") == before
+
+
+def test_dask_listens_on_the_network_named_alone_and_with_certificates(
+    here: Lab, settings: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / BEGAN).touch()
+    crew = Dask(1, cluster=settings | {"security": True, "shared_temp_directory": str(tmp_path)})
+    try:
+        until(lambda: crew.free() == 1, 120)
+        (address,) = crew._workers
+        addresses = [crew._address, address, crew._workers[address]["nanny"]]
+        assert all(one.startswith("tls://127.0.0.1:") for one in addresses), addresses
+        ports = {int(one.rpartition(":")[2]) for one in addresses}
+        listening = {one.laddr.port: one.laddr.ip for one in psutil.net_connections("tcp") if one.status == "LISTEN"}
+        assert {port: listening[port] for port in ports} == dict.fromkeys(ports, "127.0.0.1")
+        with pytest.raises((OSError, TypeError)):
+            distributed.Client(crew._address, timeout=5)
+        keys = [path for path in tmp_path.iterdir() if path.name != BEGAN]
+        assert keys and {path.stat().st_mode & 0o077 for path in keys} == {0}
+    finally:
+        crew.close()
+    assert "every network" not in capsys.readouterr().err
+
+
+def test_a_training_that_is_longer_than_its_job_goes_on_in_the_next(here: Lab) -> None:
+    """A job of one minute, which is SLURM's least."""
+    ann = Person(here, "ann")
+    queue = QUEUE.replace("jobs: 2", "jobs: 1").replace("00:20:00", "00:01:00")
+    render = (
+        "{dataset: long, n_train: 64, n_heldout: 40, categories: apple, environments: 'procedural:meadow', size: 32}"
+    )
+    train = "{dataset: long, task: distance, arch: resnet18w8, batch_size: 8, batches: 100000}"
+    path = ann.write("long.yaml", f"name: long\n{queue}render: {render}\ntrain: {train}\n")
+    process = ann.start("study", "--config", str(path))
+    try:
+        run = until(lambda: [run for run in runs.find(entry="train", status="RUNNING") if "long" in run.studies])[0]
+        until(lambda: runs.get(run.id).status == "KILLED" or process.poll() is not None, 180)
+        before = int(runs.get(run.id).metrics["train/step"]) if "train/step" in runs.get(run.id).metrics else 0
+        until(lambda: runs.get(run.id).tags.get(runs.RESUMED) == "1" or process.poll() is not None, 180)
+        assert process.poll() is None, ann.said()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == 128 + signal.SIGTERM, ann.said()
+    finally:
+        process.kill()
+    assert runs.get(run.id).status == "KILLED" and before >= 0

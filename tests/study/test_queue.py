@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,16 +15,18 @@ import distributed  # noqa: F401  which brings its settings
 import pytest
 
 from mlspatial.core.errors import UserError
-from mlspatial.study import cluster
+from mlspatial.registry import runs
+from mlspatial.study import cluster, execution, study
 from mlspatial.study.cluster import Dask
-from tests.study.examples import wait_until
+from mlspatial.study.execution import Unfinished
+from tests.study.examples import FAKES, ROOT, wait_until
 
 SBATCH = """#!/bin/sh
 set -e
 cd "$QUEUE"
 test ! -e refuse || { echo "sbatch: error: no such partition" >&2; exit 1; }
 cp "$1" "job-$$"
-setsid sh "job-$$" > out 2>&1 < /dev/null &
+setsid sh "job-$$" > "out-$$" 2>&1 < /dev/null &
 echo $! >> jobs
 echo "Submitted batch job $!"
 """
@@ -90,3 +93,44 @@ def test_a_queue_that_refuses_is_told_in_its_own_words(
     finally:
         crew.close()
     assert capsys.readouterr().err.count("trying again") == cluster.REFUSALS - 1
+
+
+@pytest.mark.parametrize(
+    ("walltime", "seconds"),
+    [("24:00:00", 86400), ("2-01:30:00", 178200), ("00:30:00", 1800), ("36:00", 129600), ("a day", 0), ("", 0)],
+)
+def test_wall_times(walltime: str, seconds: float) -> None:
+    assert cluster._seconds(walltime) == seconds
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("walltime", ["00:00:01", "10:00:00"])
+def test_a_job_that_runs_out_of_time_is_no_failure_of_its_call(
+    queue: Path, fake: Path, monkeypatch: pytest.MonkeyPatch, walltime: str
+) -> None:
+    """Killed when its wall time is over, and long before; a call counts as failed after one loss here."""
+    monkeypatch.setattr(execution, "LOSSES", 1)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr(cluster, "AGAIN_SECONDS", 0.5)
+    settings = f"{{kind: slurm, cores: 1, memory: 1GB, interface: lo, walltime: '{walltime}', "
+    settings += "scheduler_options: {dashboard_address: null}}"
+    fake.write_text(f"name: fake\nbackend: dask\njobs: 1\ncluster: {settings}\n"
+                    "train: {dataset: images, task: distance, batches: 600}\n")  # fmt: skip
+
+    def end_of_time() -> None:
+        wait_until(lambda: any(run.metrics for run in runs.find(entry="train")))
+        os.killpg(jobs(queue)[0], signal.SIGKILL)
+
+    ender = threading.Thread(target=end_of_time, daemon=True)
+    ender.start()
+    try:
+        if walltime == "00:00:01":
+            study(config=str(fake), package=FAKES)
+        else:
+            with pytest.raises(Unfinished, match="1 failed"):
+                study(config=str(fake), package=FAKES)
+    finally:
+        ender.join()
+    assert len(jobs(queue)) >= (2 if walltime == "00:00:01" else 1)
+    (run,) = runs.find(entry="train")
+    assert (run.status == "FINISHED") == (walltime == "00:00:01")
