@@ -138,7 +138,7 @@ DEVICE = Parameter("device", str, "auto, cpu, cuda or cuda:N.", "auto", "nothing
 WAIT = Parameter(
     "wait",
     bool,
-    "Wait for what another process is making already; false: end with a word who makes it.",
+    "Wait for what another process is making already; false: say who makes it and end.",
     True,
     "nothing",
 )

@@ -4,8 +4,8 @@ MLflow cannot say "set this tag if nobody has", so it is Lamport's bakery (1974)
 claimant has one register, which nobody else writes: the tag CLAIM of the run that it has made for the result, or, to go
 on with a run that was killed, a tag CLAIM.TOKEN of that run (a ticket), which says whose it is. All are found by the
 spec. A register holds CHOOSING from the write that makes it, then perhaps a number, then HELD once its owner makes the
-result, and is gone or empty when the owner has given up or ended. Who finds nobody needs no number: one look is all that
-a claim costs.
+result, and is gone or empty when the owner has given up or ended. Who finds nobody needs no number: one look is all
+that a claim costs.
 
 Why two never make one result. Each claimant writes CHOOSING and looks only then. Of two, A and B, let B be the one
 whose register came second, so that B's first look shows A.
@@ -36,7 +36,7 @@ from mlspatial.registry.record import RunRecord
 
 CLAIM = TAG + "claim"
 TICKET = CLAIM + "."  # and a token: of somebody who wants to go on with that run
-CHOOSING, HELD, NONE = "choosing", "held", ""  # what a claim may be, beside a number
+CHOOSING, HELD, NONE = "choosing", "held", ""  # what a claim may be, beside a number; a run's names who holds it
 CHOOSING_SECONDS = 10.0  # for which one that chooses is waited for here, before who waits is told so
 PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between two looks
 OWN: set[str] = set()  # tokens and runs that this process is at
@@ -74,6 +74,11 @@ class Outdone(Exception):
         self.rival = rival
 
 
+def held() -> str:
+    """The claim of a run that this process makes."""
+    return f"{HELD} by {lives.process()}"
+
+
 def ticket(claim: str) -> str:
     """The text of a ticket of this process."""
     return json.dumps({"claim": claim, **lives.signs()})
@@ -95,11 +100,12 @@ def _claim(run: RunRecord) -> str:
 
     One that somebody took for dead and marked KILLED while another process went on with it still says HELD.
     """
+    claim, process = run.tags.get(CLAIM, NONE), run.tags.get(lives.PROCESS, "")
+    holds = claim == f"{HELD} by {process}"
     if run.status == "RUNNING":
-        return (run.tags.get(CLAIM) or HELD) if lives.lives(run.tags) else NONE
-    if run.status == "KILLED" and run.tags.get(CLAIM) and lives.leased(run.tags) and lives.lives(run.tags):
-        ours = run.tags.get(lives.PROCESS) == lives.process()
-        return HELD if not ours or run.id in OWN else NONE
+        return (HELD if not claim or claim.startswith(HELD) else claim) if lives.lives(run.tags) else NONE
+    if run.status == "KILLED" and holds and lives.leased(run.tags) and lives.lives(run.tags):
+        return HELD if process != lives.process() or run.id in OWN else NONE
     return NONE
 
 

@@ -35,7 +35,7 @@ def mark_dead_runs() -> list[str]:
 
 
 def _still(run_id: str) -> bool:
-    """Whether a run that was found dead is so still: others may have gone on with it by now, or its owner removed it."""
+    """Whether a run that was found dead is so still: others may have gone on with it by now, or have removed it."""
     now = client().get_run(run_id)
     return now.info.lifecycle_stage == "active" and _is_dead(record_of(now))
 

@@ -15,7 +15,7 @@ from mlspatial.core.names import CFG, DATASET_ID, ENTRY, MODEL_ID, PARENTS, SPEC
 from mlspatial.core.progress import say
 from mlspatial.registry import claims, dead, foreign, lives, source, spool
 from mlspatial.registry.artifacts import Lacks, whole
-from mlspatial.registry.claims import CHOOSING, CLAIM, HELD, NONE, TICKET
+from mlspatial.registry.claims import CHOOSING, CLAIM, NONE, TICKET
 from mlspatial.registry.found import ANSWER, find
 from mlspatial.registry.patience import hurried
 from mlspatial.registry.record import RunRecord, Spec
@@ -131,7 +131,7 @@ class Opening:
     def _take(self, run: Run, killed: RunRecord) -> None:
         """Make a run ours: first it says whose it is, lest others think its process is dead."""
         claims.OWN.add(run.id)
-        run.set_tags({RESUMED: int(killed.tags.get(RESUMED, 0)) + 1, **lives.signs(), CLAIM: HELD})
+        run.set_tags({RESUMED: int(killed.tags.get(RESUMED, 0)) + 1, **lives.signs(), CLAIM: claims.held()})
         self.claimed = True
         client().update_run(run.id, status="RUNNING")
         run.set_tags(source.joined(killed.tags, source.versions()))
@@ -168,7 +168,7 @@ class Opening:
     def describe(self, run: Run) -> None:
         """Log the parameters; of a run that was killed before all were, the rest."""
         cfg: Mapping[str, Any] = self.spec.cfg
-        claim = {} if run.resumed else {CLAIM: HELD}
+        claim = {} if run.resumed else {CLAIM: claims.held()}
         if len(self._known) >= len(cfg):
             if claim:
                 run.set_tags(claim)

@@ -70,8 +70,8 @@ def tune(
     counts as pruned. storage: an Optuna address, by default optuna.db beside the tracking database; machines with the
     same storage and search share its trials. name: of the study in the storage, by default from the hash of the search.
     timeout: seconds after which no trial begins, 0 for none. evaluations: of a trial, equally spaced; each may prune
-    it. wait: for trials that others are at and for their summary, else UserError. options: lr, batch_size, weight_decay,
-    augment as `Axis.parse` takes them; further parameters of train.
+    it. wait: for trials that others are at and for their summary, else UserError. options: lr, batch_size,
+    weight_decay, augment as `Axis.parse` takes them; further parameters of train.
     """
     from mlspatial.steps.train import LIVE
 
@@ -228,9 +228,7 @@ class _Search:
                 self._find_dead()
                 if done + self._count("RUNNING") >= trials:
                     if not wait and (others := self._others()):
-                        raise UserError(
-                            f"what is left are trials of others: {others}; ask again, or without wait=false"
-                        )
+                        raise UserError(f"others are at trial {others}; ask again later, or leave out wait=false")
                     word_at = self._tell_wait(word_at)
                     time.sleep(POLL_SECONDS)
                 else:
