@@ -5,9 +5,11 @@ The command line, MLproject, the study's file, the spec of a run and the docs fo
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import wraps
 from typing import Any, Literal
 
 from mlspatial.core.errors import BadValue
@@ -119,7 +121,17 @@ def entry(
 ) -> Entry:
     """An entry point, registered under its name. All of them make runs, so each has WAIT besides its parameters: its
     work only raises Busy, and takes `wait` where it waits for others by itself."""
+    if WAIT.name not in inspect.signature(run).parameters:
+        run = _without_wait(run)
     return ENTRIES.register(name)(Entry(name, help, (*parameters, WAIT), run, examples, first))
+
+
+def _without_wait(run: Callable[..., str | list[str]]) -> Callable[..., str | list[str]]:
+    @wraps(run)
+    def work(*, wait: bool = True, **parameters: Any) -> str | list[str]:
+        return run(**parameters)
+
+    return work
 
 
 def free(parameters: Iterable[Parameter]) -> frozenset[str]:
