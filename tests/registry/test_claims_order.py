@@ -161,13 +161,25 @@ def test_three_claimants_in_many_orders(only_hosts_count: None) -> None:
         deaths = {own: draw.randrange(1, 8) for own in "abc" if draw.random() < 0.25}
         play = Play(places, deaths)
         world, left = play([])
+        last, stays = "", draw.choice([0.0, 0.5, 0.9])  # some are quick while the others stand still
         while left:
             following = play.useful()
             assert following, (number, left)
-            play.step(draw.choice(following))
+            last = last if last in following and draw.random() < stays else draw.choice(following)
+            play.step(last)
         assert world.made or deaths, number
         made += world.made
     assert made > 2000
+
+
+def test_who_comes_late_does_not_get_before_one_that_has_won(only_hosts_count: None) -> None:
+    """b has decided by its number and has not yet written that it holds; a, whose name is smaller, looks just then."""
+    play = Play({"a": "a", "b": "b", "c": "c"}, {})
+    play(["b", "c"] * 3 + ["b"])
+    assert play.world.making == {"b"} and play.next["b"] == "hold"
+    for _ in range(4):
+        play.step("a")
+    assert play.next["a"] == "withdraw" and play.world.runs["a"][CLAIM] == "2"
 
 
 def test_the_protocol_would_not_hold_without_its_second_look(
