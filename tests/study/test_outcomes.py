@@ -142,6 +142,25 @@ def test_of_networks_that_would_share_batches_only_the_one_that_others_train_is_
     assert "seed=1 batches=5 is being made by process 3 on alpha" in capsys.readouterr().err
 
 
+def test_what_others_make_fails_where_it_is_not_to_be_waited_for(fake: Path) -> None:
+    """Of two networks that would share batches the other one is trained, and what needs both is left out."""
+    fake.write_text(TWO.replace("name: fake", "name: fake\ndefaults: {wait: false}"))
+    it = execution(fake, together=2)
+    crew = made(it, lambda name, _: busy(1) if name == "0,1" else DONE)
+    assert crew.asked == ["0,1", "0", "compare"]
+    first, second = trains(it)
+    assert (first.state, second.state) == (states.DONE, states.FAILED)
+    assert second.error.startswith("it is being made by process 3 on alpha; run the same command when it has ended")
+    with pytest.raises(Unfinished, match="1 failed and 1 left out"):
+        it.complain(lambda _: None)
+
+
+def test_a_study_that_is_not_to_wait_has_none_of_its_calls_wait(fake: Path) -> None:
+    fake.write_text(TWO)
+    assert not any(job.wait for job in make_plan(load(fake), False).jobs)
+    assert all(job.wait for job in make_plan(load(fake)).jobs)
+
+
 def test_a_call_is_not_made_again_while_others_are_at_a_part_of_it(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A part that is none of the networks themselves."""
     it = execution(fake, together=2)
