@@ -120,13 +120,7 @@ class Opening:
                 raise
         finally:
             claims.OWN.discard(token)
-        if not now:
-            return None
-        if self.project_run:
-            point_to(now, self.project_run, self.spec, self.name, self.study)
-        join_study(now, self.study)
-        self._known = now.cfg
-        return run
+        return run if now else None
 
     def _take(self, run: Run, killed: RunRecord) -> None:
         """Make a run ours: first it says whose it is, lest others think its process is dead."""
@@ -139,6 +133,10 @@ class Opening:
             if kept.process == killed.tags.get(lives.PROCESS):  # else others have gone on with it, and logged the same
                 run.take_up(kept)
             spool.forget(run.id)
+        if self.project_run:
+            point_to(killed, self.project_run, self.spec, self.name, self.study)
+        join_study(killed, self.study)
+        self._known = killed.cfg
 
     def _start(self) -> Run:
         tags = {
