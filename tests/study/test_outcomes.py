@@ -65,8 +65,8 @@ class Scripted:
         self.ended.append("close")
 
 
-def execution(fake: Path, together: int) -> Execution:
-    fake.write_text(TWO)
+def execution(fake: Path, together: int, text: str = TWO) -> Execution:
+    fake.write_text(text)
     return Execution(make_plan(load(fake)), Memory("fake"), Rates(1, False, 1), together=together, package="none")
 
 
@@ -144,8 +144,7 @@ def test_of_networks_that_would_share_batches_only_the_one_that_others_train_is_
 
 def test_what_others_make_fails_where_it_is_not_to_be_waited_for(fake: Path) -> None:
     """Of two networks that would share batches the other one is trained, and what needs both is left out."""
-    fake.write_text(TWO.replace("name: fake", "name: fake\ndefaults: {wait: false}"))
-    it = execution(fake, together=2)
+    it = execution(fake, 2, TWO.replace("name: fake", "name: fake\ndefaults: {wait: false}"))
     crew = made(it, lambda name, _: busy(1) if name == "0,1" else DONE)
     assert crew.asked == ["0,1", "0", "compare"]
     first, second = trains(it)
