@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import errno
+import inspect
 import multiprocessing
 import os
 import random
@@ -20,7 +21,7 @@ import click
 
 from mlspatial.console import summary, tools
 from mlspatial.core.errors import BadValue, Busy, Refuted, UserError
-from mlspatial.core.parameters import ENTRIES, Entry, Parameter
+from mlspatial.core.parameters import ENTRIES, WAIT, Entry, Parameter
 from mlspatial.core.progress import say
 from mlspatial.core.secrets import shown
 from mlspatial.core.stopping import stop_behind, stoppable
@@ -162,13 +163,17 @@ def finish(entry: str, work: Callable[..., str | list[str]], **parameters: Any) 
     is that something does not hold, which exits 1.
 
     A user's mistake becomes one line on standard error and exit code 2, a stop the code 128 + its signal; anything
-    else keeps its traceback and exits 1. What another process is making is waited for.
+    else keeps its traceback and exits 1. What another process is making is waited for; with wait=False among the
+    parameters it is such a mistake.
     """
+    wait = bool(parameters.pop(WAIT.name, True))
+    if WAIT.name in inspect.signature(work).parameters:
+        parameters[WAIT.name] = wait
     try:
         with stoppable():
             began, refuted = time(), None
             try:
-                made = _patiently(entry, work, parameters)
+                made = _patiently(entry, work, parameters, wait)
             except Refuted as error:
                 made, refuted = error.runs, error
             run_ids = [made] if isinstance(made, str) else made
@@ -206,8 +211,10 @@ def _last_word(entry: str, error: BaseException) -> tuple[int, str]:
     return 1, "".join(traceback.format_exception(error)).rstrip()
 
 
-def _patiently(entry: str, work: Callable[..., str | list[str]], parameters: dict[str, Any]) -> str | list[str]:
-    """What the work returns, asked again when others have made what it needs, or have died over it.
+def _patiently(
+    entry: str, work: Callable[..., str | list[str]], parameters: dict[str, Any], wait: bool
+) -> str | list[str]:
+    """What the work returns, asked again when others have made what it needs, or have died over it, unless wait=False.
 
     All work is found by its spec, so that asking again costs nothing of what was done before.
     """
@@ -215,6 +222,8 @@ def _patiently(entry: str, work: Callable[..., str | list[str]], parameters: dic
         try:
             return work(**parameters)
         except Busy as busy:
+            if not wait:
+                raise UserError(busy.refusal) from busy
             others = busy
         _wait_for(entry, others)
 

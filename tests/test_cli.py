@@ -82,6 +82,27 @@ def test_the_second_is_told_who_is_making_its_result_and_answered_when_it_is_the
     assert len(runs.find()) == 1
 
 
+def test_who_does_not_want_to_wait_is_refused_in_one_line(
+    other: tuple[subprocess.Popen[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    process, run_id = other
+    assert ended(work, wait=False) == 2
+    told = capsys.readouterr()
+    host = runs._process().split()[0]
+    assert told.out == "" and told.err == (
+        f"train: train distance is being made by process {process.pid} on {host} (run {run_id}); run the same command "
+        "when it has ended, leave out wait=false to wait for it, or stop it\n"
+    )
+    process.communicate("end\n")
+    finish("train", work, wait=False)  # the advice
+    assert capsys.readouterr().out == f"run {run_id}\n"
+
+
+def test_every_entry_point_takes_wait_which_decides_nothing() -> None:
+    for entry in cli.entries():
+        assert entry["wait"].default is True and "wait" in entry.free and "wait" not in entry.defaults
+
+
 def test_who_waits_says_so_now_and_then(
     other: tuple[subprocess.Popen[str], str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from mlspatial.registry.store import client
 from mlspatial.steps import tune as steps
 from mlspatial.steps.tune import Axis
 from mlspatial.train.loop import Diverged
+from tests.study.examples import ROOT
 from tests.test_entrypoints import call
 from tests.train.held import kill_in_training
 
@@ -259,6 +262,48 @@ def test_a_trial_of_another_machine_is_waited_for(
     code, _, err = call(tune.main, *arguments, "--trials", "2")
     assert len(looks) == 3 and len(instant) == 1 and states(registry) == ["COMPLETE"] * 2
     assert code == 0, err
+
+
+def test_a_trial_of_another_machine_is_not_waited_for_where_that_is_not_wanted(
+    small_dataset: Path, registry: Path, instant: list[dict[str, Any]]
+) -> None:
+    arguments = small(small_dataset, "--lr", "1e-4,1e-2")
+    assert call(tune.main, *arguments, "--trials", "1")[0] == 0
+    study = the_study(registry)
+    other = study.ask()
+    other.set_user_attr("process", "elsewhere 12 34")
+    code, out, err = call(tune.main, *arguments, "--trials", "2", "--wait", "false")
+    assert code == 2 and not out and "tune: others are at trial 1 (process 12 on elsewhere, since" in err, err
+    assert "leave out wait=false" in err and states(registry) == ["COMPLETE", "RUNNING"]
+    study.tell(other, 9.0)
+    assert call(tune.main, *arguments, "--trials", "2", "--wait", "false")[0] == 0
+
+
+OPEN = """
+import sys, time
+from pathlib import Path
+from mlspatial.registry import runs
+from mlspatial.steps import tune
+import optuna
+search = runs.Spec("tune", 1, {}, {"seed": 0})
+for number in range(5):
+    Path(f"ready-{number}-{sys.argv[1]}").touch()
+    while len(list(Path().glob(f"ready-{number}-*"))) < 3:
+        time.sleep(0.001)
+    tune._open(f"sqlite:///shared-{number}.db", "one", search)
+"""
+
+
+@pytest.mark.slow
+def test_a_storage_is_set_up_by_processes_with_other_caches_at_once(registry: Path) -> None:
+    processes = []
+    for number in range(3):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "MLSPATIAL_CACHE": f"cache-{number}"}
+        processes.append(subprocess.Popen([sys.executable, "-c", OPEN, str(number)], env=environment))
+    assert [process.wait(600) for process in processes] == [0, 0, 0]
+    for number in range(5):
+        (study,) = optuna.get_all_study_summaries(f"sqlite:///shared-{number}.db")
+        assert study.study_name == "one" and study.user_attrs["search"] == {"seed": 0}
 
 
 MISTAKES = [

@@ -87,6 +87,12 @@ class Busy(UserError):
         super().__init__(f"{what} is being made by {maker}; wait for it or stop it")
         self.what, self.maker, self.entry, self.spec, self.cfg = what, maker, entry, spec, dict(cfg)
 
+    @property
+    def refusal(self) -> str:
+        """For somebody who does not want to wait."""
+        how = "run the same command when it has ended, leave out wait=false to wait for it, or stop it"
+        return f"{self.what} is being made by {self.maker}; {how}"
+
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
         return type(self), (self.what, self.maker, self.entry, self.spec, self.cfg)
 

@@ -46,6 +46,28 @@ def write_text(path: Path, text: str) -> Path:
     return path
 
 
+def write_first(path: Path, text: str) -> bool:
+    """Write a file that is not there yet; whether it was this call that did. Of several that try at once, on whatever
+    machines, one does, and the others find the whole file."""
+    _sweep(path)
+    partial = path.with_name(f"{_beginning(path)}{os.getpid()}-{threading.get_ident()}{path.suffix}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        try:
+            os.link(partial, path)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without links, where the last one counts
+            if path.exists():
+                return False
+            partial.replace(path)
+        return True
+    finally:
+        _remove(partial)
+
+
 def write_json(path: Path, value: Any) -> Path:
     """path, with a value as JSON that people can read."""
     return write_text(path, json.dumps(value, indent=1, sort_keys=True))

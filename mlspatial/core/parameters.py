@@ -5,9 +5,11 @@ The command line, MLproject, the study's file, the spec of a run and the docs fo
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import wraps
 from typing import Any, Literal
 
 from mlspatial.core.errors import BadValue
@@ -100,7 +102,9 @@ class Entry:
 
     @property
     def defaults(self) -> dict[str, Any]:
-        return {parameter.name: parameter.default for parameter in self.parameters if not parameter.required}
+        """Of what its work takes; whether it waits is decided above that (`wait`)."""
+        mine = (parameter for parameter in self.parameters if parameter is not WAIT)
+        return {parameter.name: parameter.default for parameter in mine if not parameter.required}
 
 
 #: name -> entry point; every step registers its own
@@ -115,8 +119,19 @@ def entry(
     examples: tuple[str, ...] = (),
     first: str = "",
 ) -> Entry:
-    """An entry point, registered under its name."""
-    return ENTRIES.register(name)(Entry(name, help, parameters, run, examples, first))
+    """An entry point, registered under its name. All of them make runs, so each has WAIT besides its parameters: its
+    work only raises Busy, and takes `wait` where it waits for others by itself."""
+    if WAIT.name not in inspect.signature(run).parameters:
+        run = _without_wait(run)
+    return ENTRIES.register(name)(Entry(name, help, (*parameters, WAIT), run, examples, first))
+
+
+def _without_wait(run: Callable[..., str | list[str]]) -> Callable[..., str | list[str]]:
+    @wraps(run)
+    def work(*, wait: bool = True, **parameters: Any) -> str | list[str]:
+        return run(**parameters)
+
+    return work
 
 
 def free(parameters: Iterable[Parameter]) -> frozenset[str]:
@@ -132,6 +147,13 @@ def changed(parameters: Iterable[Parameter], **changes: Mapping[str, Any]) -> tu
 STUDY = Parameter("study", str, "Name that the run is found by, beside its other names.", "", "nothing")
 FORCE = Parameter("force", bool, "Make it again even if a finished run answers.", False, "nothing")
 DEVICE = Parameter("device", str, "auto, cpu, cuda or cuda:N.", "auto", "nothing")
+WAIT = Parameter(
+    "wait",
+    bool,
+    "Wait for what another process is making already; false: say who makes it and end.",
+    True,
+    "nothing",
+)
 
 STORE_PATCH_VARIABLE = "MLSPATIAL_STORE_PATCH"  # says it to every command; a study's file says it to its calls
 STORE_PATCH = Parameter(

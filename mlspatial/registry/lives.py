@@ -56,7 +56,7 @@ def lives(tags: Mapping[str, str]) -> bool:
         seen = _seen(number, born)
         if seen is not None:
             return seen
-    return _leased(tags)
+    return leased(tags)
 
 
 def _seen(number: str, born: str) -> bool | None:
@@ -81,7 +81,8 @@ def _there(number: int) -> bool:
     return True
 
 
-def _leased(tags: Mapping[str, str]) -> bool:
+def leased(tags: Mapping[str, str]) -> bool:
+    """Whether the last heartbeat is young enough."""
     try:
         return time.time() - float(tags.get(HEARTBEAT, "0")) < DEAD_AFTER
     except ValueError:

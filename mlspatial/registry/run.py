@@ -66,6 +66,7 @@ class Run:
         self._told: dict[str, str] = {}  # what NAMES_FILE holds
         self._kept = False  # whether what is queued is on disk, since the store is away
         self.taken_up = False  # whether another process has gone on with it meanwhile
+        self.withdrawn = False  # whether it is gone, since others make its result
 
     def log(self, metrics: Mapping[str, Any], step: int = 0, *, of: str = "", on: tuple[str, str] = ("", "")) -> None:
         """Queue metrics (numbers of any kind); they are written a few hundred at a time and at the end.
@@ -172,13 +173,15 @@ class Run:
             self._names["metrics"] = Names(known | self._told)
         return self._names["metrics"].of(text)
 
-    def log_params(self, params: Mapping[str, Any]) -> None:
+    def log_params(self, params: Mapping[str, Any], tags: Mapping[str, Any] | None = None) -> None:
+        """Log parameters; tags go with the first of them, in one request."""
         from mlflow.entities import Param
 
         names = self._names["params"]
         entries = [Param(names.of(name), shown(str(value))[:MAX_VALUE]) for name, value in params.items()]
         for first in range(0, len(entries), MAX_PARAMS):
-            client().log_batch(self.id, params=entries[first : first + MAX_PARAMS])
+            client().log_batch(self.id, params=entries[first : first + MAX_PARAMS], tags=self._tags(tags or {}))
+            tags = None
 
     def logged(self) -> list[str]:
         """Names of the metrics that were written, as the store has them."""
@@ -191,10 +194,13 @@ class Run:
         return max((entry.step for entry in client().get_metric_history(self.id, name)), default=-1)
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
+        client().log_batch(self.id, tags=self._tags(tags))
+
+    def _tags(self, tags: Mapping[str, Any]) -> list[Any]:
         from mlflow.entities import RunTag
 
         names = self._names["tags"]
-        client().log_batch(self.id, tags=[RunTag(names.of(name), shown(str(value))) for name, value in tags.items()])
+        return [RunTag(names.of(name), shown(str(value))) for name, value in tags.items()]
 
     def set_parents(self, parents: Iterable[str]) -> None:
         """Name the runs that this one's inputs come from; a long list becomes a file."""

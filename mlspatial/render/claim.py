@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlspatial.core.errors import DatasetError
-from mlspatial.core.files import write_json
+from mlspatial.core.files import write_first
 from mlspatial.core.manifest import MANIFEST
 
 RECIPE_FILE = "recipe.json"
@@ -34,8 +34,8 @@ def claim(folder: Path, recipe: dict[str, Any], *, at_work: bool = False) -> boo
     if not path.is_file():
         if not at_work and (strangers := [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]):
             raise DatasetError(f"{folder} holds other files ({strangers[0]}, ...); choose an empty folder with out=")
-        write_json(path, recipe)
-        return True
+        if write_first(path, json.dumps(recipe, indent=1, sort_keys=True)):
+            return True  # else somebody else has claimed it just now
     try:
         there = json.loads(path.read_text())
     except ValueError as error:

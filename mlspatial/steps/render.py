@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -387,6 +388,7 @@ def rendered_first(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
     """The work of an entry point, after rendering the default dataset with render's defaults where it is asked for and
     not there yet."""
 
+    @wraps(work)
     def with_dataset(**parameters: Any) -> Any:
         defaults = ENTRY.defaults
         dataset = defaults["dataset"]

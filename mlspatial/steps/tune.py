@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from filelock import FileLock
 
 from mlspatial.core.errors import BadValue, Busy, Unreachable, UserError
-from mlspatial.core.names import STUDY, cache_folder
+from mlspatial.core.names import STUDY
 from mlspatial.core.parameters import entry
 from mlspatial.core.progress import bar, say
 from mlspatial.core.secrets import shown as _hide
@@ -29,6 +28,7 @@ from mlspatial.registry.datasets import find_dataset
 from mlspatial.registry.store import tracking_uri
 from mlspatial.steps.render import rendered_first
 from mlspatial.steps.tune_space import KINDS, Axis
+from mlspatial.steps.tune_storage import among_others
 from mlspatial.tasks import canonical_name
 from mlspatial.train.parameters import TUNE, without_later
 
@@ -61,6 +61,7 @@ def tune(
     evaluations: int,
     study: str = "",
     force: bool = False,
+    wait: bool = True,
     **options: Any,
 ) -> str:
     """Search the parameters with the lowest held-out loss; return the id of the study's run.
@@ -69,7 +70,8 @@ def tune(
     counts as pruned. storage: an Optuna address, by default optuna.db beside the tracking database; machines with the
     same storage and search share its trials. name: of the study in the storage, by default from the hash of the search.
     timeout: seconds after which no trial begins, 0 for none. evaluations: of a trial, equally spaced; each may prune
-    it. options: lr, batch_size, weight_decay, augment as `Axis.parse` takes them; further parameters of train.
+    it. wait: for trials that others are at and for their summary, else UserError. options: lr, batch_size,
+    weight_decay, augment as `Axis.parse` takes them; further parameters of train.
     """
     from mlspatial.steps.train import LIVE
 
@@ -91,8 +93,8 @@ def tune(
         _check(axes, spec)
         own = _Search(_open(storage, name or f"tune-{search.id}", search), task, dataset, axes, evaluations, options)
         with runs.project_run_reserved():
-            own.run(trials, time.monotonic() + timeout if timeout else math.inf)
-        run_id = own.summarise(spec, force)
+            own.run(trials, time.monotonic() + timeout if timeout else math.inf, wait)
+        run_id = own.summarise(spec, force, wait)
     else:
         with runs.open_run(spec, name=found.name) as run:
             run_id = run.id
@@ -146,11 +148,14 @@ def _open(storage: str, name: str, search: runs.Spec) -> Any:
     connection = {"connect_args": {"timeout": 60}} if storage.startswith("sqlite:") else {}
     mistakes = (SQLAlchemyError, CommandError, optuna.exceptions.OptunaError, ImportError, ValueError, RuntimeError)
     beats: dict[str, Any] = {"heartbeat_interval": HEARTBEAT_SECONDS, "grace_period": DEAD_AFTER}
+    rest = {"sampler": _sampler(search.cfg["seed"]), "pruner": optuna.pruners.MedianPruner(PRUNE_AFTER)}
+
+    def opened() -> Any:
+        place = optuna.storages.RDBStorage(storage, connection, heartbeat_stale_trial_callback=_again, **beats)
+        return optuna.create_study(storage=place, study_name=name, load_if_exists=True, **rest)
+
     try:
-        with FileLock(cache_folder("locks") / "optuna.lock"):  # two processes that make the tables would collide
-            place = optuna.storages.RDBStorage(storage, connection, heartbeat_stale_trial_callback=_again, **beats)
-            rest = {"sampler": _sampler(search.cfg["seed"]), "pruner": optuna.pruners.MedianPruner(PRUNE_AFTER)}
-            study = optuna.create_study(storage=place, study_name=name, load_if_exists=True, **rest)
+        study = among_others(opened)
     except mistakes as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         said = f"storage={_hide(storage)}: cannot be used ({_hide(reason)})"
@@ -215,13 +220,15 @@ class _Search:
     evaluations: int
     options: Mapping[str, Any]
 
-    def run(self, trials: int, deadline: float) -> None:
-        """Run trials until the study has so many, or until the deadline; wait for those that others are at."""
+    def run(self, trials: int, deadline: float, wait: bool) -> None:
+        """Run trials until the study has so many, or until the deadline; wait for those that others are at, or end."""
         done, word_at = self._count("COMPLETE", "PRUNED"), 0.0
         with bar(f"tune {self.study.study_name}", trials, "trial", min(done, trials)) as progress:
             while done < trials and time.monotonic() <= deadline:
                 self._find_dead()
                 if done + self._count("RUNNING") >= trials:
+                    if not wait and (others := self._others()):
+                        raise UserError(f"others are at trial {others}; ask again later, or leave out wait=false")
                     word_at = self._tell_wait(word_at)
                     time.sleep(POLL_SECONDS)
                 else:
@@ -239,16 +246,20 @@ class _Search:
         """Say whose trials are waited for, if a word is due at that time; when the next one is."""
         if time.monotonic() < due:
             return due
+        if others := self._others():
+            say(f"tune: waiting for trial {others}; one whose process is gone is tried again, here at once, "
+                f"elsewhere or unsaid {DEAD_AFTER / 60:.0f} min after its last sign of life")  # fmt: skip
+        return time.monotonic() + WORD_SECONDS
+
+    def _others(self) -> str:
+        """The trials that are running, and who is at them, for people."""
         makers = []
         for trial in self.study.get_trials(deepcopy=False):
             if trial.state.name == "RUNNING":
                 host, _, rest = trial.user_attrs.get("process", "").partition(" ")
                 whose = f"process {rest.split()[0]} on {host}" if rest else "a process that did not say which"
                 makers.append(f"{trial.number} ({whose}, since {trial.datetime_start:%H:%M})")
-        if makers:
-            say(f"tune: waiting for trial {', '.join(makers)}; one whose process is gone is tried again, here at once, "
-                f"elsewhere or unsaid {DEAD_AFTER / 60:.0f} min after its last sign of life")  # fmt: skip
-        return time.monotonic() + WORD_SECONDS
+        return ", ".join(makers)
 
     def _find_dead(self) -> None:
         """Queue the trials of dead processes: of this machine at once, of others when their heartbeat is old."""
@@ -313,7 +324,7 @@ class _Search:
         same = (run for run in made if all(run.cfg.get(key) == str(value) for key, value in values.items()))
         return next((run.id for run in same if name in run.studies), "")
 
-    def summarise(self, spec: runs.Spec, force: bool) -> str:
+    def summarise(self, spec: runs.Spec, force: bool, wait: bool) -> str:
         """Write the study's own run, unless another machine does; the id of that run."""
         name, done = self.study.study_name, self._count("COMPLETE", "PRUNED")
         told = [trial.user_attrs for trial in self.study.trials]
@@ -332,7 +343,7 @@ class _Search:
                         self._log(run)
                 return run.id
             except Busy:  # another process is writing it
-                if time.monotonic() > deadline:
+                if not wait or time.monotonic() > deadline:
                     raise
                 time.sleep(POLL_SECONDS)
 

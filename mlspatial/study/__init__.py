@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from mlspatial.core.errors import Busy
 from mlspatial.core.hashing import content_id
 from mlspatial.core.parameters import STORE_PATCH_VARIABLE, Parameter, entry
 from mlspatial.core.progress import say
@@ -51,13 +52,15 @@ def study(
     scheduler: str = "",
     together: int = -1,
     dry_run: bool = False,
+    wait: bool = True,
     package: str = "mlspatial.steps",
 ) -> list[str]:
     """Run every job of a study file that no finished run answers; return the id of the study's own run.
 
     jobs: in parallel, 0 one a core, -1 as the file says; backend: loky or dask; scheduler: address of a dask scheduler
     that runs already; together: networks that one call trains on the same batches; dry_run: print the plan and make no
-    run; package: where the entries' functions are. A failure does not stop the others. Raises Unfinished at the end.
+    run; wait: False has calls fail that others are making, and the study end where others make it; package: where the
+    entries' functions are. A failure does not stop the others. Raises Unfinished at the end, Busy.
     """
     file = load(Path(config)).with_options(jobs=jobs, backend=backend, scheduler=scheduler, together=together)
     if not file.store_patch:
@@ -66,7 +69,7 @@ def study(
         runs.check_patch()
     for other in namesakes(Path(config), file.name):
         say(f"study {file.name}: {other} has the same name, so the runs of both are found as one; change `name` in one")
-    plan = make_plan(file)
+    plan = make_plan(file, wait)
     slots = file.jobs or workers.cores()
     all_cores = workers.cores()
     rates = Rates(max(1, all_cores // slots), bool(workers.gpus()), all_cores)
@@ -87,19 +90,26 @@ def study(
     cfg = {"config": config, "name": file.name, "jobs": slots, "backend": file.backend, "together": together}
     spec = runs.Spec("study", VERSION, {"config": content_id(file.text)}, cfg, ENTRY.free)
     earlier = runs.finished(spec)
-    if earlier or runs.maker(spec.entry, spec.id):  # then each of the two makes what the other is not at
-        with runs.project_run_reserved():
-            _execute(execution, file, slots)
-            execution.complain(say)
-    changed = earlier is not None and set(execution.children()) != set(_children(earlier))
-    with runs.open_run(spec, name=f"study {file.name}", study=file.name, force=changed) as run:
-        if not run.answered:
-            try:
+    shared = bool(earlier or (wait and runs.maker(spec.entry, spec.id)))
+    while True:
+        if shared:  # each of the two makes what the other is not at
+            with runs.project_run_reserved():
                 _execute(execution, file, slots)
-            finally:
-                _log(run, execution, Path(config))
-            execution.complain(say)
-    return [run.id]
+                execution.complain(say)
+        changed = earlier is not None and set(execution.children()) != set(_children(earlier))
+        try:
+            with runs.open_run(spec, name=f"study {file.name}", study=file.name, force=changed) as run:
+                if not run.answered:
+                    try:
+                        _execute(execution, file, slots)
+                    finally:
+                        _log(run, execution, Path(config))
+                    execution.complain(say)
+            return [run.id]
+        except Busy:
+            if shared or not wait:
+                raise
+            shared = True  # both began at the same moment, and the other was faster
 
 
 def _execute(execution: Execution, file: StudyFile, slots: int) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from mlspatial.core.errors import BadValue, UnknownName, UserError
-from mlspatial.core.parameters import ENTRIES, STORE_PATCH, Entry, Parameter
+from mlspatial.core.parameters import ENTRIES, STORE_PATCH, WAIT, Entry, Parameter
 from mlspatial.core.secrets import found_in
 from mlspatial.registry.patience import OWN_PLACES
 from mlspatial.steps import load_entries
@@ -27,12 +27,14 @@ MERGE = "<<"  # YAML's own key that takes over another mapping
 
 @dataclass(frozen=True)
 class Step:
-    """One call of an entry point with all its parameters resolved. given: those that its section of the file names."""
+    """One call of an entry point with all its parameters resolved. given: those that its section of the file names;
+    wait: whether it waits for who is making the same."""
 
     entry: str
     parameters: dict[str, Any]
     line: int
     given: tuple[str, ...] = ()
+    wait: bool = True
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,8 @@ class _Reader:
             )
         for combination in itertools.product(*values):
             chosen = dict(zip(axes, combination, strict=True))
-            yield Step(entry, self.entries[entry].defaults | chosen, _line(node), tuple(given))
+            wait = chosen.pop(WAIT.name, WAIT.default)
+            yield Step(entry, self.entries[entry].defaults | chosen, _line(node), tuple(given), wait)
 
     def _read_defaults(self, node: yaml.Node) -> None:
         if not isinstance(node, yaml.MappingNode):

@@ -24,6 +24,7 @@ POLL_SECONDS = 0.3
 ASK_SECONDS = 1.0  # at least, between looks whether others are still at what they were making
 LOSSES = 3  # of its process, after which a call counts as failed
 LOOK_SECONDS, LOOK_SHARE = 2.0, 20.0  # between looks for new networks: at least; in times of what any look takes
+WAITS = ("tune",)  # for others, inside a call
 NOT_SHARED = ("task", "seed", "seeds", "study")  # what networks may differ in that train on the same batches
 
 
@@ -195,6 +196,8 @@ class Execution:
         while crew.free() and (ready := self._ready()):
             jobs = self._share(ready) if ready[0].entry == "train" else ready[:1]
             parameters = {**jobs[0].parameters, "study": self.plan.name}
+            if jobs[0].entry in WAITS and not jobs[0].wait:
+                parameters["wait"] = False
             if len(jobs) > 1:
                 parameters["task"] = "|".join(dict.fromkeys(job.parameters["task"] for job in jobs))
                 parameters["seeds"] = ",".join(dict.fromkeys(str(job.parameters["seed"]) for job in jobs))
@@ -233,13 +236,10 @@ class Execution:
             self._done(jobs, outcome)
             return
         if outcome.busy:
-            for job in [job for job in jobs if _makes(job, outcome.busy)] or jobs:
-                job.held = outcome.busy
-                line.say(f"study {self.plan.name}: {job.title} is being made by {outcome.busy.maker}")
+            self._leave(jobs, outcome.busy, line)
+            return
         for job in jobs:
             job.state = states.READY
-            if outcome.busy:
-                continue
             if outcome.state in (workers.LOST, workers.STOPPED):
                 job.lost += not outcome.expired
                 job.error = outcome.error or "its process was stopped"
@@ -250,6 +250,18 @@ class Execution:
                 line.say(f"failed: {job.title}: {job.error}")
         if outcome.trace and len(jobs) == 1:
             sys.stderr.write(outcome.trace)
+
+    def _leave(self, jobs: list[Job], busy: Busy, line: Line) -> None:
+        """Leave to others what they are making: it is asked for again when they have ended, or given up."""
+        for job in jobs:
+            job.state = states.READY
+        for job in [job for job in jobs if _makes(job, busy)] or jobs:
+            if job.wait:
+                job.held = busy
+                line.say(f"study {self.plan.name}: {job.title} is being made by {busy.maker}")
+            else:
+                job.state, job.error = states.FAILED, busy.refusal
+                line.say(f"failed: {job.title}: {job.error}")
 
     def _done(self, jobs: list[Job], outcome: Outcome) -> None:
         if jobs[0].entry in ("render", "train", "tune"):

@@ -30,8 +30,8 @@ class Job:
     needs: jobs that must be settled before; sources: those of them that every part needs, too; label: its dataset's
     name in that of registered models; size: pixels of its images, 0 unknown; networks: how many it makes or reads;
     together: of a train job, how many networks its line of the file wants on the same batches; parts: calls for one
-    network each, which come into being as the networks do; seconds: that it took; held: what another process is making
-    of it.
+    network each, which come into being as the networks do; seconds: that it took; wait: for others that are making
+    it; held: what they are making of it.
     """
 
     entry: str
@@ -53,6 +53,7 @@ class Job:
     error: str = ""
     seconds: float = 0.0
     lost: int = 0
+    wait: bool = True
     held: Busy | None = None
 
     @property
@@ -158,8 +159,10 @@ class Plan:
         return found
 
 
-def make_plan(file: StudyFile) -> Plan:
+def make_plan(file: StudyFile, wait: bool = True) -> Plan:
     """The jobs of a study file. Raises UserError with the line for tasks, seeds, selectors and datasets that are wrong.
+
+    wait: False for all jobs, whatever the file says.
 
     train and tune wait for the render of their dataset; score, similarity, decode and tuning for the networks that
     their selector can match; compare for everything.
@@ -168,6 +171,7 @@ def make_plan(file: StudyFile) -> Plan:
     for step in file.steps:
         try:
             for job in _jobs(step):
+                job.wait = job.wait and wait
                 jobs.setdefault(content_id([job.entry, job.parameters]), job)
         except UserError as error:
             raise UserError(f"{file.path}, line {step.line}: {step.entry}: {error}") from error
@@ -194,7 +198,7 @@ def make_plan(file: StudyFile) -> Plan:
 
 def _jobs(step: Step) -> list[Job]:
     """The jobs of a step: of train one a network, so that each is answered, trained and blamed for itself."""
-    shared: dict[str, Any] = {"line": step.line, "given": step.given}
+    shared: dict[str, Any] = {"line": step.line, "given": step.given, "wait": step.wait}
     if step.entry == "render":
         return [Job(step.entry, step.parameters, size=step.parameters["size"], **shared)]
     if step.entry == "train":
@@ -235,5 +239,5 @@ def _known(file: StudyFile, job: Job, dataset: str) -> tuple[str, int]:
 def network_job(section: Job, uri: str, name: str) -> Job:
     """A part of a divided job: the call for one network. name: for people."""
     parameters = {**section.parameters, "models": uri}
-    shared: dict[str, Any] = {"section": section, "size": section.size, "name": name}
+    shared: dict[str, Any] = {"section": section, "size": section.size, "name": name, "wait": section.wait}
     return Job(section.entry, parameters, section.line, list(section.sources), **shared)

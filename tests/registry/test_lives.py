@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
 from mlspatial.core.errors import Busy
-from mlspatial.registry import lives, runs
+from mlspatial.registry import dead, lives, runs
 from mlspatial.registry.store import client
 
 SPEC = runs.Spec("train", 1, {"dataset_id": "d1"}, {"seed": 0})
@@ -91,7 +91,7 @@ def of_somebody_else(monkeypatch: pytest.MonkeyPatch, status: str) -> str:
         pass
     client().update_run(run.id, status=status)
     run.set_tags({runs.PROCESS: f"{socket.gethostname()} {gone()} 1", "mlflow.user": "ann"})
-    monkeypatch.setattr(runs, "FOREIGN", set())
+    monkeypatch.setattr(dead, "FOREIGN", set())
     made = type(client())
     for name in ("log_batch", "set_terminated", "update_run", "set_tag"):
         allowed = getattr(made, name)

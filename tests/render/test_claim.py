@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from PIL import Image
 
 from mlspatial.core.errors import BadValue, DatasetError, UserError
 from mlspatial.data.shards import is_whole, verify
+from mlspatial.render.claim import RECIPE_FILE, claim
 from mlspatial.render.studio import Recipe
 from mlspatial.render.write import render_dataset
 
@@ -91,3 +95,24 @@ def test_what_cannot_be_is_said_before_anything_is_made(recipe: Recipe, tmp_path
     with pytest.raises(BadValue, match="device=cuda: no CUDA device"):
         render_dataset(replace(recipe, device="cuda"), tmp_path / "out", "t")
     assert not (tmp_path / "out").exists()
+
+
+def test_of_two_recipes_that_claim_a_folder_at_once_one_has_it(tmp_path: Path) -> None:
+    meet = threading.Barrier(2)
+    for number in range(100):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+
+        def ask(seed: int, folder: Path = folder) -> bool:
+            meet.wait(60)
+            try:
+                return claim(folder, {"seed": seed})
+            except DatasetError as error:
+                assert "was made by another recipe (seed: there" in str(error) or "holds other files" in str(error)
+                return False
+
+        with ThreadPoolExecutor(2) as pool:
+            claimed = list(pool.map(ask, range(2)))
+        assert sorted(claimed) == [False, True]
+        assert json.loads((folder / RECIPE_FILE).read_text()) == {"seed": claimed.index(True)}
+        assert [path.name for path in folder.iterdir()] == [RECIPE_FILE]

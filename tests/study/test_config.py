@@ -41,6 +41,16 @@ def test_a_file_that_holds_a_password_is_refused_with_its_line(tmp_path: Path) -
     assert load(write(tmp_path, f"name: tight\nstore_patch: false\n{advice}\n")).store_patch is False
 
 
+def test_whether_a_call_waits_is_told_for_all_or_one_and_is_no_parameter_of_its_result(tmp_path: Path) -> None:
+    text = "name: waits\ndefaults: {wait: false}\ntrain:\n  - {task: distance}\n  - {task: rotation, wait: true}\n"
+    steps = load(write(tmp_path, text)).steps
+    assert [step.wait for step in steps] == [False, True]
+    plain = load(write(tmp_path, "name: waits\ntrain: {task: distance}\n")).steps[0]
+    assert plain.wait and plain.parameters == steps[0].parameters and "wait" not in plain.parameters
+    with pytest.raises(UserError, match=r"line 2: .*wait=perhaps: must be true or false"):
+        load(write(tmp_path, "name: waits\ntrain: {task: distance, wait: perhaps}\n"))
+
+
 def test_options_defaults_and_merged_mappings(tmp_path: Path) -> None:
     text = """
 name: options

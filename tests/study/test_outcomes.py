@@ -65,8 +65,8 @@ class Scripted:
         self.ended.append("close")
 
 
-def execution(fake: Path, together: int) -> Execution:
-    fake.write_text(TWO)
+def execution(fake: Path, together: int, text: str = TWO) -> Execution:
+    fake.write_text(text)
     return Execution(make_plan(load(fake)), Memory("fake"), Rates(1, False, 1), together=together, package="none")
 
 
@@ -140,6 +140,24 @@ def test_of_networks_that_would_share_batches_only_the_one_that_others_train_is_
     assert crew.asked == ["0,1", "0", "1", "similarity", "compare"]
     assert looks == [("train", "spec1")] * 4 and {job.state for job in it.plan.jobs} == {states.DONE}
     assert "seed=1 batches=5 is being made by process 3 on alpha" in capsys.readouterr().err
+
+
+def test_what_others_make_fails_where_it_is_not_to_be_waited_for(fake: Path) -> None:
+    """Of two networks that would share batches the other one is trained, and what needs both is left out."""
+    it = execution(fake, 2, TWO.replace("name: fake", "name: fake\ndefaults: {wait: false}"))
+    crew = made(it, lambda name, _: busy(1) if name == "0,1" else DONE)
+    assert crew.asked == ["0,1", "0", "compare"]
+    first, second = trains(it)
+    assert (first.state, second.state) == (states.DONE, states.FAILED)
+    assert second.error.startswith("it is being made by process 3 on alpha; run the same command when it has ended")
+    with pytest.raises(Unfinished, match="1 failed and 1 left out"):
+        it.complain(lambda _: None)
+
+
+def test_a_study_that_is_not_to_wait_has_none_of_its_calls_wait(fake: Path) -> None:
+    fake.write_text(TWO)
+    assert not any(job.wait for job in make_plan(load(fake), False).jobs)
+    assert all(job.wait for job in make_plan(load(fake)).jobs)
 
 
 def test_a_call_is_not_made_again_while_others_are_at_a_part_of_it(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
