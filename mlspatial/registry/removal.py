@@ -154,9 +154,9 @@ def over() -> set[str]:
 
 
 def held_locks(folder: Path) -> list[Path]:
-    """Files of locks that some process has."""
+    """Files of locks below a folder that some process has."""
     held = []
-    for file in sorted(folder.glob("*.lock")) if folder.is_dir() else ():
+    for file in sorted(folder.rglob("*.lock")) if folder.is_dir() else ():
         try:
             with FileLock(file).acquire(timeout=0):
                 pass
