@@ -145,6 +145,7 @@ class Arrival:
         with self._changed:
             self._here.clear()
             self._wrong.clear()
+            self._told &= any(self._path(file).is_file() for file in self._shards)
 
     # where things lie
 
