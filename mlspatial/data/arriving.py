@@ -37,6 +37,7 @@ Key = tuple[str, int]  # a shard's file, and the number of its piece: 0 of its c
 
 _arrivals: dict[Path, Arrival] = {}
 _registering = threading.Lock()
+_waiting = threading.local()
 
 
 class Arrival:
@@ -99,7 +100,7 @@ class Arrival:
                         self._failed.clear()  # it is told; whoever asks again has mended something
                         self._urgent.clear()
                         raise failed
-                    if stop_waits():
+                    if stop_waits() or _is_abandoned():
                         raise DatasetError(f"dataset {self.manifest.name}: stopped while it was fetched")
                     self._urgent = deque(key for key in dict.fromkeys([*self._urgent, *missing]))
                     self._begin()
@@ -327,8 +328,22 @@ def arrival(
         known = _arrivals.get(folder.resolve())
         if known is None or known.index != index or known.at != at:
             known = _arrivals[folder.resolve()] = Arrival(folder, manifest, index, get, at, advice)
+        known._get, known._advice = get, advice
         known.look_again()
         return known
+
+
+def _forked() -> None:
+    """In a process that was forked: threads and locks of the parent are not there."""
+    global _registering
+    _registering = threading.Lock()
+    for one in _arrivals.values():
+        one._changed, one._threads = threading.Condition(), 0
+        one._at_work.clear()
+        one._ahead.clear()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def of(folder: Path) -> Arrival | None:
@@ -336,12 +351,28 @@ def of(folder: Path) -> Arrival | None:
     return _arrivals.get(folder.resolve()) if _arrivals else None
 
 
+def wait_until(stopped: threading.Event) -> None:
+    """This thread waits for no piece any longer when the event is set."""
+    _waiting.stopped = stopped
+
+
+def _is_abandoned() -> bool:
+    stopped: threading.Event | None = getattr(_waiting, "stopped", None)
+    return stopped is not None and stopped.is_set()
+
+
 def opened(folder: Path, file: str, groups: Sequence[int] | None = None, **options: Any) -> pq.ParquetFile:
     """A shard of a dataset folder, waited for where it is on its way. groups: the row groups whose images are to be
     read, () for other columns alone, of which each byte is what was published while the shard may not be whole; None:
     all, and as the manifest says. options: of ParquetFile. Raises OSError, ArrowException, UserError."""
-    coming = of(folder)
-    return pq.ParquetFile(folder / file, **options) if coming is None else coming.opened(file, groups, **options)
+    if coming := of(folder):
+        return coming.opened(file, groups, **options)
+    if not (folder / file).is_file() and (folder / COMING).is_dir():
+        raise DatasetError(
+            f"{folder / file}: is not fetched yet; ask for the dataset by its name in this process too "
+            "(registry.datasets.find_dataset), which has it fetched"
+        )
+    return pq.ParquetFile(folder / file, **options)
 
 
 def settle(folder: Path) -> None:

@@ -276,6 +276,7 @@ def prefetched(source: Generator[T, None, None]) -> Generator[T, None, None]:
                 continue
 
     def work() -> None:
+        arriving.wait_until(stopped)
         try:
             with closing(source):
                 for item in source:

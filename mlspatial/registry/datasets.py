@@ -76,6 +76,17 @@ def find_dataset(name: str, *, typed: bool = True) -> tuple[Path, Manifest, runs
     )
 
 
+def whole_dataset(name: str) -> tuple[Path, Manifest]:
+    """(folder, manifest) of a dataset with all its shards in the folder, for other readers of Parquet: one that is only
+    published is fetched, and checked. Raises as find_dataset."""
+    from mlspatial.data import arriving
+
+    folder, manifest, _ = find_dataset(name)
+    if coming := arriving.of(folder):
+        coming.whole(coming.index.shards)
+    return folder, manifest
+
+
 def _gone(run: runs.RunRecord) -> str:
     """What to say of a dataset that is in none of its folders."""
     made, host = f"run {run.id} made it in {' and '.join(map(str, folders(run)))}", published.host_of(run)

@@ -153,7 +153,7 @@ def _asked(store: dataset_stores.Store, name: str, sha256: str, what: str, run: 
 
 
 def _anew(run: RunRecord, at: str) -> str:
-    return f"remove it there and publish it again: {publish_command(run, at)}"
+    return f"publish it anew: {publish_command(run, at)} --force true"
 
 
 def _write(path: Path, data: bytes) -> None:

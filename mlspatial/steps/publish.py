@@ -11,11 +11,10 @@ from pathlib import Path
 from mlspatial.core.errors import DatasetError, UserError
 from mlspatial.core.manifest import MANIFEST, Manifest
 from mlspatial.core.progress import bar, say
-from mlspatial.data import arriving
 from mlspatial.data.pieces import COPY, INDEX, Index, Piece, index_of, read
 from mlspatial.data.shards import is_whole
 from mlspatial.registry import dataset_stores, foreign, runs
-from mlspatial.registry.datasets import find_dataset, ours
+from mlspatial.registry.datasets import ours, whole_dataset
 from mlspatial.registry.named import remember
 from mlspatial.registry.patience import at_once
 from mlspatial.registry.published import PUBLISHED, Stated, publish_command, stated
@@ -64,10 +63,11 @@ def publish(run_id: str, at: str, anew: bool = False) -> str:
 
 
 def _index(store: dataset_stores.Store, known: Stated) -> Index | None:
-    """The index in a store, if it is the one that was published."""
+    """The index in a store, if it and the manifest are those that were published."""
     try:
         data = store.get(INDEX)
-        return Index.decoded(data) if hashlib.sha256(data).hexdigest() == known.index else None
+        index = Index.decoded(data) if hashlib.sha256(data).hexdigest() == known.index else None
+        return index if index and hashlib.sha256(store.get(COPY)).hexdigest() == index.manifest else None
     except (FileNotFoundError, DatasetError):
         return None
 
@@ -83,10 +83,7 @@ def _folder(run: runs.RunRecord) -> Path:
     for folder in ours(run):
         if is_whole(folder, run.dataset_id):
             return folder
-    folder, _, _ = find_dataset(run.dataset_id or "")
-    if coming := arriving.of(folder):  # from where it is published already
-        coming.whole(coming.index.shards)
-    return folder
+    return whole_dataset(run.dataset_id or "")[0]  # from where it is published already
 
 
 def _demand_mine(run: runs.RunRecord, at: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -138,6 +139,21 @@ def test_the_first_batch_is_there_before_the_last_images_are_fetched(source: Pat
     assert verify(folder) == manifest and sorted(shop.asked) == sorted(shop.where)
     before = len(shop.asked)
     assert same(take(made(folder, manifest), 300), take(true, 300)) and len(shop.asked) == before  # later epochs too
+
+
+def test_a_reader_that_is_closed_waits_for_nothing_more(source: Path, tmp_path: Path) -> None:
+    manifest, let_go = Manifest.load(source), threading.Event()
+    true = made(source, manifest)
+    groups = [group for group, _ in zip(true._in_turn(order_of(true)()), range(POOL_GROUPS), strict=False)]
+    first = {f"{group.file.removesuffix('.parquet')}/{group.number + 1:05d}.bin" for group in groups}
+    shop = Shop(source, lambda name: None if name in first or name.endswith("/00000.bin") else let_go.wait())
+    shop.deliver(tmp_path)
+    batches = made(tmp_path, manifest).endless()
+    list(itertools.islice(batches, sum(group.rows for group in groups) // 50))  # the next one cannot come
+    batches.close()  # type: ignore[attr-defined]
+    assert not let_go.is_set()
+    let_go.set()
+    settle(tmp_path)
 
 
 @pytest.mark.parametrize("start", [0, 170, 1234])
@@ -357,3 +373,30 @@ def test_damage_in_the_cache_is_told_with_the_way_out(source: Path, tmp_path: Pa
     assert len(take(made(tmp_path, shop.manifest), 200)) == 200
     settle(tmp_path)
     assert verify(tmp_path)
+
+
+def _read_in_child(folder: Path, manifest: Manifest, results: object) -> None:
+    try:
+        batches = take(made(folder, manifest), 20)
+        results.put(float(sum(int(batch.images.sum()) for batch in batches)))  # type: ignore[attr-defined]
+    except BaseException as error:
+        results.put(f"{type(error).__name__}: {error}")  # type: ignore[attr-defined]
+
+
+def test_worker_processes_of_a_reader_wait_too(source: Path, tmp_path: Path) -> None:
+    """Forked ones go on fetching; those that begin anew are told what to do."""
+    shop = Shop(source)
+    shop.deliver(tmp_path)
+    take(made(tmp_path, shop.manifest, "heldout"), 1)  # threads are at work, or were
+    truth = float(sum(int(batch.images.sum()) for batch in take(made(source, shop.manifest), 20)))
+    for kind in ("spawn", "fork"):
+        context = multiprocessing.get_context(kind)
+        results = context.Queue()
+        worker = context.Process(target=_read_in_child, args=(tmp_path, shop.manifest, results))
+        worker.start()
+        found = results.get(timeout=60)
+        worker.join(60)
+        if kind == "fork":
+            assert found == truth
+        else:
+            assert "part-00000.parquet: is not fetched yet; ask for the dataset by its name in this process" in found

@@ -30,7 +30,7 @@ from mlspatial.data import arriving
 from mlspatial.data.pieces import COPY, INDEX, Index
 from mlspatial.data.shards import is_whole, read_columns, verify
 from mlspatial.registry import dataset_stores, lives, runs
-from mlspatial.registry.datasets import find_dataset, folders, is_there
+from mlspatial.registry.datasets import find_dataset, folders, is_there, whole_dataset
 from mlspatial.registry.published import PUBLISHED, origin, publish_command, stated
 from mlspatial.registry.store import client
 from mlspatial.steps.publish import VARIABLE, asked
@@ -223,10 +223,7 @@ def test_an_interrupted_upload_is_completed(
     assert made(publish="true").id == run.id
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps  # not put again
     elsewhere()
-    folder, manifest, _ = find_dataset(str(run.dataset_id))
-    coming = arriving.of(folder)
-    assert coming is not None
-    coming.whole(coming.index.shards)
+    folder, manifest = whole_dataset(str(run.dataset_id))
     assert verify(folder) == manifest
 
 
@@ -259,15 +256,22 @@ def test_a_changed_shard_or_manifest_is_refused(made: Any, elsewhere: Any, regis
     )
     assert "Traceback" not in err and not [r for r in runs.find(entry="train") if r.status == "FINISHED"]
     piece.write_bytes(whole[piece])
-
     shutil.rmtree(registry / "other")
     facts = json.loads(whole[store / COPY])
     facts.pop(CHECK)
     facts["statistics"]["z"]["mean"] += 0.5  # no part of the dataset_id
     forged = json.dumps({**facts, CHECK: content_id(facts)}).encode()
     (store / COPY).write_bytes(forged)
-    with pytest.raises(DatasetError, match=rf"{COPY} in the artifacts of run {run.id} was changed since it was publ"):
+    with pytest.raises(
+        DatasetError, match=rf"{COPY} in the artifacts of run {run.id} was changed since it was publ"
+    ) as told:
         find_dataset("tiny")
+    (advice,) = re.findall(r"publish it again: python -m entrypoints.render (.*)", str(told.value))
+    (registry / "hidden").rename(registry / "here")
+    assert call(render_entry.main, *shlex.split(advice))[0] == 0
+    assert (store / COPY).read_bytes() == whole[store / COPY]
+    elsewhere()
+    (store / COPY).write_bytes(forged)
     index = json.loads(whole[store / INDEX])
     index["manifest"] = sha256(forged)
     shutil.rmtree(registry / "other")
@@ -290,6 +294,22 @@ def test_a_changed_shard_or_manifest_is_refused(made: Any, elsewhere: Any, regis
     with pytest.raises(DatasetError, match=f"has published is dataset {changed.dataset_id}, not {run.dataset_id}"):
         find_dataset("tiny")
     assert not list((registry / "other").rglob(f"datasets/*/{MANIFEST}"))
+
+
+def test_a_damaged_piece_is_mended_by_publishing_anew(made: Any, elsewhere: Any, registry: Path) -> None:
+    run = made(publish="true")
+    piece = sorted(store_of(run).rglob("train/*/*.bin"))[1]
+    data = piece.read_bytes()
+    piece.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    elsewhere()
+    with pytest.raises(DatasetError) as told:
+        whole_dataset("tiny")
+    (advice,) = re.findall(r"publish it anew: python -m entrypoints.render (.*)", str(told.value))
+    (registry / "hidden").rename(registry / "here")
+    code, out, _ = call(render_entry.main, *shlex.split(advice))
+    assert code == 0 and out.split()[-1] != run.id
+    (registry / "here").rename(registry / "hidden")
+    assert verify(whole_dataset("tiny")[0]).dataset_id == run.dataset_id  # what was fetched before is kept
 
 
 @pytest.mark.parametrize("form", ["file://{}/store", "{}/store"])
@@ -414,3 +434,15 @@ def test_a_folder_elsewhere_is_no_more_than_a_hint(made: Any, elsewhere: Any, re
     assert folders(run)[0] == registry / "here"
     folder, manifest, _ = find_dataset("tiny")
     assert folder.is_relative_to(registry / "other") and manifest.dataset_id == run.dataset_id
+
+
+def test_a_run_whose_dataset_lies_at_an_address_is_replaced_by_none_that_has_none(
+    made: Any, registry: Path, tmp_path_factory: Any
+) -> None:
+    from mlspatial.registry.removal import superseded
+
+    at = str(tmp_path_factory.mktemp("outside"))
+    first, second = made(publish=at), made(force=True)
+    assert first.id != second.id and not superseded()
+    made(publish=at)
+    assert [one.run.id for one in superseded()] == [first.id]
