@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -85,16 +86,18 @@ def test_nobody_publishes_for_somebody_else(here: Lab, trained: tuple[str, str])
 
 def test_a_bucket_of_ones_own(here: Lab, trained: tuple[str, str]) -> None:
     """The object store itself, by its address; needs s3fs, which the lab does not bring."""
-    pytest.importorskip("s3fs")
+    s3fs = pytest.importorskip("s3fs")
     given = here.environment()
     keys = {name: given[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     keys["AWS_ENDPOINT_URL"] = given["MLFLOW_S3_ENDPOINT_URL"]
+    keys["PYTHONPATH"] = f"{here.client('ann')['PYTHONPATH']}{os.pathsep}{Path(s3fs.__file__).parents[1]}"
     at = f"s3://{given['S3_BUCKET']}/sets"
-    for name in ("ann", "bob"):
-        Path(here.client(name)["HOME"]).mkdir(exist_ok=True)
-    ann, bob = Person(here, "ann", **keys), Person(here, "bob", MLSPATIAL_DATA="", **keys)
+    ann, bob = Person(here, "ann", MLSPATIAL_DATA="", **keys), Person(here, "bob", MLSPATIAL_DATA="", **keys)
+    if (ann.folder / "unseen").exists():
+        shutil.move(ann.folder / "unseen", ann.folder / "data")
     ids, said = ann.run(*RENDER, at)
     assert ids == [trained[0]] and f"published in {at}/" in said
+    shutil.move(ann.folder / "data", ann.folder / "unseen")
     shutil.rmtree(bob.folder / "cache" / "datasets", ignore_errors=True)
     (run_id,), said = bob.run(*TRAIN, "--force", "true", "--seed", "0")
     assert f"in {at}/" in said
