@@ -31,7 +31,7 @@ MAY_SEE = {
     "render": {"core", "data"},
     "train": {"core", "analysis", "tasks", "models", "data"},
     "benchmarks": {"core", "models", "analysis"},
-    "registry": {"core", "models"},
+    "registry": {"core", "models", "data"},  # datasets that it fetches
     "compare": {"core", "registry", "analysis", "train"},
     "papers": {"core", "analysis", "compare"},
     "steps": {"core", "data", "tasks", "models", "render", "train", "benchmarks", "registry", "analysis"}

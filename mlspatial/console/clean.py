@@ -33,6 +33,7 @@ from mlspatial.registry.store import require, tracking_uri
 CACHES = {
     "artifacts": "fetched again from the server when they are asked for",
     "assets": "seconds to minutes of preparing at the next render",
+    "datasets": "published datasets, fetched again when they are read",
     "fmri": "minutes of noise ceilings at the next score",
     "nsd": "minutes of reading at the next score",
     "runs": "a few seconds at the next compare",
@@ -103,7 +104,7 @@ def clean(*, what: str = "all", yes: bool = False) -> list[str]:
 def _refuse_while_busy(has_registry: bool) -> None:
     """Raise UserError while a run lives or a lock of this cache is held: its maker may need what would go."""
     busy = removal.living() if has_registry else []
-    held = removal.held_locks(_folder() / "locks")
+    held = [lock for part in ("locks", "datasets") for lock in removal.held_locks(_folder() / part)]
     if busy or held:
         who = "; ".join(busy) or f"{len(held)} results by processes of other registries"
         raise UserError(f"something is being made with this cache ({who}); wait for it or stop it, then clean")

@@ -34,7 +34,7 @@ PACKAGES = (
     "brainscore_vision",
 )
 VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLSPATIAL_CACHE", "MLSPATIAL_DATA", "MLSPATIAL_PLUGINS",
-             "MLSPATIAL_PATIENCE", "MLSPATIAL_PROGRESS", "BRAINIO_HOME", "CUDA_VISIBLE_DEVICES",
+             "MLSPATIAL_PATIENCE", "MLSPATIAL_PROGRESS", "MLSPATIAL_PUBLISH", "BRAINIO_HOME", "CUDA_VISIBLE_DEVICES",
              "OMP_NUM_THREADS")  # fmt: skip
 LEAST_FREE = 2e9  # bytes: a dataset of 20,000 images of 128 px and its runs
 #: parts of the cache -> what they are, in words
@@ -42,6 +42,7 @@ CACHES = {
     "assets": "objects and surroundings, prepared",
     "artifacts": "copies of a server's artifacts",
     "brainscore": "Brain-Score's stimuli and results",
+    "datasets": "copies of published datasets",
     "fmri": "noise ceilings",
     "locks": "who is making what",
     "nsd": "voxels of the Natural Scenes Dataset",

@@ -16,6 +16,7 @@ from mlspatial.core.names import CHECKS, FOLDER, STUDY, TAG
 from mlspatial.core.progress import duration, say, silent
 from mlspatial.registry import runs
 from mlspatial.registry.places import local_path
+from mlspatial.registry.published import at_of, stated
 from mlspatial.registry.read import table_file
 from mlspatial.registry.record import RunRecord
 from mlspatial.registry.store import database, ui_address
@@ -113,6 +114,7 @@ def _render(records: list[RunRecord]) -> Lines:
         f"{_counted(int(cfg['n_categories']), 'category', 'categories')}"
         + (f"; {speed:.0f} images/s" if speed else ""),
         "look at": f"{place(folder)}\n" + _look(record, sheet, LATENTS),
+        "published": at_of(record, known) if (known := stated(record)) else "",
         "next": command("tuning", models="task=translation|category", dataset=cfg["dataset"])
         if "design" in cfg
         else command("train", task="translation", dataset=cfg["dataset"], batches=300),

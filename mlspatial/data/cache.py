@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import psutil
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mlspatial.core.errors import BadValue, DatasetError
 from mlspatial.core.threads import in_parts
+from mlspatial.data.arriving import opened
 from mlspatial.data.order import POOL_GROUPS, Group
 from mlspatial.data.shards import ROW_GROUP, damaged_shard
 
@@ -88,7 +88,9 @@ class Stream:
             return self.kept[index]
         group = self.groups[index]
         try:
-            with pq.ParquetFile(self.folder / group.file, memory_map=True, page_checksum_verification=True) as parquet:
+            with opened(
+                self.folder, group.file, (group.number,), memory_map=True, page_checksum_verification=True
+            ) as parquet:
                 images = parquet.read_row_group(group.number, columns=["image"]).column("image")
         except (OSError, pa.ArrowException) as error:
             raise damaged_shard(self.folder, group.file, f"cannot be read ({error})") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from mlspatial.core.errors import BadValue
 from mlspatial.core.manifest import Manifest
-from mlspatial.data.loader import Batch, Loader
+from mlspatial.data.loader import Batch, Loader, Order
 from mlspatial.data.order import Group, in_order, share, shuffled
 from mlspatial.data.shards import ROW_GROUP
 
@@ -61,11 +62,11 @@ class Clips(Loader):
 
     def endless(self, start: int = 0) -> Iterator[Batch]:
         """Full batches for ever, from batch number `start`; epochs follow each other without a gap."""
-        return self._whole(shuffled(self._of_clips, self.batch_size, self.seed, start), start)
+        return self._whole(partial(shuffled, self._of_clips, self.batch_size, self.seed, start), start)
 
     def once(self) -> Iterator[Batch]:
         """Every clip once, in order; the last batch may be smaller."""
-        return self._whole(in_order(self.clips, self.batch_size), 0)
+        return self._whole(partial(in_order, self.clips, self.batch_size), 0)
 
     def targets(self) -> dict[str, np.ndarray]:
         """The columns of what batches show, in order: those of the clips' middle frames."""
@@ -75,9 +76,12 @@ class Clips(Loader):
         """This rank's clips of a batch, whole ones."""
         return share(rows.reshape(-1, self.frames), self.rank, self.world).reshape(-1)
 
-    def _whole(self, order: Iterator[np.ndarray], start: int) -> Iterator[Batch]:
+    def _whole(self, order: Order, start: int) -> Iterator[Batch]:
         k = self.frames
-        rows = ((clips[:, None] * k + np.arange(k)).reshape(-1) for clips in order)
+
+        def rows() -> Iterator[np.ndarray]:
+            return ((clips[:, None] * k + np.arange(k)).reshape(-1) for clips in order())
+
         for batch in self._batches(rows, start):
             images: Any = batch.images
             columns = {name: values.reshape(-1, k)[:, middle(k)] for name, values in batch.columns.items()}

@@ -3,8 +3,9 @@
 How well it shuffles: each epoch permutes the row groups (250 images) of all shards, fills a pool of 32 of them at a
 time and permutes the pool's images (data/order.py). A set of up to 8,000 images is thus shuffled perfectly, a larger
 one within pools whose members change every epoch. The order depends on (seed, epoch) alone: neither threads, ranks,
-devices nor caches change it, and reading can go on at any batch. Decoding releases the GIL and runs in threads, a few
-batches ahead of the consumer; see speed/loader.py.
+devices nor caches change it, and reading can go on at any batch. A dataset that is being fetched (data/arriving.py)
+is read as it comes, in the same order; `arriving.settle` then waits until what was read is verified. Decoding releases
+the GIL and runs in threads, a few batches ahead of the consumer; see speed/loader.py.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ import numpy as np
 
 from mlspatial.core.errors import BadValue
 from mlspatial.core.manifest import Manifest
+from mlspatial.data import arriving
 from mlspatial.data.cache import Buffers, Memory, OnDevice, Stream, choose_cache
-from mlspatial.data.order import groups_of, in_order, share, shuffled
+from mlspatial.data.order import Group, groups_of, in_order, share, shuffled
 from mlspatial.data.shards import read_columns
 
 if TYPE_CHECKING:  # torch takes seconds to import and arrays do not need it
@@ -32,6 +34,7 @@ if TYPE_CHECKING:  # torch takes seconds to import and arrays do not need it
 
 Images: TypeAlias = "np.ndarray | torch.Tensor"
 T = TypeVar("T")
+Order: TypeAlias = Callable[[], Iterator[np.ndarray]]  # rows, batch by batch, from the first batch each time
 Parts: TypeAlias = Iterator[tuple[int, np.ndarray]]  # (batch number, rows of this rank)
 
 PREFETCH = 4  # batches ready ahead of the consumer
@@ -103,7 +106,8 @@ class Loader:
         self.rows = max(1, round(fraction * manifest.rows(split)))
         for name in columns:
             _ = manifest.schema[name]
-        self.columns = {name: v[: self.rows] for name, v in read_columns(folder, manifest, split, columns).items()}
+        whole = read_columns(folder, manifest, split, columns, early=True)
+        self.columns = {name: values[: self.rows] for name, values in whole.items()}
         self._shape = (batch_size // world, self.size, self.size, 3)
         self.groups = groups_of(manifest, split, self.rows)
         self.cache = choose_cache(cache, self.rows * self.size**2 * 3, world, device)
@@ -126,20 +130,39 @@ class Loader:
 
     def endless(self, start: int = 0) -> Iterator[Batch]:
         """Full batches for ever, from batch number `start`; epochs follow each other without a gap."""
-        return self._batches(shuffled(self.groups, self.batch_size, self.seed, start), start)
+        return self._batches(partial(shuffled, self.groups, self.batch_size, self.seed, start), start)
 
     def once(self) -> Iterator[Batch]:
         """Every image once, in order; the last batch may be smaller, and ranks with no part of it leave it out."""
-        return self._batches(in_order(self.rows, self.batch_size), 0)
+        return self._batches(partial(in_order, self.rows, self.batch_size), 0)
 
-    def _batches(self, order: Iterator[np.ndarray], start: int) -> Iterator[Batch]:
-        parts = ((number, self._share(rows)) for number, rows in enumerate(order, start))
+    def _batches(self, order: Order, start: int) -> Iterator[Batch]:
+        self._expect(order)
+        parts = ((number, self._share(rows)) for number, rows in enumerate(order(), start))
         parts = ((number, rows) for number, rows in parts if len(rows))
         if self.device is None:
             return prefetched(self._arrays(parts))
         if self._side is None:
             return prefetched(self._tensors(parts))
         return self._arrived(prefetched(self._sent(parts)))
+
+    def _expect(self, order: Order) -> None:
+        """Of a dataset that is being fetched, have the row groups fetched in the order in which they are read."""
+        if coming := arriving.of(self.folder):
+            coming.demand_room((group.file, 1 + group.number) for group in self.groups)
+            coming.expect((group.file, 1 + group.number) for group in self._in_turn(order()))
+
+    def _in_turn(self, order: Iterator[np.ndarray]) -> Iterator[Group]:
+        """The row groups in the order in which they are first read."""
+        firsts = np.array([group.first for group in self.groups])
+        left = set(range(len(self.groups)))
+        for rows in order:
+            for index in dict.fromkeys((np.searchsorted(firsts, rows, side="right") - 1).tolist()):
+                if index in left:
+                    left.discard(index)
+                    yield self.groups[index]
+            if not left:
+                return
 
     def _share(self, rows: np.ndarray) -> np.ndarray:
         """This rank's part of a batch."""
@@ -253,6 +276,7 @@ def prefetched(source: Generator[T, None, None]) -> Generator[T, None, None]:
                 continue
 
     def work() -> None:
+        arriving.wait_until(stopped)
         try:
             with closing(source):
                 for item in source:

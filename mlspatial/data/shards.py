@@ -19,6 +19,7 @@ from mlspatial.core.files import whole
 from mlspatial.core.hashing import file_sha256
 from mlspatial.core.latents import LatentSchema
 from mlspatial.core.manifest import MANIFEST, Manifest, Shard
+from mlspatial.data import arriving
 
 ROW_GROUP = 250  # images; the unit of reading and of shuffling
 RECIPE_KEY = b"mlspatial.recipe_id"
@@ -133,15 +134,21 @@ def is_whole(folder: Path, dataset_id: str | None) -> bool:
     return there and manifest.dataset_id == dataset_id
 
 
-def read_columns(folder: Path, manifest: Manifest, split: str, names: Sequence[str]) -> dict[str, np.ndarray]:
+def read_columns(
+    folder: Path, manifest: Manifest, split: str, names: Sequence[str], *, early: bool = False
+) -> dict[str, np.ndarray]:
     """Whole columns of a split, in order; categorical ones as int64 codes in the order of the schema.
 
-    Raises DatasetError for a shard that cannot be read, lacks a column or is not the one of the manifest: of another
-    recipe, split or place in it, or cut otherwise.
+    early: of a dataset that is being fetched, take them before the shards are whole (`arriving.settle` waits for that);
+    columns of pictures are not there then. Raises DatasetError for a shard that cannot be read, lacks a column or is
+    not the one of the manifest: of another recipe, split or place in it, or cut otherwise.
     """
     tables, row = [], 0
+    if coming := arriving.of(folder):  # all at once, not one after the other
+        files = [shard.file for shard in manifest.shards(split)]
+        coming.need((file, 0) for file in files) if early else coming.whole(files)
     for shard in manifest.shards(split):
-        tables.append(_read_shard(folder, shard, names, manifest.recipe_id, stimulus_id(split, row)))
+        tables.append(_read_shard(folder, shard, names, manifest.recipe_id, stimulus_id(split, row), early))
         row += shard.rows
     table = pa.concat_tables([decode_dictionaries(part) for part in tables])
     return {name: as_numpy(table.column(name), name, manifest.schema) for name in names}
@@ -151,7 +158,8 @@ def names_of(folder: Path, manifest: Manifest, split: str) -> list[str]:
     """The columns that the first shard of a split has. Raises DatasetError where it cannot be read."""
     shard = manifest.shards(split)[0]
     try:
-        return list(pq.read_schema(folder / shard.file).names)
+        with arriving.opened(folder, shard.file, ()) as parquet:
+            return list(parquet.schema_arrow.names)
     except (OSError, pa.ArrowException) as error:
         raise damaged_shard(folder, shard.file, f"cannot be read ({error})") from error
 
@@ -168,13 +176,14 @@ def _first_id(parquet: pq.ParquetFile) -> str:
     return str(parquet.read_row_group(0, columns=["stimulus_id"]).column(0)[0].as_py())
 
 
-def _read_shard(folder: Path, shard: Shard, names: Sequence[str], recipe_id: str, first: str) -> pa.Table:
-    """names: columns; recipe_id: that it must be of; first: the id that its first image has in a rendered set.
+def _read_shard(folder: Path, shard: Shard, names: Sequence[str], recipe_id: str, first: str, early: bool) -> pa.Table:
+    """names: columns; recipe_id: that it must be of; first: the id that its first image has in a rendered set; early:
+    as of read_columns.
 
     What no recipe is written into must have the bytes that the manifest says.
     """
     try:
-        with pq.ParquetFile(folder / shard.file, page_checksum_verification=True) as parquet:
+        with arriving.opened(folder, shard.file, () if early else None, page_checksum_verification=True) as parquet:
             rows, known = parquet.metadata.num_rows, parquet.schema_arrow.names
             if missing := [name for name in names if name not in known]:
                 raise damaged_shard(folder, shard.file, f"has no column {missing[0]!r}; it has {', '.join(known)}")
@@ -185,7 +194,7 @@ def _read_shard(folder: Path, shard: Shard, names: Sequence[str], recipe_id: str
                 raise damaged_shard(folder, shard.file, f"is cut into parts of {groups[0]} images, not {ROW_GROUP}")
             if (maker := _made_by(parquet)) and maker != recipe_id:
                 raise damaged_shard(folder, shard.file, f"is of recipe {maker}, not {recipe_id}")
-            if not maker and file_sha256(folder / shard.file) != shard.sha256:
+            if not maker and not _has_bytes(folder, shard):
                 raise damaged_shard(folder, shard.file, "has not the bytes that the manifest says")
             found = _first_id(parquet)
             if RENDERED.fullmatch(found) and found != first:
@@ -193,6 +202,12 @@ def _read_shard(folder: Path, shard: Shard, names: Sequence[str], recipe_id: str
             return parquet.read(columns=list(names))
     except (OSError, pa.ArrowException) as error:
         raise damaged_shard(folder, shard.file, f"cannot be read ({error})") from error
+
+
+def _has_bytes(folder: Path, shard: Shard) -> bool:
+    if coming := arriving.of(folder):
+        coming.whole([shard.file])
+    return file_sha256(folder / shard.file) == shard.sha256
 
 
 def damaged_shard(folder: Path, file: str, what: str) -> DatasetError:
@@ -221,6 +236,8 @@ def as_numpy(column: pa.ChunkedArray, name: str, schema: LatentSchema) -> np.nda
 def damaged(folder: Path, manifest: Manifest) -> list[str]:
     """Files of the manifest that are missing or whose bytes have changed."""
     bad = []
+    if coming := arriving.of(folder):
+        coming.whole(shard.file for shards in manifest.splits.values() for shard in shards)
     for shards in manifest.splits.values():
         for shard in shards:
             path = folder / shard.file
@@ -234,9 +251,11 @@ def verify(folder: Path) -> Manifest:
     manifest = Manifest.load(folder)
     if bad := damaged(folder, manifest):
         total = sum(len(shards) for shards in manifest.splits.values())
+        fetched = (folder / arriving.COMING).is_dir()
+        again = "what reads the dataset next fetches" if fetched else "run the same render command again to make"
         raise DatasetError(
             f"{folder}: {len(bad)} of {total} shards fail their checksum (first: {bad[0]}); "
-            "delete those files and run the same render command again to make them anew"
+            f"delete those files and {again} them anew"
         )
     return manifest
 
@@ -266,7 +285,7 @@ def read_images(folder: Path, manifest: Manifest, split: str, rows: Sequence[int
         first += shard.rows
         if not own:
             continue
-        with pq.ParquetFile(folder / shard.file) as parquet:
+        with arriving.opened(folder, shard.file) as parquet:
             for group in sorted({row // ROW_GROUP for row in own}):
                 column = parquet.read_row_group(group, columns=["image"]).column(0)
                 there = (row for row in own if row // ROW_GROUP == group)

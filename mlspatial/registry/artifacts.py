@@ -105,6 +105,11 @@ def _first(folder: Path, names: tuple[str, ...]) -> Path:
     return next(there, folder / names[0])
 
 
+def place_of(run_id: str) -> str:
+    """The address of a run's artifacts."""
+    return _root(run_id)
+
+
 @lru_cache(maxsize=4096)
 def _root(run_id: str) -> str:
     return str(client().get_run(run_id).info.artifact_uri)

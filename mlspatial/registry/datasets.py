@@ -8,7 +8,7 @@ from mlspatial.core.errors import DatasetError, UnknownName
 from mlspatial.core.manifest import MANIFEST, Manifest
 from mlspatial.core.names import FOLDER as FOLDER
 from mlspatial.core.names import TAG
-from mlspatial.registry import named, runs
+from mlspatial.registry import named, published, runs
 
 COPIES = TAG + "copies"  # further folders with the same dataset, a line each
 
@@ -27,8 +27,8 @@ def folders(run: runs.RunRecord) -> list[Path]:
 
 
 def is_there(run: runs.RunRecord) -> bool:
-    """Whether the dataset that a render run made is still in one of its folders."""
-    return any(_manifest(folder, run.dataset_id) for folder in ours(run))
+    """Whether the dataset that a render run made is still in one of its folders, or published."""
+    return any(_manifest(folder, run.dataset_id) for folder in ours(run)) or published.is_there(run)
 
 
 def ours(run: runs.RunRecord) -> list[Path]:
@@ -40,6 +40,7 @@ def ours(run: runs.RunRecord) -> list[Path]:
 def find_dataset(name: str, *, typed: bool = True) -> tuple[Path, Manifest, runs.RunRecord | None]:
     """(folder, manifest, the run that made it) of a dataset: a folder, a dataset_id, or the newest one of a name.
 
+    One that is in no folder here but published comes into the cache while it is read (`data.arriving`).
     typed: whether a person has written the name; a folder that comes from the registry is not made theirs by this.
 
     Raises UnknownName, or DatasetError when the registry knows the dataset but its files are gone, or are in a folder
@@ -59,11 +60,11 @@ def find_dataset(name: str, *, typed: bool = True) -> tuple[Path, Manifest, runs
                 for folder in filter(named.is_ours, folders(other)):
                     if found := _manifest(folder, run.dataset_id):
                         return folder, found, other
+            for other in alike:
+                if opened := published.open_published(other, f"dataset={name}"):
+                    return *opened, other
             named.demand_ours(f"dataset={name}", [folder for other in alike for folder in folders(other)])
-            raise DatasetError(
-                f"dataset={name}: run {run.id} made it in {' and '.join(map(str, folders(run)))}, where it no longer "
-                "is; render it again (the same command makes the same images) or give its new folder"
-            )
+            raise DatasetError(f"dataset={name}: {_gone(run)}")
     known = {run.cfg["dataset"] for run in made}
     raise (
         UnknownName("dataset", name, known)
@@ -72,6 +73,31 @@ def find_dataset(name: str, *, typed: bool = True) -> tuple[Path, Manifest, runs
             f"dataset={name}: nothing is rendered yet and no such folder is there; "
             f"run the render entry point first (dataset={name})"
         )
+    )
+
+
+def whole_dataset(name: str) -> tuple[Path, Manifest]:
+    """(folder, manifest) of a dataset with all its shards in the folder, for other readers of Parquet: one that is only
+    published is fetched, and checked. Raises as find_dataset."""
+    from mlspatial.data import arriving
+
+    folder, manifest, _ = find_dataset(name)
+    if coming := arriving.of(folder):
+        coming.whole(coming.index.shards)
+    return folder, manifest
+
+
+def _gone(run: runs.RunRecord) -> str:
+    """What to say of a dataset that is in none of its folders."""
+    made, host = f"run {run.id} made it in {' and '.join(map(str, folders(run)))}", published.host_of(run)
+    if host:
+        return (
+            f"{made} on {host}, and it is not published; publish it there ({published.publish_command(run)}), render "
+            "it again (the same command makes the same images) or give its folder here"
+        )
+    return (
+        f"{made}, where it no longer is; render it again (the same command makes the same images) or give its new "
+        f"folder; on the machine that has it, {published.publish_command(run)} puts it where every machine finds it"
     )
 
 

@@ -17,6 +17,7 @@ from mlspatial.registry.artifacts import download
 from mlspatial.registry.datasets import folders
 from mlspatial.registry.models import ModelRecord, versions
 from mlspatial.registry.places import local_path
+from mlspatial.registry.published import stated
 from mlspatial.registry.record import RunRecord
 from mlspatial.registry.store import client
 
@@ -67,6 +68,8 @@ def _holds_all(by: RunRecord, run: RunRecord, its: Iterable[ModelRecord], networ
     if not _names(run) <= _names(by):
         return False
     if run.entry == "render" and run.status == "FINISHED" and not set(folders(run)) <= set(folders(by)):
+        return False
+    if run.entry == "render" and stated(run) and not stated(by):  # at an address of its own
         return False
     if run.entry == "train":
         if not {network.step for network in networks} <= {network.step for network in its}:
@@ -154,9 +157,9 @@ def over() -> set[str]:
 
 
 def held_locks(folder: Path) -> list[Path]:
-    """Files of locks that some process has."""
+    """Files of locks below a folder that some process has."""
     held = []
-    for file in sorted(folder.glob("*.lock")) if folder.is_dir() else ():
+    for file in sorted(folder.rglob("*.lock")) if folder.is_dir() else ():
         try:
             with FileLock(file).acquire(timeout=0):
                 pass

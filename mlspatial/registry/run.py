@@ -270,11 +270,13 @@ class Run:
         """Record a dataset as an input of this run; context: training, evaluation, output, ..."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
+        from mlspatial.registry.published import origin
+
         dataset = Dataset(
             name=manifest.name,
             digest=manifest.dataset_id,
             source_type="local",
-            source=json.dumps({"uri": str(folder.resolve())}),
+            source=json.dumps({"uri": origin(folder)}),
             schema=json.dumps({"mlflow_colspec": [_colspec(latent) for latent in manifest.schema]}),
             profile=json.dumps({name: manifest.rows(name) for name in manifest.splits}),
         )

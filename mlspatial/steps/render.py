@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlspatial.core.design import SPLIT, Design
+from mlspatial.core.design import Design
 from mlspatial.core.errors import BadValue, DatasetError, UserError
 from mlspatial.core.manifest import MANIFEST, Manifest, recipe_id
 from mlspatial.core.names import DATASET_ID, DEVICE, PRECISION
@@ -22,14 +20,15 @@ from mlspatial.data.shards import is_whole
 from mlspatial.registry import notes, runs
 from mlspatial.registry.datasets import COPIES, FOLDER, folders, is_known, ours
 from mlspatial.registry.named import is_ours, remember
+from mlspatial.registry.published import is_there
+from mlspatial.steps import publish as publishing
+from mlspatial.steps.render_pictures import FORMER_SHEET as FORMER_SHEET
+from mlspatial.steps.render_pictures import LATENTS, SHEET, log_pictures, pictures_gone
 
 if TYPE_CHECKING:
     from mlspatial.render.studio import Studio
 
 VERSION = 1
-TRUTH = "pictures/truth.png"
-SHEET, LATENTS = "00_sheet.png", "pictures/latents.png"  # a name that stands first in the list of artifacts
-FORMER_SHEET = "pictures/contact_sheet.png"  # in registries of before
 
 PARAMETERS = (
     Parameter("dataset", str, "Name of the dataset.", "spatial117"),
@@ -90,6 +89,14 @@ PARAMETERS = (
     Parameter(
         "tdw_port", int, "First port of ThreeDWorld's builds, one a process.", 0, "nothing", shown="1071", least=0
     ),
+    Parameter(
+        "publish",
+        str,
+        "true: put the shards into the registry's artifact store, too; or an address for them (s3://BUCKET/PATH).",
+        "",
+        "nothing",
+        shown="MLSPATIAL_PUBLISH, else false",
+    ),
     Parameter("dry_run", bool, "Say what would be drawn and which models are missing; draw nothing.", False, "nothing"),
     STUDY,
     FORCE,
@@ -125,6 +132,7 @@ def render(
     truth: str = "",
     tdw_build: str = "",
     tdw_port: int = 0,
+    publish: str = "",
     dry_run: bool = False,
     study: str = "",
     force: bool = False,
@@ -137,6 +145,7 @@ def render(
 
     if not re.fullmatch(r"[A-Za-z0-9_-]+", dataset):
         raise BadValue("dataset", dataset, "must be made of letters, digits, _ and -")
+    at = publishing.asked(publish)
     engine = renderer_class(renderer)
     workers = workers or getattr(engine, "workers", os.cpu_count()) or 1
     if hasattr(engine, "reach"):
@@ -207,7 +216,8 @@ def render(
 
     def lacks(run: runs.RunRecord) -> list[str]:
         here = any(is_whole(place, run.dataset_id) for place in ours(run))
-        return [*([] if here else [f"dataset {run.tags.get(FOLDER)}"]), *_pictures_gone(run)]
+        here |= not any(place.is_dir() for place in ours(run)) and is_there(run)  # what is damaged here is mended here
+        return [*([] if here else [f"dataset {run.tags.get(FOLDER)}"]), *pictures_gone(run)]
 
     drawn = 0
 
@@ -228,7 +238,7 @@ def render(
         if run.answered:
             if out and not is_whole(folder, (record := runs.get(run.id)).dataset_id):
                 _fill(folder, record, make)
-            return run.id
+            return publishing.publish(run.id, at)
         started = time.monotonic()
         manifest = make()
         seconds = time.monotonic() - started
@@ -246,7 +256,7 @@ def render(
         said |= {"pixels": size, "seed": seed}
         said |= {"categories": categories, "dataset": manifest.dataset_id, "folder": str(folder)}
         run.describe(notes.facts(said) + f"\n\nLook at the artifacts {SHEET} and {LATENTS}.")
-    return run.id
+    return publishing.publish(run.id, at, anew=force)
 
 
 def _foretell(dataset: str, studio: Studio, images: int) -> list[str]:
@@ -336,37 +346,6 @@ def _fill(folder: Path, run: runs.RunRecord, make: Callable[[], Manifest]) -> No
     copies = [place for place in map(str, folders(run)) if place != run.tags[FOLDER]]
     runs.Run(run.id).set_tags({COPIES: "\n".join(dict.fromkeys([*copies, str(folder.resolve())]))})
     say(f"render: {folder} holds the dataset of run {run.id} now, too")
-
-
-def _pictures_gone(run: runs.RunRecord) -> list[str]:
-    """Which artifacts a run has no more; the sheet may have its former name."""
-    found = runs.there(run.id, [MANIFEST, SHEET, FORMER_SHEET, LATENTS])
-    return [
-        name
-        for name in (MANIFEST, SHEET, LATENTS)
-        if name not in found and (name != SHEET or FORMER_SHEET not in found)
-    ]
-
-
-def log_pictures(run: runs.Run, folder: Path, manifest: Manifest) -> None:
-    """Contact sheet of held-out images with their latents, or of a design's crossings, and a histogram of every
-    latent; where truth of pixels is stored, a sheet of it."""
-    from mlspatial.render.pictures import contact_sheet, design_sheet, latent_histograms, truth_sheet
-
-    made = Path(tempfile.mkdtemp(prefix="mlspatial-"))
-    controlled = SPLIT in manifest.splits
-    try:
-        (design_sheet if controlled else contact_sheet)(folder, manifest).save(made / SHEET)
-        latent_histograms(folder, manifest, SPLIT if controlled else "train").savefig(
-            made / Path(LATENTS).name, dpi=110
-        )
-        run.log_file(made / SHEET)
-        if manifest.recipe.get("truth"):
-            truth_sheet(folder, manifest).save(made / Path(TRUTH).name)
-            run.log_file(made / Path(TRUTH).name, str(Path(TRUTH).parent))
-        run.log_file(made / Path(LATENTS).name, str(Path(LATENTS).parent))
-    finally:
-        shutil.rmtree(made)
 
 
 ENTRY = entry(

@@ -10,6 +10,7 @@ import numpy as np
 
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.manifest import Manifest
+from mlspatial.data.arriving import settle
 from mlspatial.data.clips import Clips, frames_of, middle
 from mlspatial.data.loader import Loader
 from mlspatial.data.shards import names_of, read_columns
@@ -87,5 +88,6 @@ def load_images(text: str, dataset: str) -> Images:
     rows = np.arange(count) * frames + (middle(frames) if frames > 1 else 0)
     images = np.concatenate([np.asarray(batch.images) for batch in loader.once()])[:count]
     latents = {name: values[rows] for name, values in loader.columns.items()}
+    settle(folder)
     ids = tuple(read_columns(folder, manifest, split, ["stimulus_id"])["stimulus_id"][rows])
     return Images(split, Stimuli(ids, images), latents, folder, manifest, made_by, rows=rows)

@@ -244,6 +244,7 @@ class _Job:
         return run.answered
 
     def _train(self, members: list[_Member], group: Group) -> None:
+        from mlspatial.data.arriving import settle
         from mlspatial.data.clips import loader
         from mlspatial.tasks import build_task
         from mlspatial.train.loop import slow_precision
@@ -289,6 +290,7 @@ class _Job:
                 progress=update if group.first else None,
                 gave_up=gave_up,
             )
+        settle(self.source.folder)
         for network, member in zip(networks, members, strict=True):
             if group.first and not network.failed:
                 member.stack.close()  # finished, whatever becomes of the others
