@@ -269,10 +269,9 @@ def _insert(made: Sequence[MadeUp], database: str, experiment: str, root: str, s
             name = _registered(study, tags)
             numbers[name] += 1
             key = {"workspace": "default", "name": name, "version": numbers[name]}
-            rows[registered.SqlModelVersion].append(
-                {**key, "source": f"models:/m-{tags[MODEL_ID]}", "run_id": one.id, "creation_time": ends[one.id],
-                 "status": "READY", "current_stage": "None"}
-            )  # fmt: skip
+            facts = {"source": f"models:/m-{tags[MODEL_ID]}", "run_id": one.id, "status": "READY"}
+            facts |= {"creation_time": ends[one.id] + int(tags["step"]), "current_stage": "None"}
+            rows[registered.SqlModelVersion].append({**key, **facts})
             rows[registered.SqlModelVersionTag] += [{**key, "key": tag, "value": value} for tag, value in tags.items()]
     engine = create_engine(database)
     with engine.begin() as connection:
