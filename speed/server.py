@@ -11,7 +11,7 @@ once where it hashes them at every request (`hashed`). Read is everything: table
 without blocks, predictions. The alternative reads file by file with MLflow's client, entry by entry, as compare did
 before: a study of a tenth of the runs, counted up, where both ways must read the same (`error`), and where passwords
 are remembered. `ours` and `alternative` are CPU-seconds of reader, server, database and store together, `ours_s` and
-`alternative_s` seconds by the clock, `requests` those in the server's log, `load` how many processes wanted the machine.
+`alternative_s` seconds by the clock, `requests` those in the server's log, `load` how many processes wanted to run.
 --command: also the command itself, with all tables and figures. --quick: 40 runs, and a study of 20.
 """
 
@@ -94,15 +94,15 @@ def served() -> Iterator[Served]:
     server_python()
     try:
         with lab(queue=False) as here:
-            yield _of_lab(here)
+            here.user(PERSON)
+            yield of_lab(here, PERSON)
     except Missing as lacking:
         print(f"without PostgreSQL and an object store: {lacking}", file=sys.stderr)
         with tempfile.TemporaryDirectory() as folder:
             yield from _on_sqlite(Path(folder))
 
 
-def _of_lab(here: Lab) -> Served:
-    here.user(PERSON)
+def of_lab(here: Lab, person: str) -> Served:
     given, local = here.settings, threading.local()
     login = f"{given['POSTGRES_USER']}:{given['PGPASSWORD']}@127.0.0.1:{given['POSTGRES_PORT']}"
     place = f"http://127.0.0.1:{given['S3_FILER_PORT']}/buckets/{given['S3_BUCKET']}/artifacts"
@@ -121,7 +121,7 @@ def _of_lab(here: Lab) -> Served:
     others = [here.services[name] for name in ("postgres", "objects", "nginx")]
     return Served(
         "PostgreSQL, S3, TLS",
-        here.client(PERSON),
+        here.client(person),
         f"postgresql+psycopg2://{login}/{given['POSTGRES_DB']}",
         here.services["mlflow"],
         others,
