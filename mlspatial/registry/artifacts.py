@@ -8,16 +8,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from mlspatial.core import files as core_files
 from mlspatial.core.names import cache_folder
 from mlspatial.core.progress import say
+from mlspatial.registry import bundle, direct
 from mlspatial.registry.naming import artifact_path
 from mlspatial.registry.patience import patiently
 from mlspatial.registry.places import local_path
 from mlspatial.registry.record import RunRecord
 from mlspatial.registry.store import client
 
+NOTHING = ".none"  # ends the name of an empty file in the cache: a finished run has no such artifact
 Lacks = Callable[[RunRecord], Sequence[str]]  # what is gone of that which a finished run made
 
 
@@ -45,21 +48,16 @@ def local(run_id: str, *names: str) -> Path:
     if (folder := local_path(root)) is not None:
         return _first(folder, names)
     kept = cache_folder("artifacts", run_id)
-    return next((kept / name for name in names if _kept(run_id, root, name, kept / name)), kept / names[0])
+    return next((kept / name for name in names if _kept(root, name, kept / name)), kept / names[0])
 
 
-def _kept(run_id: str, root: str, name: str, target: Path) -> bool:
+def _kept(root: str, name: str, target: Path) -> bool:
     """Whether a remote artifact is there; its copy then too."""
-    from mlflow.exceptions import MlflowException
-
     if target.is_file():
         return True
     with tempfile.TemporaryDirectory(prefix="mlspatial-") as folder:
-        try:
-            made = fetch(f"{root}/{name}", folder)
-        except (MlflowException, OSError):
-            if any(item.path == name for item in client().list_artifacts(run_id, name.rpartition("/")[0] or None)):
-                raise
+        made = Path(folder, target.name)
+        if not _copied(root, name, made):
             return False
         target.parent.mkdir(parents=True, exist_ok=True)
         with core_files.whole(target) as partial:
@@ -68,27 +66,69 @@ def _kept(run_id: str, root: str, name: str, target: Path) -> bool:
 
 
 @contextmanager
-def files(root: str) -> Iterator[Callable[..., Path]]:
+def files(root: str, bundled: Any = None, *, keep: str = "") -> Iterator[Callable[..., Path]]:
     """A function from the name of an artifact under an address to its local path; a copy that lasts as long when it is
     elsewhere. Of several names the first that is there counts; elsewhere FileNotFoundError where none is, and only
-    then: what cannot be fetched now is no file that was never there."""
-    from mlflow.exceptions import MlflowException
+    then: what cannot be fetched now is no file that was never there.
 
+    bundled: what a finished run says of its archive (`bundle`), which is then read first. keep: its id, for files that
+    stay in the cache, as does that there are none.
+    """
     folder = local_path(root)
     with tempfile.TemporaryDirectory(prefix="mlspatial-") as copies:
+        archive = bundle.opened(root, bundled, _transfer) if folder is None else None
+
+        def there(name: str) -> Path | None:
+            if archive and archive.has(name):
+                return archive.put(name, Path(copies))
+            if archive and archive.lacks(name):
+                return None
+            if keep:
+                path = cache_folder("artifacts", keep) / name
+                nothing = path.with_name(path.name + NOTHING)
+                if nothing.is_file():
+                    return None
+                if _kept(root, name, path):
+                    return path
+                core_files.write_text(nothing, "")
+                return None
+            path = Path(copies, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return path if path.is_file() or _copied(root, name, path) else None
 
         def file(*names: str) -> Path:
             if folder is not None:
                 return _first(folder, names)
             for name in names:
-                try:
-                    return fetch(f"{root}/{name}", copies)
-                except (MlflowException, OSError):
-                    if _is_listed(root, name):
-                        raise
+                if (path := there(name)) is not None:
+                    return path
             raise FileNotFoundError(f"{root} has no {' or '.join(names)}")
 
         yield file
+
+
+def _copied(root: str, name: str, target: Path) -> bool:
+    """Write a remote artifact to a path; whether it is there. What cannot be had although it is there raises."""
+    from mlflow.exceptions import MlflowException
+
+    problem: Exception = OSError(f"{root}/{name}: the server has it, and does not hand it out")
+    try:
+        if _transfer(root, name, target):
+            return True
+    except (MlflowException, OSError) as error:
+        problem = error
+    if _is_listed(root, name):
+        raise problem
+    return False
+
+
+def _transfer(root: str, name: str, target: Path, limit: int = 0) -> bool:
+    """Write a remote artifact to a path, with one request where that can be. False, or raises, where it cannot."""
+    if direct.can(root):
+        return direct.get(root, name, target, limit)
+    with tempfile.TemporaryDirectory(prefix="mlspatial-") as folder:
+        shutil.move(fetch(f"{root}/{name}", folder), target)
+    return True
 
 
 def _is_listed(root: str, name: str) -> bool:

@@ -14,6 +14,7 @@ from mlspatial.core.names import BENCHMARKS_GIVEN
 from mlspatial.registry import runs
 from mlspatial.registry.again import lost_networks
 from mlspatial.registry.artifacts import download
+from mlspatial.registry.bundle import BUNDLE
 from mlspatial.registry.datasets import folders
 from mlspatial.registry.models import ModelRecord, versions
 from mlspatial.registry.places import local_path
@@ -22,7 +23,8 @@ from mlspatial.registry.record import RunRecord
 from mlspatial.registry.store import client
 
 UNSEEN = "unseen/"  # stands for artifacts that this machine cannot see, which no other run is known to have
-UNIMPORTANT = "source/"  # artifacts that say with which uncommitted changes a run was made
+#: artifacts that say with which uncommitted changes a run was made, and that repeat others
+UNIMPORTANT = ("source/", BUNDLE)
 REPLACED = ("FINISHED", "FAILED")
 
 

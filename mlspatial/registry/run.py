@@ -17,7 +17,7 @@ from mlspatial.core.manifest import Manifest
 from mlspatial.core.names import PARENTS, file_name
 from mlspatial.core.progress import say
 from mlspatial.core.secrets import shown
-from mlspatial.registry import foreign, lives, patience, source, spool
+from mlspatial.registry import bundle, foreign, lives, patience, source, spool
 from mlspatial.registry.artifacts import download
 from mlspatial.registry.naming import Names, artifact_path
 from mlspatial.registry.store import client
@@ -65,6 +65,7 @@ class Run:
         self._names = {"params": Names(), "tags": Names()} | ({"metrics": Names()} if new else {})
         self._told: dict[str, str] = {}  # what NAMES_FILE holds
         self._kept = False  # whether what is queued is on disk, since the store is away
+        self._seen = bundle.Seen() if new or resumed else None  # None: it has ended, or is somebody else's
         self.taken_up = False  # whether another process has gone on with it meanwhile
         self.withdrawn = False  # whether it is gone, since others make its result
 
@@ -218,16 +219,29 @@ class Run:
 
     def log_file(self, path: Path, folder: str | None = None) -> None:
         name, place = file_name(path.name), artifact_path(folder) if folder else None
-        if name == path.name:
-            client().log_artifact(self.id, str(path), place)
-            return
+        self._about_to_write()
         with tempfile.TemporaryDirectory(prefix="mlspatial-") as renamed:
-            link = Path(renamed, name)
-            link.symlink_to(path.resolve())
+            link = Path(renamed, name) if name != path.name else path
+            if link is not path:
+                link.symlink_to(path.resolve())
             client().log_artifact(self.id, str(link), place)
+        if self._seen:
+            self._seen.add(f"{place}/{name}" if place else name, path)
 
     def log_text(self, text: str, name: str) -> None:
+        self._about_to_write()
         client().log_text(self.id, text, artifact_path(name))
+        if self._seen:
+            self._seen.add(artifact_path(name), text.encode())
+
+    def _about_to_write(self) -> None:
+        if self._seen is None:
+            bundle.drop(self.id)
+
+    def finish_files(self) -> None:
+        """Leave the small tables that it has logged in one archive; before it is told finished."""
+        if self._seen:
+            bundle.write(self.id, self._seen, resumed=self.resumed)
 
     def log_table(self, table: Any, name: str) -> None:
         """table: a pandas DataFrame, shown as a table by the MLflow UI (name ends in .json)."""

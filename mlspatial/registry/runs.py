@@ -245,6 +245,8 @@ def _end(run: Run, status: str, reason: str) -> BaseException | None:
                 stopped = stop_behind(error) is not None
                 status, reason = "KILLED" if stopped else "FAILED", f"{type(error).__name__}: {error}"
     said = {ENDED: reason[:500], CLAIM: NONE} if reason else {}
+    if status == "FINISHED" and not untold:
+        run.finish_files()
     if not untold:
         try:
             with patience.hurried() if status == "KILLED" else nullcontext():

@@ -17,7 +17,7 @@ from mlspatial.core.files import whole, write_text
 from mlspatial.core.hashing import content_id, file_sha256
 from mlspatial.core.parameters import FORCE, STUDY, Parameter, changed, entry
 from mlspatial.core.progress import bar, say
-from mlspatial.registry import notes, runs
+from mlspatial.registry import notes, read, runs
 from mlspatial.registry.patience import shown
 from mlspatial.registry.store import UI, require, tracking_uri, whereabouts
 
@@ -54,8 +54,12 @@ def compare(*, items: str, out: str, format: str = "all", study: str = "", force
     require()
     known = _known_items()
     names = _chosen("item", items, known)
-    used = [record for source in SOURCES for record in runs.find(entry=source, status="FINISHED")]
-    used = [record for record in used if not study or study in record.studies]
+    with read.together(study):
+        return _compare(names, formats, out, study, force)
+
+
+def _compare(names: Sequence[str], formats: Sequence[str], out: str, study: str, force: bool) -> str:
+    used = [record for source in SOURCES for record in read.records(entry=source, study=study)]
     if not used:
         there = sorted({name for record in runs.find(status="FINISHED") for name in record.studies})
         hint = f"studies with runs: {', '.join(there)}" if there else f"{whereabouts()} holds no finished run yet"
@@ -90,8 +94,8 @@ def compare(*, items: str, out: str, format: str = "all", study: str = "", force
 def _failed(study: str) -> list[str]:
     from mlspatial.compare.kept import ENTRIES_TOLD, UNFINISHED
 
-    found = (run for entry in ENTRIES_TOLD for end in UNFINISHED for run in runs.find(entry=entry, status=end))
-    return sorted(run.id for run in found if not study or study in run.studies)
+    found = (run for end in UNFINISHED for run in read.records(study=study, status=end))
+    return sorted(run.id for run in found if run.entry in ENTRIES_TOLD)
 
 
 def _code(names: Sequence[str]) -> str:

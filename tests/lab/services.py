@@ -28,6 +28,7 @@ DEPLOY = ROOT / "deploy"
 GRPC = 10_000  # SeaweedFS listens there above each of its ports
 START_SECONDS = 180
 PROGRAMS = {"initdb": "postgresql", "nginx": "nginx-light", "slurmctld": "slurm-wlm", "munged": "munge"}
+QUEUE_PROGRAMS = ("slurmctld", "munged")
 READY = ("idle", "mix", "alloc")  # of SLURM's node, which may start again while it works
 NOBODY = "nobody"  # who PostgreSQL runs as where this is root, whom it refuses
 
@@ -330,10 +331,12 @@ def _sinfo(environment: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def lab() -> Iterator[Lab]:
-    """Everything, up; a folder of /tmp, since the database's user and SLURM must reach it. Raises Missing."""
+def lab(*, queue: bool = True) -> Iterator[Lab]:
+    """Everything, up; a folder of /tmp, since the database's user and SLURM must reach it. queue: with SLURM. Raises
+    Missing."""
     for name in PROGRAMS:
-        program(name)
+        if queue or name not in QUEUE_PROGRAMS:
+            program(name)
     server_python()
     given = settings()
     with ExitStack() as stack:
@@ -360,7 +363,8 @@ def lab() -> Iterator[Lab]:
         _objects(made)
         _mlflow(made)
         _proxy(made)
-        _slurm(made)
+        if queue:
+            _slurm(made)
         yield made
 
 

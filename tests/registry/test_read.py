@@ -243,3 +243,73 @@ def test_a_store_that_goes_away(registry: Path) -> None:
     with pytest.raises(UserError, match="does not answer") as problem:
         read.runs(entry="train")
     assert "\n" not in str(problem.value)
+
+
+def test_runs_of_all_entries_are_read_together(registry: Path, monkeypatch: pytest.MonkeyPatch, reads: Read) -> None:
+    """The same tables as one by one, of one moment, for as many questions as one entry takes."""
+    for seed in range(3):
+        train_run(seed, "s" if seed else "s,other")
+    for entry in ("score", "decode"):
+        with runs.open_run(runs.Spec(entry, 1, {}, {"layers": "a"}), name=entry, study="s") as run:
+            run.log({"b/raw": 0.5})
+    with pytest.raises(ZeroDivisionError), runs.open_run(runs.Spec("score", 1, {}, {"a": 1}), name="x", study="s"):
+        raise ZeroDivisionError
+    train_run(9, "elsewhere")
+    entries, statuses = ("train", "score", "decode", "tuning", ""), ("FINISHED", "FAILED", "KILLED")
+    asked = [{"entry": entry, "study": "s", "status": status} for entry in entries for status in statuses]
+    asked += [{"entry": "train", "study": study, "status": "FINISHED"} for study in ("other", "elsewhere", "")]
+    alone = [read.runs(**one) for one in asked]
+    counted: list[str] = []
+    for way in (sql.Database, rest.Client):
+        original = way.sync
+        monkeypatch.setattr(
+            way,
+            "sync",
+            lambda self, query, known, original=original: counted.append(query.entry) or original(self, query, known),
+        )
+    monkeypatch.setenv("MLSPATIAL_CACHE", str(registry / "another cache"))
+    with read.together("s"):
+        for one, table in zip(asked, alone, strict=True):
+            pd.testing.assert_frame_equal(read.runs(**one), table, check_exact=True)
+        assert counted == ["", "", "", "train", "train", "train"]  # a status each; other studies as ever
+        late = train_run(4, "s")
+        assert late not in set(read.runs(entry="train", study="s").run_id)
+    assert late in set(read.runs(entry="train", study="s").run_id)
+
+
+def test_records_are_those_of_a_search(registry: Path, reads: Read) -> None:
+    for seed in range(2):
+        train_run(seed, odd=math.nan)
+    with runs.open_run(runs.Spec("score", 1, {"model_id": "m"}, {"layers": "a"}), name="s", parents=["p", "q"]) as run:
+        run.log({"b/raw": 0.5})
+    ours, theirs = read.records(metrics=("",)), runs.find(status="FINISHED")
+    assert [one.id for one in ours] == [one.id for one in theirs]
+    for one, same_run in zip(ours, theirs, strict=True):
+        numbers = {name: value for name, value in same_run.metrics.items() if value == value}
+        assert (one.metrics, one.tags, one.cfg) == (numbers, same_run.tags, same_run.cfg)
+        assert (one.parents, one.studies, one.model_id) == (same_run.parents, same_run.studies, same_run.model_id)
+        facts = ("entry", "spec", "status", "name", "start", "end", "experiment", "artifacts")
+        assert [getattr(one, name) for name in facts] == [getattr(same_run, name) for name in facts]
+    assert read.records(entry="train")[0].metrics == {}
+
+
+def test_a_metric_that_ended_as_nan_keeps_its_history_and_only_what_was_logged_is_asked_for(
+    registry: Path, reads: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = train_run(0), train_run(1)
+    with runs.open_run(runs.Spec("train", 1, {}, {"seed": 5}), name="nan") as run:
+        run.log({"heldout/r2": 0.25}, step=1)
+        run.log({"heldout/r2": math.nan}, step=2)
+    wanted: list[dict[str, list[str]]] = []
+    for way in (sql.Database, rest.Client):
+        original = way.histories
+        monkeypatch.setattr(
+            way, "histories", lambda self, asked, original=original: wanted.append(dict(asked)) or original(self, asked)
+        )
+    found = read.heldout_histories(read.runs(entry="train", metrics=("heldout/",)))
+    assert {name: set(ids) for name, ids in wanted[0].items()} == {
+        "heldout/loss": {first, second}, "heldout/r2": {run.id}
+    }  # fmt: skip
+    mine = found[found.run_id == run.id]
+    assert list(mine.step) == [1, 2] and mine.value.iloc[0] == 0.25 and math.isnan(mine.value.iloc[1])
+    assert len(wanted) == 1 and len(read.heldout_histories(read.runs(entry="train"))) == 4 and len(wanted) == 1

@@ -25,7 +25,7 @@ from mlflow.entities import LoggedModelOutput
 
 from mlspatial.core.errors import Unreachable
 from mlspatial.core.names import STUDY, cache_folder, file_name
-from mlspatial.registry import artifacts, patience, read, runs
+from mlspatial.registry import artifacts, direct, patience, read, runs
 from mlspatial.registry.activations import file_name as array_name
 from mlspatial.registry.read import rest
 from mlspatial.registry.store import client
@@ -181,14 +181,14 @@ def test_what_was_never_kept_is_no_trouble_at_a_server_and_what_is_there_is_neve
     assert read.units(chosen).empty and read.units(chosen, all_layers=True).empty
     assert read.predictions(chosen)(run.id, {("b", "pls")}) == []
     assert not [warning for warning in recwarn if "left out" in str(warning.message)]
-    fetch = artifacts.fetch
+    get = direct.get
 
-    def broken(uri: str, folder: Path | str | None = None) -> Path:
-        if uri.endswith("better.txt"):
+    def broken(root: str, name: str, target: Path, limit: int = 0) -> bool:
+        if name.endswith("better.txt"):
             raise OSError("cut off")
-        return fetch(uri, folder)
+        return get(root, name, target, limit)
 
-    monkeypatch.setattr(artifacts, "fetch", broken)
+    monkeypatch.setattr(direct, "get", broken)
     with artifacts.files(root) as file:
         assert file("deep/absent.txt", "other.txt").read_text() == "other"
         with pytest.raises(OSError, match="cut off"):

@@ -1,6 +1,7 @@
 """Runs of the tracking store as tidy tables, quickly, also when there are ten thousand of them: read once, then kept.
 
     chosen = runs(entry="score", study="quick")   one row a run, as `mlflow.search_runs` gives it
+    with together("quick"): ...                   inside, the store is asked once for the runs of all entries
     scores(chosen), units(chosen)                 what score runs hold in files, one below the other
     tables(kind, chosen, parse), table_file       the same of other files; one file
     predictions(chosen)                           a function that reads those that a score run has kept
@@ -15,23 +16,29 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlspatial.core.errors import UserError
+from mlspatial.core.names import CFG, ENTRY, SPEC
 from mlspatial.core.predictions import Predictions
 from mlspatial.registry.artifacts import files
+from mlspatial.registry.bundle import BUNDLED
 from mlspatial.registry.patience import at_once, patiently, place
 from mlspatial.registry.read.cache import Kept, kept
 from mlspatial.registry.read.rest import Client
-from mlspatial.registry.read.rows import PREFIXES, WORDS, Query, of_runs, wide
+from mlspatial.registry.read.rows import PREFIXES, WORDS, Query, Stamp, of_runs, wide
 from mlspatial.registry.read.sql import Database
+from mlspatial.registry.record import RunRecord
 from mlspatial.registry.store import client, tracking_uri
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow
 
 DATABASES = ("sqlite", "postgresql")
 THREADS = 8  # artifacts that are fetched at a time
@@ -58,26 +65,98 @@ def runs(
     names that are wanted, None for all; ids: only these of them. Finished runs come from the cache where the store
     still has them. Raises UserError when the store does not answer.
     """
-    query = Query(entry, study, status)
-    if status == "FINISHED":
-        cache = Kept("runs", WORDS)
-        known = {run: stamp for run, stamp in cache.stamps.items() if query.like(stamp)}
-        there, rows = _ask(lambda source: source.sync(query, known))
-        read = {run: there[run] for run in rows["run_id"].unique().to_pylist() if run in there}
-        cache.renew(rows, read, known.keys() - there.keys())
-        rows = cache.table
-    else:
-        there, rows = _ask(lambda source: source.sync(query, {}))
+    there, rows = _synced(Query(entry, study, status))
     wanted = there.keys() if ids is None else there.keys() & set(ids)
     return wide(None if rows is None else of_runs(rows, wanted), metrics)
 
 
+@contextmanager
+def together(study: str) -> Iterator[None]:
+    """Inside, `runs` of this study ("" for all) asks the store once for every entry, not once for each, and answers
+    from what was there then: a server takes its time for each request."""
+    token = _TOGETHER.set(_Together(study))
+    try:
+        yield
+    finally:
+        _TOGETHER.reset(token)
+
+
+@dataclass
+class _Together:
+    study: str
+    synced: dict[str, _Synced] = field(default_factory=dict)  # by status
+    source: Client | None = None
+
+
+_Synced = tuple[dict[str, Stamp], "pyarrow.Table | None"]  # stamps of runs that fit, rows of these and of others
+_TOGETHER: ContextVar[_Together | None] = ContextVar("runs that are read together", default=None)
+
+
+def _synced(query: Query) -> _Synced:
+    shared = _TOGETHER.get()
+    if shared is None or query.study != shared.study:
+        return _sync(query)
+    if query.status not in shared.synced:
+        shared.synced[query.status] = _sync(Query("", query.study, query.status))
+    there, rows = shared.synced[query.status]
+    return {run: stamp for run, stamp in there.items() if query.like(stamp)}, rows
+
+
+def _sync(query: Query) -> _Synced:
+    if query.status != "FINISHED":
+        return _ask(lambda source: source.sync(query, {}))
+    cache = Kept("runs", WORDS)
+    known = {run: stamp for run, stamp in cache.stamps.items() if query.like(stamp)}
+    there, rows = _ask(lambda source: source.sync(query, known))
+    read = {run: there[run] for run in rows["run_id"].unique().to_pylist() if run in there}
+    cache.renew(rows, read, known.keys() - there.keys())
+    return there, cache.table
+
+
+def records(
+    *, entry: str = "", study: str = "", status: str = "FINISHED", metrics: Sequence[str] = ()
+) -> list[RunRecord]:
+    """The same runs, newest first, as the registry remembers each. metrics: as in `runs`, by default none."""
+    return [_record(row) for row in runs(entry=entry, study=study, status=status, metrics=metrics).to_dict("records")]
+
+
+def _record(row: dict[Any, Any]) -> RunRecord:
+    def of(prefix: str) -> dict[str, Any]:
+        return {
+            key.removeprefix(prefix): value
+            for key, value in row.items()
+            if key.startswith(prefix) and value is not None and value == value
+        }
+
+    tags, start, end = of(TAGS), row["start_time"], row["end_time"]
+    return RunRecord(
+        id=row["run_id"],
+        entry=tags.get(ENTRY, ""),
+        spec=tags.get(SPEC, ""),
+        status=row["status"],
+        name=tags.get("mlflow.runName", ""),
+        start=start.value // 10**6 if start == start else 0,
+        experiment=row["experiment_id"],
+        cfg=of(PARAMS + CFG),
+        tags=tags,
+        metrics=of(METRICS),
+        artifacts=row["artifact_uri"] or "",
+        end=end.value // 10**6 if end == end else 0,
+    )
+
+
 def histories(run_ids: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
     """run_id, metric, step, value of everything logged; of a step that was logged twice the later value."""
+    ids = list(dict.fromkeys(run_ids))
+    return _histories({metric: ids for metric in metrics})  # noqa: C420
+
+
+def _histories(wanted: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """The same. wanted: metric -> ids of runs."""
     import pandas as pd
 
-    ids, names = list(dict.fromkeys(run_ids)), list(dict.fromkeys(metrics))
-    found = _ask(lambda source: source.histories(ids, names)) if ids and names else []
+    wanted = {metric: ids for metric, ids in wanted.items() if ids}
+    found = _ask(lambda source: source.histories(wanted)) if wanted else []
     table = pd.DataFrame(found, columns=["run_id", "metric", "step", "value", "timestamp"])
     table = table.sort_values(["run_id", "metric", "step", "timestamp"], kind="stable", ignore_index=True)
     return table.drop_duplicates(["run_id", "metric", "step"], keep="last", ignore_index=True).drop(columns="timestamp")
@@ -88,14 +167,29 @@ def heldout_histories(trained: pd.DataFrame) -> pd.DataFrame:
 
     if trained.empty:
         return histories([], [])
-    names = [name.removeprefix(METRICS) for name in trained if name.startswith(METRICS + "heldout/")]
 
     def make(missing: list[str]) -> dict[str, pd.DataFrame]:
-        logged = dict(tuple(histories(missing, names).groupby("run_id")))
+        logged = dict(tuple(_histories(_logged(missing, "heldout/")).groupby("run_id")))
         return {run: logged[run] for run in missing if run in logged}
 
     found = kept("heldout-1", _ends(trained), make)
     return found if len(found) else histories([], [])
+
+
+def _logged(run_ids: Sequence[str], beginning: str) -> dict[str, list[str]]:
+    """Metric -> those of some finished runs that have it: a server looks up each run for each metric it is asked for.
+    By the rows that are kept, where a metric that ended as NaN is one that was logged."""
+    import pyarrow.compute as pc
+
+    table = Kept("runs", WORDS).table
+    if table is None:
+        return {}
+    table = of_runs(table.filter(pc.equal(table["kind"], "metrics")), run_ids)
+    found: dict[str, list[str]] = {}
+    for run, metric in zip(table["run_id"].to_pylist(), table["key"].to_pylist(), strict=True):
+        if metric.startswith(beginning):
+            found.setdefault(metric, []).append(run)
+    return found
 
 
 def versions() -> pd.DataFrame:
@@ -120,7 +214,7 @@ def tables(kind: str, chosen: pd.DataFrame, parse: Parse) -> pd.DataFrame:
 
     def one(run: str) -> pd.DataFrame | None:
         try:
-            with files(rows[run]["artifact_uri"]) as file:
+            with files(rows[run]["artifact_uri"], rows[run].get(TAGS + BUNDLED)) as file:
                 return parse(rows[run], file)
         except (MlflowException, OSError, ValueError, KeyError) as error:
             problems[run] = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
@@ -187,12 +281,13 @@ def predictions(chosen: pd.DataFrame) -> Callable[[str, Collection[tuple[str, st
     from mlspatial.core.predictions import read
 
     roots = dict(zip(chosen.run_id, chosen.artifact_uri, strict=True)) if len(chosen) else {}
+    bundled = dict(zip(chosen.run_id, chosen[TAGS + BUNDLED], strict=True)) if TAGS + BUNDLED in chosen else {}
 
     def of(run: str, keys: Collection[tuple[str, str]]) -> list[Predictions]:
         if run not in roots:
             return []
         try:
-            with files(roots[run]) as file:
+            with files(roots[run], bundled.get(run), keep=run) as file:
                 return list(read(file, keys))
         except FileNotFoundError:
             return []
@@ -226,13 +321,16 @@ def _ask(question: Callable[[Database | Client], Answer], *, registry: bool = Fa
     from requests.exceptions import RequestException
     from sqlalchemy.exc import SQLAlchemyError
 
-    uri = tracking_uri()
+    uri, shared = tracking_uri(), _TOGETHER.get()
     client()
     try:
         if uri.startswith(DATABASES) and not (registry and mlflow.get_registry_uri() != uri):
             with suppress(SQLAlchemyError):  # other tables than expected
                 return patiently(lambda: question(Database(uri)))
-        return question(Client())
+        if shared is None:
+            return question(Client())
+        shared.source = shared.source or Client()
+        return question(shared.source)
     except (MlflowException, SQLAlchemyError, RequestException, OSError) as error:
         line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise UserError(f"{place()}: does not answer ({line}); is it up?") from error

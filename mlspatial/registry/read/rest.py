@@ -140,9 +140,9 @@ class Client:
             page.token
         )
 
-    def histories(self, run_ids: Sequence[str], metrics: Sequence[str]) -> list[Logged]:
-        """Everything that was logged of some metrics."""
-        work = [(part, metric) for metric in metrics for part in chunks(run_ids, HISTORY_RUNS)]
+    def histories(self, wanted: Mapping[str, Sequence[str]]) -> list[Logged]:
+        """Everything that was logged of some metrics; wanted: metric -> ids of runs."""
+        work = [(part, metric) for metric, ids in wanted.items() for part in chunks(ids, HISTORY_RUNS)]
         return [row for found in self._at_once(lambda job: self._history(*job), work) for row in found]
 
     def _history(self, ids: Sequence[str], metric: str) -> list[Logged]:

@@ -68,13 +68,21 @@ class Database:
                     tables.append(columns_table(run, [kind] * len(run), key, text, values))
         return joined(tables)
 
-    def histories(self, run_ids: Sequence[str], metrics: Sequence[str]) -> list[Logged]:
-        """Everything that was logged of some metrics."""
+    def histories(self, wanted: Mapping[str, Sequence[str]]) -> list[Logged]:
+        """Everything that was logged of some metrics; wanted: metric -> ids of runs."""
         statement = (
             "SELECT run_uuid, key, step, value, is_nan, timestamp FROM metrics"
             " WHERE run_uuid IN :chosen AND key IN :metrics"
         )
-        found = [row for part in chunks(run_ids) for row in self._rows(statement, part, metrics=list(metrics))]
+        alike: dict[tuple[str, ...], list[str]] = {}
+        for metric, ids in wanted.items():
+            alike.setdefault(tuple(ids), []).append(metric)
+        found = [
+            row
+            for ids, names in alike.items()
+            for part in chunks(ids)
+            for row in self._rows(statement, part, metrics=names)
+        ]
         return [(run, key, step, float("nan") if nan else value, when) for run, key, step, value, nan, when in found]
 
     def versions(self) -> list[dict[str, Any]]:
