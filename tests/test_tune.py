@@ -288,7 +288,9 @@ import optuna
 search = runs.Spec("tune", 1, {}, {"seed": 0})
 for number in range(5):
     Path(f"ready-{number}-{sys.argv[1]}").touch()
+    deadline = time.monotonic() + 120
     while len(list(Path().glob(f"ready-{number}-*"))) < 3:
+        assert time.monotonic() < deadline, "another one has failed"
         time.sleep(0.001)
     tune._open(f"sqlite:///shared-{number}.db", "one", search)
 """

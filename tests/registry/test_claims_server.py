@@ -30,7 +30,9 @@ number, hold, wait = int(sys.argv[1]), sys.argv[2], sys.argv[3] == "True"
 
 def meet(round):
     Path(f"ready-{number}-{round}").touch()
+    deadline = time.monotonic() + 200
     while len(list(Path().glob(f"ready-*-{round}"))) < int(sys.argv[4]):
+        assert time.monotonic() < deadline, "another one has failed"
         time.sleep(0.002)
 
 def work(round):
