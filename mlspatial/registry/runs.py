@@ -24,7 +24,7 @@ from mlspatial.core.names import CFG, DATASET_ID, ENTRY, MODEL_ID, PARENTS, SPEC
 from mlspatial.core.progress import say
 from mlspatial.core.stopping import Terminated as Terminated
 from mlspatial.core.stopping import stop_behind, stoppable, undisturbed
-from mlspatial.registry import foreign, late, lives, notes, patience, source, spool
+from mlspatial.registry import foreign, late, lives, lookup, notes, patience, source, spool
 from mlspatial.registry.artifacts import Lacks, whole
 from mlspatial.registry.artifacts import download as download
 from mlspatial.registry.artifacts import local as local
@@ -36,12 +36,13 @@ from mlspatial.registry.lives import HEARTBEAT as HEARTBEAT
 from mlspatial.registry.lives import PROCESS as PROCESS
 from mlspatial.registry.lives import now as _now
 from mlspatial.registry.lives import process as _process
-from mlspatial.registry.record import RunRecord, Spec, record_of
+from mlspatial.registry.record import RunRecord, Spec
+from mlspatial.registry.record import record_of as record_of
 from mlspatial.registry.run import MAX_TAG as MAX_TAG
 from mlspatial.registry.run import PARENTS_FILE as PARENTS_FILE
 from mlspatial.registry.run import Run
 from mlspatial.registry.source import check_patch as check_patch
-from mlspatial.registry.store import all_experiments, client, experiment_id
+from mlspatial.registry.store import client, experiment_id
 
 RESUMED, ENDED = TAG + "resumed", TAG + "ended"
 HEARTBEAT_SECONDS = lives.HEARTBEAT_SECONDS
@@ -90,7 +91,7 @@ def open_run(
         project_run = os.environ.pop("MLFLOW_RUN_ID", None)
         if finished:
             _point_to(finished, project_run, spec, name, study)
-            _join_study(finished, study)
+            join_study(finished, study)
             yield Run(finished.id, answered=True)
             return
         check_patch()
@@ -168,7 +169,7 @@ def _resume(killed: RunRecord, study: str) -> Run:
         if kept.process == killed.tags.get(PROCESS):  # else others have gone on with it since, and logged the same
             run.take_up(kept)
         spool.forget(killed.id)
-    _join_study(killed, study)
+    join_study(killed, study)
     return run
 
 
@@ -297,27 +298,24 @@ def _end(run: Run, status: str, reason: str) -> BaseException | None:
 
 
 def find(
-    *, spec: str | None = None, entry: str | None = None, where: str = "", status: str | None = None
+    *,
+    spec: str | None = None,
+    entry: str | None = None,
+    where: str = "",
+    status: str | None = None,
+    limit: int | None = None,
 ) -> list[RunRecord]:
-    """Runs of ours, newest first, without mere answers. where: further MLflow filter text; status: FINISHED, ..."""
+    """Runs of ours, newest first, without mere answers. where: further MLflow filter text; status: FINISHED, ...;
+    limit: no more of them."""
     clauses = [f"tags.`{ENTRY}` != '{ANSWER}'" if entry is None else f"tags.`{ENTRY}` = '{entry}'"]
     clauses += [f"tags.`{SPEC}` = '{spec}'"] if spec else []
     clauses += [f"attributes.status = '{status}'"] if status else []
     clauses += [where] if where else []
-    records: list[RunRecord] = []
-    token = None
-    while True:
-        page = client().search_runs(
-            all_experiments(), " and ".join(clauses), max_results=50_000, order_by=["start_time DESC"], page_token=token
-        )
-        records += [record_of(run) for run in page]
-        token = page.token
-        if not token:
-            return records
+    return lookup.find(" and ".join(clauses), limit)
 
 
 def get(run_id: str) -> RunRecord:
-    return record_of(client().get_run(run_id))
+    return lookup.run(run_id)
 
 
 def finished(spec: Spec) -> RunRecord | None:
@@ -384,7 +382,8 @@ def _point_to(answer: RunRecord, project_run: str | None, spec: Spec, name: str,
         client().set_terminated(project_run, "FINISHED")
 
 
-def _join_study(run: RunRecord, study: str) -> None:
+def join_study(run: RunRecord, study: str) -> None:
+    """Name a run that answers part of a study; says so where that is not allowed."""
     if not study or study in run.studies:
         return
     tags = {STUDY: ",".join([*run.studies, study])}
