@@ -49,7 +49,7 @@ def test_choices_are_named() -> None:
     from mlspatial.steps.similarity import MODULES
     from mlspatial.tasks import TASKS
     from mlspatial.train.augment import AUGMENTATIONS
-    from mlspatial.train.loop import PRECISIONS
+    from mlspatial.train.settings import PRECISIONS
 
     known = {
         ("train", "task"): [name for name in TASKS if name != "height"],

@@ -8,30 +8,37 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-
-import torch
-from torch import backends
+from typing import TYPE_CHECKING, Any
 
 from mlspatial.core.errors import BadValue, UserError, in_one_line
 from mlspatial.core.names import DEVICE, PRECISION
+
+if TYPE_CHECKING:  # it takes seconds to load, and is loaded by whoever computes
+    import torch
 
 FLOAT32 = "float32"
 CUBLAS = "CUBLAS_WORKSPACE_CONFIG"
 TF32_SINCE = (8, 0)  # compute capability: Ampere
 
-#: What has a switch of its own below torch.backends.fp32_precision, which it obeys until it is set itself.
-OPERATIONS = (
-    backends.cuda.matmul,
-    backends.cudnn.conv,
-    backends.cudnn.rnn,
-    backends.mkldnn.matmul,
-    backends.mkldnn.conv,
-    backends.mkldnn.rnn,
-)
+
+def operations() -> tuple[Any, ...]:
+    """What has a switch of its own below torch.backends.fp32_precision, which it obeys until it is set itself."""
+    from torch.backends import cuda, cudnn, mkldnn
+
+    return (cuda.matmul, cudnn.conv, cudnn.rnn, mkldnn.matmul, mkldnn.conv, mkldnn.rnn)
+
+
+def named_device(name: str) -> str:
+    """A device's name once it is known to be there; auto as it is: which one that is is asked when it is used."""
+    return name if name in ("auto", "cpu") else choose_device(name)
 
 
 def choose_device(name: str) -> str:
     """'auto' -> cuda when there is one, else cpu. Raises UserError for a device that is not there."""
+    if name == "cpu":
+        return name
+    import torch
+
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name.split(":")[0] not in ("cpu", "cuda"):
@@ -49,11 +56,15 @@ def no_room(what: str, error: torch.OutOfMemoryError) -> UserError:
 
 def has_tf32(device: str) -> bool:
     """Whether a device multiplies in TensorFloat-32 when it is asked to."""
+    import torch
+
     return device.startswith("cuda") and torch.cuda.get_device_capability(device) >= TF32_SINCE
 
 
 def tags_of(device: str, precision: str = FLOAT32) -> dict[str, str]:
     """Tags of a run that computed there: mlspatial.device (cpu, or cuda and the GPU's name), mlspatial.precision."""
+    import torch
+
     gpu = f" {torch.cuda.get_device_name(device)}" if device.startswith("cuda") else ""
     return {DEVICE: device.split(":")[0] + gpu, PRECISION: precision}
 
@@ -66,9 +77,12 @@ def numerics(*, tf32: bool = False, deterministic: bool | None = None) -> Iterat
     deterministic: True allows only deterministic algorithms, False also those that cuDNN finds by trying which is
     fastest; None leaves that as it is.
     """
+    import torch
+    from torch import backends
+
     with ExitStack() as stack:
         _set(stack, backends, "fp32_precision", wanted := "tf32" if tf32 else "ieee")
-        for operation in OPERATIONS:
+        for operation in operations():
             if operation.fp32_precision != wanted:  # somebody has set it by itself
                 _set(stack, operation, "fp32_precision", wanted)
         if deterministic is not None:

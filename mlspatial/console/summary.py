@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mlspatial.console.cells import best_readouts, of_last_layer, within_and_across
+from mlspatial.console.cells import best_readouts, means, of_last_layer, within_and_across
 from mlspatial.console.layout import WIDTH, Cell, command, facts, invocation, place, table
 from mlspatial.core.errors import in_one_line
 from mlspatial.core.names import CHECKS, FOLDER, STUDY, TAG
@@ -17,7 +17,7 @@ from mlspatial.core.progress import duration, say, silent
 from mlspatial.registry import runs
 from mlspatial.registry.places import local_path
 from mlspatial.registry.published import at_of, stated
-from mlspatial.registry.read import table_file
+from mlspatial.registry.read import table_rows
 from mlspatial.registry.record import RunRecord
 from mlspatial.registry.store import database, ui_address
 
@@ -179,13 +179,10 @@ def _score(records: list[RunRecord]) -> Lines:
     for record in records:
         if not runs.there(record.id, [SCORES]):
             continue  # what networks are compared by
-        found = table_file(runs.local(record.id, SCORES))
-        primary = found.primary if "primary" in found else True
-        for one in found[found.committed & primary].itertuples():
-            rows.append(
-                {**_network(record), "benchmark": one.benchmark, "layer": one.layer, "raw": one.raw,
-                 "ceiled": one.ceiled, "error": one.error}
-            )  # fmt: skip
+        for one in table_rows(runs.local(record.id, SCORES)):
+            if one["committed"] and one.get("primary", True):
+                shown = ("benchmark", "layer", "raw", "ceiled", "error")
+                rows.append({**_network(record), **{name: one[name] for name in shown}})
     networks = len({record.tags.get(TAG + "model_id") or record.id for record in records})
     return {
         "made": f"scores of {_counted(networks, 'network')}, at the layer that counts:",
@@ -205,11 +202,12 @@ def _network(record: RunRecord) -> dict[str, Cell]:
 def _similarity(records: list[RunRecord]) -> Lines:
     (record,) = records[:1]
     metric = record.cfg["metric"].split(",")[0]
-    groups = table_file(runs.local(record.id, f"groups_{metric}.json"))
-    means = groups.assign(pair=[_pair(a, b) for a, b in zip(groups["first"], groups["second"], strict=True)])
-    wide = means.pivot_table(index="pair", columns="layer", values="mean", sort=False)
+    groups = table_rows(runs.local(record.id, f"groups_{metric}.json"))
+    found = means(((_pair(one["first"], one["second"]), one["layer"]), one["mean"]) for one in groups)
+    layers = list(dict.fromkeys(layer for (_, layer), mean in found.items() if mean is not None))
+    pairs = dict.fromkeys(pair for (pair, _), mean in found.items() if mean is not None)
     rows: list[dict[str, Cell]] = [
-        {"between": str(pair), **{str(k): float(v) for k, v in row.items()}} for pair, row in wide.iterrows()
+        {"between": pair, **{str(layer): found.get((pair, layer)) for layer in layers}} for pair in pairs
     ]
     return {
         "made": f"{record.name} by {record.cfg['metric']}; mean {metric} at each layer:",
@@ -233,8 +231,7 @@ def _decode(records: list[RunRecord]) -> Lines:
     each = [record for record in records if TAG + "task" in record.tags] or records
     rows: list[dict[str, Cell]] = []
     for record in each:
-        found = table_file(runs.local(record.id, TABLE))
-        found = found[found.measure.isin(set(SHOWN.values()))]
+        found = [one for one in table_rows(runs.local(record.id, TABLE)) if one["measure"] in SHOWN.values()]
         rows.append({**_network(record), **best_readouts(found)})
     return {
         "made": f"read-outs of {_counted(len(each), 'network')} (pixels are one); best layer of each latent,\n"
@@ -254,8 +251,7 @@ def _generalisation(records: list[RunRecord]) -> Lines:
     is_alike = not COMPARISON.fullmatch(records[-1].cfg["split"].partition(":")[2])
     rows: list[dict[str, Cell]] = []
     for record in each:
-        found = table_file(runs.local(record.id, GENERALISATION))
-        found = found[found.measure.isin(set(SHOWN.values()))]
+        found = [one for one in table_rows(runs.local(record.id, GENERALISATION)) if one["measure"] in SHOWN.values()]
         rows.append({**_network(record), **within_and_across(found, is_alike=is_alike)})
     drawn = f"pictures/{PICTURE}{'_by_group' if len(each) < len(records) else ''}.png"
     return {
@@ -269,14 +265,14 @@ def _generalisation(records: list[RunRecord]) -> Lines:
 
 @_of("tuning")
 def _tuning(records: list[RunRecord]) -> Lines:
-    import pandas as pd
+    import pyarrow.parquet as pq
 
     from mlspatial.steps.tuning_files import MAIN, PICTURES, POPULATION
 
     each = [record for record in records if TAG + "task" in record.tags] or records
     rows: list[dict[str, Cell]] = []
     for record in each:
-        found = pd.read_parquet(runs.local(record.id, POPULATION))
+        found = pq.read_table(runs.local(record.id, POPULATION)).to_pylist()
         rows.append({**_network(record), **of_last_layer(found, MAIN)})
     shown = [f"pictures/{name}.png" for name in (("distances",) if len(each) < len(records) else PICTURES)]
     return {
@@ -365,22 +361,22 @@ def _study(records: list[RunRecord]) -> Lines:
 @_of("verify")
 def _verify(records: list[RunRecord]) -> Lines:
     (record,) = records[:1]
-    found = table_file(runs.local(record.id, CHECKS))
-    counts = Counter(found.verdict)
+    found = table_rows(runs.local(record.id, CHECKS))
+    counts = Counter(one["verdict"] for one in found)
     told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
-    field = found.name.str.partition(".")[0]
+    fields = [str(one["name"]).partition(".")[0] for one in found]
     rows: list[dict[str, Cell]] = []
     if len(found) <= MOST_CHECKS:
         texts = ("name", "published_text", "computed_text", "verdict")
-        rows = [dict(zip(("number", "published", "computed", "verdict"), row, strict=True))
-                for row in found[list(texts)].itertuples(index=False)]  # fmt: skip
+        rows = [dict(zip(("number", "published", "computed", "verdict"), map(one.get, texts), strict=True))
+                for one in found]  # fmt: skip
     else:
-        for name in dict.fromkeys(field):
-            mine = Counter(found.verdict[field == name])
+        for name in dict.fromkeys(fields):
+            mine = Counter(one["verdict"] for one, field in zip(found, fields, strict=True) if field == name)
             rows.append({"field": name, "checks": sum(mine.values()), **{v: mine[v] for v in VERDICTS}})
-    wrong = [f"{one.name}: {one.computed_text or one.note} for {one.published_text}"
-             for one in found[found.verdict == "fails"].itertuples()]  # fmt: skip
-    lacking = dict.fromkeys(one.note for one in found[found.verdict == "cannot run"].itertuples())
+    wrong = [f"{one['name']}: {one['computed_text'] or one['note']} for {one['published_text']}"
+             for one in found if one["verdict"] == "fails"]  # fmt: skip
+    lacking = dict.fromkeys(one["note"] for one in found if one["verdict"] == "cannot run")
     return {
         "made": f"{_counted(len(found), 'published number')} computed anew: {told}",
         "numbers": table(rows, INNER, most=MOST_CHECKS),
@@ -388,5 +384,5 @@ def _verify(records: list[RunRecord]) -> Lines:
         "cannot run": "\n".join(f"- {note}" for note in list(lacking)[:MOST_LACKING])
         + (f"\n... and {len(lacking) - MOST_LACKING} more" if len(lacking) > MOST_LACKING else ""),
         "look at": _look(record, "checks.md", "checks.csv"),
-        "next": command("verify", only=f"{field.iloc[0]}.*"),
+        "next": command("verify", only=f"{fields[0]}.*"),
     }

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import Any
 
 from mlspatial.core.errors import BadValue, UserError, in_one_line
-from mlspatial.core.names import CFG, ENTRY, PARENTS
+from mlspatial.core.names import PARENTS
 from mlspatial.models import sources
-from mlspatial.registry import models, runs
+from mlspatial.registry import lookup, models, runs
 from mlspatial.registry.again import train_again
+from mlspatial.registry.patience import mlflow_errors
 from mlspatial.registry.store import client, require
 
 READY = "READY"
@@ -23,8 +23,6 @@ def by_address(uri: str) -> models.ModelRecord:
     Raises UserError for what is not there, has not been registered to the end, or was logged by somebody else: it says
     what it is and what to do.
     """
-    from mlflow.exceptions import MlflowException
-
     if sources.is_external(uri):
         return models.ModelRecord(uri=uri, version="", run_id="", step=0, **sources.record_facts(uri))
     scheme, _, rest = uri.partition(":/")
@@ -33,15 +31,15 @@ def by_address(uri: str) -> models.ModelRecord:
     name, slash, version = rest.rpartition("/")
     try:
         if scheme == "models" and slash:
-            return _of_version(uri, client().get_model_version(name, version))
+            return _of_version(uri, lookup.version(name, version))
         if scheme == "models" and "@" in rest:
             name, _, alias = rest.rpartition("@")
-            return _of_version(uri, client().get_model_version_by_alias(name, alias))
+            return _of_version(uri, lookup.by_alias(name, alias))
         if scheme == "models" and rest.startswith("m-"):
             return _of_logged(uri, rest)
         if scheme == "runs" and rest:
             return _of_run(uri, rest.partition("/")[0])
-    except MlflowException as error:
+    except mlflow_errors() as error:
         reason = in_one_line(error).removesuffix(".")
         raise UserError(
             f"models={uri}: the registry has no such network ({reason}); look for its name in the UI"
@@ -56,6 +54,7 @@ def _of_version(uri: str, version: Any) -> models.ModelRecord:
         raise UserError(f"models={uri}: is {version.status}: its registration has not ended or has failed; {advice}")
     if record is not None:
         return record
+    version = client().get_model_version(version.name, str(version.version))  # which says more of others'
     _, logged, model = version.source.partition("models:/m-")
     if logged or version.model_id:
         return _of_logged(uri, version.model_id or f"m-{model}")  # one of ours under another name, perhaps
@@ -64,38 +63,38 @@ def _of_version(uri: str, version: Any) -> models.ModelRecord:
 
 def _of_logged(uri: str, logged_model: str) -> models.ModelRecord:
     """The version of ours that a logged model is, or the logged model itself where no version is left."""
-    from mlflow.exceptions import MlflowException
-
-    logged = client().get_logged_model(logged_model)
+    logged = lookup.logged(logged_model)
     address = f"models:/{logged_model}"
     if models.is_ours(logged.tags):
         if str(logged.status) != READY:
             again = train_again(logged.source_run_id)
             raise UserError(f"models={uri}: is {logged.status}: it was not uploaded to the end; {again}")
         for listed in json.loads(logged.tags.get(models.VERSIONS, "[]")):  # not all checkpoints of its run
-            with suppress(MlflowException):
-                record = models.of_version(client().get_model_version(listed["name"], listed["version"]))
-                if record is not None and record.uri == address:
-                    return record
+            try:
+                record = models.of_version(lookup.version(listed["name"], str(listed["version"])))
+            except mlflow_errors():
+                continue
+            if record is not None and record.uri == address:
+                return record
         return models.from_tags(logged.tags, address, logged.source_run_id)
     raise _stranger(uri, address)
 
 
 def _of_run(uri: str, run_id: str) -> models.ModelRecord:
     """The last checkpoint of a run."""
-    run = client().get_run(run_id)
+    run = lookup.run(run_id)
     if found := models.versions(f"run_id = '{run_id}'"):
         return max(found, key=lambda record: record.step)
-    entry, status = run.data.tags.get(ENTRY, ""), run.info.status
+    entry, status = run.entry, run.status
     if entry == runs.ANSWER:
-        return _of_run(uri, run.data.tags[PARENTS])
+        return _of_run(uri, run.tags[PARENTS])
     if entry == "train" and status == "RUNNING":
         raise UserError(f"models={uri}: its training has not registered a network yet; wait for the first checkpoint")
     if entry == "train":
         again = train_again(run_id, force=status == "FINISHED")
         raise UserError(f"models={uri}: is a train run ({status}) without a network; {again}")
     if entry:
-        of = run.data.params.get(f"{CFG}models")
+        of = run.cfg.get("models")
         advice = f"its networks are models={of}" if of else "name a train run"
         raise UserError(f"models={uri}: is a run of {entry}, which makes no network; {advice}")
     raise _stranger(uri, uri)

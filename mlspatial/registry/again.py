@@ -7,6 +7,7 @@ import shlex
 from typing import Any
 
 from mlspatial.core.errors import UserError
+from mlspatial.registry import lookup
 from mlspatial.registry.artifacts import local_path
 from mlspatial.registry.datasets import find_dataset
 from mlspatial.registry.record import RunRecord, record_of
@@ -21,13 +22,7 @@ FACTS = (RANKS, "augment_version")  # what a train run tells beside the paramete
 
 def lost_networks(run: RunRecord) -> list[str]:
     """Addresses of a train run's networks whose files are gone. At a server only the newest is asked for."""
-    made: list[Any] = []
-    token: str | None = ""
-    while token is not None:
-        where = f"source_run_id = '{run.id}'"
-        page = client().search_logged_models([run.experiment], where, page_token=token or None)
-        made += [model for model in page if str(model.status) == "READY"]
-        token = page.token or None
+    made = lookup.logged_of(run)
     if not made:
         return [f"runs:/{run.id}/model"]
     if local_path(made[0].artifact_location) is None:

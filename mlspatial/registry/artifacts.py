@@ -13,7 +13,7 @@ from typing import Any
 from mlspatial.core import files as core_files
 from mlspatial.core.names import cache_folder
 from mlspatial.core.progress import say
-from mlspatial.registry import bundle, direct
+from mlspatial.registry import bundle, direct, lookup
 from mlspatial.registry.naming import artifact_path
 from mlspatial.registry.patience import patiently
 from mlspatial.registry.places import local_path
@@ -30,6 +30,13 @@ def fetch(uri: str, folder: Path | str | None = None) -> Path:
 
     target = None if folder is None else str(folder)
     return Path(patiently(lambda: mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=target)))
+
+
+def logged_folder(address: str) -> Path:
+    """Where the files of a logged network (models:/m-...) lie, or a copy of them."""
+    model = address.removeprefix("models:/")
+    folder = local_path(lookup.logged(model).artifact_location) if model.startswith("m-") else None
+    return folder if folder is not None and folder.is_dir() else fetch(address)
 
 
 def download(run_id: str, artifact: str) -> Path:
@@ -152,7 +159,7 @@ def place_of(run_id: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _root(run_id: str) -> str:
-    return str(client().get_run(run_id).info.artifact_uri)
+    return lookup.run(run_id).artifacts
 
 
 def whole(same: Sequence[RunRecord], name: str, lacks: Lacks | None) -> RunRecord | None:

@@ -6,6 +6,7 @@ from mlspatial.core.errors import in_one_line
 from mlspatial.core.progress import say
 from mlspatial.registry import spool
 from mlspatial.registry.lives import PROCESS
+from mlspatial.registry.patience import mlflow_errors
 from mlspatial.registry.run import Run
 from mlspatial.registry.store import client
 
@@ -16,12 +17,10 @@ def deliver() -> None:
     One that others have taken up since, or removed, is theirs: what is kept of it is dropped. One that
     cannot be told is left, with a word, and ends nothing. Raises Unreachable.
     """
-    from mlflow.exceptions import MlflowException
-
     for run_id, kept in spool.ended():
         try:
             _deliver(run_id, kept)
-        except (MlflowException, ValueError, TypeError) as error:  # Unreachable is neither, and ends the command
+        except mlflow_errors(ValueError, TypeError) as error:  # Unreachable is neither, and ends the command
             why = in_one_line(error)
             say(f"{spool.file(run_id)}: run {run_id} cannot be told its end ({why}); remove the file")
 

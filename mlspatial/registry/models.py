@@ -16,10 +16,11 @@ from mlspatial.core.names import DATASET_ID, HIDDEN, MODEL_ID, STUDY
 from mlspatial.models import sources
 from mlspatial.models.sources.files import DamagedModel, load_folder, read_spec
 from mlspatial.models.spec import ModelSpec
-from mlspatial.registry import runs
+from mlspatial.registry import lookup, runs
 from mlspatial.registry.again import train_again
-from mlspatial.registry.artifacts import fetch
+from mlspatial.registry.artifacts import logged_folder
 from mlspatial.registry.logged_models import whole_model
+from mlspatial.registry.patience import mlflow_errors
 from mlspatial.registry.store import client, require, whereabouts
 
 TAGS = ("task", "seed", "arch", "dataset", "step")  # of every version
@@ -59,11 +60,9 @@ class ModelRecord:
     @cached_property
     def folder(self) -> Path:
         """Its files on this machine. Raises UserError, with the command that makes them again, when they are gone."""
-        from mlflow.exceptions import MlflowException
-
         try:
-            return fetch(self.uri) / "artifacts"
-        except (MlflowException, OSError) as error:
+            return logged_folder(self.uri) / "artifacts"
+        except mlflow_errors(OSError) as error:
             raise self._lost(f"its files cannot be had ({in_one_line(error)})") from error
 
     @cached_property
@@ -278,17 +277,7 @@ def versions(where: str) -> list[ModelRecord]:
 
     What others have registered is left out. The order does not change while pages are read.
     """
-    records: list[ModelRecord] = []
-    token = None
-    while True:
-        page = client().search_model_versions(
-            where or None, max_results=10_000, order_by=["creation_timestamp ASC"], page_token=token
-        )
-        found = (of_version(version) for version in page if version.status == "READY")
-        records += [record for record in found if record is not None]
-        token = page.token
-        if not token:
-            return records
+    return [record for record in map(of_version, lookup.versions(where)) if record is not None]
 
 
 def _filter(values: Mapping[str, object]) -> str:

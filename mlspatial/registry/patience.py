@@ -12,6 +12,7 @@ import os
 import re
 import socket
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -160,7 +161,33 @@ def not_allowed(error: BaseException) -> str:
     return f"{place()}: {f'user {user}' if user else 'who has no name'} may not do this; ask for the right to it"
 
 
+def mlflow_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
+    """What MLflow raises, to be caught with others; where it is not loaded, which takes seconds, it raises nothing."""
+    if "mlflow" not in sys.modules:
+        return others
+    from mlflow.exceptions import MlflowException
+
+    return (MlflowException, *others)
+
+
+def store_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
+    """What any way to a store raises that is loaded, to be caught with others; what `requests` raises is an OSError."""
+    found = mlflow_errors(sqlite3.Error, OSError, *others)
+    if "sqlalchemy" not in sys.modules:
+        return found
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return (SQLAlchemyError, *found)
+
+
+def _loaded() -> bool:
+    """Whether anything is loaded that raises more than Python itself."""
+    return bool(sys.modules.keys() & {"mlflow", "requests", "sqlalchemy"})
+
+
 def _says(error: BaseException, status: int, code: str) -> bool:
+    if not _loaded():
+        return False
     from mlflow.exceptions import MlflowException
     from requests import HTTPError
 
@@ -213,11 +240,17 @@ def away(error: BaseException) -> str:
 
 def _verdict(error: BaseException) -> str | None:
     """The reason when this says that nobody is there, '' when it says something else, None when it does not say."""
+    text = str(error)
+    if isinstance(error, sqlite3.Error):
+        return text if SQLITE_AWAY.search(text) else ""
+    if isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
+        return text or type(error).__name__
+    if not _loaded():
+        return None
     from mlflow.exceptions import MlflowException, RestException
     from requests import exceptions as http
     from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-    text = str(error)
     if isinstance(error, RestException):
         return error.error_code if error.error_code in CODES else ""
     if isinstance(error, MlflowException):
@@ -242,10 +275,6 @@ def _verdict(error: BaseException) -> str | None:
             return first if SQLITE_AWAY.search(first) else ""
         lost = error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
         return first if lost and not DATABASE_REFUSES.search(first) else ""
-    if isinstance(error, sqlite3.Error):
-        return text if SQLITE_AWAY.search(text) else ""
-    if isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
-        return text or type(error).__name__
     return None
 
 

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 from mlspatial.core.errors import UserError
 from mlspatial.core.names import ENTRY, FOLDER, TAG
@@ -40,11 +42,9 @@ TABLES = {table for table, *_ in (*PLACES, *DATASETS)} | {"experiment_tags"}
 
 def local_path(place: str) -> Path | None:
     """The folder or file that MLflow means by a local place (a path or file:...); None for a remote one."""
-    from mlflow.utils.file_utils import local_file_uri_to_path
-
     if SCHEME.match(place) and not place.startswith("file:"):
         return None
-    return Path(local_file_uri_to_path(place))
+    return Path(url2pathname(urlparse(place).path if place.startswith("file:") else place))  # as MLflow does
 
 
 @dataclass

@@ -41,7 +41,8 @@ from mlspatial.registry.lives import PROCESS as PROCESS
 from mlspatial.registry.lives import now as _now
 from mlspatial.registry.lives import process as _process  # noqa: F401
 from mlspatial.registry.opening import RESUMED as RESUMED
-from mlspatial.registry.opening import Answered, Opening, join_study, point_to
+from mlspatial.registry.opening import Answered, Opening, point_to
+from mlspatial.registry.opening import join_study as join_study
 from mlspatial.registry.record import RunRecord as RunRecord
 from mlspatial.registry.record import Spec as Spec
 from mlspatial.registry.record import record_of as record_of

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import sqlite3
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from functools import cache, wraps
+from importlib.util import find_spec
 from inspect import isfunction
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ from filelock import FileLock
 from mlspatial.core.errors import Unreachable, UserError
 from mlspatial.core.secrets import parted
 from mlspatial.registry import places
-from mlspatial.registry.patience import away, hurried, patience, patiently, place, shown
+from mlspatial.registry.patience import away, hurried, patience, patiently, place, shown, store_errors
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 EXPERIMENT = "mlspatial"  # that runs go to when nobody names one
@@ -31,6 +34,8 @@ FIRST_SECONDS = 30.0  # of patience with an address that nobody has answered at 
 SEEN = "MLSPATIAL_SEEN"  # variable: the address of the store that this process or its parent has reached
 BUSY_SECONDS = 1  # for which SQLite itself waits for others, without hearing Ctrl-C; `patiently` goes on from there
 _SQLITE = "sqlite:///"
+MIGRATIONS = ("store", "db_migrations", "versions")  # where MLflow keeps them
+REVISION = re.compile(r"^(revision|down_revision)\b[^=\n]*=\s*[\"'](\w+)[\"']", re.M)
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -76,6 +81,42 @@ def require() -> None:
         )
 
 
+def is_plain() -> bool:
+    """Whether a database holds one workspace of MLflow's, so that all its runs are ours to see."""
+    return os.environ.get("MLFLOW_ENABLE_WORKSPACES", "").lower() not in ("true", "1") and not os.environ.get(
+        "MLFLOW_WORKSPACE"
+    )
+
+
+def is_elsewhere() -> bool:
+    """Whether models are registered in another store than runs are."""
+    return (os.environ.get("MLFLOW_REGISTRY_URI") or tracking_uri()) != tracking_uri()
+
+
+def opened() -> None:
+    """Have the store set up and its places named, as `client` does; of an SQLite database that MLflow has made and
+    that needs no change without MLflow, which takes seconds to load."""
+    if database() is None:
+        client()
+    else:
+        _opened(tracking_uri())
+
+
+@cache
+def _opened(uri: str) -> None:
+    path = Path(uri.removeprefix(_SQLITE))
+
+    def settled() -> bool:
+        if not _is_initialised(path) or _revision(path) != _newest_revision():
+            return False
+        with FileLock(f"{path}.lock"):
+            _settle(path)
+        return True
+
+    if not _reached(uri, settled):
+        _client(uri)  # which makes it, or says why it cannot be used
+
+
 def client() -> Any:
     """An MlflowClient for MLFLOW_TRACKING_URI (default: mlflow.db in this folder), the store initialised.
 
@@ -89,28 +130,38 @@ def client() -> Any:
 @cache
 def _client(uri: str) -> Any:
     import mlflow
-    from alembic.util import CommandError
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
 
     logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)  # not a line for every model
     logging.getLogger("mlflow.store.model_registry.abstract_store").setLevel(logging.WARNING)  # nor for every version
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # errors are raised, and told once
-    os.environ["MLFLOW_TRACKING_URI"] = uri  # so that child processes and model loading agree
     mlflow.set_tracking_uri(uri)
+    return _reached(uri, lambda: _open(uri))
+
+
+def _reached(uri: str, work: Callable[[], Any]) -> Any:
+    """What first opens a store: with less patience before it was ever reached. Raises UserError."""
+    os.environ["MLFLOW_TRACKING_URI"] = uri  # so that child processes and model loading agree
     patience()
     seen = os.environ.get(SEEN) == uri
     try:
         with nullcontext() if seen else hurried(FIRST_SECONDS):
-            made = patiently(lambda: _open(uri))
+            made = patiently(work)
     except Unreachable as error:
         if seen:
             raise
         raise _unusable(error.__cause__ or error) from error
-    except (MlflowException, SQLAlchemyError, CommandError, OSError, sqlite3.Error, ImportError) as error:
+    except store_errors(*_alembic_errors(), ImportError) as error:
         raise _unusable(error) from error
     os.environ[SEEN] = uri
     return made
+
+
+def _alembic_errors() -> tuple[type[Exception], ...]:
+    if "alembic" not in sys.modules:
+        return ()
+    from alembic.util import CommandError
+
+    return (CommandError,)
 
 
 def _open(uri: str) -> Any:
@@ -127,10 +178,8 @@ def _open(uri: str) -> Any:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         fresh = not _is_initialised(path)
-        if not fresh and places.settle(path):
-            from mlspatial.registry.read.cache import folder  # which names places too
-
-            shutil.rmtree(folder(), ignore_errors=True)
+        if not fresh:
+            _settle(path)
         made = _patient_client()(tracking_uri=uri)
         if fresh:
             made.search_experiments(max_results=1)
@@ -138,6 +187,13 @@ def _open(uri: str) -> Any:
                 database.execute("PRAGMA journal_mode=WAL")
             places.settle(path)
     return made
+
+
+def _settle(path: Path) -> None:
+    if places.settle(path):
+        from mlspatial.registry.read.cache import folder  # which names places too
+
+        shutil.rmtree(folder(), ignore_errors=True)
 
 
 def _unusable(error: BaseException) -> UserError:
@@ -220,6 +276,29 @@ def _is_initialised(path: Path) -> bool:
     with closing(sqlite3.connect(path)) as database:
         tables = database.execute("SELECT name FROM sqlite_master WHERE name = 'alembic_version'").fetchall()
         return bool(tables) and bool(database.execute("SELECT version_num FROM alembic_version").fetchall())
+
+
+def _revision(path: Path) -> str:
+    """Of the tables that a database has."""
+    with closing(sqlite3.connect(path)) as database:
+        (found,) = database.execute("SELECT version_num FROM alembic_version").fetchone()
+    return str(found)
+
+
+@cache
+def _newest_revision() -> str:
+    """Of the tables that the installed MLflow wants, from the files that change them: it would import all of MLflow to
+    say so. "" where they do not say."""
+    found = find_spec("mlflow")
+    folders = found.submodule_search_locations if found else None
+    made: set[str] = set()
+    changed: set[str] = set()
+    for file in Path((folders or [""])[0], *MIGRATIONS).glob("*.py"):
+        stated = dict(REVISION.findall(file.read_text()))
+        made.add(stated.get("revision", ""))
+        changed.add(stated.get("down_revision", ""))
+    newest = made - changed
+    return newest.pop() if len(newest) == 1 else ""
 
 
 def ui_address(experiment: str, run_id: str) -> str:

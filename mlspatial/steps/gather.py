@@ -129,9 +129,11 @@ def named(records: Sequence[ModelRecord]) -> str:
 
 def besides(activations: str) -> tuple[str, ...]:
     """The kinds that are kept besides what an analysis needs. activations: none or a precision; raises BadValue."""
+    if activations == NONE:
+        return ()
     from mlspatial.models.sinks import activations_kind
 
-    return () if activations == NONE else (activations_kind(activations),)
+    return (activations_kind(activations),)
 
 
 def gather(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +26,9 @@ from mlspatial.train.parameters import TRAIN, without_later
 
 if TYPE_CHECKING:  # torch takes seconds to import, and an answered run does not need it
     from mlspatial.data.loader import Source
-    from mlspatial.train.loop import Network, Settings
+    from mlspatial.train.loop import Network
     from mlspatial.train.ranks import Group
+    from mlspatial.train.settings import Settings
 
 VERSION = 3
 LARGEST_INPUT = 224  # pixels; Xie et al. 2025
@@ -81,7 +82,7 @@ def train(
     Networks that finished runs hold are not trained again. The number of torchrun's processes counts in what a network
     is named by: batch normalisation sees each one's part of a batch.
     """
-    from mlspatial.analysis.device import choose_device
+    from mlspatial.analysis.device import named_device
     from mlspatial.models.build import ARCHITECTURES
     from mlspatial.train import augment
     from mlspatial.train.ranks import group_of
@@ -94,7 +95,7 @@ def train(
     numbers = parse_seeds(seeds, seed)
     if version := augment.VERSIONS.get(options["augment"]):
         options["augment_version"] = version
-    with group_of(choose_device(options["device"])) as group:
+    with group_of(named_device(options["device"])) as group:
         if group.world > 1:
             options["ranks"] = group.world
         cfgs = [
@@ -111,7 +112,7 @@ def train(
 
 def check(cfg: Mapping[str, Any], live: bool) -> list[str]:
     """Lines on parameters that change nothing beside others. Raises UserError for those that cannot be meant."""
-    from mlspatial.train.loop import Settings
+    from mlspatial.train.settings import Settings
 
     settings_of(cfg).check()
     for name, least in (("seed", -SEEDS), ("order_seed", 0)):
@@ -137,7 +138,7 @@ def check(cfg: Mapping[str, Any], live: bool) -> list[str]:
 
 def settings_of(cfg: Mapping[str, Any]) -> Settings:
     """The loop's settings in train's parameters. Raises BadValue for checkpoints or evaluations that are no numbers."""
-    from mlspatial.train.loop import Settings, parse_steps
+    from mlspatial.train.settings import Settings, parse_steps
 
     given: dict[str, Any] = {name: cfg[name] for name in ("batches", *OF_TRAINING) if name in cfg}
     given |= {name: parse_steps(name, cfg[name]) for name in ("checkpoints", "evaluations")}
@@ -207,6 +208,8 @@ class _Job:
     report: Report | None
 
     def run(self, cfgs: list[dict[str, Any]], resume: bool, group: Group) -> list[str]:
+        from mlspatial.analysis.device import choose_device
+
         ids: list[str] = []
         with ExitStack() as stack:
             members = []
@@ -218,12 +221,12 @@ class _Job:
                     members.append(member)
                 ids += [member.run.id] if member.run else []
             if members:
-                self._train(members, group)
+                self._train(members, replace(group, device=choose_device(group.device)))
         return ids
 
     def _open(self, member: _Member, resume: bool, device: str) -> bool:
         """Open a member's run in the process that keeps records. Whether it was answered."""
-        from mlspatial.analysis.device import tags_of
+        from mlspatial.analysis.device import choose_device, tags_of
 
         cfg = member.cfg
         name = f"train {cfg['task']} {cfg['arch']} seed {cfg['seed']}" + (" untrained" if cfg["batches"] == 0 else "")
@@ -238,7 +241,7 @@ class _Job:
         if run.answered:
             discard(member.state)  # of one whose end could not be told when it came
         else:
-            run.add_tags(tags_of(device, cfg["precision"]))
+            run.add_tags(tags_of(choose_device(device), cfg["precision"]))
             if not (run.resumed and resume):
                 discard(member.state)  # a state without its run belongs to nobody
         return run.answered

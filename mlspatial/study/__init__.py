@@ -135,7 +135,7 @@ def _log(run: runs.Run, execution: Execution, config: Path) -> None:
 
 
 def _children(record: runs.RunRecord) -> list[str]:
-    return runs.download(record.id, CHILDREN).read_text().split()
+    return runs.local(record.id, CHILDREN).read_text().split()
 
 
 ENTRY = entry(

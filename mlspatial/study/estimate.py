@@ -6,10 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from mlspatial.core.names import CFG, ENTRY
 from mlspatial.core.widths import FULL_WIDTH, base_of, width_of
 from mlspatial.registry import runs
-from mlspatial.registry.store import all_experiments, client
 from mlspatial.steps.render import images_of
 from mlspatial.study.plan import Job
 
@@ -51,18 +49,10 @@ class Rates:
     def learn_from_registry(self, entries: Iterable[str]) -> None:
         """Read the times of recent runs."""
         for entry in entries:
-            page = client().search_runs(
-                all_experiments(),
-                f"tags.`{ENTRY}` = '{entry}' and attributes.status = 'FINISHED'",
-                max_results=RECENT,
-                order_by=["start_time DESC"],
-            )
-            for run in page:
-                record = runs.record_of(run)
-                if runs.RESUMED in record.tags or not run.info.end_time:
+            for run in runs.find(entry=entry, status="FINISHED", limit=RECENT):
+                if runs.RESUMED in run.tags or not run.end:
                     continue  # its pauses count too
-                seconds = (run.info.end_time - run.info.start_time) / 1000
-                self._note(entry, work(entry, _numbers(run.data.params), 0), seconds, newest=False)
+                self._note(entry, work(entry, _numbers(run.cfg), 0), (run.end - run.start) / 1000, newest=False)
 
     def learn(self, job: Job, seconds: float) -> None:
         self._note(job.entry, work(job.entry, job.parameters, job.size), seconds, newest=True)
@@ -135,10 +125,10 @@ def _scale(pixels: float) -> float:
 
 def _numbers(params: dict[str, str]) -> dict[str, Any]:
     """What `work` reads, of a run's parameters."""
-    found: dict[str, Any] = {"arch": params.get(f"{CFG}arch", "")}
+    found: dict[str, Any] = {"arch": params.get("arch", "")}
     for name in ("n_train", "n_heldout", "size", "input_size", "batches", "batch_size", "trials"):
         try:
-            found[name] = float(params.get(f"{CFG}{name}", 0))
+            found[name] = float(params.get(name, 0))
         except ValueError:
             found[name] = 0.0  # tune's batch_size is a list of choices
     return found

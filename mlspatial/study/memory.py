@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,63 @@ REPORT = "report.html"
 NEXT_BENCHMARK = re.compile(r",(?![^:,]*=)")  # a benchmark's own settings may hold commas
 
 
+class Inputs:
+    """What goes into calls: datasets and networks, each looked for once."""
+
+    def __init__(self) -> None:
+        self._datasets: dict[str, str] = {}
+        self._selected: dict[str, list[ModelRecord]] = {}
+
+    def forget(self) -> None:
+        """Datasets or networks were made: look for them again."""
+        self._datasets.clear()
+        self._selected.clear()
+
+    def networks(self, selector: str) -> list[ModelRecord]:
+        if selector not in self._selected:
+            self._selected[selector] = select(selector)
+        return self._selected[selector]
+
+    def of(self, job: Job, compared: Callable[[], list[str]] = list) -> dict[str, Any]:
+        """compared(): the runs that a report is of."""
+        inputs: dict[str, Any] = {"parameters": job.parameters}
+        if job.entry in USES_DATASET:
+            inputs["dataset_id"] = self._dataset_id(job.parameters["dataset"].removeprefix(LIVE))
+        if job.selector is not None:
+            inputs["networks"] = self._addresses(job)
+        elif job.name and _is_outside(job.parameters["models"]):
+            inputs["networks"] = identity(job.parameters["models"])
+        if job.brains:
+            inputs["brains"] = [self._address(address) for address in job.brains]
+        if job.entry == "compare":
+            inputs["runs"] = compared()
+        return inputs
+
+    def _addresses(self, job: Job) -> list[str]:
+        addresses = job.selector.addresses if job.selector else ()
+        try:
+            if addresses:
+                return [identity(part) if _is_outside(part) else self.networks(part)[0].uri for part in addresses]
+            return sorted(record.uri for record in self.networks(job.parameters["models"]))
+        except UserError:
+            return []
+
+    def _address(self, alias: str) -> str:
+        """What does not move, of an address that may."""
+        try:
+            return self.networks(alias)[0].uri
+        except UserError:
+            return ""
+
+    def _dataset_id(self, name: str) -> str:
+        if name not in self._datasets:
+            try:
+                self._datasets[name] = find_dataset(name)[1].dataset_id
+            except UserError:
+                return ""
+        return self._datasets[name]
+
+
 class Memory:
     """The calls of a study that are known, and the runs they made."""
 
@@ -43,8 +101,7 @@ class Memory:
         self.known: dict[str, list[str]] = {}
         self.counts: dict[str, int] = {}  # run -> its artifacts when it was made
         self.finished: dict[str, runs.RunRecord] = {}
-        self._datasets: dict[str, str] = {}
-        self._selected: dict[str, list[ModelRecord]] = {}
+        self._inputs = Inputs()
         self.refresh()
         for record in runs.find(entry="study", where=f"params.`cfg.name` = '{study}'"):
             if found := _artifact(record.id):
@@ -68,14 +125,13 @@ class Memory:
         self.finished = {record.id: record for record in found if self.study in record.studies}
 
     def forget_inputs(self) -> None:
-        """Datasets or networks were made: look for them again."""
-        self._datasets.clear()
-        self._selected.clear()
+        self._inputs.forget()
 
     def networks(self, selector: str) -> list[ModelRecord]:
-        if selector not in self._selected:
-            self._selected[selector] = select(selector)
-        return self._selected[selector]
+        return self._inputs.networks(selector)
+
+    def _compared(self) -> list[str]:
+        return sorted(run.id for run in self.finished.values() if run.entry not in NOT_COMPARED)
 
     def recall(self, job: Job) -> list[str] | None:
         """The runs that an earlier call like this one made, if they and their files are still there."""
@@ -120,45 +176,8 @@ class Memory:
         return json.dumps({**found, COUNTS: counts}, indent=0)
 
     def key(self, job: Job) -> str:
-        return content_id({"code": code_hash(), "study": self.study, "entry": job.entry, **self._inputs(job)})
-
-    def _inputs(self, job: Job) -> dict[str, Any]:
-        inputs: dict[str, Any] = {"parameters": job.parameters}
-        if job.entry in USES_DATASET:
-            inputs["dataset_id"] = self._dataset_id(job.parameters["dataset"].removeprefix(LIVE))
-        if job.selector is not None:
-            inputs["networks"] = self._addresses(job)
-        elif job.name and _is_outside(job.parameters["models"]):
-            inputs["networks"] = identity(job.parameters["models"])
-        if job.brains:
-            inputs["brains"] = [self._address(address) for address in job.brains]
-        if job.entry == "compare":
-            inputs["runs"] = sorted(run.id for run in self.finished.values() if run.entry not in NOT_COMPARED)
-        return inputs
-
-    def _addresses(self, job: Job) -> list[str]:
-        addresses = job.selector.addresses if job.selector else ()
-        try:
-            if addresses:
-                return [identity(part) if _is_outside(part) else self.networks(part)[0].uri for part in addresses]
-            return sorted(record.uri for record in self.networks(job.parameters["models"]))
-        except UserError:
-            return []
-
-    def _address(self, alias: str) -> str:
-        """What does not move, of an address that may."""
-        try:
-            return self.networks(alias)[0].uri
-        except UserError:
-            return ""
-
-    def _dataset_id(self, name: str) -> str:
-        if name not in self._datasets:
-            try:
-                self._datasets[name] = find_dataset(name)[1].dataset_id
-            except UserError:
-                return ""
-        return self._datasets[name]
+        inputs = self._inputs.of(job, self._compared)
+        return content_id({"code": code_hash(), "study": self.study, "entry": job.entry, **inputs})
 
 
 def code_hash() -> str:
@@ -184,7 +203,7 @@ def _is_outside(address: str) -> bool:
 
 def _artifact(run_id: str) -> dict[str, Any]:
     try:
-        return _parsed(runs.download(run_id, JOURNAL).read_text())
+        return _parsed(runs.local(run_id, JOURNAL).read_text())
     except Exception:  # whatever the store says of a file that is not there: the steps are asked instead
         return {}
 

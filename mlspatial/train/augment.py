@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
 
 from mlspatial.core.hashing import seed_of
 from mlspatial.core.plugins import Plugins
+
+if TYPE_CHECKING:  # it takes seconds to load, and names and versions need none of it
+    import torch
 
 VERSIONS = {"colour": 2}  # before 2 the number of the batch alone decided the draws
 STRENGTH = 0.4  # of brightness, contrast and saturation: factors from 0.6 to 1.4
@@ -26,6 +29,8 @@ def colour(images: torch.Tensor, seed: int, number: int) -> torch.Tensor:
 
     seed, number: of the run and of the batch; they alone decide the draws.
     """
+    import torch
+
     draws = torch.Generator().manual_seed(seed_of(seed, number))
     factors = 1.0 + STRENGTH * (2.0 * torch.rand((3, len(images), 1, 1, 1), generator=draws) - 1.0)
     brightness, contrast, saturation = factors.to(images.device)

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
-from torch import nn
-
+from mlspatial.analysis.device import choose_device
 from mlspatial.core.errors import BadValue, UserError
+
+if TYPE_CHECKING:  # it takes seconds to load, which one process without work does not need
+    import torch
+    from torch import nn
 
 T = TypeVar("T")
 PATIENCE = timedelta(days=30)  # with rank 0's own work; when rank 0 dies the others hear of it at once
@@ -20,8 +22,8 @@ PATIENCE = timedelta(days=30)  # with rank 0's own work; when rank 0 dies the ot
 
 @dataclass(frozen=True)
 class Group:
-    """rank: the number of this process, 0 keeps the records; world: how many there are; device: of this process;
-    waiting: the torch process group in which the others wait for what rank 0 does alone."""
+    """rank: the number of this process, 0 keeps the records; world: how many there are; device: of this process, where
+    it is alone as it was named; waiting: torch's process group in which the others wait for what rank 0 does alone."""
 
     rank: int
     world: int
@@ -57,6 +59,8 @@ class Group:
         return value
 
     def _tell(self, said: tuple[Any, str, str] | None) -> Any:
+        import torch
+
         box = [said]
         torch.distributed.broadcast_object_list(box, src=0, group=self.waiting)
         return box[0]
@@ -64,6 +68,8 @@ class Group:
     def mean(self, values: torch.Tensor) -> torch.Tensor:
         """The mean over the group, the same in every process."""
         if self.world > 1:
+            import torch
+
             torch.distributed.all_reduce(values)
             values /= self.world
         return values
@@ -72,6 +78,9 @@ class Group:
         """The module, with its gradients averaged over the group in every backward pass."""
         if self.world == 1:
             return module
+        import torch
+        from torch import nn
+
         ids = [torch.device(self.device).index] if self.device.startswith("cuda") else None
         return nn.parallel.DistributedDataParallel(module, device_ids=ids)
 
@@ -92,7 +101,9 @@ def group_of(device: str, timeout: timedelta | None = None) -> Iterator[Group]:
         return
     if ":" in device:
         raise BadValue("device", device, "under torchrun every process takes a GPU of its own; give cuda or auto")
-    rank = int(os.environ["RANK"])
+    import torch
+
+    rank, device = int(os.environ["RANK"]), choose_device(device)
     if device == "cuda":
         device = f"cuda:{int(os.environ['LOCAL_RANK'])}"
         torch.cuda.set_device(device)

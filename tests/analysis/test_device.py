@@ -13,7 +13,7 @@ from torch import backends
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mlspatial.analysis import gram, projection
-from mlspatial.analysis.device import OPERATIONS, choose_device, has_tf32, numerics, tags_of
+from mlspatial.analysis.device import choose_device, has_tf32, numerics, operations, tags_of
 from mlspatial.core.errors import BadValue, UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +24,7 @@ def switches() -> dict[str, Any]:
     """Everything that a computation could leave behind in the process."""
     return {
         "all": backends.fp32_precision,
-        "each": [operation.fp32_precision for operation in OPERATIONS],
+        "each": [operation.fp32_precision for operation in operations()],
         "benchmark": backends.cudnn.benchmark,
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "warn_only": torch.is_deterministic_algorithms_warn_only_enabled(),

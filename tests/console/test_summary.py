@@ -83,7 +83,7 @@ def test_decode_across_conditions_ends_with_both_numbers(
     for way in ("z>2", "z<=2"):  # two questions
         best = means.loc[way].loc[means.loc[way].within.idxmax()]
         assert f"x where {way}" in said and f"{best.within:.2f}/{best.value:.2f}".replace("0.", ".") in said
-    nothing = table.assign(value=np.nan, within=np.nan)
+    nothing = table.assign(value=np.nan, within=np.nan).to_dict("records")
     assert best_readouts(nothing) == {"x": "n/a"} and within_and_across(nothing) == {}
 
 

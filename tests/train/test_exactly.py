@@ -248,7 +248,7 @@ def test_augmentation_is_told_its_seed_and_the_number_of_the_batch(tmp_path: Pat
 def test_precision_is_that_of_the_forward_pass_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, inside: torch.dtype
 ) -> None:
-    monkeypatch.setattr(loop, "has_tf32", lambda device: True)
+    monkeypatch.setattr("mlspatial.train.settings.has_tf32", lambda device: True)
     made = Run(tmp_path)
     kept: list[torch.dtype] = []
     made.module[0].register_forward_hook(lambda module, given, output: kept.append(output.dtype))

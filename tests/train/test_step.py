@@ -26,6 +26,7 @@ from mlspatial.steps import train as step
 from mlspatial.tasks import Task
 from mlspatial.train import loop
 from mlspatial.train.ranks import Group
+from mlspatial.train.settings import PRECISIONS
 from tests.analysis.test_device import switches
 from tests.train.test_ranks import become, free_port, run
 
@@ -95,7 +96,8 @@ def test_another_number_of_ranks_is_another_network(asked: list[runs.Spec], monk
 
 
 def test_every_precision_is_another_network(asked: list[runs.Spec]) -> None:
-    for precision in loop.PRECISIONS:
+    assert tuple(loop.PRECISIONS) == PRECISIONS
+    for precision in PRECISIONS:
         ask(precision=precision)
     assert len({spec.id for spec in asked}) == len(asked) == 4  # and a finished one answers without a GPU
 
@@ -207,7 +209,9 @@ def test_precisions_of_gpus_are_refused_elsewhere(
 def test_a_call_leaves_nothing_in_the_process(
     registry: Path, small_dataset: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], fails: bool
 ) -> None:
-    monkeypatch.setattr(loop, "has_tf32", lambda device: True)  # a CPU ignores the switch, but it can be read
+    monkeypatch.setattr(
+        "mlspatial.train.settings.has_tf32", lambda device: True
+    )  # a CPU ignores the switch, but it can be read
     seen: list[dict[str, Any]] = []
     descend = loop.Network.descend
 

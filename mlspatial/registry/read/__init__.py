@@ -15,9 +15,10 @@ that a caller sees.
 from __future__ import annotations
 
 import io
+import json
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,13 +29,13 @@ from mlspatial.core.names import CFG, ENTRY, SPEC
 from mlspatial.core.predictions import Predictions
 from mlspatial.registry.artifacts import files
 from mlspatial.registry.bundle import BUNDLED
-from mlspatial.registry.patience import at_once, patiently, place
+from mlspatial.registry.patience import at_once, mlflow_errors, patiently, place, store_errors
 from mlspatial.registry.read.cache import Kept, kept
 from mlspatial.registry.read.rest import Client
 from mlspatial.registry.read.rows import PREFIXES, WORDS, Query, Stamp, of_runs, wide
 from mlspatial.registry.read.sql import Database
 from mlspatial.registry.record import RunRecord
-from mlspatial.registry.store import client, tracking_uri
+from mlspatial.registry.store import is_elsewhere, is_plain, opened, tracking_uri
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -207,8 +208,6 @@ def tables(kind: str, chosen: pd.DataFrame, parse: Parse) -> pd.DataFrame:
     local path of an artifact, of several names the first that is there. A run whose files are missing or damaged is
     left out, with a warning that names it. kind: of table, with its version.
     """
-    from mlflow.exceptions import MlflowException
-
     rows = {row["run_id"]: row for row in chosen.to_dict("records")}
     problems: dict[str, str] = {}
 
@@ -216,7 +215,7 @@ def tables(kind: str, chosen: pd.DataFrame, parse: Parse) -> pd.DataFrame:
         try:
             with files(rows[run]["artifact_uri"], rows[run].get(TAGS + BUNDLED)) as file:
                 return parse(rows[run], file)
-        except (MlflowException, OSError, ValueError, KeyError) as error:
+        except mlflow_errors(OSError, ValueError, KeyError) as error:
             problems[run] = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
             return None
 
@@ -276,8 +275,6 @@ def units(chosen: pd.DataFrame, *, all_layers: bool = False) -> pd.DataFrame:
 def predictions(chosen: pd.DataFrame) -> Callable[[str, Collection[tuple[str, str]]], list[Predictions]]:
     """(run id, {(benchmark, metric)}) -> what that score run has kept of them: nothing where it is older, or where the
     files are damaged, which is said. chosen: rows of `runs`."""
-    from mlflow.exceptions import MlflowException
-
     from mlspatial.core.predictions import read
 
     roots = dict(zip(chosen.run_id, chosen.artifact_uri, strict=True)) if len(chosen) else {}
@@ -291,7 +288,7 @@ def predictions(chosen: pd.DataFrame) -> Callable[[str, Collection[tuple[str, st
                 return list(read(file, keys))
         except FileNotFoundError:
             return []
-        except (MlflowException, OSError, ValueError, KeyError) as error:
+        except mlflow_errors(OSError, ValueError, KeyError) as error:
             reason = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
             warnings.warn(f"run {run}: predictions left out: {reason}", stacklevel=2)
             return []
@@ -311,26 +308,33 @@ def table_file(path: Path) -> pd.DataFrame:
     return pd.read_json(io.StringIO(text), orient="split", dtype=False, convert_axes=False, **plain)
 
 
+def table_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of what `table_file` reads, without pandas, which takes seconds to load: column -> value, None where
+    there is none."""
+    found = json.loads(path.read_text())
+    if "schema" in found:
+        return list(found["data"])
+    return [dict(zip(found["columns"], row, strict=True)) for row in found["data"]]
+
+
 def _ask(question: Callable[[Database | Client], Answer], *, registry: bool = False) -> Answer:
     """Put a question to the store that MLFLOW_TRACKING_URI names, by the quickest way; registry: to that of models.
 
     Asked again while nobody answers (see `patience`). Raises UserError when it does not, or cannot, answer.
     """
-    import mlflow
-    from mlflow.exceptions import MlflowException
-    from requests.exceptions import RequestException
-    from sqlalchemy.exc import SQLAlchemyError
-
     uri, shared = tracking_uri(), _TOGETHER.get()
-    client()
+    opened()
     try:
-        if uri.startswith(DATABASES) and not (registry and mlflow.get_registry_uri() != uri):
-            with suppress(SQLAlchemyError):  # other tables than expected
+        if uri.startswith(DATABASES) and is_plain() and not (registry and is_elsewhere()):
+            try:
                 return patiently(lambda: question(Database(uri)))
+            except store_errors() as error:
+                if isinstance(error, mlflow_errors(OSError)):
+                    raise  # else: other tables than expected
         if shared is None:
             return question(Client())
         shared.source = shared.source or Client()
         return question(shared.source)
-    except (MlflowException, SQLAlchemyError, RequestException, OSError) as error:
+    except store_errors() as error:
         line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise UserError(f"{place()}: does not answer ({line}); is it up?") from error

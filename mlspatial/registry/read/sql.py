@@ -1,9 +1,13 @@
-"""Reads the tables of MLflow's own database with a few statements: MLflow's search builds objects for 1.7 ms a run."""
+"""Reads the tables of MLflow's own database with a few statements: MLflow's search builds objects for 1.7 ms a run.
+
+SQLite by Python's own module (see `registry.tables`), others by SQLAlchemy.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlspatial.core.names import ENTRY, STUDY
@@ -18,20 +22,24 @@ from mlspatial.registry.read.rows import (
     rows_table,
     version_facts,
 )
-from mlspatial.registry.store import all_experiments
+from mlspatial.registry.store import database
+from mlspatial.registry.tables import ACTIVE, reading
 
 if TYPE_CHECKING:
     import pyarrow
 
 
 class Database:
-    """Reads the tables of MLflow's own database. Raises SQLAlchemyError where they are not as expected."""
+    """Reads the tables of MLflow's own database. Raises sqlite3.Error or SQLAlchemyError where they are not as
+    expected."""
 
     def __init__(self, uri: str) -> None:
-        from sqlalchemy import create_engine
-        from sqlalchemy.pool import NullPool
+        self._file = database()
+        if self._file is None:
+            from sqlalchemy import create_engine
+            from sqlalchemy.pool import NullPool
 
-        self._engine = create_engine(uri, poolclass=NullPool)
+            self._engine = create_engine(uri, poolclass=NullPool)
 
     def sync(self, query: Query, known: Mapping[str, Stamp]) -> tuple[dict[str, Stamp], pyarrow.Table]:
         """(stamps of the runs that fit now, rows of those whose stamp is not the known one)."""
@@ -39,10 +47,9 @@ class Database:
         found = self._rows(
             f"SELECT r.run_uuid, r.end_time, s.value, e.value FROM runs r JOIN tags e ON e.run_uuid = r.run_uuid"
             f" LEFT JOIN ({studies}) s ON s.run_uuid = r.run_uuid"
-            f" WHERE e.key = '{ENTRY}' AND r.lifecycle_stage = 'active' AND r.experiment_id IN :chosen"
+            f" WHERE e.key = '{ENTRY}' AND r.lifecycle_stage = 'active' AND r.experiment_id IN ({ACTIVE})"
             + (" AND e.value = :entry" if query.entry else "")
             + (" AND r.status = :status" if query.status else ""),
-            [int(experiment) for experiment in all_experiments()],
             entry=query.entry,
             status=query.status,
         )
@@ -100,13 +107,27 @@ class Database:
         ]
 
     def _rows(self, statement: str, chosen: Sequence[Any] | None = None, **values: Any) -> list[Any]:
+        values |= {} if chosen is None else {"chosen": list(chosen)}
+        used = {name: value for name, value in values.items() if f":{name}" in statement}
+        if self._file is not None:
+            return _from_sqlite(self._file, statement, used)
         from sqlalchemy import bindparam, text
 
         prepared = text(statement)
-        values |= {} if chosen is None else {"chosen": list(chosen)}
-        lists: list[Any] = [
-            bindparam(name, expanding=True) for name, value in values.items() if isinstance(value, list)
-        ]
-        used = {name: value for name, value in values.items() if f":{name}" in statement}
+        lists: list[Any] = [bindparam(name, expanding=True) for name, value in used.items() if isinstance(value, list)]
         with self._engine.connect() as connection:
             return list(connection.execute(prepared.bindparams(*lists), used).fetchall())
+
+
+def _from_sqlite(file: Path, statement: str, values: Mapping[str, Any]) -> list[Any]:
+    """values: of the names in the statement; of a list one name each."""
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, list):
+            each = {f"{name}_{place}": one for place, one in enumerate(value)}
+            statement = statement.replace(f":{name}", f"({', '.join(f':{key}' for key in each)})")
+            given |= each
+        else:
+            given[name] = value
+    with reading(file) as connection:
+        return connection.execute(statement, given).fetchall()
