@@ -27,6 +27,7 @@ from tests.lab.services import Lab
 from tests.lab.test_chain import slurm
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(5400)]
+RUNS, MOST_SECONDS = 50, 60  # of the study, about; between two kills
 KILLS, SEED = int(os.environ.get("MLSPATIAL_LAB_KILLS", "4")), int(os.environ.get("MLSPATIAL_LAB_SEED", "1"))
 CLOCKS = ("seconds", "time", "rate", "per_second", "memory", "cpu")  # in the names of metrics that a clock decides
 MADE = ("render", "train", "score", "similarity", "decode")
@@ -114,9 +115,9 @@ def test_a_study_that_is_killed_at_random_equals_an_undisturbed_one(here: Lab, t
         way for _ in range(KILLS // len(storm.ways) + 1) for way in chance.sample(list(storm.ways), len(storm.ways))
     ]
     try:
-        for way in order[:KILLS]:
-            before, due = _steps(), time.monotonic() + 45
-            until(lambda before=before, due=due: storm.ended() or _steps() != before or time.monotonic() > due)
+        for number, way in enumerate(order[:KILLS]):
+            due, share = time.monotonic() + MOST_SECONDS, number * RUNS / KILLS
+            until(lambda due=due, share=share: storm.ended() or _finished() >= share or time.monotonic() > due)
             time.sleep(chance.uniform(0, 4))
             if storm.ended():
                 break
@@ -146,13 +147,8 @@ def test_a_study_that_is_killed_at_random_equals_an_undisturbed_one(here: Lab, t
     assert results(stormy) == undisturbed and len(undisturbed) > 28
 
 
-def _steps() -> tuple[int, int]:
-    """How many runs have begun and finished."""
-    with suppress(Exception):  # while a service is away
-        found = runs.find(where=f"tags.`{STUDY}` LIKE '%storm%'")
-        return len(found), sum(run.status == "FINISHED" for run in found)
-    return -1, -1
-
-
 def _finished() -> int:
-    return _steps()[1]
+    """How many runs of the study have."""
+    with suppress(Exception):  # while a service is away
+        return len(runs.find(where=f"tags.`{STUDY}` LIKE '%storm%'", status="FINISHED"))
+    return -1
