@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # it takes seconds to load, and names and versions need none 
 VERSIONS = {"colour": 2}  # before 2 the number of the batch alone decided the draws
 STRENGTH = 0.4  # of brightness, contrast and saturation: factors from 0.6 to 1.4
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
+WITHOUT_COLOUR = 0.3  # of the images, under `grey`
 
 AUGMENTATIONS: Plugins = Plugins("augment")
 
@@ -40,3 +41,17 @@ def colour(images: torch.Tensor, seed: int, number: int) -> torch.Tensor:
     pixels = grey + saturation * (pixels - grey)
     mean = grey.mean((1, 2, 3), keepdim=True)
     return (mean + contrast * (pixels - mean)).round_().clamp_(0, 255).to(torch.uint8)
+
+
+@AUGMENTATIONS.register("grey")
+def grey(images: torch.Tensor, seed: int, number: int) -> torch.Tensor:
+    """(b, h, w, 3) uint8 -> the same, each image with a chance of WITHOUT_COLOUR as its luminance in all channels.
+
+    For comparisons with recordings of grey pictures: where colour tells categories apart, shape is not learned.
+    seed, number: of the run and of the batch; they alone decide the draws.
+    """
+    draws = torch.Generator().manual_seed(seed_of(seed, number))
+    drawn = (torch.rand(len(images), generator=draws) < WITHOUT_COLOUR).to(images.device)
+    luminance = (images.float() * torch.tensor(GREY, device=images.device)).sum(-1, keepdim=True)
+    luminance = luminance.round_().clamp_(0, 255).to(torch.uint8)
+    return torch.where(drawn[:, None, None, None], luminance, images)

@@ -21,7 +21,12 @@ TRAIN = (
     Parameter("lr", float, "Learning rate of Adam.", 0.001),
     Parameter("schedule", str, "Of the learning rate: constant, or one_cycle (up to lr, then down to 0).", "constant"),
     Parameter("weight_decay", float, "Weight decay of Adam.", 0.0),
-    Parameter("augment", str, "none, or colour (changes of brightness, contrast and saturation).", "none"),
+    Parameter(
+        "augment",
+        str,
+        "none, colour (changes of brightness, contrast, saturation), grey (three images in ten without colour).",
+        "none",
+    ),
     Parameter("input_size", int, "Pixels.", 0, shown="the dataset's, at most 224"),
     Parameter("checkpoints", str, "Comma list of batch numbers at which the network is registered too.", "", "draw"),
     Parameter("evaluations", str, "Comma list of batch numbers at which it is only evaluated.", "", "draw"),

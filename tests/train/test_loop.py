@@ -163,6 +163,23 @@ def test_colours_change_and_nothing_else(small_dataset: Path) -> None:
     assert AUGMENTATIONS["none"](images, 3, 7) is images
 
 
+def test_three_in_ten_images_lose_their_colour_and_nothing_else() -> None:
+    from PIL import Image
+
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1000, 6, 6, 3), dtype=np.uint8))
+    changed = AUGMENTATIONS["grey"](images, 3, 7)
+    assert changed.shape == images.shape and changed.dtype == torch.uint8
+    drawn = (changed != images).flatten(1).any(1)
+    assert 240 < int(drawn.sum()) < 360  # binomial: 300 +- 14
+    assert torch.equal(changed[~drawn], images[~drawn])
+    luminance = np.stack([np.asarray(Image.fromarray(one.numpy()).convert("L")) for one in images[drawn]])
+    difference = changed[drawn].numpy().astype(int) - luminance[..., None]
+    assert np.abs(difference).max() <= 1 and (difference == difference[..., :1]).all()  # Pillow truncates
+    assert torch.equal(changed, AUGMENTATIONS["grey"](images, 3, 7))
+    assert not torch.equal(changed, AUGMENTATIONS["grey"](images, 3, 8))
+    assert not torch.equal(changed, AUGMENTATIONS["grey"](images, 4, 7))
+
+
 def test_different_seeds_differ(small_dataset: Path) -> None:
     spec = ModelSpec("resnet18", 3, {}, (), 48)
     torch.manual_seed(9)
