@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mlspatial.core.errors import Busy
-from mlspatial.registry import claims, dead, lives, opening, runs
+from mlspatial.registry import claims, dead, lives, lookup, opening, runs
 from mlspatial.registry.store import client
 
 SPEC = runs.Spec("train", 1, {"dataset_id": "d1"}, {"seed": 0})
@@ -75,6 +75,8 @@ class Clients:
 
     def __post_init__(self) -> None:
         base = type(client())
+        for name in ("find", "run"):  # of an SQLite database's own tables
+            self.monkeypatch.setattr(lookup, name, self._in_turn(name, getattr(lookup, name)))
         for name in ("create_run", "search_runs", "log_batch", "set_terminated", "update_run", "delete_run",
                      "delete_tag", "set_tag", "get_run"):  # fmt: skip
             self.monkeypatch.setattr(base, name, self._in_turn(name, getattr(base, name)))

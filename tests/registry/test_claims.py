@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
 from mlspatial.core.errors import Busy
-from mlspatial.registry import claims, lives, opening, runs
+from mlspatial.registry import claims, lives, lookup, opening, runs
 from mlspatial.registry.claims import CHOOSING, CLAIM, HELD, NONE, TICKET
 from mlspatial.registry.record import RunRecord
 from mlspatial.registry.store import client
@@ -191,7 +191,8 @@ def test_who_chooses_for_long_is_left_to_it(registry: Path, monkeypatch: pytest.
 
 
 def test_what_a_claim_costs(registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One look more than before for a new run, nothing for an answer."""
+    """One look more than before for a new run, nothing for an answer: what a server is asked."""
+    monkeypatch.setattr(lookup, "database", lambda: None)
     with runs.open_run(runs.Spec("train", 1, {}, {"a": 0}), name="x"):
         pass  # the experiment is there
     asked: list[str] = []

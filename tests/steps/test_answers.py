@@ -183,7 +183,13 @@ def test_geometry_is_a_similarity_run_of_the_metrics_that_were_asked_for(
     ("entry", "version", "inputs", "free", "id"),
     [
         ("train", 3, {"dataset_id": "d", "live": False}, {"device", "workers", "resume", "cache"}, "08c04f554f8fa214"),
-        ("render", 1, {"recipe_id": "r"}, {"workers", "out", "tdw_build", "tdw_port", "dry_run"}, "d4b0d3fd1ee2cead"),
+        (
+            "render",
+            1,
+            {"recipe_id": "r"},
+            {"workers", "out", "tdw_build", "tdw_port", "dry_run", "publish"},
+            "d4b0d3fd1ee2cead",
+        ),
     ],
 )
 def test_train_and_render_keep_their_specs(
@@ -193,7 +199,7 @@ def test_train_and_render_keep_their_specs(
     from mlspatial.steps import train as train_step
 
     step = {"train": train_step, "render": render_step}[entry]
-    assert version == step.VERSION and step.ENTRY.free == free | {"study", "force"}
+    assert version == step.VERSION and step.ENTRY.free == free | {"study", "force", "wait"}
     cfg = {"seed": 0, "dataset": "d", **dict.fromkeys(free, "anything")}
     assert runs.Spec(entry, step.VERSION, inputs, cfg, step.ENTRY.free).id == id
 
