@@ -50,6 +50,8 @@ def grey(images: torch.Tensor, seed: int, number: int) -> torch.Tensor:
     For comparisons with recordings of grey pictures: where colour tells categories apart, shape is not learned.
     seed, number: of the run and of the batch; they alone decide the draws.
     """
+    import torch
+
     draws = torch.Generator().manual_seed(seed_of(seed, number))
     drawn = (torch.rand(len(images), generator=draws) < WITHOUT_COLOUR).to(images.device)
     luminance = (images.float() * torch.tensor(GREY, device=images.device)).sum(-1, keepdim=True)
