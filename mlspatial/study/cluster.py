@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import re
@@ -74,6 +75,7 @@ class Dask:
             raise UserError(
                 f"scheduler={address}: no dask scheduler answers there ({error}); is it running?"
             ) from error
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # from here on, our own words tell it
         self._address = str(self._client.scheduler.address) if self._client.scheduler else address
         self._local = self._own is not None and not cluster
         if self._local:

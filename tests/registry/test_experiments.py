@@ -63,7 +63,7 @@ def test_runs_go_to_a_named_experiment_and_extractions_to_one_beside_it(
 
 
 def test_what_lies_in_default_is_found_and_answers(unnamed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlspatial.registry.runs.experiment_id", lambda entry: "0")  # where everything went once
+    monkeypatch.setattr("mlspatial.registry.opening.experiment_id", lambda entry: "0")  # where everything went once
     calls: list[object] = []
 
     def make(missing: object, folder: Path) -> None:

@@ -6,7 +6,6 @@ import re
 import shlex
 import shutil
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,31 +28,6 @@ from tests.test_entrypoints import call
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 TRAIN = ("--task", "distance", "--dataset", "served", "--arch", "resnet18w8", "--batches", "5", "--batch_size", "20",
          "--device", "cpu")  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("server")
-    shutil.copy(empty_database, folder / "mlflow.db")
-    made = Server(folder)
-    try:
-        made.start()
-        yield made
-    finally:
-        made.kill()
-
-
-@pytest.fixture
-def gate(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Gate]:
-    """The server's gate, which is also where the tracking store is; in a folder and with a cache of one's own."""
-    made = Gate(server)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLSPATIAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", made.address)
-    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "served")
-    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
-    yield made
-    made.shut()
 
 
 def rendered(**changes: Any) -> runs.RunRecord:

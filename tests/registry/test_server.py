@@ -6,14 +6,13 @@ import json
 import math
 import os
 import re
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -36,32 +35,6 @@ from tests.registry.test_runs import ODD
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Server]:
-    """One for all tests of this file, which run in their order."""
-    folder = tmp_path_factory.mktemp("server")
-    shutil.copy(empty_database, folder / "mlflow.db")
-    made = Server(folder)
-    try:
-        made.start()
-        yield made
-    finally:
-        made.kill()
-
-
-@pytest.fixture
-def gate(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Gate]:
-    """The server's gate, which is also where the tracking store is."""
-    made = Gate(server)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLSPATIAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", made.address)
-    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "served")
-    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
-    yield made
-    made.shut()
 
 
 def spec(**cfg: Any) -> runs.Spec:
