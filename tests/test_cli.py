@@ -15,7 +15,7 @@ import pytest
 from mlspatial import cli
 from mlspatial.cli import finish
 from mlspatial.core.errors import UserError
-from mlspatial.registry import runs
+from mlspatial.registry import lives, runs
 from tests.study.examples import ROOT
 
 SPEC = runs.Spec("train", 1, {"dataset_id": "d1"}, {"task": "distance", "seed": 0})
@@ -74,7 +74,7 @@ def test_the_second_is_told_who_is_making_its_result_and_answered_when_it_is_the
     finish("train", work)
     told = capsys.readouterr()
     assert told.out == f"run {run_id}\n" and pauses.count == 4
-    host = runs._process().split()[0]
+    host = lives.process().split()[0]
     (line,) = told.err.splitlines()
     assert (
         line == f"train: train distance is being made by process {process.pid} on {host} (run {run_id}); waiting for it"
@@ -88,7 +88,7 @@ def test_who_does_not_want_to_wait_is_refused_in_one_line(
     process, run_id = other
     assert ended(work, wait=False) == 2
     told = capsys.readouterr()
-    host = runs._process().split()[0]
+    host = lives.process().split()[0]
     assert told.out == "" and told.err == (
         f"train: train distance is being made by process {process.pid} on {host} (run {run_id}); run the same command "
         "when it has ended, leave out wait=false to wait for it, or stop it\n"

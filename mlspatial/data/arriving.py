@@ -377,5 +377,5 @@ def opened(folder: Path, file: str, groups: Sequence[int] | None = None, **optio
 
 def settle(folder: Path) -> None:
     """Wait until all that was read of a folder is known to be what the manifest says. Raises DatasetError."""
-    with suppress(KeyError):
-        _arrivals[folder.resolve()].settle()
+    if coming := of(folder):
+        coming.settle()

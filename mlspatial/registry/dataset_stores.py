@@ -129,7 +129,9 @@ class Address:
             raise Unreachable(words) from error
         except UserError:
             raise
-        except Exception as error:  # of a library that may be any
+        except Exception as error:  # of a library that may be any; a defect of ours stays one
+            if type(error).__module__ == "builtins" and not isinstance(error, OSError | ValueError):
+                raise
             raise DatasetError(f"{shown(self.at)}: {type(error).__name__}: {in_one_line(error)}") from error
 
 

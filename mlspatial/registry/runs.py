@@ -39,7 +39,6 @@ from mlspatial.registry.lives import DEAD_AFTER as DEAD_AFTER
 from mlspatial.registry.lives import HEARTBEAT as HEARTBEAT
 from mlspatial.registry.lives import PROCESS as PROCESS
 from mlspatial.registry.lives import now as _now
-from mlspatial.registry.lives import process as _process  # noqa: F401
 from mlspatial.registry.opening import RESUMED as RESUMED
 from mlspatial.registry.opening import Answered, Opening, point_to
 from mlspatial.registry.opening import join_study as join_study

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mlspatial.registry import runs
+from mlspatial.registry import lives, runs
 from tests.registry.serving import Server
 from tests.study.examples import ROOT
 
@@ -125,7 +125,7 @@ def test_who_does_not_want_to_wait_is_told_who_makes_it_and_what_to_do(place: Pa
     ((_, run_id),) = makers()
     ((code, out, err),) = ends([start(1, wait=False)])
     assert code == 2 and not out
-    host = runs._process().split()[0]
+    host = lives.process().split()[0]
     assert err == (
         f"held: round 0 is being made by process {first.pid} on {host} (run {run_id}); run the same command when it "
         "has ended, leave out wait=false to wait for it, or stop it\n"

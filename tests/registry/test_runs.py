@@ -21,7 +21,7 @@ from mlflow.exceptions import MlflowException
 
 from mlspatial.core.errors import Busy, Unreachable, UserError
 from mlspatial.core.names import cache_folder, file_name
-from mlspatial.registry import patience, runs, source
+from mlspatial.registry import lives, patience, runs, source
 from mlspatial.registry import run as run_module
 from mlspatial.registry.naming import artifact_path
 from mlspatial.registry.store import client, tracking_uri, ui_address
@@ -366,7 +366,7 @@ def test_a_process_number_that_was_given_to_another_process_is_dead(registry: Pa
     with runs.open_run(spec(), name="old") as run:
         pass
     client().update_run(run.id, status="RUNNING")
-    host = runs._process().split()[0]
+    host = lives.process().split()[0]
     run.set_tags({runs.PROCESS: f"{host} {os.getpid()} {psutil.Process().create_time() - 1000:.0f}"})
     assert runs.mark_dead_runs() == [run.id]
 

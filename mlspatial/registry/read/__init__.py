@@ -149,7 +149,7 @@ def _record(row: dict[Any, Any]) -> RunRecord:
 def histories(run_ids: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
     """run_id, metric, step, value of everything logged; of a step that was logged twice the later value."""
     ids = list(dict.fromkeys(run_ids))
-    return _histories({metric: ids for metric in metrics})  # noqa: C420
+    return _histories(dict.fromkeys(metrics, ids))
 
 
 def _histories(wanted: Mapping[str, Sequence[str]]) -> pd.DataFrame:
