@@ -231,7 +231,7 @@ def measure(here: Served, n: int, command: bool) -> None:
 def reader(what: str, study: str) -> dict[str, Any]:
     """In a process of its own. experiment: the id of the person's; new, former: read everything; command: compare,
     with what is in the cache."""
-    import mlflow  # noqa: F401 - what every command imports is not timed
+    import mlflow  # noqa: F401 - what whoever asks a server imports is not timed
     import pandas as pd
 
     from mlspatial.compare.evidence import load

@@ -12,6 +12,7 @@ import pytest
 
 from mlspatial.core.errors import UserError
 from mlspatial.registry import runs
+from mlspatial.registry.store import client
 from mlspatial.study import cluster
 from mlspatial.study.cluster import Dask
 from tests.lab.people import QUEUE, Person, until
@@ -102,6 +103,11 @@ def test_dask_listens_on_the_network_named_alone_and_with_certificates(
     assert "every network" not in capsys.readouterr().err
 
 
+def steps(run_id: str) -> list[int]:
+    """At which a training has logged its loss, in order of time."""
+    return [entry.step for entry in client().get_metric_history(run_id, "train/loss")]
+
+
 def test_a_training_that_is_longer_than_its_job_goes_on_in_the_next(here: Lab) -> None:
     """A job of one minute, which is SLURM's least."""
     ann = Person(here, "ann")
@@ -115,11 +121,15 @@ def test_a_training_that_is_longer_than_its_job_goes_on_in_the_next(here: Lab) -
     try:
         run = until(lambda: [run for run in runs.find(entry="train", status="RUNNING") if "long" in run.studies])[0]
         until(lambda: runs.get(run.id).status == "KILLED" or process.poll() is not None, 180)
-        before = int(runs.get(run.id).metrics["train/step"]) if "train/step" in runs.get(run.id).metrics else 0
-        until(lambda: runs.get(run.id).tags.get(runs.RESUMED) == "1" or process.poll() is not None, 180)
+        before = steps(run.id)
+        assert before, ann.said()  # it had begun
+        until(lambda: steps(run.id)[-1] > before[-1] or process.poll() is not None, 180)
         assert process.poll() is None, ann.said()
         process.send_signal(signal.SIGTERM)
         assert process.wait(120) == 128 + signal.SIGTERM, ann.said()
     finally:
         process.kill()
-    assert runs.get(run.id).status == "KILLED" and before >= 0
+    ended = runs.get(run.id)
+    assert ended.status == "KILLED" and int(ended.tags[runs.RESUMED]) >= 1
+    after = steps(run.id)
+    assert after == list(range(10, after[-1] + 1, 10))  # from where it was: no step twice, none left out

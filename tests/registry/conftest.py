@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.registry.serving import Gate, Server
+from tests.registry.serving import Gate, Server, stand
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +28,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> It
 def gate(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Gate]:
     """The server's gate, which is also where the tracking store is; in a folder and with a cache of one's own."""
     made = Gate(server)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLSPATIAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", made.address)
-    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "served")
-    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    stand(monkeypatch, tmp_path, made.address, "served")
     yield made
     made.shut()

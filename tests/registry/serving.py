@@ -13,6 +13,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 import requests
 
 START_SECONDS = 200
@@ -22,6 +23,15 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
+
+
+def stand(monkeypatch: pytest.MonkeyPatch, folder: Path, address: str, experiment: str) -> None:
+    """Be in a folder, with a cache of one's own there, and have the tracking store at an address."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("MLSPATIAL_CACHE", str(folder / "cache"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", experiment)
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
 
 
 class Server:

@@ -29,7 +29,7 @@ from mlspatial.registry.bundle import BUNDLE, BUNDLED, INDEX
 from mlspatial.registry.store import client
 from mlspatial.steps.compare import compare
 from speed.made_up import STUDIED, fill
-from tests.registry.serving import Server
+from tests.registry.serving import Server, stand
 
 ROOT = Path(__file__).resolve().parents[2]
 N = 40
@@ -38,11 +38,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 @pytest.fixture
 def here(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Server:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLSPATIAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
-    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "bundled")
-    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    stand(monkeypatch, tmp_path, server.address, "bundled")
     return server
 
 
@@ -126,7 +122,10 @@ def values(run_id: str, *names: str) -> list[int]:
     table = read.runs(entry="held")
     chosen = table[table.run_id == run_id]
     shutil.rmtree(Path(os.environ["MLSPATIAL_CACHE"]) / "runs", ignore_errors=True)
-    parse = lambda row, file: pd.concat([read.table_file(file(f"{name}.json")) for name in names])  # noqa: E731
+
+    def parse(row: dict[str, Any], file: Any) -> pd.DataFrame:
+        return pd.concat([read.table_file(file(f"{name}.json")) for name in names])
+
     return list(read.tables("values-1", chosen, parse).value)
 
 
