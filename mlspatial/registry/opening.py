@@ -33,6 +33,10 @@ class Answered(Exception):
         self.run = run
 
 
+class Died(Exception):
+    """Somebody who was at the result has died since we looked: what it has left goes on."""
+
+
 @dataclass
 class Opening:
     """What a run is opened with. listed: ids of the runs it stands on; project_run: which `mlflow run` has opened;
@@ -60,11 +64,16 @@ class Opening:
         return self._start()
 
     def claim(self, run: Run) -> None:
-        """Claim the result for a run that `begin` has made; it is gone if others were faster. Raises Busy, Answered."""
+        """Claim the result for a run that `begin` has made; it is gone if others were faster.
+
+        Raises Busy, Answered, Died.
+        """
         if not self.claimed:
             try:
-                self._enter(run.id, lambda text: run.set_tags({CLAIM: text}))
-            except (Busy, Answered):
+                found = self._enter(run.id, lambda text: run.set_tags({CLAIM: text}))
+                if not self.force and any(self._has_died(one) for one in found if one.id != run.id):
+                    raise Died
+            except (Busy, Answered, Died):
                 self._withdraw(run)
                 raise
             claims.OWN.add(run.id)
@@ -81,6 +90,11 @@ class Opening:
         if not self.force and (made := whole(new, self.name, self.lacks)):
             raise Answered(made)
         return found
+
+    def _has_died(self, run: RunRecord) -> bool:
+        """Whether a run, of nobody who lives, has come to that since we looked and could go on."""
+        known = any(one.id == run.id and one.status == "KILLED" for one in self.same)
+        return run.id not in dead.FOREIGN and (run.status == "RUNNING" or (run.status == "KILLED" and not known))
 
     def busy(self, maker: str) -> Busy:
         return Busy(self.name, maker, self.spec.entry, self.spec.id, self.spec.cfg)

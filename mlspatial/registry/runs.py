@@ -40,7 +40,7 @@ from mlspatial.registry.lives import HEARTBEAT as HEARTBEAT
 from mlspatial.registry.lives import PROCESS as PROCESS
 from mlspatial.registry.lives import now as _now
 from mlspatial.registry.opening import RESUMED as RESUMED
-from mlspatial.registry.opening import Answered, Opening, point_to
+from mlspatial.registry.opening import Answered, Died, Opening, point_to
 from mlspatial.registry.opening import join_study as join_study
 from mlspatial.registry.record import RunRecord as RunRecord
 from mlspatial.registry.record import Spec as Spec
@@ -79,14 +79,17 @@ def open_run(
     """
     listed = ",".join(parents)
     with _gate(spec, name):
-        mark_dead_runs()
-        same = find(spec=spec.id, entry=spec.entry)
-        rival = next(claims.rivals(same), None)
-        answer = None if force else whole([run for run in same if run.status == "FINISHED"], name, lacks)
-        if rival and not answer:
-            raise Busy(name, rival.who, spec.entry, spec.id, spec.cfg)
-        project_run = os.environ.pop("MLFLOW_RUN_ID", None)
-        if not answer:
+        project_run, answer = None, None
+        while not answer:
+            mark_dead_runs()
+            same = find(spec=spec.id, entry=spec.entry)
+            rival = next(claims.rivals(same), None)
+            answer = None if force else whole([run for run in same if run.status == "FINISHED"], name, lacks)
+            if rival and not answer:
+                raise Busy(name, rival.who, spec.entry, spec.id, spec.cfg)
+            project_run = os.environ.pop("MLFLOW_RUN_ID", None)
+            if answer:
+                break
             check_patch()
             opening = Opening(spec, name, study, listed, force, lacks, project_run, same)
             try:
@@ -98,10 +101,11 @@ def open_run(
                 return
             except Answered as made:
                 answer = made.run
-            except Busy:
+            except (Busy, Died) as outdone:
                 if project_run and not opening.claimed:
                     os.environ["MLFLOW_RUN_ID"] = project_run
-                raise
+                if isinstance(outdone, Busy):
+                    raise
         if project_run:
             point_to(answer, project_run, spec, name, study)
         join_study(answer, study)

@@ -152,6 +152,30 @@ def test_what_was_made_since_the_first_look_answers(registry: Path, monkeypatch:
     assert record.id == rival.id and record.studies == ("s",)
 
 
+@pytest.mark.parametrize("project", [False, True])
+@pytest.mark.parametrize("noticed", [False, True])
+def test_what_began_and_died_since_the_first_look_goes_on(
+    registry: Path, monkeypatch: pytest.MonkeyPatch, noticed: bool, project: bool
+) -> None:
+    """noticed: by others, who have marked it. project: `mlflow run` has opened a run for it."""
+
+    def die(run: str) -> None:
+        client().set_tag(run, lives.HEARTBEAT, "0")
+        if noticed:
+            client().set_terminated(run, "KILLED")
+
+    mine = client().create_run(client().get_experiment_by_name("test").experiment_id).info.run_id if project else ""
+    if mine:
+        monkeypatch.setenv("MLFLOW_RUN_ID", mine)
+    rival = Rivals(monkeypatch, HELD, die)
+    with runs.open_run(SPEC, name="x") as run:
+        assert run.resumed and run.id == rival.id
+    (record,) = runs.find()
+    assert record.id == rival.id and record.status == "FINISHED"
+    if mine:
+        assert runs.get(mine).parents == (rival.id,) and runs.get(mine).status == "FINISHED"
+
+
 def test_who_may_not_delete_leaves_a_run_that_answers_for_nothing(
     registry: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

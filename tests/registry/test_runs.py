@@ -338,6 +338,26 @@ def test_kill_9_is_recognised_and_the_run_goes_on(registry: Path) -> None:
         assert run.resumed and run.id == record.id
 
 
+def test_a_run_whose_process_ends_in_the_midst_of_a_look_goes_on(
+    registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a second run beside it, which is what came of it where two waited for the one that was killed."""
+    process = start(HOLD_A_RUN, registry)
+    monkeypatch.setenv("MLSPATIAL_CACHE", str(registry / "other"))
+    mark = runs.mark_dead_runs
+
+    def mark_and_kill() -> list[str]:
+        dead = mark()
+        process.kill()
+        process.wait(600)
+        return dead
+
+    monkeypatch.setattr(runs, "mark_dead_runs", mark_and_kill)
+    with runs.open_run(spec(), name="held") as run:
+        assert run.resumed
+    assert [one.id for one in runs.find()] == [run.id]
+
+
 def test_a_run_of_another_machine_is_judged_by_its_heartbeat(registry: Path) -> None:
     with runs.open_run(spec(), name="far") as run:
         pass
@@ -411,7 +431,8 @@ def test_long_lists_of_parents_become_a_file(registry: Path) -> None:
     assert runs.download(run.id, runs.PARENTS_FILE).read_text().split() == parents
 
 
-def test_where_a_result_came_from(registry: Path) -> None:
+def test_where_a_result_came_from(registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLSPATIAL_STORE_PATCH", "true")
     with runs.open_run(spec(), name="x") as run:
         pass
     tags = runs.get(run.id).tags
