@@ -52,11 +52,15 @@ compare: {{items: all}}
 
 
 def results(found: list[RunRecord]) -> dict[tuple[str, ...], dict[str, float]]:
-    """What a study has made: metrics that no clock decides, by entry, name and parameters."""
+    """What a study has made: metrics that no clock decides, by entry, name and parameters that are no one's ids."""
     made = {}
     for run in found:
         if run.entry in MADE and run.status == "FINISHED":
-            given = sorted(f"{key}={value}" for key, value in run.cfg.items() if key not in ("out", "dataset"))
+            given = sorted(
+                f"{key}={value}"
+                for key, value in run.cfg.items()
+                if key not in ("out", "dataset") and not value.startswith("models:/")
+            )
             values = {name: value for name, value in run.metrics.items() if not any(word in name for word in CLOCKS)}
             key = (run.entry, run.name, *given)
             assert key not in made, key
