@@ -30,6 +30,8 @@ CITED = {
     "figure_brains",
     "figure_ranking",
     "figure_units",
+    "table_yardsticks",
+    "figure_yardsticks",
 }  # of no paper
 
 
