@@ -2,7 +2,9 @@
 
 Every call of MLflow's client, every request and every transfer of an artifact goes through `patiently`. Only what says
 that nobody is there is asked again: no connection, a connection that breaks, a database that is locked, and what a
-server or proxy answers meanwhile (429, 502, 503, 504; of artifacts also 500: the object store behind it is away).
+server or proxy answers meanwhile (429, 502, 503, 504; of artifacts also 500: the object store behind it is away). A
+server whose database went away in the middle of a request breaks off (500), and MLflow's client does not hand on what it
+said; that is asked again for BROKEN_SECONDS, as it may be a defect as well.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from mlspatial.core.stopping import stop_waits
 VARIABLE, DEFAULT = "MLSPATIAL_PATIENCE", 150.0  # seconds for which a store that was there is asked again
 PAUSE, LONGEST_PAUSE = 0.2, 1.0  # seconds between two tries, doubled each time
 WORD_SECONDS = 20.0  # between two words about it
+BROKEN_SECONDS, BROKEN = 10.0, "its server broke off, status 500"
 STATUS = (429, 502, 503, 504)
 CODES = ("TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED")  # MLflow's
 #: sqlite's words for a database that others hold, or that is not to be reached; an initialised one has its tables.
@@ -46,6 +49,8 @@ STORE_AWAY = re.compile(
     r"/mlflow-artifacts/\S* \(Caused by ResponseError\('too many 500 error|\b500 Server Error\b[^\n]*/mlflow-artifacts/"
     r"|/mlflow-artifacts/\S* failed with error code 500 "
 )
+#: A server that broke off, of anything but artifacts.
+BROKE_OFF = re.compile(r"too many 500 error|\berror code 500 != 200\b|\b500 Server Error\b")
 
 #: where MLflow looks for them, in this order
 OWN_PLACES = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or write them into ~/.mlflow/credentials"
@@ -110,9 +115,9 @@ def patiently(ask: Callable[[], Answer], found: Callable[[], Answer | None] = la
                 _tell_again(began)
             return answer
         _down, waited = True, time.monotonic() - began
-        limit = min(patience(), _hurried.get())
+        limit = min(patience(), _hurried.get(), BROKEN_SECONDS if reason == BROKEN else math.inf)
         if waited >= limit:
-            if isinstance(problem, Unreachable):
+            if isinstance(problem, Unreachable) or reason == BROKEN:
                 raise problem
             raise Unreachable(
                 f"{place()}: does not answer ({reason}), tried for {waited:.0f} s; is it up? "
@@ -280,8 +285,9 @@ def _verdict(error: BaseException) -> str | None:
 
 def _named(text: str) -> str:
     """What the words of an error name of a store that is not there; else ''."""
-    found = NOT_THERE.search(text)
-    return found[0] if found else "its object store, status 500" if STORE_AWAY.search(text) else ""
+    if found := NOT_THERE.search(text):
+        return found[0]
+    return "its object store, status 500" if STORE_AWAY.search(text) else BROKEN if BROKE_OFF.search(text) else ""
 
 
 def _last_words(text: str) -> str:

@@ -65,6 +65,7 @@ def answers() -> Iterator[Answers]:
             code = codes.get(status, "RESOURCE_DOES_NOT_EXIST" if status == 404 else "INTERNAL_ERROR")
             text = json.dumps({} if status == 200 else {"error_code": code, "message": "as told"}).encode()
             text = b"You are not authenticated." if made.codes is None and status in (401, 403) else text
+            text = b"<!doctype html>\n<title>500 Internal Server Error</title>" if status == 500 else text
             self.send_response(status)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
@@ -91,12 +92,28 @@ def test_what_a_proxy_says_meanwhile_is_asked_again_and_nothing_else(
     assert len(told) == 2 and not patience.down()
     assert told[0].startswith(f"MLFLOW_TRACKING_URI={answers.address}: does not answer (too many 429 error")
     assert "trying for 1" in told[0] and "answers again" in told[1]
-    for status in (400, 404, 500, 501):
+    for status in (400, 404, 501):
         answers.asked, answers.statuses = 0, [status] * 3
         with pytest.raises(MlflowException):
             client().search_experiments()
         assert answers.asked == 1, status
     assert capfd.readouterr().err == ""
+
+
+def test_a_server_that_breaks_off_is_asked_again_and_not_for_long(
+    answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What MLflow 3.17 answers when PostgreSQL ends in the middle of a request: its rollback fails as well."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", answers.address)
+    client()
+    answers.asked, answers.statuses = 0, [500, 500]
+    assert list(client().search_experiments()) == [] and answers.asked == 3 and not patience.down()
+    monkeypatch.setattr(patience, "BROKEN_SECONDS", 0.2)
+    answers.asked, answers.statuses = 0, [500] * 1000
+    began = time.monotonic()
+    with pytest.raises(MlflowException, match="too many 500"):  # a defect, told as such
+        client().search_experiments()
+    assert 0.2 < time.monotonic() - began < 10 and answers.asked > 3
 
 
 def test_the_time_is_as_documented(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,11 +248,8 @@ def test_what_counts_as_away() -> None:
         assert away(transient), transient
     for lasting in (
         requests.exceptions.SSLError("certificate verify failed: self-signed certificate"),
-        requests.exceptions.RetryError("too many 500 error responses"),
         requests.exceptions.InvalidURL("http://"),
         http_error(404),
-        http_error(500),
-        http_error(500, "http://a/api/2.0/mlflow/runs/get?run_id=mlflow-artifacts"),
         RestException({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "Run 503 not found"}),
         RestException({"error_code": "PERMISSION_DENIED", "message": "no"}),
         MlflowException("The following failures occurred ...\n404 Client Error: NOT FOUND for url: http://a:503/x"),
@@ -247,6 +261,12 @@ def test_what_counts_as_away() -> None:
         KeyError("x"),
     ):
         assert not away(lasting), lasting
+    for broken in (
+        requests.exceptions.RetryError("too many 500 error responses"),
+        http_error(500),
+        http_error(500, "http://a/api/2.0/mlflow/runs/get?run_id=mlflow-artifacts"),
+    ):
+        assert away(broken) == patience.BROKEN, broken  # which is asked again for a shorter time
 
 
 def _within(first: BaseException, second: BaseException) -> None:
