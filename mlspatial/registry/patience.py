@@ -3,8 +3,8 @@
 Every call of MLflow's client, every request and every transfer of an artifact goes through `patiently`. Only what says
 that nobody is there is asked again: no connection, a connection that breaks, a database that is locked, and what a
 server or proxy answers meanwhile (429, 502, 503, 504; of artifacts also 500: the object store behind it is away). A
-server whose database went away in the middle of a request breaks off (500), and MLflow's client does not hand on what it
-said; that is asked again for BROKEN_SECONDS, as it may be a defect as well.
+server whose database went away in the middle of a request breaks off (500), and MLflow's client does not hand on what
+it said; that is asked again for BROKEN_SECONDS, as it may be a defect as well.
 """
 
 from __future__ import annotations
