@@ -146,13 +146,13 @@ def usual_step(table: pd.DataFrame) -> int:
 
 def fullness(part: pd.DataFrame) -> tuple[Any, ...]:
     """How good the networks of one training are as the ones to show, the larger the better: own before imported ones;
-    full translation, the most categories, not begun from ImageNet; the most tasks, networks and images."""
+    full translation, not begun from ImageNet, the most tasks; the most categories, networks and images."""
     first = part.iloc[0]
     categories, images = (value if value == value and value is not None else 0 for value in
                           (first.n_categories, first.n_train))  # fmt: skip
-    free_of = first.translation != "none", categories, not str(first.init).startswith("imagenet")
+    free_of = first.translation != "none", not str(first.init).startswith("imagenet")
     ends = part[part.final.astype(bool) & ~part.task.isin(REFERENCES)]
-    return not first.imported, *free_of, ends.task.nunique(), len(ends), images, str(first.dataset)
+    return not first.imported, *free_of, ends.task.nunique(), categories, len(ends), images, str(first.dataset)
 
 
 def nearest(table: pd.DataFrame, to: Condition | None) -> pd.DataFrame:

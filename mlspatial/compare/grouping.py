@@ -35,6 +35,7 @@ BLOCKS = tuple(f"layer{n}.0.relu" for n in (1, 2, 3, 4))  # Xie et al. 2025, tab
 PIXELS = "pixels"
 METRICS = {"cka": "Linear CKA", "cka_debiased": "Debiased linear CKA", "rsa": "RSA (Pearson r)",
            "rsa_spearman": "RSA (Spearman r)", "procrustes": "Procrustes similarity"}  # fmt: skip
+CLASSES = ("category", "identity")
 #: what is reduced -> tasks that aim at it, for which it is no non-target latent
 AIMS = {"translation": {"translation", "all"}, "category": {"category", "identity", "all"}}
 #: what full and reduced variability may differ in; the rest of a condition they share
@@ -107,7 +108,8 @@ def choose(evidence: Evidence, ids: Iterable[str], *, reduced: str = "") -> Chos
 
 def _kinds(table: pd.DataFrame) -> pd.DataFrame:
     """Networks with `family` (the condition but for MAY_DIFFER, and the number of images to two digits), `size` (that
-    number) and `kind`: FULL, or which variability is reduced. Full is the largest number of categories of a family."""
+    number) and `kind`: FULL, or which variability is reduced. Full is the largest number of categories of a family, of
+    those that were trained on more than telling them apart: a series of categories alone is none."""
     table["final"] = table.final.astype(bool)
     live = table.dataset.str.endswith("-live")
     table["size"] = [f"{n:.2g}" if n == n else "" for n in table.n_train.astype(float).where(~live)]
@@ -117,11 +119,17 @@ def _kinds(table: pd.DataFrame) -> pd.DataFrame:
     }
     table["family"] = [kinds[key] for key in zip(table.condition, table["size"], strict=True)]
     table["n_categories"] = table.n_categories.astype(float)
-    own = table.n_categories.where(~table.task.isin(REFERENCES))
-    most = own.groupby(table.family, sort=False).transform("max") if len(table) else own
-    few, centred = table.n_categories < most, table.translation == "none"
+    centred = table.translation == "none"
+    own = table[~table.task.isin(REFERENCES) & ~centred & table.n_categories.notna()]
+    most = table.family.map({family: _full(part) for family, part in own.groupby("family", sort=False)}).astype(float)
+    few = table.n_categories < most
     table["kind"] = np.select([few & centred, few, centred], ["both", "category", "translation"], FULL)
     return table
+
+
+def _full(part: pd.DataFrame) -> float:
+    others = part[~part.task.isin(CLASSES)]
+    return float((others if len(others) else part).n_categories.max())
 
 
 def _training(full: pd.DataFrame, low: pd.DataFrame) -> tuple[Condition, pd.DataFrame, pd.DataFrame]:

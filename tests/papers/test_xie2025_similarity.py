@@ -17,6 +17,7 @@ from mlspatial.analysis.mds import row_distances
 from mlspatial.compare.drawing import FIGURES
 from mlspatial.compare.evidence import PAIRS, Evidence
 from mlspatial.compare.grouping import FULL, REDUCED, choose, group_pairs, layer_order, similarities, square
+from mlspatial.compare.selection import Conditions
 from mlspatial.compare.style import SMALL
 from tests.compare.synthetic import little_evidence, no_evidence
 from tests.papers.studies import BLOCKS, IDS, between, drawn, full, members, network, row, small, study, value, within
@@ -49,6 +50,20 @@ def test_reduced_variability_is_told_from_the_columns() -> None:
     for kind, seed in (("category", 1), ("translation", 3)):
         table = choose(evidence, evidence.networks.model_id, reduced=kind).networks
         assert list(zip(table.variability, table.seed, strict=True)) == [(FULL, 0), (REDUCED, seed)]
+
+
+def test_more_categories_that_were_only_told_apart_are_not_full_variability() -> None:
+    """As where the tasks are compared on eight categories, and category alone on sixteen as well."""
+    rows = [network(task, 0, n_categories=8.0, dataset="eight") for task in ("distance", "translation", "category")]
+    rows += [network("category", 1, n_categories=16.0, dataset="sixteen")]
+    rows += [network("distance", 2, n_categories=1.0, dataset="one")]
+    evidence = study(rows)
+    table = choose(evidence, evidence.networks.model_id, reduced="category").networks
+    assert list(zip(table.task, table.variability, table.seed, strict=True)) == [
+        ("distance", FULL, 0), ("distance", REDUCED, 2), ("translation", FULL, 0), ("category", FULL, 0),
+    ]  # fmt: skip
+    pool = Conditions(evidence.networks)
+    assert {str(pool.choose(task).networks.dataset.iloc[0]) for task in ("distance", "category")} == {"eight"}
 
 
 def test_full_variability_is_taken_after_as_many_batches_as_its_control() -> None:

@@ -28,8 +28,7 @@ def test_the_study_for_a_laptop_has_every_condition_of_study_1(registry: Path) -
                    if not one.get("hidden"))  # fmt: skip
     ten = {"distance", "translation", "rotation", "category", "identity", "distance+translation", "distance+rotation",
            "translation+rotation", "distance+translation+rotation", "all"}  # fmt: skip
-    for where in ("laptop8", "laptop117"):
-        assert {task for dataset, task, way, _ in seen if dataset == where and way == "one_cycle"} == ten
+    assert {task for dataset, task, way, _ in seen if dataset == "laptop8" and way == "one_cycle"} == ten
     assert {f"laptop{n}" for n in (1, 2, 4, 8, 16, 117)} | {"laptop8_still"} == {dataset for dataset, *_ in seen}
     assert {task for _, task, schedule, _ in seen if schedule == "constant"} == {"translation", "category"}
     assert min(seen.values()) >= 4 and sum(n for (*_, trained), n in seen.items() if trained) >= 90
