@@ -121,13 +121,16 @@ def _kinds(table: pd.DataFrame) -> pd.DataFrame:
     table["n_categories"] = table.n_categories.astype(float)
     centred = table.translation == "none"
     own = table[~table.task.isin(REFERENCES) & ~centred & table.n_categories.notna()]
-    most = table.family.map({family: _full(part) for family, part in own.groupby("family", sort=False)}).astype(float)
+    most = table.family.map(
+        {family: full_categories(part) for family, part in own.groupby("family", sort=False)}
+    ).astype(float)
     few = table.n_categories < most
     table["kind"] = np.select([few & centred, few, centred], ["both", "category", "translation"], FULL)
     return table
 
 
-def _full(part: pd.DataFrame) -> float:
+def full_categories(part: pd.DataFrame) -> float:
+    """The largest number of categories on which more was trained than telling them apart; where nothing was, of all."""
     others = part[~part.task.isin(CLASSES)]
     return float((others if len(others) else part).n_categories.max())
 

@@ -234,3 +234,20 @@ def test_what_a_network_s_own_head_says_is_no_best_layer(small: Evidence, name: 
     assert layers[layers.layer == name]["relative depth"].isna().all()
     kept = layers[layers.layer != name]["relative depth"].astype(float)
     assert sorted(kept) == sorted(before["relative depth"].astype(float)) and (layers.layer == name).any()
+
+
+def test_category_on_more_categories_leaves_findings_to_the_tasks_of_one_training() -> None:
+    """Sixteen categories told apart, beside all tasks on eight: tasks are compared on the eight."""
+    seen = synthetic_evidence(archs=("resnet18",), tasks=("distance", "category", "all"), seeds=2, steps=(500, 2_000),
+                              scaling=False, variability=False)  # fmt: skip
+    expected = CHECKS["distance_near_all"](seen)
+    more = seen.networks[seen.networks.task == "category"].assign(n_categories=500.0, dataset="many", dataset_id="many")
+    more = more.assign(model_id=more.model_id + "-many", run_id=more.run_id + "-many")
+    scores = seen.scores[seen.scores.model_id.isin(seen.networks.model_id[seen.networks.task == "category"])]
+    added = replace(
+        seen,
+        networks=pd.concat([seen.networks, more], ignore_index=True),
+        scores=pd.concat([seen.scores, scores.assign(model_id=scores.model_id + "-many", raw=0.0)], ignore_index=True),
+    )
+    assert expected.holds is not None and CHECKS["distance_near_all"](added) == expected
+    assert CHECKS["spatial_comparable_to_category"](added) == CHECKS["spatial_comparable_to_category"](seen)

@@ -10,7 +10,7 @@ import pandas as pd
 from mlspatial.compare.checks import Verdict, check
 from mlspatial.compare.conditions import REFERENCES, known
 from mlspatial.compare.evidence import Evidence
-from mlspatial.compare.grouping import FULL, REDUCED, choose
+from mlspatial.compare.grouping import FULL, REDUCED, choose, full_categories
 from mlspatial.compare.latents import decoded, decoded_ids, read_outs
 from mlspatial.compare.run_ids import run_ids
 from mlspatial.compare.scores import alignment
@@ -163,7 +163,7 @@ def _mine(evidence: Evidence) -> pd.DataFrame:
 def _final(evidence: Evidence) -> pd.DataFrame:
     """The networks that stand for each task, as in the tables: one condition a task, with their facts."""
     mine = _mine(evidence)
-    most = mine.n_categories[mine.task != "imagenet"].max()
+    most = full_categories(mine[mine.task != "imagenet"])
     pool = Conditions(mine[mine.n_categories.isna() | (mine.n_categories >= most)])
     chosen = [pool.choose(task).networks for task in ordered(mine.task)]
     kept = [part for part in chosen if part is not None]

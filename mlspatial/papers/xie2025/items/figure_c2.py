@@ -9,6 +9,7 @@ import pandas as pd
 from mlspatial.compare.conditions import REFERENCES, last
 from mlspatial.compare.drawing import FIGURES, Drawing
 from mlspatial.compare.evidence import Evidence
+from mlspatial.compare.grouping import full_categories
 from mlspatial.compare.selection import Chosen, absent, choose, error_words, errors, runs_of, summary
 from mlspatial.compare.style import legend, ordered, sheet, task_style, tidy
 from mlspatial.compare.words import batches_text, mean_text
@@ -56,7 +57,7 @@ def _sizes(chosen: Chosen) -> tuple[pd.DataFrame, list[str]]:
     """Last checkpoints of one way of training, full variability; parts of one dataset where it has enough sizes, else
     of each size the dataset with the most networks."""
     table = chosen.table
-    most = table.n_categories[~table.task.isin(REFERENCES)].max()
+    most = full_categories(table[~table.task.isin(REFERENCES)])
     rows = table[~table.task.isin(REFERENCES) & (table.translation != "none") & table.n_train.notna()]
     rows = last(rows[rows.neural_mean.notna() & ((rows.n_categories == most) | rows.n_categories.isna())])
     if rows.empty:
