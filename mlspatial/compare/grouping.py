@@ -35,7 +35,7 @@ BLOCKS = tuple(f"layer{n}.0.relu" for n in (1, 2, 3, 4))  # Xie et al. 2025, tab
 PIXELS = "pixels"
 METRICS = {"cka": "Linear CKA", "cka_debiased": "Debiased linear CKA", "rsa": "RSA (Pearson r)",
            "rsa_spearman": "RSA (Spearman r)", "procrustes": "Procrustes similarity"}  # fmt: skip
-CLASSES = ("category", "identity")
+WHAT = {"category", "identity"}  # tasks that tell categories apart, and nothing else
 #: what is reduced -> tasks that aim at it, for which it is no non-target latent
 AIMS = {"translation": {"translation", "all"}, "category": {"category", "identity", "all"}}
 #: what full and reduced variability may differ in; the rest of a condition they share
@@ -131,7 +131,7 @@ def _kinds(table: pd.DataFrame) -> pd.DataFrame:
 
 def full_categories(part: pd.DataFrame) -> float:
     """The largest number of categories on which more was trained than telling them apart; where nothing was, of all."""
-    others = part[~part.task.isin(CLASSES)]
+    others = part[[not set(task.split("+")) <= WHAT for task in part.task]]
     return float((others if len(others) else part).n_categories.max())
 
 

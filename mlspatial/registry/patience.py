@@ -117,7 +117,10 @@ def patiently(ask: Callable[[], Answer], found: Callable[[], Answer | None] = la
         _down, waited = True, time.monotonic() - began
         limit = min(patience(), _hurried.get(), BROKEN_SECONDS if reason == BROKEN else math.inf)
         if waited >= limit:
-            if isinstance(problem, Unreachable) or reason == BROKEN:
+            if isinstance(problem, Unreachable):
+                raise problem
+            if reason == BROKEN:
+                _down = False  # somebody is there, with a defect
                 raise problem
             raise Unreachable(
                 f"{place()}: does not answer ({reason}), tried for {waited:.0f} s; is it up? "

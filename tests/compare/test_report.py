@@ -237,7 +237,7 @@ def test_what_a_network_s_own_head_says_is_no_best_layer(small: Evidence, name: 
 
 
 def test_category_on_more_categories_leaves_findings_to_the_tasks_of_one_training() -> None:
-    """Sixteen categories told apart, beside all tasks on eight: tasks are compared on the eight."""
+    """500 categories told apart, beside all tasks on 117: tasks are compared on the 117."""
     seen = synthetic_evidence(archs=("resnet18",), tasks=("distance", "category", "all"), seeds=2, steps=(500, 2_000),
                               scaling=False, variability=False)  # fmt: skip
     expected = CHECKS["distance_near_all"](seen)

@@ -78,3 +78,18 @@ def test_without_seeds_it_says_so() -> None:
     one = synthetic_evidence(archs=("resnet18",), tasks=("distance", "category"), seeds=1, scaling=False,
                              variability=False, benchmarks={"simulated_v1": "V1"})  # fmt: skip
     assert FIGURES["figure_yardsticks"](one).figure is None
+
+
+def test_raw_and_ceiled_scores_are_never_mixed() -> None:
+    """Some networks of a benchmark have been imported, without raw scores: they are left out; where all were, ceiled
+    scores count."""
+    seen = with_metrics({"rsa": 1.0})
+    (whole,), _ = yardsticks(seen)
+    shown = seen.networks[(seen.networks.task == "distance") & seen.networks.final.astype(bool)]
+    gone = seen.scores.model_id == shown.model_id.iloc[0]
+    some = seen.scores.assign(raw=seen.scores.raw.mask(gone), ceiled=99.0, r_over_c_squared=99.0)
+    (rest,), _ = yardsticks(replace(seen, scores=some))
+    assert rest.apart.n == whole.apart.n - 1 and max(map(np.max, rest.values.values())) < 99
+    none = seen.scores.assign(r_over_c_squared=seen.scores.raw.astype(float), raw=np.nan)
+    (ceiled,), _ = yardsticks(replace(seen, scores=none))
+    assert ceiled.apart == whole.apart

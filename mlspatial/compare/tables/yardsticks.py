@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +31,8 @@ CAPTION = (
     "is between tasks rather than between seeds of one task, ICC(1), with its exact 95 % interval; p: one-way analysis "
     f"of variance. Seeds: a task, for two tasks drawn at random to be told apart at {ALPHA:g} with power {POWER:g}. "
     "Trained less untrained: the mean over tasks less that of untrained networks, in standard deviations over seeds. "
-    "Scores are raw: a ceiling, the same for all networks, changes none of this but where it squares."
+    "Scores are raw (of imported tables, which have none, ceiled): a ceiling, the same for all networks, changes none "
+    "of this but where it squares."
 )
 NONE = "No score of networks of two tasks, one of them with two seeds."
 FRAME = ["yardstick", "benchmark", "region", "metric", "reliability", "low", "high", "f", "p", "between", "within",
@@ -50,9 +51,9 @@ class Yardstick:
     untrained: np.ndarray
     runs: tuple[str, ...]
 
-    @property
+    @cached_property
     def apart(self) -> Discriminability:
-        return _discriminability(tuple((task, tuple(values)) for task, values in self.values.items()))
+        return discriminability(self.values)
 
     @property
     def over_untrained(self) -> float:
@@ -61,11 +62,6 @@ class Yardstick:
             return NAN
         trained = np.mean([values.mean() for values in self.values.values()])
         return float((trained - self.untrained.mean()) / self.apart.within)
-
-
-@lru_cache(maxsize=256)
-def _discriminability(groups: tuple[tuple[str, tuple[float, ...]], ...]) -> Discriminability:
-    return discriminability({task: np.array(values) for task, values in groups})
 
 
 def yardsticks(evidence: Evidence) -> tuple[list[Yardstick], tuple[str, ...]]:
@@ -91,13 +87,14 @@ def _scores(evidence: Evidence) -> Iterator[tuple[str, str, str, str, pd.DataFra
     """(name, benchmark, region, metric, rows with model_id, value and run_id) at the layer that counts."""
     rows = evidence.scores[evidence.scores.committed.astype(bool)]
     rows = rows.drop_duplicates(["model_id", "benchmark", "region", "metric"])
-    imported = rows.raw.isna()
-    rows = rows.assign(value=rows.raw.astype(float).where(~imported, rows[PUBLISHED].fillna(rows.ceiled).astype(float)))
     called = benchmark_labels(rows.benchmark)
     for (benchmark, region, metric), part in rows.groupby(["benchmark", "region", "metric"], sort=False):
-        label = called[str(benchmark)]
-        name = ", ".join(dict.fromkeys([label, str(metric)]) if str(region) in label else [label, region, metric])
-        yield name, str(benchmark), str(region), str(metric), part[["model_id", "value", "run_id"]]
+        raw = part.raw.astype(float)
+        if raw.isna().all():  # imported tables have ceiled scores alone; the two are never mixed
+            raw = part[PUBLISHED].fillna(part.ceiled).astype(float)
+        name = f"{called[str(benchmark)]}, {region}, {metric}"
+        rated = part.assign(value=raw)[["model_id", "value", "run_id"]]
+        yield name, str(benchmark), str(region), str(metric), rated
 
 
 def _tunings(evidence: Evidence) -> Iterator[tuple[str, str, str, str, pd.DataFrame]]:
