@@ -5,8 +5,10 @@
 split: ridge from 412 training to 103 test images, 9,039 voxels of eight subjects (Allen2022_fmri.V1-ridge), 25,088
 features. split_chosen: the same with 99 penalties to choose from, at 1,600 images, 100 test images and 600 units of
 two subjects; the real ones have 8,640 images and more, which is a decomposition of minutes here and there. rdm: 1,000
-images, four subjects of 2,000 voxels (Allen2022_fmri_4subj.V2-rdm). temporal: 3,200 images, 168 sites, 20 bins of 10 ms
-(MajajHong2015public.IT-temporal-pls), 512 features: the package's matrices of 57,600 rows are of 236 MB there, of
+images, four subjects of 2,000 voxels (Allen2022_fmri_4subj.V2-rdm). NAME_regions: the same for all regions of the same
+images (V1, V2, V4, IT; of split_chosen three), which share a layer's products, factors, eigenvectors and ranks here;
+the package makes them anew for each, so that it runs one, counted as all. temporal: 3,200 images, 168 sites, 20 bins of
+10 ms (MajajHong2015public.IT-temporal-pls), 512 features: the package's matrices of 57,600 rows are of 236 MB there, of
 11.6 GB at 25,088. reverse: 3,200 images, 168 sites, 25,088 units (MajajHong2015public.IT-reverse_pls).
 
 The package's classes are called as its benchmarks call them, on assemblies of the real layout. Of cross-validated kinds
@@ -99,10 +101,11 @@ def line(case: str, ours: float, theirs: float, counted: int, error: float, what
 
 
 def split(
-    case: str, metric: Any, alphas: list[float], n: int, test: int, units: int, subjects: int, width: int
+    case: str, metric: Any, alphas: list[float], n: int, test: int, units: int, subjects: int, width: int, regions: int
 ) -> dict:
     features, causes = layer(n + test, width)
-    targets = responses(causes, units, 1)
+    measured = [responses(causes, units, 1 + region) for region in range(regions)]
+    targets = measured[0]
     of = np.arange(units) % subjects
     groups = [np.flatnonzero(of == subject) for subject in range(subjects)]
     known, new = np.arange(n), np.arange(n, n + test)
@@ -110,8 +113,8 @@ def split(
     def ours() -> np.ndarray:
         products = InnerProducts(n + test)
         products.add(features)
-        across = products.between(new, known)
-        return split_ridge(products.between(known, known), across, targets[:n], targets[n:], groups, alphas).r
+        found = [split_ridge(products, known, new, of[:n], of[n:], groups, alphas).r for of in measured]
+        return found[0]
 
     r, seconds = timed(ours)
     given = [assembly(features[:n]), assembly(features[n:], n)]
@@ -120,11 +123,15 @@ def split(
         lambda: metric(source_train=given[0], source_test=given[1], target_train=one[0], target_test=one[1])
     )
     error = np.abs(score.raw.values - r[groups[0]]).max()
-    what = f"{n} + {test} images, {units} units, {subjects} subjects, {width} features"
-    return line(case, seconds, theirs, subjects, error, what)
+    what = f"{n} + {test} images, {units} units, {subjects} subjects, {width} features{of_regions(regions)}"
+    return line(case, seconds, theirs, subjects * regions, error, what)
 
 
-def rdm(n: int, voxels: int, width: int) -> dict:
+def of_regions(count: int) -> str:
+    return f", {count} regions" if count > 1 else ""
+
+
+def rdm(case: str, n: int, voxels: int, width: int, regions: int) -> dict:
     from brainscore_vision.metrics.rdm.metric import RDM, RDMSimilarity
 
     subjects = 4
@@ -135,7 +142,9 @@ def rdm(n: int, voxels: int, width: int) -> dict:
     def ours() -> np.ndarray:
         patterns = PatternGram(n)
         patterns.add(features)
-        return rsa.compare(rsa.matrix_ranks(1 - rsa.condensed(patterns.correlations())), kept, method="pearson")[0]
+        ranks = rsa.matrix_ranks(1 - rsa.condensed(patterns.correlations()))
+        found = [rsa.compare(ranks, kept, method="pearson")[0] for _ in range(regions)]
+        return found[0]
 
     found, seconds = timed(ours)
     source, targets = assembly(features), [assembly(one) for one in data]
@@ -146,8 +155,8 @@ def rdm(n: int, voxels: int, width: int) -> dict:
         return [float(similarity(of_layer, rdms(one))) for one in targets]
 
     given, theirs = timed(package)
-    what = f"{n} images, {subjects} subjects of {voxels} voxels, {width} features"
-    return line("rdm", seconds, theirs, 1, np.abs(found - given).max(), what)
+    what = f"{n} images, {subjects} subjects of {voxels} voxels, {width} features{of_regions(regions)}"
+    return line(case, seconds, theirs, regions, np.abs(found - given).max(), what)
 
 
 def temporal(metric: Any, n: int, sites: int, bins: int, width: int) -> dict:
@@ -205,16 +214,24 @@ def cases(quick: bool) -> dict[str, Callable[[], dict]]:
 
         return load_metric(name, **options)
 
-    def chosen() -> dict:
+    units, images, voxels = (904, 100, 200) if quick else (9039, 1000, 2000)
+
+    def given(case: str, regions: int) -> dict:
+        return split(case, metric("dual_ridge_split"), [1.0], 412, 103, units, 8, width, regions)
+
+    def chosen(case: str, regions: int) -> dict:
         from brainscore_vision.metrics.regression_correlation.metric import ALPHA_LIST
 
         theirs = metric("dual_ridgecv_split", alphas=ALPHA_LIST)
-        return split("split_chosen", theirs, ALPHA_LIST, n // 2, 100, 600, 2, width)
+        return split(case, theirs, ALPHA_LIST, n // 2, 100, 600, 2, width, regions)
 
     return {
-        "split": lambda: split("split", metric("dual_ridge_split"), [1.0], 412, 103, 904 if quick else 9039, 8, width),
-        "split_chosen": chosen,
-        "rdm": lambda: rdm(100 if quick else 1000, 200 if quick else 2000, width),
+        "split": lambda: given("split", 1),
+        "split_regions": lambda: given("split_regions", 4),
+        "split_chosen": lambda: chosen("split_chosen", 1),
+        "split_chosen_regions": lambda: chosen("split_chosen_regions", 3),
+        "rdm": lambda: rdm("rdm", images, voxels, width, 1),
+        "rdm_regions": lambda: rdm("rdm_regions", images, voxels, width, 4),
         "temporal": lambda: temporal(metric("spantime_pls"), n, 168, 20, 512),
         "reverse": lambda: reverse(metric("reverse_pls"), n, 168, width),
     }

@@ -2,29 +2,33 @@
 
 Brain-Score's benchmarks with a training and a test set fit each subject's units by themselves, with one penalty for all
 of them: a given one, or the one with the least squared leave-one-out error. All subjects saw the same stimuli, so one
-decomposition serves them all. With K the Gram matrix of the centred training features, predictions of the test stimuli
-are A (K + alpha)^-1 Y; with few test stimuli that is solved for A's rows instead of for Y's columns.
+decomposition serves them all, and all regions. With K the Gram matrix of the centred training features, predictions of
+the test stimuli are A (K + alpha)^-1 Y; with few test stimuli that is solved for A's rows instead of for Y's columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
-from scipy.linalg import lapack
+from scipy.linalg import lapack, qr, solve_triangular
 
 from mlspatial.analysis.gram import CHUNK, upper_product
 from mlspatial.analysis.pls import pearson
 from mlspatial.analysis.ridge import RidgeFold
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 
+T = TypeVar("T")
 VERSION = "1"
 #: matrices of n x n float64 that are in memory at once, one penalty or several
 MATRICES = 2.1
 MATRICES_CHOSEN = 6.0
 NEAR = 1e-3  # of the least error that float32 finds: penalties that are compared in float64; its sums are good to 1e-5
+INTERPOLATED = 1e-6  # of a penalty's dual coefficients: what interpolation from others may leave out
+NODE_COLUMNS = 4096  # of dual coefficients that are in memory at once, float32
 
 
 class InnerProducts:
@@ -37,6 +41,7 @@ class InnerProducts:
     def __init__(self, n: int) -> None:
         self.n, self.features = n, 0
         self._upper: torch.Tensor | None = None
+        self._kept: tuple[Hashable, Any] | None = None
 
     def add(self, block: torch.Tensor | np.ndarray) -> None:
         """block: (n, features). Raises StimulusMismatch, UserError for values that are not finite."""
@@ -61,6 +66,25 @@ class InnerProducts:
             found[place] = np.where(columns >= row, upper[row, columns], upper[columns, row])
         return found
 
+    def decomposed(self, train: np.ndarray, test: np.ndarray) -> RidgeFold:
+        """The training stimuli's eigenvectors and the test stimuli in them. Kept: regions have the same stimuli."""
+        return self._once("fold", train, test, lambda: RidgeFold.from_gram(*self._sides(train, test)))
+
+    def smoother(self, train: np.ndarray, test: np.ndarray, alpha: float) -> np.ndarray:
+        """(m, n) A (K + alpha)^-1, what training targets without their means are multiplied by; kept as well."""
+        return self._once(f"smoother {alpha!r}", train, test, lambda: _smoother(*self._sides(train, test), alpha))
+
+    def _sides(self, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.between(train, train), self.between(test, train)
+
+    def _once(self, what: str, train: np.ndarray, test: np.ndarray, make: Callable[[], T]) -> T:
+        """Made, or the last one that was made if it is of the same stimuli and the same features."""
+        asked = (what, self.features, train.tobytes(), test.tobytes())
+        if self._kept is None or self._kept[0] != asked:
+            self._kept = None  # one in memory
+            self._kept = asked, make()
+        return cast(T, self._kept[1])
+
 
 @dataclass(frozen=True)
 class SplitFit:
@@ -71,8 +95,9 @@ class SplitFit:
 
 
 def split_ridge(
-    within: np.ndarray,
-    across: np.ndarray,
+    products: InnerProducts,
+    train: np.ndarray,
+    test: np.ndarray,
     known: np.ndarray,
     measured: np.ndarray,
     groups: Sequence[np.ndarray],
@@ -80,19 +105,20 @@ def split_ridge(
 ) -> SplitFit:
     """Test targets predicted from training targets; one penalty for each group.
 
-    within: (n, n) inner products of the training features, whose memory may be used; across: (m, n) of test with
-    training features, from the same origin; known: (n, targets), measured: (m, targets) responses; groups: places of
-    the targets of each subject, every target in one; alphas: one penalty, or candidates of which the one with the least
-    mean squared leave-one-out error over a group's targets is taken, the first of equals.
+    train: (n,), test: (m,) places of stimuli in products; known: (n, targets), measured: (m, targets) responses;
+    groups: places of the targets of each subject, every target in one; alphas: one penalty, or candidates of which the
+    one with the least mean squared leave-one-out error over a group's targets is taken, the first of equals.
     Raises BadValue for penalties that are not above 0, StimulusMismatch for shapes that do not fit, UserError for
     responses that are not finite or groups that share or lack targets.
     Source: scikit-learn 1.5, Ridge and RidgeCV, as brainscore_vision 2.4.2 uses them.
     """
     known, measured = np.asarray(known, np.float64), np.asarray(measured, np.float64)
-    n, targets = known.shape
-    if within.shape != (n, n) or across.shape != (len(measured), n) or measured.shape[1] != targets:
+    train, test = np.asarray(train), np.asarray(test)
+    targets = known.shape[1]
+    if known.shape != (len(train), targets) or measured.shape != (len(test), targets):
         raise StimulusMismatch(
-            f"products of {within.shape} and {across.shape} do not fit responses of {known.shape} and {measured.shape}"
+            f"{len(train)} training and {len(test)} test stimuli do not fit responses of {known.shape} and "
+            f"{measured.shape}"
         )
     if not len(alphas) or not all(0 < alpha < np.inf for alpha in alphas):
         raise BadValue("alphas", list(alphas), "must be positive numbers, at least one")
@@ -102,9 +128,9 @@ def split_ridge(
         raise UserError("responses are not finite for all stimuli; leave those units out")
     means = known.mean(axis=0)
     if len(alphas) == 1:
-        predicted = _smoother(within, across, float(alphas[0])) @ (known - means) + means
+        predicted = products.smoother(train, test, float(alphas[0])) @ (known - means) + means
         return SplitFit(pearson(predicted, measured), np.full(len(groups), float(alphas[0])))
-    fold = RidgeFold.from_gram(within, across)
+    fold = products.decomposed(train, test)
     chosen, predicted = [], np.empty_like(measured)
     for places in groups:
         centred = torch.from_numpy(known[:, places] - means[places])
@@ -134,22 +160,59 @@ def _chosen(fold: RidgeFold, projected: torch.Tensor, alphas: Sequence[float]) -
     """The penalty with the least squared leave-one-out error of all targets of a group together.
 
     projected: (r, targets) of the centred targets. Only their products with each other count, so that more targets than
-    stimuli are replaced by as many as there are stimuli. Penalties are looked through in float32, those that come near
-    the least error again in float64.
+    stimuli are replaced by as many as there are stimuli. All penalties are looked through by interpolation; those that
+    may have the least error are computed in float64.
     """
     if projected.shape[1] > projected.shape[0]:
         projected = torch.linalg.qr(projected.T, mode="r").R.T
     candidates = torch.as_tensor(list(alphas), dtype=torch.float64)
-    leverages = (fold.vectors**2) @ (1.0 / (fold.values[:, None] + candidates))
+    leverages = fold.leverages(candidates)
 
-    def error(index: int, vectors: torch.Tensor, targets: torch.Tensor) -> float:
+    def error(index: int) -> float:
         weights = 1.0 / (fold.values + candidates[index])
         largest = weights.max()
-        dual = vectors @ ((weights / largest).to(vectors.dtype)[:, None] * targets)
-        return float((dual.square().sum(dim=1).double() * (largest / leverages[:, index]).square()).sum())
+        dual = fold.vectors @ ((weights / largest)[:, None] * projected)
+        return float((dual.square().sum(dim=1) * (largest / leverages[:, index]).square()).sum())
 
-    single = fold.vectors.float(), projected.float()
-    rough = np.array([error(index, *single) for index in range(len(candidates))])
-    near = np.flatnonzero(rough <= rough.min() * (1 + NEAR)) if np.isfinite(rough).all() else np.arange(len(rough))
-    exact = [error(index, fold.vectors, projected) for index in near]
+    near = np.flatnonzero(_may_be_least(fold, projected, candidates, leverages))
+    exact = [error(index) for index in near]
     return float(candidates[near[int(np.argmin(exact))]])
+
+
+def _may_be_least(
+    fold: RidgeFold, projected: torch.Tensor, candidates: torch.Tensor, leverages: torch.Tensor
+) -> np.ndarray:
+    """(candidates,) bool: which penalties may have the least error; leverages: (n, candidates).
+
+    Dual coefficients are V W(alpha) P, with weights W that change so little from one penalty to the next that some
+    twenty of them, found by a pivoted QR decomposition, give those of all by interpolation. V is orthonormal, so that
+    what the decomposition leaves of W(alpha) P bounds how far an error can be off. The product with V is float32's.
+    """
+    weights = 1.0 / (fold.values[:, None] + candidates)
+    lengths = projected.norm(dim=1, keepdim=True)  # of what each eigenvector has of the targets
+    sizes = (weights * lengths).norm(dim=0)  # of each penalty's dual coefficients
+    if not (sizes > 0).all():  # targets that do not vary: all are equal
+        return np.ones(len(candidates), bool)
+    unit = weights / sizes
+    corner, order = qr((unit * lengths).numpy(), mode="r", pivoting=True, check_finite=False)
+    corner = corner[: min(corner.shape)]
+    left = np.sqrt(np.cumsum(np.square(corner)[::-1], axis=0)[::-1])  # of each column, from each row on
+    most = left.max(axis=1)
+    count = int(np.argmax(most <= INTERPOLATED)) if (most <= INTERPOLATED).any() else len(corner)
+    mixed, rest = np.empty((count, len(candidates))), np.zeros(len(candidates))
+    mixed[:, order] = solve_triangular(corner[:count, :count], corner[:count])
+    if count < len(corner):
+        rest[order] = left[count]
+    n, nodes = len(fold.vectors), unit[:, order[:count].copy()].float()
+    products = torch.zeros(n, count, count, dtype=torch.float64)
+    vectors, targets = fold.vectors.float(), projected.float()
+    for some in targets.split(max(1, NODE_COLUMNS // count), dim=1):
+        dual = (vectors @ (nodes[:, :, None] * some[:, None, :]).flatten(1)).unflatten(1, (count, -1))
+        products += torch.bmm(dual, dual.transpose(1, 2))
+    by = torch.from_numpy(mixed)
+    squares = torch.stack([((rows @ by) * by).sum(dim=0) for rows in products])  # (n, candidates)
+    scale = (sizes / leverages).square()
+    rough = (squares.clamp(min=0) * scale).sum(dim=0).sqrt().numpy()
+    off = rest * scale.max(dim=0).values.sqrt().numpy()
+    within = np.sqrt(1 + NEAR)
+    return ~(rough - off > (rough + off).min() * within)  # what is not finite may be anything

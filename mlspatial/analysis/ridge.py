@@ -200,11 +200,13 @@ class RidgeFold:
         score = -best if criterion == "squared_error" else best
         return RidgeFit(chosen, score, self.predict(known, chosen))
 
+    def leverages(self, alphas: torch.Tensor) -> torch.Tensor:
+        """(n, alphas) the inverse's diagonal, by which dual coefficients are divided to be leave-one-out errors."""
+        return self._squares @ (1.0 / (self.values[:, None] + alphas)) + self._missing[:, None] / alphas
+
     def _loo_errors(self, alphas: Sequence[float]) -> _Errors:
-        """Held-out errors from dual coefficients, alpha by alpha: divided by the inverse's diagonal."""
-        candidates = torch.tensor(alphas, dtype=torch.float64, device=self.values.device)
-        weights = 1.0 / (self.values[:, None] + candidates)
-        leverage = self._squares @ weights + self._missing[:, None] / candidates
+        """Held-out errors from dual coefficients, alpha by alpha."""
+        leverage = self.leverages(torch.tensor(alphas, dtype=torch.float64, device=self.values.device))
         return lambda index, dual: dual / leverage[:, index, None]
 
     def _block_errors(self, alphas: Sequence[float], inner: Sequence[np.ndarray]) -> _Errors:

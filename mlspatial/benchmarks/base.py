@@ -67,6 +67,16 @@ class Layer:
         """(n, n) float64 inner products, unpacked once for all metrics; empty where none was gathered."""
         return unpack(np.asarray(self.arrays["gram"])) if "gram" in self.arrays else np.zeros((0, 0))
 
+    @cached_property
+    def _made(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def once(self, what: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """What is made of the layer alone, for all benchmarks that show the same stimuli."""
+        if what not in self._made:
+            self._made[what] = make()
+        return self._made[what]
+
 
 class Benchmark(ABC):
     """identifier, version: of what decides a score beside the network; region: of the brain, or what stands for it;

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 VERSION = "2"
 PREFIX = "rdm_"
+RANKED = "spearman"
 CEILINGS = ("lower", "upper", "none")
 DISTANCES = {"correlation": "pattern", "euclidean": "gram"}  # of a layer -> the array that it comes out of
 KEYS = (
@@ -118,16 +119,21 @@ class Geometries(Benchmark):
         return rsa.condensed(rsa.euclidean_rdm(layer.gram))
 
     def scores(self, layer: Layer, metric: str, way: Way, *others: Any) -> list[Score]:
-        return [self.score(self.rdm(layer), metric)]
+        if metric.removeprefix(PREFIX) != RANKED:
+            return [self.score(self.rdm(layer), metric)]
+        ranks = layer.once(f"ranks {self.distance}", lambda: rsa.matrix_ranks(self.rdm(layer)))
+        return [self._score(rsa.compare(ranks, self._ranks, method="pearson")[0], metric)]
 
     def score(self, rdm: np.ndarray, metric: str = "") -> Score:
         """Of a matrix of dissimilarities, (pairs,): its mean agreement with the subjects."""
         metric = metric or self.metric
         method = metric.removeprefix(PREFIX)
-        if method == "spearman":
-            found = rsa.compare(rsa.matrix_ranks(rdm), self._ranks, method="pearson")[0]
-        else:
-            found = rsa.compare(rdm, self.rdms, method=method)[0]
+        if method == RANKED:
+            return self._score(rsa.compare(rsa.matrix_ranks(rdm), self._ranks, method="pearson")[0], metric)
+        return self._score(rsa.compare(rdm, self.rdms, method=method)[0], metric)
+
+    def _score(self, found: np.ndarray, metric: str) -> Score:
+        """found: (subjects,) agreements."""
         lower, upper = self.ceiling_by(metric)
         several = len(found) > 1
         if isinstance(self.ceiling, str):

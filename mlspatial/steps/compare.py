@@ -174,6 +174,7 @@ def _draw(
     from mlspatial.compare.evidence import load
     from mlspatial.compare.explore import explore_page
     from mlspatial.compare.overview import overview
+    from mlspatial.compare.painting import Painters
     from mlspatial.compare.report import Report, page
     from mlspatial.compare.style import save_drawing
     from mlspatial.compare.table import TABLES, Table
@@ -184,7 +185,9 @@ def _draw(
     made: list[Table | Drawing] = []
     files: list[Path] = []
     texts: list[str] = []
-    with bar("compare", len(names), "item") as progress:
+    kinds = [kind for kind, page in (("svg", "html"), ("png", "")) if kind in formats or page in formats]
+    figures = sum(name not in TABLES for name in names)
+    with bar("compare", len(names), "item") as progress, Painters(figures if kinds else 0) as painters:
         for name in names:
             if name in TABLES:
                 table = TABLES[name](evidence)
@@ -192,11 +195,13 @@ def _draw(
                 files += _save_table(table, folder, formats)
                 texts += [table.to_text()] if table.runs else []
             else:
-                made = _with(FIGURES[name](evidence), made)
+                made = _with(drawing := FIGURES[name](evidence), made)
+                painters.begin(drawing, kinds)
             progress.update(1)
-    for drawing in made:
-        if not isinstance(drawing, Table) and drawing.figure is not None:
-            files += save_drawing(drawing, folder, formats)
+        for item in made:
+            if not isinstance(item, Table) and item.figure is not None:
+                painters.finish(item)
+                files += save_drawing(item, folder, formats)
     if "html" in formats:
         lacking = [label for item in made for label in getattr(item, "missing", ())]
         title, checks = f"Study {study}" if study else "All runs", all_checks(evidence)

@@ -313,8 +313,7 @@ def test_a_layer_that_waits_in_float16_costs_little(tmp_path: Path, monkeypatch:
     targets = causes @ rng.normal(size=(30, 40)) + rng.normal(size=(n, 40))
 
     def correlated(products: InnerProducts) -> np.ndarray:
-        known, across = products.between(rows, rows), products.between(new, rows)
-        return split_ridge(known, across, targets[rows], targets[new], [np.arange(40)], [1.0]).r
+        return split_ridge(products, rows, new, targets[rows], targets[new], [np.arange(40)], [1.0]).r
 
     more = {"fixed_split-a": (InnerProducts, correlated),
             "reverse_pls-b": ((lambda _n: ReversePLS(targets, splits(n))), ReversePLS.correlations)}  # fmt: skip
@@ -444,19 +443,18 @@ def test_ridge_over_a_split_is_scikit_learns(train: int, features: int, targets:
     known, new = np.arange(train), np.arange(train, len(x))
     groups = [np.arange(0, targets, 2), np.arange(1, targets, 2)]
     for alphas in ([1.0], [0.01, 1.0, 10.0, 100.0, 1e4]):
-        across = products.between(new, known)
-        found = split_ridge(products.between(known, known), across, y[known], y[new], groups, alphas)
+        found = split_ridge(products, known, new, y[known], y[new], groups, alphas)
         for places, alpha in zip(groups, found.alphas, strict=True):
             model = Ridge(alpha=1.0) if len(alphas) == 1 else RidgeCV(alphas=alphas)
             model.fit(x[known], y[known][:, places])
             assert alpha == getattr(model, "alpha_", 1.0)
             assert found.r[places] == pytest.approx(pearson(model.predict(x[new]), y[new][:, places]), abs=1e-9)
     with pytest.raises(BadValue, match="must be positive"):
-        split_ridge(products.between(known, known), across, y[known], y[new], groups, [0.0])
+        split_ridge(products, known, new, y[known], y[new], groups, [0.0])
     with pytest.raises(UserError, match="exactly once"):
-        split_ridge(products.between(known, known), across, y[known], y[new], groups[:1], [1.0])
+        split_ridge(products, known, new, y[known], y[new], groups[:1], [1.0])
     with pytest.raises(StimulusMismatch, match="do not fit"):
-        split_ridge(products.between(known, known), across, y[new], y[new], groups, [1.0])
+        split_ridge(products, known, new, y[new], y[new], groups, [1.0])
 
 
 def test_what_has_one_maker_is_made_once_and_what_asks_for_it_sees_all_twice(tmp_path: Path) -> None:

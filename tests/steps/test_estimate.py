@@ -71,9 +71,7 @@ def brought(kind, count):  # a product as Brain-Score's benchmarks bring it
     alphas = np.logspace(-3, 8, 12) if "chosen" in kind else [1.0]
 
     def correlated(products):
-        within, across = products.between(train, train), products.between(test, train)
-        known, measured = targets[train], targets[test]
-        return split_ridge(within, across, known, measured, [np.arange(20)], alphas).r
+        return split_ridge(products, train, test, targets[train], targets[test], [np.arange(20)], alphas).r
 
     return InnerProducts, correlated
 

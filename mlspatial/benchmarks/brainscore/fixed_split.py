@@ -88,8 +88,7 @@ class FixedSplit(ByRawFeatures):
     def _correlated(self, products: InnerProducts) -> np.ndarray:
         """(subjects + units,) penalties, then correlations."""
         train, test = np.arange(len(self.known)), np.arange(len(self.known), len(self.stimuli))
-        within, across = products.between(train, train), products.between(test, train)
-        found = split_ridge(within, across, self.known, self.measured, self._groups, self.alphas)
+        found = split_ridge(products, train, test, self.known, self.measured, self._groups, self.alphas)
         return np.concatenate([found.alphas, found.r])
 
     def scores(self, layer: Layer, metric: str, way: Way, *others: Any) -> list[Score]:
