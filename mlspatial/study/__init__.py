@@ -80,6 +80,11 @@ def study(
     if dry_run:
         rates.learn_from_registry(dict.fromkeys(job.entry for job in plan.jobs))
         print(describe(plan, rates, slots))
+        if there := execution.memory.of_other_code:
+            print(
+                f"{there} runs of this study are finished, but the software has changed since: every call is asked, "
+                "and answers within seconds where its result would be the same; the times above are too long then"
+            )
         lacking: dict[str, list[str]] = {}
         for job in plan.of("render"):
             for gone in missing(job.parameters):

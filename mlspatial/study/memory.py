@@ -101,6 +101,7 @@ class Memory:
         self.known: dict[str, list[str]] = {}
         self.counts: dict[str, int] = {}  # run -> its artifacts when it was made
         self.finished: dict[str, runs.RunRecord] = {}
+        self._recalled = False
         self._inputs = Inputs()
         self.refresh()
         for record in runs.find(entry="study", where=f"params.`cfg.name` = '{study}'"):
@@ -140,7 +141,13 @@ class Memory:
             return None
         records = [self.finished[run] for run in ids]
         whole = all(self._is_whole(record) for record in records)
+        self._recalled |= whole
         return ids if whole and not job.parameters.get("force") else None
+
+    @property
+    def of_other_code(self) -> int:
+        """How many finished runs the study has where no call of it is known: another version made them, most likely."""
+        return len(self.finished) if self.known and not self._recalled else 0
 
     def _is_whole(self, record: runs.RunRecord) -> bool:
         if record.entry == "render" and not is_there(record):

@@ -11,7 +11,7 @@ import pytest
 from mlspatial.core.errors import UserError
 from mlspatial.registry import runs
 from mlspatial.registry.models import select
-from mlspatial.study import load, make_plan, study
+from mlspatial.study import load, make_plan, memory, study
 from mlspatial.study.estimate import OVERHEAD, Rates
 from mlspatial.study.plan import Job, Selector
 from mlspatial.study.show import duration
@@ -128,6 +128,19 @@ def test_a_dry_run_tells_the_plan_and_makes_no_run(fake: Path, capsys: pytest.Ca
     study(config=str(fake), package=FAKES, dry_run=True)
     told = capsys.readouterr().out
     assert "study fake: 0 to do, about 0 s" in told and "disk: about 0 kB" in told and len(runs.find()) == before
+    assert "the software has changed" not in told
+
+
+def test_a_dry_run_after_an_upgrade_says_that_its_times_are_too_long(
+    fake: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study(config=str(fake), package=FAKES)
+    made = [run for run in runs.find(status="FINISHED") if "fake" in run.studies]
+    monkeypatch.setattr(memory, "code_hash", lambda: "of another version")
+    capsys.readouterr()
+    study(config=str(fake), package=FAKES, dry_run=True)
+    told = capsys.readouterr().out
+    assert f"{len(made)} runs of this study are finished, but the software has changed since" in told
 
 
 @pytest.mark.parametrize(
