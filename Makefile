@@ -34,8 +34,8 @@ lint: $(VENV)/ready
 	ruff format --check .
 	mypy
 
-bench: $(VENV)/ready ## the speed scripts, one JSON line a case
-	@for script in $(basename $(notdir $(wildcard speed/[a-z]*.py))); do python -m speed.$$script --quick; done
+bench: $(VENV)/ready ## every speed script's quick form, and one table of what they measured
+	@python -m speed.bench
 
 ui: $(VENV)/ready ## the MLflow UI on the runs of this folder
 	mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --port $(PORT)
