@@ -63,11 +63,26 @@ def picture(figure: Any, kind: str, salt: str, *, dpi: int = DPI) -> bytes:
     they are apart in one page."""
     import matplotlib
 
-    _plain_where_math_fails(figure)
+    _settled(figure)
     target = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": salt}):
         figure.savefig(target, format=kind, dpi=dpi, metadata=METADATA[kind])
     return target.getvalue()
+
+
+def _settled(figure: Any) -> None:
+    """Its panels have their places, once for all kinds of file: that takes as long as drawing it, and would come out
+    otherwise for the second kind than for the first."""
+    from matplotlib.layout_engine import PlaceHolderLayoutEngine
+
+    engine = figure.get_layout_engine()
+    if isinstance(engine, PlaceHolderLayoutEngine):
+        return
+    _plain_where_math_fails(figure)
+    if engine is not None:
+        figure.set_dpi(DPI)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
 
 
 def _plain_where_math_fails(figure: Any) -> None:

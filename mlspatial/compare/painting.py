@@ -40,7 +40,7 @@ class Painters:
             self._pool.shutdown(wait=True, kill_workers=True)
 
     def begin(self, drawing: Drawing, kinds: Collection[str]) -> None:
-        """kinds: svg and png, in the order in which they are drawn, on which their last digits depend."""
+        """kinds: svg and png, or one of them."""
         if self._pool is None or drawing.figure is None:
             return
         with suppress(BrokenExecutor):  # no memory for them: what they would draw is drawn here

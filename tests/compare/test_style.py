@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mlspatial.compare.drawing import Drawing
-from mlspatial.compare.style import TASKS, canonical, ordered, save_drawing, sheet, task_style, tidy
+from mlspatial.compare.drawing import Drawing, picture
+from mlspatial.compare.style import TASKS, canonical, legend, ordered, panels, save_drawing, sheet, task_style, tidy
 from mlspatial.compare.words import Correlation, p_text, stars
 
 
@@ -83,3 +83,18 @@ def test_a_name_with_dollars_is_no_formula() -> None:
     axes.set_ylabel("<script>alert(1)</script>")
     svg = picture(figure, "svg", "x").decode()
     assert svg.count("<svg") == 1 and "<script" not in svg
+
+
+@pytest.mark.parametrize("kinds", [("svg", "png"), ("png", "svg"), ("png",), ("svg",)])
+def test_a_picture_is_the_same_whatever_was_drawn_before_it(kinds: tuple[str, ...]) -> None:
+    def made() -> Any:
+        figure, axes = panels(3, 2)
+        for number, axis in enumerate(axes):
+            axis.plot([0.1, 7, 22.5], [-3, number, 1e4], label=f"condition {number}")
+            tidy(axis, x="distance (m)", y="$R^2$", title="a title of $5 and $6")
+        legend(figure)
+        return figure
+
+    alone = {kind: picture(made(), kind, "name") for kind in kinds}
+    figure = made()
+    assert {kind: picture(figure, kind, "name") for kind in kinds} == alone
