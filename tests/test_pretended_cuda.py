@@ -36,7 +36,7 @@ from mlspatial.train.augment import AUGMENTATIONS
 from mlspatial.train.loop import Network, Settings, to_tensors
 from mlspatial.train.ranks import ALONE
 from tests import toys
-from tests.pretended_cuda import pretended_cuda
+from tests.pretended_cuda import pretended_cuda, pretended_mps
 
 N, WIDTH, NEUROIDS = 60, 90, 12
 Case = Callable[[str], Any]
@@ -83,7 +83,7 @@ def linear_cka(device: str) -> Any:
     packed = []
     for seed in range(3):
         product = Gram(N)
-        product.add(torch.from_numpy(numbers(N, 40, seed=seed)).to(device))
+        product.add(torch.from_numpy(numbers(N, 40, seed=seed).astype(np.float32)).to(device))
         packed.append(product.packed())
     return list(cka_matrices(np.stack(packed)))
 
@@ -221,6 +221,47 @@ def test_the_numbers_are_those_of_the_cpu(name: str) -> None:
     assert len(found) == len(expected)
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_apple_s_device_without_float64_gives_the_numbers_of_the_cpu(name: str) -> None:
+    """What needs float64 is computed on the CPU: no number is worse than there."""
+    expected = host(CASES[name]("cpu"))
+    with pretended_mps():
+        found = host(CASES[name]("mps"))
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_apple_s_device_refuses_what_it_refuses() -> None:
+    with pretended_mps():
+        there = torch.ones(3, 3, device="mps")
+        assert there.device.type == "mps" and not there.is_cuda
+        for double in (lambda: there.double(), lambda: torch.zeros(3, dtype=torch.float64, device="mps"),
+                       lambda: torch.from_numpy(np.eye(3)).to("mps")):  # fmt: skip
+            with pytest.raises(TypeError, match="float64"):
+                double()
+        with pytest.raises(RuntimeError, match="is on the CPU"):
+            there + torch.ones(3, 3)
+    assert not torch.backends.mps.is_available()
+
+
+def test_a_step_of_training_on_apple_s_device_gives_the_cpu_s_weights() -> None:
+    """Images and weights lie channels first there: gradients of batch normalisation are wrong in the other order."""
+    expected, on_cpu = trained("cpu", 3)
+    for _ in range(3):
+        on_cpu()
+    with pretended_mps() as waits:
+        network, step = trained("mps", 3)
+        step()
+        waits.clear()
+        step(), step()
+        assert not waits, waits
+        assert all(p.is_contiguous() for p in network.module.parameters())
+        assert to_input(torch.zeros(2, 40, 40, 3, dtype=torch.uint8, device="mps"), SPEC).is_contiguous()
+        assert network.loss() == pytest.approx(expected.loss(), rel=1e-4)
+        for name, ours in network.module.state_dict().items():
+            torch.testing.assert_close(ours.cpu(), expected.module.state_dict()[name], rtol=1e-3, atol=1e-4)
 
 
 def test_what_a_gpu_refuses_is_refused() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from scipy.linalg.blas import dsyrk, ssyrk
 
-from mlspatial.analysis.device import numerics
+from mlspatial.analysis.device import cast_to, exact, numerics
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 
 VERSION = "2"
@@ -75,7 +75,7 @@ class Gram:
                 f"activations have shape {tuple(block.shape)}, expected ({self.n} stimuli, features)"
             )
         for first in range(0, block.shape[1], CHUNK):
-            part = _tensor(block[:, first : first + CHUNK])
+            part = exact(_tensor(block[:, first : first + CHUNK]))
             if part.is_floating_point():
                 self._epsilon = max(self._epsilon, torch.finfo(part.dtype).eps)
             double = part.dtype == torch.float64 or self._dominated
@@ -306,7 +306,7 @@ def upper_product(x: torch.Tensor, memory: torch.Tensor | None = None, *, more: 
         multiply = dsyrk if x.dtype == torch.float64 else ssyrk
         multiply(1.0, x.numpy().T, beta=float(more), trans=1, lower=1, c=memory.numpy().T, overwrite_c=1)
         return memory
-    with numerics(), torch.autocast(x.device.type, enabled=False):  # TensorFloat-32's 10 bits are not enough here
+    with numerics(), cast_to(None, x.device.type):  # TensorFloat-32's 10 bits are not enough here
         _multiply(x, memory, more)
     return memory
 

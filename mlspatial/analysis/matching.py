@@ -21,6 +21,7 @@ from scipy.optimize import linprog
 from scipy.sparse import coo_array, csr_array, eye_array, kron, vstack
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
+from mlspatial.analysis.device import exact
 from mlspatial.analysis.pls import Split
 from mlspatial.core.errors import StimulusMismatch, UserError
 
@@ -61,7 +62,7 @@ class OneToOne:
         UserError for values that are not finite."""
         if chunk.ndim != 2 or len(chunk) != self.n:
             raise StimulusMismatch(f"units of shape {tuple(chunk.shape)}, expected ({self.n} stimuli, features)")
-        units = chunk.detach().to(torch.float64)
+        units = exact(chunk.detach()).to(torch.float64)
         if not torch.isfinite(units).all():
             raise UserError("activations are not finite; look at the network, or extract in float32")
         units = units - units.mean(dim=0)

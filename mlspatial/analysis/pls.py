@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from mlspatial.analysis.device import exact, exact_device
 from mlspatial.analysis.gram import Gram
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 
@@ -134,7 +135,7 @@ def predicted_pls_many(
 ) -> list[list[np.ndarray]]:
     """The predictions that `cross_validated_pls_many` correlates: (n test, neuroids) of every fold of each region."""
     folds = list(folds)
-    product = torch.as_tensor(gram).to(device, torch.float64)
+    product = exact(torch.as_tensor(gram)).to(exact_device(device), torch.float64)
     n = len(product)
     for values in responses:
         _check(product, values, n)

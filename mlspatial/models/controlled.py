@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mlspatial.analysis.device import numerics
+from mlspatial.analysis.device import exact_device, numerics
 from mlspatial.analysis.gram import upper_product
 from mlspatial.core.crossing import Crossing
 from mlspatial.models.effects import Effects, MeanProducts
@@ -124,7 +124,8 @@ class ControlledSink:
         device: str = "cpu",
         each: Callable[[str, int, np.ndarray], None] | None = None,
     ) -> None:
-        self.crossings, self.n, self.folder, self.device, self.each = crossings, n, folder, device, each
+        self.crossings, self.n, self.folder, self.each = crossings, n, folder, each
+        self.device = exact_device(device)
         self._chunk = int(np.clip(CHUNK_NUMBERS // n, CHUNK // 16, CHUNK))
         self._spaces = {layer: Space.of(shape) for layer, shape in shapes.items()}
         self._spools: dict[str, Spool] = {}

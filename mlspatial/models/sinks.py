@@ -11,6 +11,7 @@ import torch
 
 from mlspatial.analysis import dots, fixed_split, gram, matching, reverse_pls
 from mlspatial.analysis import projection as projecting
+from mlspatial.analysis.device import exact_device
 from mlspatial.analysis.dots import Dots
 from mlspatial.analysis.gram import Gram, PatternGram
 from mlspatial.analysis.projection import projection
@@ -83,7 +84,7 @@ class Products:
         device: str = "cpu",
         more: Mapping[str, Product] | None = None,
     ) -> None:
-        self.kinds, self.n, self.folder, self.device = tuple(kinds), n, folder, device
+        self.kinds, self.n, self.folder, self.device = tuple(kinds), n, folder, exact_device(device)
         self._products = {**PRODUCTS, **(more or {})}
         self._spools: dict[str, Spool] = {}
 

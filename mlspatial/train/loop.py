@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mlspatial.analysis.device import numerics
+from mlspatial.analysis.device import MPS, cast_to, image_format, numerics
 from mlspatial.core.errors import UserError
 from mlspatial.core.files import whole
 from mlspatial.core.hashing import seed_of
@@ -112,7 +112,7 @@ class Network:
         """One step of gradient descent on a normalised batch."""
         dtype = PRECISIONS[precision]
         _seed(seed_of(self.seed, self.step), images.device)
-        with torch.autocast(images.device.type, dtype=dtype, enabled=dtype is not None):
+        with cast_to(dtype, images.device.type):
             outputs = self.forward(images)
         loss = self.task.loss(outputs.float(), columns)
         self.optimizer.zero_grad(set_to_none=True)
@@ -156,9 +156,11 @@ def train(
     """
     settings.check(group.device)
     place = torch.device(group.device)
-    gpus = [] if place.type == "cpu" else [torch.cuda.current_device() if place.index is None else place.index]
+    kind = MPS if place.type == MPS else "cuda"
+    current = torch.cuda.current_device if place.type == "cuda" and place.index is None else lambda: place.index or 0
+    gpus = [] if place.type == "cpu" else [current()]
     exactly = numerics(tf32=settings.precision == "tf32", deterministic=settings.deterministic)
-    with exactly, torch.random.fork_rng(devices=gpus):
+    with exactly, torch.random.fork_rng(devices=gpus, device_type=kind):
         _train(networks, training, heldout, settings, group, progress, gave_up)
 
 
@@ -324,10 +326,10 @@ def slow_precision(precision: str, device: str) -> bool:
 
 
 def memory_format(spec: ModelSpec, device: str) -> torch.memory_format:
-    """Channels last, but for small images on a CPU: there the weights of published widths are most of the work, which
+    """That of images, but for small ones on a CPU: there the weights of published widths are most of the work, which
     Adam copies then."""
     small = device == "cpu" and spec.input_size < CHANNELS_LAST_FROM and width_of(spec.arch) >= FULL_WIDTH
-    return torch.contiguous_format if small else torch.channels_last
+    return torch.contiguous_format if small else image_format(device.partition(":")[0])
 
 
 def _seed(seed: int, device: torch.device) -> None:
@@ -335,3 +337,5 @@ def _seed(seed: int, device: torch.device) -> None:
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.default_generators[device.index].manual_seed(seed)
+    elif device.type == MPS:
+        torch.mps.manual_seed(seed)

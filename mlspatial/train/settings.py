@@ -51,7 +51,7 @@ class Settings:
         if self.precision not in PRECISIONS:
             raise BadValue("precision", self.precision, f"must be one of {', '.join(PRECISIONS)}")
         if device and self.precision == "float16" and not device.startswith("cuda"):
-            raise BadValue("precision", self.precision, "is for GPUs; use bfloat16 or float32 on a CPU")
+            raise BadValue("precision", self.precision, "is for NVIDIA's GPUs; use bfloat16 or float32")
         if device and self.precision == "tf32" and not has_tf32(device):
             raise BadValue("precision", self.precision, f"is for NVIDIA's GPUs since Ampere, not for device={device}; "
                            "use float32 or bfloat16")  # fmt: skip
