@@ -2,7 +2,8 @@
 the CPU.
 
 What a GPU would refuse is refused: a CPU tensor beside one of a GPU, numpy() of one. What would make the host wait for
-the GPU is counted: a number read from it, a copy to the host, sizes that depend on values. Apple's refuses float64
+the GPU is counted: a number read from it, a copy to the host or from it (unless it need not wait), sizes that depend on
+values. Apple's refuses float64
 besides, and sparse tensors. Kernels, rounding, memory
 and speed of a GPU are not shown by it.
 """
@@ -89,6 +90,15 @@ def _computed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
             _note("a number" if name == "equal" else "a size")
         elif (name in ("_to_copy", "to") and not on_gpu) or (name == "copy_" and not isinstance(args[0], OnGpu)):
             _note("a copy to the host")
+        elif here and name in PLACES and not any(one is args[0] for one in here):
+            _note("a copy to the device")
+    elif (
+        here
+        and on_gpu
+        and name in BESIDE
+        and not (kwargs.get("non_blocking") or (name == "copy_" and args[2:3] == (True,)))
+    ):
+        _note("a copy to the device")  # torch waits until it is done
     plain, options = tree_map(_held, (args, kwargs))
     if options.get("pin_memory"):
         options = {**options, "pin_memory": False}

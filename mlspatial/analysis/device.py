@@ -83,6 +83,14 @@ def cast_to(dtype: torch.dtype | None, device: str) -> AbstractContextManager[An
     return torch.autocast(device, dtype=dtype, enabled=dtype is not None)
 
 
+def sent(tensor: torch.Tensor, device: torch.device | str) -> torch.Tensor:
+    """A tensor of the host on a device. A copy to a GPU from memory that is not pinned waits for all that the GPU has
+    still to do; from pinned memory, which torch keeps until it is copied, it waits for nothing."""
+    if tensor.device.type == "cpu" and str(device).startswith("cuda"):
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 def finish(device: torch.device) -> None:
     """Wait until a device has done what it was given."""
     import torch

@@ -29,7 +29,7 @@ class Dots:
         if part.ndim != 2 or len(part) != self.n:
             raise StimulusMismatch(f"activations of shape {tuple(part.shape)} for {self.n} stimuli")
         for columns in part.split(CHUNK, dim=1):
-            product = upper_product(columns.contiguous()).to("cpu", torch.float64)
+            product = upper_product(columns.contiguous()).to(torch.float64)
             self._total = product if self._total is None else self._total.add_(product)
 
     def condensed(self) -> np.ndarray:
@@ -37,4 +37,4 @@ class Dots:
         if self._total is None:
             raise UserError("a layer without features has no similarities")
         rows, columns = np.triu_indices(self.n, 1)
-        return self._total.numpy()[rows, columns].copy()
+        return self._total.cpu().numpy()[rows, columns].copy()

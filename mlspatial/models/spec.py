@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from mlspatial.analysis.device import exact, image_format
+from mlspatial.analysis.device import exact, image_format, sent
 from mlspatial.core.errors import BadValue
 from mlspatial.core.hashing import content_id
 
@@ -106,8 +106,8 @@ def to_input(images: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
         pixels = interpolate(
             pixels, size=(spec.input_size, spec.input_size), mode="bilinear", antialias=True, align_corners=False
         ).to(there)
-    mean = torch.tensor(spec.mean, device=pixels.device).mul(255.0)[None, :, None, None]
-    sd = torch.tensor(spec.sd, device=pixels.device).mul(255.0)[None, :, None, None]
+    scale = torch.tensor((spec.mean, spec.sd)).mul_(255.0)
+    mean, sd = sent(scale, pixels.device)[:, None, :, None, None]
     return pixels.sub_(mean).div_(sd).contiguous(memory_format=image_format(pixels.device.type))
 
 

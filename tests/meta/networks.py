@@ -25,6 +25,7 @@ from mlspatial.train import loop
 from mlspatial.train.augment import AUGMENTATIONS
 from mlspatial.train.loop import Network, Settings, scheduler
 from mlspatial.train.ranks import ALONE
+from mlspatial.train.stacked import Stack
 from tests.meta.layers import SPEC, valued
 from tests.meta.register import CASES, HOST, READS, Case, case, double, pixels, tensor
 
@@ -140,6 +141,18 @@ def a_step_of_training(device: str) -> Any:
         made.descend(to_input(images, made.spec), columns(device, made.task.columns), "float32")
     state = made.optimizer.state_dict()["state"]
     return [*made.module.state_dict().values(), *(one for values in state.values() for one in values.values())]
+
+
+@case()
+def a_step_of_networks_together(device: str) -> Any:
+    several = [training(device) for _ in range(2)]
+    for made in several:
+        made.module.train()
+    stack = Stack(several)
+    images = to_input(pixels(device, 8, 32, 32, 3), several[0].spec)
+    stack.descend(images, columns(device, several[0].task.columns), "float32")
+    stack.release()
+    return [value for made in several for value in made.module.state_dict().values()]
 
 
 @case("now and then the loss is looked at: a training that diverged ends")
