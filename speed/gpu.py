@@ -6,6 +6,8 @@
 - load: images per second that arrive normalised, with each cache;
 - train_ARCH_SIZEpx: a training from shards next to the same steps on one batch that lies on the device (aim: .9 of it);
 - together: eight narrow networks at 64 px, six ResNet-18s at 224 px, on the same batches, next to one after the other;
+- stacked: narrow networks in one forward and backward pass next to one after the other (train.stacked), on one batch
+  that lies on the device: what `stacked=auto` should do there;
 - live: a training whose images are drawn on the same device, next to those steps;
 - extract: forward pass alone, and with Gram matrices of eleven layers;
 - gram, pls, decode, versa, gsn: seconds on the CPU and on the device, `error` the largest difference of the results.
@@ -50,6 +52,7 @@ from mlspatial.train.ranks import ALONE
 from speed import extract as of_extract
 from speed import loader as of_loader
 from speed import render as of_render
+from speed import train as of_train
 from speed.common import machine, peak_mib
 from speed.train import CATEGORIES, network
 
@@ -190,6 +193,19 @@ def together(bench: Bench) -> Iterator[Line]:
         yield {**line, "networks": len(tasks)}
 
 
+def stacked(bench: Bench) -> Iterator[Line]:
+    for arch, size, count in (
+        ("resnet18w16", 48, 4),
+        ("resnet18w16", 48, 8),
+        ("resnet18w16", 64, 8),
+        ("resnet18w4", 32, 8),
+    ):
+        if not bench.tiny or (size, count) == (48, 4):
+            _, manifest = bench.dataset(64)
+            yield of_train.stacked(manifest, arch, size, count, bench.batches // 3, device=bench.device,
+                                   precision=bench.precision, clock=time.perf_counter)  # fmt: skip
+
+
 def live(bench: Bench) -> Iterator[Line]:
     size = 64 if bench.tiny else 224
     bound = steps(bench, fresh(bench, "resnet18", size, TASKS[-1:]), size)
@@ -255,7 +271,7 @@ def aim(value: float, wanted: float | None) -> Line:
 
 
 CASES: dict[str, Callable[[Bench], Iterator[Line]]] = {
-    "render": rendering, "load": loading, "train": training, "together": together, "live": live,
+    "render": rendering, "load": loading, "train": training, "together": together, "stacked": stacked, "live": live,
     "extract": extracting, "analyses": analyses,
 }  # fmt: skip
 

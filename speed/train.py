@@ -7,6 +7,9 @@
 - together: six networks (two with --quick) in one process next to the same ones one after the other: ResNet-18s from a
   dataset (`shards`) and from the renderer (`live`; not with --quick), and live ones so light that rendering is nearly
   all of the work;
+- stacked: four and eight narrow ResNet-18s at 48 and 32 px in one forward and backward pass (train.stacked) next to one
+  network after the other on the same batch, in CPU-seconds; `error` is the largest relative difference of a loss in
+  the third step;
 - logging: the share of a run's time that goes into the tracking database, of 1,000 batches.
 All in turns in one process; times are wall-clock, of `shards` CPU-seconds. `error` is the largest difference of the
 weights of networks trained together and alone, which has to be 0.
@@ -19,24 +22,30 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from mlspatial.analysis.device import finish
 from mlspatial.core.manifest import Manifest
 from mlspatial.data.loader import Loader
 from mlspatial.models.build import build
-from mlspatial.models.spec import IMAGENET_MEAN, IMAGENET_SD, ModelSpec
+from mlspatial.models.spec import IMAGENET_MEAN, IMAGENET_SD, ModelSpec, to_input
 from mlspatial.render.live import live_source
 from mlspatial.render.studio import Recipe
 from mlspatial.render.write import render_dataset
 from mlspatial.tasks import build_task, head_layout
 from mlspatial.train.loop import Network, Settings, slow_precision, train
+from mlspatial.train.ranks import ALONE
+from mlspatial.train.stacked import Steps
 from speed.common import peak_mib, report
 
 SIZE, BATCH = 64, 64
 LOGGED = 1000  # batches
+WARM = 3  # steps that are not timed
 TASKS = ("distance", "translation", "rotation", "category", "distance+translation", "all")
 CATEGORIES = ("chair", "apple", "teakettle", "hammer")
 LIGHT = "torchvision:shufflenet_v2_x0_5"
@@ -162,6 +171,47 @@ def compare_together(
     return found if live else {**found, "unit": "images per CPU-second"}
 
 
+def stacked(
+    manifest: Manifest, arch: str, size: int, count: int, steps: int, *, device: str = "cpu",
+    precision: str = "float32", clock: Callable[[], float] = time.process_time,
+) -> dict:  # fmt: skip
+    """Seconds of steps of networks of one architecture on a batch that lies on the device, stacked and one by one."""
+    ways: dict[str, Steps] = {}
+    groups: dict[str, list[Network]] = {}
+    where = replace(ALONE, device=device)
+    for way in ("true", "false"):
+        settings = Settings(10**6, precision=precision, stacked=way)
+        groups[way] = [network(manifest, TASKS[k % len(TASKS)], Path("no state"), arch=arch) for k in range(count)]
+        for one in groups[way]:
+            one.start(settings, where)
+            one.module.train()
+        ways[way] = Steps(settings, where)
+    spec = groups["true"][0].spec
+    pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (BATCH, size, size, 3), np.uint8)).to(device)
+    images = to_input(pixels, replace(spec, input_size=size))
+    columns = {column: torch.zeros(BATCH, dtype=torch.int64 if column in ("category", "identity") else torch.float32,
+                                   device=device) for one in groups["true"] for column in one.task.columns}  # fmt: skip
+
+    def some(way: str, number: int) -> float:
+        begin = clock()
+        for _ in range(number):
+            ways[way].descend(groups[way], images, columns)
+        finish(torch.device(device))
+        return clock() - begin
+
+    for way in ways:
+        some(way, WARM)
+    losses = [[one.loss() for one in group] for group in groups.values()]
+    spent = dict.fromkeys(ways, 0.0)
+    for order in (("true", "false"), ("false", "true")):
+        for way in order:
+            spent[way] += some(way, steps)
+    error = max(abs(a - b) / abs(b) for a, b in zip(*losses, strict=True))
+    found = line(f"stacked_{count}_{arch}_{size}px", f"{count} networks one after the other", spent["true"],
+                 spent["false"], 2 * steps * count * BATCH, error)  # fmt: skip
+    return {**found, "unit": "images per CPU-second" if clock is time.process_time else "images per second"}
+
+
 def logging_share(folder: Path, manifest: Manifest, work: Path, batches: int) -> dict:
     """Time inside the tracking database over the time of a run of 1,000 batches.
 
@@ -201,6 +251,10 @@ def main() -> None:
             if options.quick and live and arch != LIGHT:
                 continue
             report([compare_together(folder, manifest, work, tasks, 2 if options.quick else 7, live, arch)])
+        for arch, size, count in (("resnet18w16", 48, 4), ("resnet18w16", 48, 8), ("resnet18w8", 48, 8),
+                                  ("resnet18w8", 32, 8), ("resnet18w4", 32, 4), ("resnet18w4", 32, 8)):  # fmt: skip
+            if not options.quick or (count, size) == (4, 48):
+                report([stacked(manifest, arch, size, count, 1 if options.quick else 4)])
         report([logging_share(folder, manifest, work, batches)])
 
 

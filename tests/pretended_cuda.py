@@ -1,7 +1,10 @@
-"""A CUDA device that is none: tensors that say they are on it compute here, with the numbers of the CPU.
+"""A CUDA device that is none, and one of Apple's: tensors that say they are on it compute here, with the numbers of
+the CPU.
 
 What a GPU would refuse is refused: a CPU tensor beside one of a GPU, numpy() of one. What would make the host wait for
-the GPU is counted: a number read from it, a copy to the host, sizes that depend on values. Kernels, rounding, memory
+the GPU is counted: a number read from it, a copy to the host or from it (unless it need not wait), sizes that depend on
+values. Apple's refuses float64
+besides, and sparse tensors. Kernels, rounding, memory
 and speed of a GPU are not shown by it.
 """
 
@@ -21,7 +24,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map
 
-GPU = torch.device("cuda", 0)
+GPU, APPLE = torch.device("cuda", 0), torch.device("mps", 0)
 STAND_IN = torch.device("meta")  # what torch itself is told: of CUDA it would ask a driver
 ROOT = Path(__file__).resolve().parents[1] / "mlspatial"
 SPARSE = {torch.sparse_csr_tensor, torch.sparse_coo_tensor, torch.Tensor.coalesce}
@@ -64,6 +67,7 @@ class Waits(Counter[tuple[str, str]]):
 
 
 _waits: list[Waits] = []
+_there: list[torch.device] = [GPU]  # the last one is the device that is pretended
 
 
 def _note(what: str) -> None:
@@ -86,6 +90,15 @@ def _computed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
             _note("a number" if name == "equal" else "a size")
         elif (name in ("_to_copy", "to") and not on_gpu) or (name == "copy_" and not isinstance(args[0], OnGpu)):
             _note("a copy to the host")
+        elif here and name in PLACES and not any(one is args[0] for one in here):
+            _note("a copy to the device")
+    elif (
+        here
+        and on_gpu
+        and name in BESIDE
+        and not (kwargs.get("non_blocking") or (name == "copy_" and args[2:3] == (True,)))
+    ):
+        _note("a copy to the device")  # torch waits until it is done
     plain, options = tree_map(_held, (args, kwargs))
     if options.get("pin_memory"):
         options = {**options, "pin_memory": False}
@@ -100,6 +113,8 @@ def _computed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     def back(leaf: Any) -> Any:
         if not isinstance(leaf, torch.Tensor) or (name == "copy_" and not isinstance(args[0], OnGpu)):
             return leaf
+        if _there[-1] == APPLE and leaf.dtype in (torch.float64, torch.complex128):
+            raise TypeError(f"Cannot convert a MPS Tensor to {leaf.dtype} as the MPS framework doesn't support it")
         return owners[id(leaf)] if id(leaf) in owners else OnGpu(leaf)
 
     return tree_map(back, made)
@@ -118,13 +133,13 @@ class _Mode(TorchDispatchMode):
 
 
 class _Named(TorchFunctionMode):
-    """What is asked of "cuda" is asked of the stand-in, and what lies there says that it is on "cuda:0"."""
+    """What is asked of "cuda" (or "mps") is asked of the stand-in, and what lies there says that it is on "cuda:0"."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func == torch.Tensor.device.__get__ and isinstance(args[0], OnGpu):
-            return GPU
+            return _there[-1]
         if func == torch.Tensor.is_cuda.__get__:
-            return isinstance(args[0], OnGpu)
+            return isinstance(args[0], OnGpu) and _there[-1] == GPU
 
         if getattr(func, "__name__", "") in NUMBERS and isinstance(args[0], OnGpu):
             _note("a number")
@@ -135,6 +150,10 @@ class _Named(TorchFunctionMode):
         if func in (torch.device, torch.get_device_module) or "autocast" in getattr(func, "__name__", ""):
             return func(*args, **(kwargs or {}))
         if func in SPARSE and any(isinstance(leaf, OnGpu) for leaf in args):  # torch looks at their layout first
+            if _there[-1] == APPLE:
+                raise NotImplementedError(
+                    "Could not run 'aten::empty.memory_format' with arguments from the 'SparseMPS' backend"
+                )
             with _disable_current_modes():
                 return OnGpu(func(*tree_map(_held, args), **tree_map(_held, kwargs or {})))
         args, kwargs = tree_map(_named, (args, kwargs or {}))
@@ -148,7 +167,7 @@ def _all(index: Any) -> tuple[Any, ...]:
 
 
 def _named(leaf: Any) -> Any:
-    asked = isinstance(leaf, str | torch.device) and str(leaf).partition(":")[0] == "cuda"
+    asked = isinstance(leaf, str | torch.device) and str(leaf).partition(":")[0] == _there[-1].type
     return STAND_IN if asked else leaf
 
 
@@ -189,11 +208,31 @@ def pretended_cuda() -> Iterator[Waits]:
         "synchronize": lambda *_: None, "default_generators": (generator,), "empty_cache": lambda: None,
         "mem_get_info": lambda *_: (140 << 30, 140 << 30), "is_bf16_supported": lambda *_: True,
     }  # fmt: skip
-    waits = Waits()
-    converted = torch.__future__.get_overwrite_module_params_on_conversion()
     with ExitStack() as stack:
         for name, value in known.items():
             stack.enter_context(mock.patch.object(torch.cuda, name, value))
+        yield stack.enter_context(_pretended(GPU))
+
+
+@contextmanager
+def pretended_mps() -> Iterator[Waits]:
+    """The same of Apple's, "mps"."""
+    known: dict[str, Any] = {
+        "manual_seed": torch.default_generator.manual_seed, "get_rng_state": lambda *_: torch.get_rng_state(),
+        "set_rng_state": lambda *_: None, "synchronize": lambda: None,
+    }  # fmt: skip
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(torch.backends.mps, "is_available", lambda: True))
+        for name, value in known.items():
+            stack.enter_context(mock.patch.object(torch.mps, name, value))
+        yield stack.enter_context(_pretended(APPLE))
+
+
+@contextmanager
+def _pretended(device: torch.device) -> Iterator[Waits]:
+    waits = Waits()
+    converted = torch.__future__.get_overwrite_module_params_on_conversion()
+    with ExitStack() as stack:
         stack.enter_context(mock.patch.object(torch.Tensor, "pin_memory", lambda tensor, *_: tensor))
         stack.enter_context(mock.patch.object(torch.Tensor, "record_stream", lambda *_: None))
         stack.enter_context(mock.patch.object(torch.nn.Module, "to", _moved))
@@ -201,8 +240,9 @@ def pretended_cuda() -> Iterator[Waits]:
         stack.enter_context(mock.patch.object(torch.optim.Optimizer, health, lambda _: None))
         torch.__future__.set_overwrite_module_params_on_conversion(True)
         stack.callback(torch.__future__.set_overwrite_module_params_on_conversion, converted)
-        _waits.append(waits)
-        stack.callback(_waits.remove, waits)
+        for kept, value in ((_there, device), (_waits, waits)):
+            kept.append(value)  # type: ignore[attr-defined]
+            stack.callback(kept.pop)
         stack.enter_context(_Mode())
         stack.enter_context(_Named())
         yield waits

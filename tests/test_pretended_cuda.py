@@ -16,6 +16,7 @@ import torch
 
 from mlspatial.analysis import decoding, gsn, kernel_ridge, pls, ridge, svc, versa
 from mlspatial.analysis.cka import cka_matrices
+from mlspatial.analysis.device import sent
 from mlspatial.analysis.dots import Dots
 from mlspatial.analysis.fixed_split import InnerProducts
 from mlspatial.analysis.gram import Gram, PatternGram
@@ -36,7 +37,7 @@ from mlspatial.train.augment import AUGMENTATIONS
 from mlspatial.train.loop import Network, Settings, to_tensors
 from mlspatial.train.ranks import ALONE
 from tests import toys
-from tests.pretended_cuda import pretended_cuda
+from tests.pretended_cuda import pretended_cuda, pretended_mps
 
 N, WIDTH, NEUROIDS = 60, 90, 12
 Case = Callable[[str], Any]
@@ -83,7 +84,7 @@ def linear_cka(device: str) -> Any:
     packed = []
     for seed in range(3):
         product = Gram(N)
-        product.add(torch.from_numpy(numbers(N, 40, seed=seed)).to(device))
+        product.add(torch.from_numpy(numbers(N, 40, seed=seed).astype(np.float32)).to(device))
         packed.append(product.packed())
     return list(cka_matrices(np.stack(packed)))
 
@@ -223,6 +224,47 @@ def test_the_numbers_are_those_of_the_cpu(name: str) -> None:
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_apple_s_device_without_float64_gives_the_numbers_of_the_cpu(name: str) -> None:
+    """What needs float64 is computed on the CPU: no number is worse than there."""
+    expected = host(CASES[name]("cpu"))
+    with pretended_mps():
+        found = host(CASES[name]("mps"))
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_apple_s_device_refuses_what_it_refuses() -> None:
+    with pretended_mps():
+        there = torch.ones(3, 3, device="mps")
+        assert there.device.type == "mps" and not there.is_cuda
+        for double in (lambda: there.double(), lambda: torch.zeros(3, dtype=torch.float64, device="mps"),
+                       lambda: torch.from_numpy(np.eye(3)).to("mps")):  # fmt: skip
+            with pytest.raises(TypeError, match="float64"):
+                double()
+        with pytest.raises(RuntimeError, match="is on the CPU"):
+            there + torch.ones(3, 3)
+    assert not torch.backends.mps.is_available()
+
+
+def test_a_step_of_training_on_apple_s_device_gives_the_cpu_s_weights() -> None:
+    """Images and weights lie channels first there: gradients of batch normalisation are wrong in the other order."""
+    expected, on_cpu = trained("cpu", 3)
+    for _ in range(3):
+        on_cpu()
+    with pretended_mps() as waits:
+        network, step = trained("mps", 3)
+        step()
+        waits.clear()
+        step(), step()
+        assert {what for what, _ in waits} <= {"a copy to the device"}, waits  # Apple's memory is not pinned
+        assert all(p.is_contiguous() for p in network.module.parameters())
+        assert to_input(torch.zeros(2, 40, 40, 3, dtype=torch.uint8, device="mps"), SPEC).is_contiguous()
+        assert network.loss() == pytest.approx(expected.loss(), rel=1e-4)
+        for name, ours in network.module.state_dict().items():
+            torch.testing.assert_close(ours.cpu(), expected.module.state_dict()[name], rtol=1e-3, atol=1e-4)
+
+
 def test_what_a_gpu_refuses_is_refused() -> None:
     with pretended_cuda():
         there, here = torch.ones(3, 3, device="cuda"), torch.ones(3, 3)
@@ -240,8 +282,11 @@ def test_what_a_gpu_refuses_is_refused() -> None:
 def test_what_the_host_waits_for_is_counted() -> None:
     with pretended_cuda() as waits:
         values = torch.arange(6.0, device="cuda")
-        moved = values.to(torch.float64) + values[[0, 1, 2, 3, 4, 5]]
+        moved = values.to(torch.float64) + sent(torch.arange(6.0), "cuda")
         assert not waits
+        moved[[0, 1, 2, 3, 4, 5]], torch.ones(3).to("cuda"), torch.tensor([1.0], device="cuda")
+        assert {what for what, _ in waits} == {"a copy to the device"} and sum(waits.values()) == 3
+        waits.clear()
         found = float(moved.sum()), (values > 2).nonzero().ravel().cpu().tolist(), bool((values > 9).any())
         assert found == (30.0, [3, 4, 5], False)
     assert {what: count for (what, _), count in waits.items()} == {
@@ -257,12 +302,29 @@ def test_extraction_waits_for_what_it_keeps_alone() -> None:
         CASES["a_network_s_layers"]("cuda")
     by_file: Counter[str] = Counter()
     for (_, place), count in waits.items():
-        by_file[place.partition(":")[0]] += count
+        by_file[place.partition(":")[0]] += count if place else 0  # the test itself, which moves the network
+    del by_file[""]
     assert by_file["models/extract.py"] == batches
     assert by_file["models/spool.py"] <= 2 * batches * layers + layers
     assert by_file["models/sinks.py"] == 2 * batches * layers  # Features and Projections keep on the host
     assert by_file["analysis/gram.py"] <= 10 * layers
     assert set(by_file) == {"models/extract.py", "models/spool.py", "models/sinks.py", "analysis/gram.py"}
+
+
+def test_a_further_chunk_of_features_is_waited_for_once_at_most() -> None:
+    """Once where it is asked whether its numbers are finite; what is summed over chunks stays on the device."""
+    neuroids = numbers(N, 5)
+    makers = {"gram": (lambda: Gram(N), 1), "patterns": (lambda: PatternGram(N), 1), "dots": (lambda: Dots(N), 0),
+              "inner": (lambda: InnerProducts(N), 1), "one_to_one": (lambda: OneToOne(neuroids, FOLDS), 1)}  # fmt: skip
+    for name, (make, most) in makers.items():
+        with pretended_cuda() as waits:
+            chunks = [part.contiguous() for part in x("cuda").split(30, dim=1)]
+            made = make()
+            made.add(chunks[0])
+            waits.clear()
+            for chunk in chunks[1:]:
+                made.add(chunk)
+        assert sum(waits.values()) == most * (len(chunks) - 1), (name, waits)
 
 
 def trained(device: str, steps: int) -> tuple[Network, Callable[[], None]]:

@@ -24,7 +24,15 @@ def test_every_case_runs_on_a_cpu(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert lines == [json.loads(line) for line in made.stdout.splitlines()] and "every case ran" in made.stderr
     of = {line["case"]: line for line in lines}
-    for start in ("render_224px", "load_64px", "train_resnet18", "together_8", "live_", "extract_grams_11"):
+    for start in (
+        "render_224px",
+        "load_64px",
+        "train_resnet18",
+        "together_8",
+        "stacked_4",
+        "live_",
+        "extract_grams_11",
+    ):
         (case,) = [name for name in of if name.startswith(start)][:1]
         assert of[case]["ours"] > 0 and of[case]["ratio"] != 0, case
     for name in ("gram", "pls", "decode", "versa", "gsn"):

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from mlspatial.analysis.device import exact, exact_device
 from mlspatial.analysis.gram import block
 from mlspatial.analysis.jackknife import blocks
 from mlspatial.analysis.pls import pearson
@@ -82,6 +83,7 @@ def decode(
     for the classes; BadValue for a latent that does not vary; UnknownName for a latent without values; StimulusMismatch
     when features and values differ in number.
     """
+    device = exact_device(device)
     targets = check(len(features), values, latents, splits, classifier)
     gram = _gram(features, is_gram, device)
     records: dict[str, list[Decoding]] = {name: [] for name in targets}
@@ -251,7 +253,7 @@ def _constant(latent: Latent, value: object) -> BadValue:
 def _gram(features: Array, is_gram: bool, device: str) -> torch.Tensor:
     if not is_gram:
         return inner_products(features, device=device)
-    gram = torch.as_tensor(features).to(device, torch.float64)
+    gram = exact(torch.as_tensor(features)).to(device, torch.float64)
     if gram.shape != (len(gram), len(gram)):
         raise StimulusMismatch(f"a Gram matrix is square, this one is {tuple(gram.shape)}")
     check_rows(gram.abs().sum(dim=1))

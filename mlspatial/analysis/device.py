@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from mlspatial.core.errors import BadValue, UserError, in_one_line
@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # it takes seconds to load, and is loaded by whoever computes
     import torch
 
 FLOAT32 = "float32"
+MPS = "mps"  # the GPU of Apple's processors
 CUBLAS = "CUBLAS_WORKSPACE_CONFIG"
 TF32_SINCE = (8, 0)  # compute capability: Ampere
 
@@ -34,18 +35,79 @@ def named_device(name: str) -> str:
 
 
 def choose_device(name: str) -> str:
-    """'auto' -> cuda when there is one, else cpu. Raises UserError for a device that is not there."""
+    """'auto' -> cuda when there is one, else mps where it trains as the CPU does (apple.is_right), else cpu.
+
+    Raises BadValue for another name, UserError for a device that is not there.
+    """
     if name == "cpu":
         return name
     import torch
 
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.split(":")[0] not in ("cpu", "cuda"):
-        raise BadValue("device", name, "must be auto, cpu, cuda or cuda:N")
-    if name.startswith("cuda") and not torch.cuda.is_available():
+        from mlspatial.analysis.apple import is_right  # imports this module
+
+        return (
+            "cuda"
+            if torch.cuda.is_available()
+            else "mps"
+            if torch.backends.mps.is_available() and is_right()
+            else "cpu"
+        )
+    kind = name.split(":")[0]
+    if kind not in ("cpu", "cuda") and name != MPS:
+        raise BadValue("device", name, "must be auto, cpu, cuda, cuda:N or mps")
+    if kind == "cuda" and not torch.cuda.is_available():
         raise UserError(f"device={name}: no CUDA device is there; use device=cpu")
+    if name == MPS and not torch.backends.mps.is_available():
+        raise UserError(f"device={name}: torch sees no GPU of Apple's here; use device=cpu")
     return name
+
+
+def exact_device(name: str) -> str:
+    """Where what is computed in float64 for a device is computed: there, for mps, which has no float64, on the CPU."""
+    return "cpu" if name == MPS else name
+
+
+def exact(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor where it can become float64: of mps on the CPU, else as it is."""
+    return tensor.cpu() if tensor.device.type == MPS else tensor
+
+
+def cast_to(dtype: torch.dtype | None, device: str) -> AbstractContextManager[Any]:
+    """Operations cast to a type inside, by torch's choice; None: not cast, whatever is asked for outside. device: its
+    type, cpu or cuda."""
+    import torch
+
+    if dtype is None and not torch.amp.is_autocast_available(device):
+        return nullcontext()
+    return torch.autocast(device, dtype=dtype, enabled=dtype is not None)
+
+
+def sent(tensor: torch.Tensor, device: torch.device | str) -> torch.Tensor:
+    """A tensor of the host on a device. A copy to a GPU from memory that is not pinned waits for all that the GPU has
+    still to do; from pinned memory, which torch keeps until it is copied, it waits for nothing."""
+    if tensor.device.type == "cpu" and str(device).startswith("cuda"):
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def finish(device: torch.device) -> None:
+    """Wait until a device has done what it was given."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == MPS:
+        torch.mps.synchronize()
+
+
+def image_format(device: str) -> torch.memory_format:
+    """The order in memory in which images and networks' weights lie on a device, by its type: channels last; on mps
+    channels first, as gradients of batch normalisation of channels last are wrong there before macOS 26 (PyTorch's
+    issue 175189, not in all versions an error)."""
+    import torch
+
+    return torch.contiguous_format if device == MPS else torch.channels_last
 
 
 def no_room(what: str, error: torch.OutOfMemoryError) -> UserError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from mlspatial.analysis.device import numerics
+from mlspatial.analysis.device import exact, numerics
 from mlspatial.analysis.gram import CHUNK, Activations, upper_product
 from mlspatial.core.errors import StimulusMismatch, UserError
 
@@ -25,11 +25,11 @@ class Dots:
     @numerics()
     def add(self, block: Activations) -> None:
         """block: (n, features), the next features of all stimuli. Raises StimulusMismatch for another n."""
-        part = torch.as_tensor(block).detach()
+        part = exact(torch.as_tensor(block).detach())
         if part.ndim != 2 or len(part) != self.n:
             raise StimulusMismatch(f"activations of shape {tuple(part.shape)} for {self.n} stimuli")
         for columns in part.split(CHUNK, dim=1):
-            product = upper_product(columns.contiguous()).to("cpu", torch.float64)
+            product = upper_product(columns.contiguous()).to(torch.float64)
             self._total = product if self._total is None else self._total.add_(product)
 
     def condensed(self) -> np.ndarray:
@@ -37,4 +37,4 @@ class Dots:
         if self._total is None:
             raise UserError("a layer without features has no similarities")
         rows, columns = np.triu_indices(self.n, 1)
-        return self._total.numpy()[rows, columns].copy()
+        return self._total.cpu().numpy()[rows, columns].copy()

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from scipy.linalg import lapack, qr, solve_triangular
 
+from mlspatial.analysis.device import exact
 from mlspatial.analysis.gram import CHUNK, upper_product
 from mlspatial.analysis.pls import pearson
 from mlspatial.analysis.ridge import RidgeFold
@@ -45,7 +46,7 @@ class InnerProducts:
 
     def add(self, block: torch.Tensor | np.ndarray) -> None:
         """block: (n, features). Raises StimulusMismatch, UserError for values that are not finite."""
-        part = torch.as_tensor(block).detach()
+        part = exact(torch.as_tensor(block).detach())
         if part.ndim != 2 or len(part) != self.n:
             raise StimulusMismatch(f"activations of shape {tuple(part.shape)}, expected ({self.n} stimuli, features)")
         if not torch.isfinite(part).all():

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from scipy.linalg.blas import dsyrk, ssyrk
 
-from mlspatial.analysis.device import numerics
+from mlspatial.analysis.device import cast_to, exact, numerics, sent
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 
 VERSION = "2"
@@ -75,7 +75,7 @@ class Gram:
                 f"activations have shape {tuple(block.shape)}, expected ({self.n} stimuli, features)"
             )
         for first in range(0, block.shape[1], CHUNK):
-            part = _tensor(block[:, first : first + CHUNK])
+            part = exact(_tensor(block[:, first : first + CHUNK]))
             if part.is_floating_point():
                 self._epsilon = max(self._epsilon, torch.finfo(part.dtype).eps)
             double = part.dtype == torch.float64 or self._dominated
@@ -120,7 +120,7 @@ class Gram:
             self._upper = torch.zeros(self.n, self.n, dtype=torch.float64, device=part.device)
         for rows in _stripes(self.n):
             self._upper[rows, rows.start :] += self._product[rows, rows.start :]
-        widths = torch.tensor([run.shape[1] for run, _, _ in runs], dtype=torch.float64, device=part.device)
+        widths = sent(torch.tensor([run.shape[1] for run, _, _ in runs], dtype=torch.float64), part.device)
         upper_product((shifts * widths.sqrt()[:, None]).T.contiguous(), self._upper, more=True)
         self._offset = self._offset + self.n * means.double().square().sum()
         self._keep(part, [(mean.double(), rest) for _, mean, rest in runs], shifts.T, widths)
@@ -167,15 +167,15 @@ class PatternGram(Gram):
 
     def __init__(self, n: int) -> None:
         super().__init__(n)
-        self._with_means = np.zeros(n)  # sum over features of (z + a) m
-        self._means = 0.0  # sum over features of m^2
-        self._totals = np.zeros(n)  # sum over features of a + m
-        self._lowest, self._highest = np.full(n, np.inf), np.full(n, -np.inf)
+        # (4, n) float64 on the device: sums over features of (z + a) m, of m^2 and of a + m; and the range of a pattern
+        self._sums = torch.zeros(3, n, dtype=torch.float64)
+        self._range = torch.full((2, n), -torch.inf, dtype=torch.float64)  # of -x and x
 
     def patterns(self) -> np.ndarray:
         """(n, n) float64 inner products of centred patterns. Raises UserError before the first block."""
-        whole = self._sum() + self._with_means + self._with_means[:, None] + self._means
-        return whole - np.outer(self._totals, self._totals) / self.features
+        with_means, means, totals = self._sums.cpu().numpy()
+        whole = self._sum() + with_means + with_means[:, None] + means
+        return whole - np.outer(totals, totals) / self.features
 
     def correlations(self) -> np.ndarray:
         """(n, n) Pearson r between the patterns of every two stimuli, diagonal 1.
@@ -183,8 +183,9 @@ class PatternGram(Gram):
         Raises UserError for a stimulus whose pattern is the same in all features, which has no correlation.
         """
         gram = self.patterns()
-        largest = np.maximum(np.abs(self._lowest), np.abs(self._highest))
-        flat = np.flatnonzero((self._highest - self._lowest <= self._epsilon * largest) | (np.diag(gram) <= 0))
+        less, highest = self._range.cpu().numpy()
+        largest = np.maximum(np.abs(less), np.abs(highest))
+        flat = np.flatnonzero((highest + less <= self._epsilon * largest) | (np.diag(gram) <= 0))
         if len(flat):
             raise UserError(
                 f"the patterns of {len(flat)} of {self.n} stimuli (first: {flat[0]}) do not vary over the "
@@ -206,12 +207,13 @@ class PatternGram(Gram):
         products = shifts @ (widths * middles)
         for middle, (mean, rest) in zip(middles, runs, strict=True):
             products += torch.cat([rows.double() @ (mean - middle) for rows in rest.split(ROWS)])
-        self._with_means += products.cpu().numpy()
-        self._means += sum(mean.square().sum().item() for mean, _ in runs)
-        self._totals += ((shifts + middles) @ widths).cpu().numpy()
+        if self._sums.device != part.device:
+            self._sums, self._range = sent(self._sums, part.device), sent(self._range, part.device)
+        self._sums[0] += products
+        self._sums[1] += sum(mean.square().sum() for mean, _ in runs)
+        self._sums[2] += (shifts + middles) @ widths
         low, high = torch.aminmax(part, dim=1)
-        np.minimum(self._lowest, low.double().cpu().numpy(), out=self._lowest)
-        np.maximum(self._highest, high.double().cpu().numpy(), out=self._highest)
+        self._range = torch.maximum(self._range, torch.stack([-low, high]).double())
 
 
 def centred(gram: np.ndarray) -> np.ndarray:
@@ -306,7 +308,7 @@ def upper_product(x: torch.Tensor, memory: torch.Tensor | None = None, *, more: 
         multiply = dsyrk if x.dtype == torch.float64 else ssyrk
         multiply(1.0, x.numpy().T, beta=float(more), trans=1, lower=1, c=memory.numpy().T, overwrite_c=1)
         return memory
-    with numerics(), torch.autocast(x.device.type, enabled=False):  # TensorFloat-32's 10 bits are not enough here
+    with numerics(), cast_to(None, x.device.type):  # TensorFloat-32's 10 bits are not enough here
         _multiply(x, memory, more)
     return memory
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import eigh
 
+from mlspatial.analysis.device import exact_device
 from mlspatial.core.errors import BadValue, UserError
 
 VERSION = "3"  # ceilings are kept under it (benchmarks.voxels)
@@ -104,7 +105,7 @@ class Gsn:
         self.averaged = repeats if averaged is None else averaged
         if self.averaged < 1:
             raise BadValue("averaged", averaged, "must be 1 or more")
-        self.simulations, self.conditions, self.device = simulations, conditions, device
+        self.simulations, self.conditions, self.device = simulations, conditions, exact_device(device)
         self.trials = np.asarray(trials, np.float64)
         self._means = self.trials.mean(axis=2)
         self._factors: tuple[tuple[float, float], np.ndarray, np.ndarray] | None = None

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import torch
 
+from mlspatial.analysis.device import exact_device
 from mlspatial.analysis.gram import centred, square
 from mlspatial.analysis.pls import correlations
 from mlspatial.analysis.splits import Split
@@ -59,6 +60,7 @@ def predicted_ridge(
     measured = np.concatenate([np.asarray(values, np.float64) for values in responses], axis=1)
     if not np.isfinite(measured).all():
         raise UserError("ridge: responses are not finite for all stimuli; leave those neuroids out")
+    device = exact_device(device)
     kernel = torch.from_numpy(centred(square(gram))).to(device)
     scale = float(kernel.diagonal().mean())
     known = torch.from_numpy(measured - measured.mean(axis=0)).to(device)

@@ -21,6 +21,7 @@ from scipy.optimize import linprog
 from scipy.sparse import coo_array, csr_array, eye_array, kron, vstack
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
+from mlspatial.analysis.device import exact, sent
 from mlspatial.analysis.pls import Split
 from mlspatial.core.errors import StimulusMismatch, UserError
 
@@ -52,6 +53,10 @@ class OneToOne:
         self._tests = [torch.as_tensor(np.asarray(test)) for _, test in folds]
         self._rests = [torch.from_numpy(np.setdiff1d(np.arange(self.n), train)) for train, _ in folds]
         self._silent = [torch.from_numpy(np.ptp(values[train], axis=0) == 0) for train, _ in folds]
+        # whether a fold trains on all that it does not test
+        self._whole = [
+            torch.equal(rest, test.sort().values) for test, rest in zip(self._tests, self._rests, strict=True)
+        ]
         shape = len(folds), self.neuroids, 0
         self._known = self._tested = torch.empty(shape, dtype=torch.float64)
         self._names = torch.empty(shape, dtype=torch.int64)
@@ -61,30 +66,35 @@ class OneToOne:
         UserError for values that are not finite."""
         if chunk.ndim != 2 or len(chunk) != self.n:
             raise StimulusMismatch(f"units of shape {tuple(chunk.shape)}, expected ({self.n} stimuli, features)")
-        units = chunk.detach().to(torch.float64)
+        units = exact(chunk.detach()).to(torch.float64)
         if not torch.isfinite(units).all():
             raise UserError("activations are not finite; look at the network, or extract in float32")
         units = units - units.mean(dim=0)
         scale = units.square().sum(dim=0)
         units = units / torch.where(scale > 0, scale, 1.0).sqrt()
         device = units.device
-        self._responses = self._responses.to(device)
+        if self._responses.device != device:
+            self._responses, self._known, self._tested, self._names = (
+                sent(one, device) for one in (self._responses, self._known, self._tested, self._names)
+            )
+            for places in (self._tests, self._rests, self._silent):
+                places[:] = [sent(one, device) for one in places]
         everything = _moments(units, self._responses)
         names = torch.arange(self.units, self.units + units.shape[1], device=device)
         self.units += units.shape[1]
         kept: list[list[torch.Tensor]] = [[], [], []]
         for fold, (test, rest) in enumerate(zip(self._tests, self._rests, strict=True)):
             of_test = _moments(units[test], self._responses[test])
-            of_rest = of_test if torch.equal(rest, test.sort().values) else _moments(units[rest], self._responses[rest])
+            of_rest = of_test if self._whole[fold] else _moments(units[rest], self._responses[rest])
             known, varies = _correlations([whole - part for whole, part in zip(everything, of_rest, strict=True)])
             tested, _ = _correlations(of_test)
-            silent = self._silent[fold].to(device)
-            known[silent], tested[silent] = 0.0, torch.nan  # any unit will do for a neuroid that never changes
-            known[:, ~varies] = -torch.inf
+            silent = self._silent[fold][:, None]  # any unit will do for a neuroid that never changes
+            known = torch.where(varies, torch.where(silent, 0.0, known), -torch.inf)
+            tested = torch.where(silent, torch.nan, tested)
             columns = (
-                torch.cat([self._known[fold].to(device), known], dim=1),
-                torch.cat([self._tested[fold].to(device), tested], dim=1),
-                torch.cat([self._names[fold].to(device), names.expand(self.neuroids, -1)], dim=1),
+                torch.cat([self._known[fold], known], dim=1),
+                torch.cat([self._tested[fold], tested], dim=1),
+                torch.cat([self._names[fold], names.expand(self.neuroids, -1)], dim=1),
             )
             best = columns[0].topk(min(self.neuroids, columns[0].shape[1]), dim=1).indices
             for part, values in zip(kept, columns, strict=True):
@@ -174,7 +184,7 @@ def soft_matching(x: np.ndarray, y: np.ndarray) -> SoftMatching:
 def _moments(units: torch.Tensor, responses: torch.Tensor) -> list[torch.Tensor]:
     """Sums over stimuli, from which correlations follow and which are differences for the stimuli that are left."""
     return [
-        torch.tensor(float(len(units)), dtype=torch.float64, device=units.device),
+        units.new_full((), len(units)),
         units.sum(dim=0),
         units.square().sum(dim=0),
         responses.sum(dim=0),

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from mlspatial.analysis.device import exact, exact_device, sent
 from mlspatial.analysis.gram import Gram
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
 
@@ -134,7 +135,7 @@ def predicted_pls_many(
 ) -> list[list[np.ndarray]]:
     """The predictions that `cross_validated_pls_many` correlates: (n test, neuroids) of every fold of each region."""
     folds = list(folds)
-    product = torch.as_tensor(gram).to(device, torch.float64)
+    product = exact(torch.as_tensor(gram)).to(exact_device(device), torch.float64)
     n = len(product)
     for values in responses:
         _check(product, values, n)
@@ -198,10 +199,11 @@ def _predictions(
 ) -> Iterator[tuple[int, int, np.ndarray]]:
     """(region, split, (n test, neuroids) predicted responses). product: (n, n) float64 inner products, symmetric."""
     n, jobs = len(product), len(folds) * len(responses)
-    masks = product.new_zeros(len(folds), n)
-    for mask, (train, _) in zip(masks, folds, strict=True):
-        mask[torch.as_tensor(np.asarray(train), device=mask.device)] = 1.0
-    regions = [_region(product, values, masks, components) for values in responses]
+    inside = np.stack([np.isin(np.arange(n), train) for train, _ in folds])
+    masks = sent(torch.from_numpy(inside.astype(np.float64)), product.device)
+    places = [tuple(sent(torch.from_numpy(np.flatnonzero(side)), product.device) for side in (fold, ~fold))
+              for fold in inside]  # fmt: skip
+    regions = [_region(product, values, places, components) for values in responses]
     mask = masks.repeat(len(responses), 1)  # job = region x folds + fold
     counts = mask.sum(dim=1, keepdim=True)
     scores = product.new_zeros(jobs, components, n)  # of unit length
@@ -266,18 +268,21 @@ def _predictions(
             yield r, s, image[:, test].T @ rotation + region.means[s] + region.offset
 
 
-def _region(product: torch.Tensor, responses: np.ndarray, masks: torch.Tensor, components: int) -> _Region:
-    """What a region's regressions begin with. The covariance of a training part is that of all stimuli less what the
-    others add, which costs a tenth of it where they are a tenth."""
+def _region(
+    product: torch.Tensor, responses: np.ndarray, places: Sequence[tuple[torch.Tensor, ...]], components: int
+) -> _Region:
+    """What a region's regressions begin with. places: of the training stimuli of each fold, and of the others.
+
+    The covariance of a training part is that of all stimuli less what the others add, which costs a tenth of it where
+    they are a tenth."""
     offset = responses.mean(axis=0)
     values = _on(responses - offset, product)
     image, ones = product @ values, product.sum(dim=1)
     everything, with_ones, total = values.T @ image, values.T @ ones, ones.sum()
-    folds, m = len(masks), responses.shape[1]
+    folds, m = len(places), responses.shape[1]
     means, live = np.empty((folds, m)), np.empty((folds, m), bool)
     covariances = []
-    for s, mask in enumerate(masks):
-        train, rest = mask.nonzero().ravel(), (mask == 0).nonzero().ravel()
+    for s, (train, rest) in enumerate(places):
         known = values[train]
         mean = known.mean(dim=0)
         live[s] = (known.amax(dim=0) > known.amin(dim=0)).cpu().numpy()
@@ -327,7 +332,7 @@ def _leading_weights(covariance: np.ndarray) -> tuple[np.ndarray, float] | None:
 
 
 def _on(values: np.ndarray, like: torch.Tensor) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, np.float64)).to(like.device)
+    return sent(torch.from_numpy(np.ascontiguousarray(values, np.float64)), like.device)
 
 
 def _check(product: torch.Tensor, responses: np.ndarray, n: int) -> None:

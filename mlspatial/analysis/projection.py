@@ -17,7 +17,7 @@ import numpy as np
 import scipy.sparse
 import torch
 
-from mlspatial.analysis.device import numerics
+from mlspatial.analysis.device import MPS, exact, numerics
 from mlspatial.core.errors import BadValue, StimulusMismatch
 from mlspatial.core.threads import in_threads
 
@@ -68,12 +68,12 @@ class SparseProjection:
         return scipy.sparse.hstack([block[:, self.dimension :] for block in self._blocks], format="csr")
 
     def project(self, features: Array) -> torch.Tensor:
-        """(n, width) -> (n, dimension) float32 on the device of the features.
+        """(n, width) -> (n, dimension) float32 on the device of the features, of mps on the CPU.
 
         On the CPU the sums are scikit-learn's to the bit; other devices round differently.
         Raises StimulusMismatch for another width.
         """
-        given = torch.as_tensor(features)
+        given = exact(torch.as_tensor(features))
         if given.ndim != 2 or given.shape[1] != self.width:
             raise StimulusMismatch(f"features of shape {tuple(given.shape)}; expected (n, {self.width})")
         out = torch.zeros(len(given), self.dimension, dtype=torch.float32, device=given.device)
@@ -97,7 +97,10 @@ class SparseProjection:
         for number in range(first // BLOCK, -(-last // BLOCK)):
             start = number * BLOCK
             parts.append((number, slice(max(first, start) - start, min(last, start + BLOCK) - start)))
-        if out.device.type == "cpu":
+        if out.device.type == MPS:
+            self._add_on_cpu(sums := out.cpu(), given.cpu(), first, parts)
+            out.copy_(sums)
+        elif out.device.type == "cpu":
             self._add_on_cpu(out, given, first, parts)
         else:
             self._add_on_device(out, given, first, parts)

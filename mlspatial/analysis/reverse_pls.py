@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from mlspatial.analysis.device import exact
 from mlspatial.analysis.gram import upper_product
 from mlspatial.analysis.pls import COMPONENTS, MOST_ITERATIONS, TOLERANCE, Split, pearson
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
@@ -58,7 +59,7 @@ class ReversePLS:
 
     def add(self, block: torch.Tensor | np.ndarray) -> None:
         """block: (n, units), the next of all stimuli. Raises StimulusMismatch, UserError for what is not finite."""
-        part = torch.as_tensor(block).detach()
+        part = exact(torch.as_tensor(block).detach())
         if part.ndim != 2 or len(part) != self.n:
             raise StimulusMismatch(f"units of shape {tuple(part.shape)}, expected ({self.n} stimuli, units)")
         if not torch.isfinite(part).all():

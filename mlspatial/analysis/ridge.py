@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from scipy.linalg import eigh
 
+from mlspatial.analysis.device import exact, exact_device
 from mlspatial.analysis.gram import upper_product
 from mlspatial.analysis.threads import one_thread
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
@@ -42,6 +43,7 @@ def inner_products(first: Array, second: Array | None = None, *, device: str = "
     other = one if second is None else torch.as_tensor(second)
     if one.ndim != 2 or other.ndim != 2 or one.shape[1] != other.shape[1]:
         raise StimulusMismatch(f"features of shape {tuple(one.shape)} and {tuple(other.shape)} have no inner product")
+    one, other, device = exact(one), exact(other), exact_device(device)
     products = torch.zeros(len(one), len(other), dtype=torch.float64, device=device)
     norms = torch.zeros(len(one), dtype=torch.float64, device=device)
     product: torch.Tensor | None = None
@@ -100,9 +102,10 @@ class RidgeFold:
 
         Raises UserError for fewer than three training stimuli, StimulusMismatch for shapes that do not fit.
         """
-        gram = torch.as_tensor(within).to(device, torch.float64)
+        device = exact_device(device)
+        gram = exact(torch.as_tensor(within)).to(device, torch.float64)
         n = len(gram)
-        other = torch.as_tensor(np.empty((0, n)) if across is None else across).to(device, torch.float64)
+        other = exact(torch.as_tensor(np.empty((0, n)) if across is None else across)).to(device, torch.float64)
         if gram.shape != (n, n) or other.shape[1:] != (n,):
             raise StimulusMismatch(f"within {tuple(gram.shape)} and across {tuple(other.shape)} are not of one fold")
         _enough(n)
@@ -133,7 +136,8 @@ class RidgeFold:
         if 2 * p >= n:
             across = inner_products(new, known, device=device)
             return cls.from_gram(inner_products(known, device=device), across, device=device)
-        known, new = known.to(device, torch.float64), new.to(device, torch.float64)
+        device = exact_device(device)
+        known, new = exact(known).to(device, torch.float64), exact(new).to(device, torch.float64)
         check_rows((torch.cat([known, new]) ** 2).sum(dim=1))
         mean = known.mean(dim=0)
         left, singular, right = torch.linalg.svd(known - mean, full_matrices=False)
@@ -231,7 +235,7 @@ class RidgeFold:
         return errors
 
     def _targets(self, targets: Array) -> torch.Tensor:
-        known = torch.as_tensor(targets).to(self.values.device, torch.float64)
+        known = exact(torch.as_tensor(targets)).to(self.values.device, torch.float64)
         n = len(self.vectors)
         if known.ndim != 2 or len(known) != n:
             raise StimulusMismatch(f"targets of shape {tuple(known.shape)}; expected ({n} training stimuli, targets)")

@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from mlspatial.analysis.device import exact, exact_device
 from mlspatial.analysis.gram import block
 from mlspatial.analysis.ridge import Array
 from mlspatial.analysis.threads import one_thread
@@ -53,7 +54,7 @@ class Svc:
 
     def decide(self, across: Array) -> torch.Tensor:
         """Decision values, (m, k). across: (m, n) uncentred inner products of test with training features."""
-        return torch.as_tensor(across).to(self.coefficients) @ self.coefficients + self.coefficients.sum(dim=0)
+        return exact(torch.as_tensor(across)).to(self.coefficients) @ self.coefficients + self.coefficients.sum(dim=0)
 
     def predict(self, across: Array) -> np.ndarray:
         """The class with the largest decision value for every row of `across`, (m,)."""
@@ -71,7 +72,8 @@ def fit_svc(
     Raises UserError for fewer than two classes or features of a scale beyond double precision, BadValue for c not above
     0, StimulusMismatch for shapes that do not fit.
     """
-    gram = torch.as_tensor(within).to(device, torch.float64)
+    device = exact_device(device)
+    gram = exact(torch.as_tensor(within)).to(device, torch.float64)
     classes, codes = _classes(gram, labels)
     if not 0 < c < np.inf:
         raise BadValue("c", c, "must be above 0")
@@ -82,7 +84,7 @@ def fit_svc(
     at_once = max(1, int(MOST_BYTES / (8 * (len(gram) / 2) ** 2)))
     with one_thread():
         problem = _Problem(gram, signs, c)
-        violates = problem.guess() if start is None else signs * torch.as_tensor(start).to(signs) < 1.0
+        violates = problem.guess() if start is None else signs * exact(torch.as_tensor(start)).to(signs) < 1.0
         parts = [_newton(problem, columns, violates) for columns in torch.arange(len(classes)).split(at_once)]
     beta, objective, steps = zip(*parts, strict=True)
     return Svc(classes, torch.cat(beta, dim=1), torch.cat(objective), max(steps))
@@ -279,7 +281,7 @@ def predict_logistic(
         raise BadValue("scheme", scheme, f"must be one of {', '.join(SCHEMES)}")
     if not 0 < c < np.inf:
         raise BadValue("c", c, "must be above 0")
-    gram = torch.as_tensor(within, dtype=torch.float64).cpu()
+    gram = torch.as_tensor(within).cpu().double()
     _classes(gram, labels)
     values, vectors = np.linalg.eigh(gram.numpy())
     kept = values > max(values.max(), 0.0) * len(values) * np.finfo(np.float64).eps
@@ -288,7 +290,7 @@ def predict_logistic(
     if scheme == "one_vs_rest":
         model = OneVsRestClassifier(model)
     model.fit(vectors[:, kept] * roots, labels)
-    return model.predict(torch.as_tensor(across, dtype=torch.float64).cpu().numpy() @ vectors[:, kept] / roots)
+    return model.predict(torch.as_tensor(across).cpu().double().numpy() @ vectors[:, kept] / roots)
 
 
 def _classes(gram: torch.Tensor, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from mlspatial.analysis import rsa
+from mlspatial.analysis.device import exact, exact_device
 from mlspatial.analysis.pls import pearson
 from mlspatial.analysis.ridge import RidgeFold
 from mlspatial.core.errors import StimulusMismatch, UserError
@@ -98,7 +99,8 @@ def versa(
     One decomposition of an (n train, n train) matrix serves all voxels and alphas.
     """
     _check(len(features), responses)
-    values = torch.as_tensor(features).to(device, torch.float64)
+    device = exact_device(device)
+    values = exact(torch.as_tensor(features)).to(device, torch.float64)
     known, new = values[torch.as_tensor(train)], values[torch.as_tensor(test)]
     mean, sd = known.mean(dim=0), known.std(dim=0, correction=0)
     sd = torch.where(sd > FLAT * known.abs().amax(dim=0).clamp(min=1e-300), sd, 1.0)

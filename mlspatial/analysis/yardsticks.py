@@ -30,6 +30,7 @@ from scipy.spatial.distance import squareform
 
 from mlspatial.analysis import cka, jackknife, rsa
 from mlspatial.analysis.ceiling import HALVINGS, Drawing, half_means, spearman_brown, split_half_each
+from mlspatial.analysis.device import exact_device
 from mlspatial.analysis.gram import centred, square
 from mlspatial.analysis.kernel_ridge import VERSION as RIDGE_VERSION
 from mlspatial.analysis.kernel_ridge import cross_validated_ridge, predicted_ridge
@@ -187,7 +188,7 @@ class Comparison(Metric):
             raise UserError(f"{self.name}: {len(kept)} folds, each must leave stimuli out; hand over splits(n)")
         scores = []
         for values, ceiling in zip(responses, ceilings, strict=True):
-            whole, *parts = self.compare(representation, np.asarray(values, np.float64), subsets, device)
+            whole, *parts = self.compare(representation, np.asarray(values, np.float64), subsets, exact_device(device))
             variance = np.square(np.subtract(parts, np.mean(parts))) * kept / (n - kept)
             scores.append(
                 Score(

@@ -127,7 +127,7 @@ def _gpus() -> str:
     except ImportError:
         return "unknown without torch"
     if not torch.cuda.is_available():
-        return "none that torch sees"
+        return "Apple's (mps)" if torch.backends.mps.is_available() else "none that torch sees"
     names = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
     return ", ".join(f"{one.name} {amount(one.total_memory)}" for one in names)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 TAG = "mlspatial."
 ENTRY, STUDY, SPEC = TAG + "entry", TAG + "study", TAG + "spec"
 DATASET_ID, MODEL_ID, PARENTS = TAG + "dataset_id", TAG + "model_id", TAG + "parents"
-DEVICE, PRECISION = TAG + "device", TAG + "precision"  # cpu or cuda NAME; of the network's arithmetic
+DEVICE, PRECISION = TAG + "device", TAG + "precision"  # cpu, mps or cuda NAME; of the network's arithmetic
 BENCHMARKS_GIVEN = TAG + "benchmarks_given"  # of a score run: as its command named them
 FOLDER = TAG + "folder"  # of a dataset
 CFG = "cfg."

@@ -146,7 +146,7 @@ def changed(parameters: Iterable[Parameter], **changes: Mapping[str, Any]) -> tu
 
 STUDY = Parameter("study", str, "Name that the run is found by, beside its other names.", "", "nothing")
 FORCE = Parameter("force", bool, "Make it again even if a finished run answers.", False, "nothing")
-DEVICE = Parameter("device", str, "auto, cpu, cuda or cuda:N.", "auto", "nothing")
+DEVICE = Parameter("device", str, "auto, cpu, cuda, cuda:N or mps (Apple's GPU).", "auto", "nothing")
 WAIT = Parameter(
     "wait",
     bool,

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mlspatial.analysis.device import numerics
+from mlspatial.analysis.device import exact_device, numerics, sent
 from mlspatial.analysis.gram import upper_product
 from mlspatial.core.crossing import Crossing
 from mlspatial.models.effects import Effects, MeanProducts
@@ -56,7 +56,7 @@ class Space:
 
     def pooled(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(n, features) -> (n, channels) means over all positions and over those in the middle."""
-        middle = torch.from_numpy(self.centre()).to(rows.device)
+        middle = sent(torch.from_numpy(self.centre()), rows.device)
         if self.last:
             seen = rows.view(len(rows), self.positions, self.channels)
             return seen.mean(1), seen[:, middle].mean(1)
@@ -124,7 +124,8 @@ class ControlledSink:
         device: str = "cpu",
         each: Callable[[str, int, np.ndarray], None] | None = None,
     ) -> None:
-        self.crossings, self.n, self.folder, self.device, self.each = crossings, n, folder, device, each
+        self.crossings, self.n, self.folder, self.each = crossings, n, folder, each
+        self.device = exact_device(device)
         self._chunk = int(np.clip(CHUNK_NUMBERS // n, CHUNK // 16, CHUNK))
         self._spaces = {layer: Space.of(shape) for layer, shape in shapes.items()}
         self._spools: dict[str, Spool] = {}
@@ -155,7 +156,7 @@ class ControlledSink:
             for chunk in spool.chunks():
                 if self.each is not None:
                     self.each(layer, first, chunk.numpy())
-                block = chunk.to(self.device)
+                block = sent(chunk, self.device)
                 for products, numbers in together:
                     whole = []
                     for start in range(0, block.shape[1], wide):

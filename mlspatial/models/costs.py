@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mlspatial.analysis.device import numerics
+from mlspatial.analysis.device import finish, numerics
 from mlspatial.analysis.gram import CHUNK, upper_product
 from mlspatial.analysis.projection import CACHE_BYTES
 from mlspatial.core.names import ACTIVATIONS
@@ -105,8 +105,7 @@ def look(module: nn.Module, spec: ModelSpec, layers: Sequence[str]) -> Look:
     begin = time.perf_counter()
     try:
         module(images)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        finish(device)
         seconds = (time.perf_counter() - begin) / IMAGES
     except RuntimeError:  # a network of one image at a time, or room for one
         begin = time.perf_counter()

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mlspatial.analysis.device import no_room, numerics
+from mlspatial.analysis.device import image_format, no_room, numerics, sent
 from mlspatial.core.errors import UnknownName, UserError, in_one_line
 from mlspatial.models.layers import Layer, parse_layer, picked, prefix_tokens, tensors
 from mlspatial.models.rows import Rows
@@ -79,7 +79,7 @@ def extract(
         first_look(module, spec)
         listener.begin(hand_over)
         for first in range(0, len(stimuli), size):
-            images = torch.from_numpy(stimuli.images[first : first + size]).to(device)
+            images = sent(torch.from_numpy(stimuli.images[first : first + size]), device)
             module(to_input(images, spec))
             listener.check()
             if finite:
@@ -100,7 +100,7 @@ def outputs(
     found = []
     first_look(module, spec)
     for first in range(0, len(stimuli), size):
-        images = torch.from_numpy(stimuli.images[first : first + size]).to(device)
+        images = sent(torch.from_numpy(stimuli.images[first : first + size]), device)
         found.append(next(tensors(module(to_input(images, spec)))).float().cpu())
         if progress:
             progress(len(images))
@@ -200,10 +200,12 @@ def study2_layers(module: nn.Module, spec: ModelSpec, *, second_half: bool = Fal
 
 @contextmanager
 def _channels_last(module: nn.Module) -> Iterator[None]:
-    """Convolutions' weights in the order of memory that is fastest, and then as before: sums round differently."""
+    """Convolutions' weights in the order of images (the fastest), and then as before: sums round differently."""
     parts = [part for part in module.modules() if isinstance(part, nn.Conv2d) and part.weight.is_contiguous()]
+    if (wanted := image_format(device_of(module).type)) == torch.contiguous_format:
+        parts = []
     for part in parts:
-        part.to(memory_format=torch.channels_last)
+        part.to(memory_format=wanted)
     try:
         yield
     finally:

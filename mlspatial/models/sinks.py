@@ -11,6 +11,7 @@ import torch
 
 from mlspatial.analysis import dots, fixed_split, gram, matching, reverse_pls
 from mlspatial.analysis import projection as projecting
+from mlspatial.analysis.device import exact_device, sent
 from mlspatial.analysis.dots import Dots
 from mlspatial.analysis.gram import Gram, PatternGram
 from mlspatial.analysis.projection import projection
@@ -83,7 +84,7 @@ class Products:
         device: str = "cpu",
         more: Mapping[str, Product] | None = None,
     ) -> None:
-        self.kinds, self.n, self.folder, self.device = tuple(kinds), n, folder, device
+        self.kinds, self.n, self.folder, self.device = tuple(kinds), n, folder, exact_device(device)
         self._products = {**PRODUCTS, **(more or {})}
         self._spools: dict[str, Spool] = {}
 
@@ -108,7 +109,7 @@ class Products:
             for product in asked if number else ():
                 product.rewind()
             for part in spool.chunks():
-                block = part.to(self.device, precision)
+                block = sent(part, self.device).to(precision or part.dtype)
                 for product in asked:
                     product.add(block)
         spool.close()

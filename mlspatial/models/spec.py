@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from mlspatial.analysis.device import exact, image_format, sent
 from mlspatial.core.errors import BadValue
 from mlspatial.core.hashing import content_id
 
@@ -79,7 +80,8 @@ def imagenet_head(units: int) -> dict[str, tuple[int, int]]:
 
 
 def to_input(images: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
-    """(b, h, w, 3) uint8 on any device -> (b, 3, input_size, input_size) float32, normalised, channels last.
+    """(b, h, w, 3) uint8 on any device -> (b, 3, input_size, input_size) float32, normalised, channels last (on mps
+    first, see analysis.device.image_format).
 
     Other sizes are resized bilinearly with anti-aliasing, without a crop. Clips, (b, frames, h, w, 3), become
     (b, 3 frames, ..) for a network that sees as many; of others it sees the middle frame. A single image is, to a
@@ -96,15 +98,17 @@ def to_input(images: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
         clips = images if images.ndim == 5 else images[:, None]
         flat = to_input(clips.flatten(0, 1), replace(spec, frames=1)).unflatten(0, (len(clips), -1))
         flat = flat.expand(-1, spec.frames, -1, -1, -1).flatten(1, 2)
-        return flat.contiguous(memory_format=torch.channels_last)
+        return flat.contiguous(memory_format=image_format(flat.device.type))
     pixels = images.permute(0, 3, 1, 2).to(torch.float32)
     if pixels.shape[-2:] != (spec.input_size, spec.input_size):
+        there = pixels.device
+        pixels = exact(pixels)  # on mps some versions cannot
         pixels = interpolate(
             pixels, size=(spec.input_size, spec.input_size), mode="bilinear", antialias=True, align_corners=False
-        )
-    mean = torch.tensor(spec.mean, device=pixels.device).mul(255.0)[None, :, None, None]
-    sd = torch.tensor(spec.sd, device=pixels.device).mul(255.0)[None, :, None, None]
-    return pixels.sub_(mean).div_(sd).contiguous(memory_format=torch.channels_last)
+        ).to(there)
+    scale = torch.tensor((spec.mean, spec.sd)).mul_(255.0)
+    mean, sd = sent(scale, pixels.device)[:, None, :, None, None]
+    return pixels.sub_(mean).div_(sd).contiguous(memory_format=image_format(pixels.device.type))
 
 
 def grey(spec: ModelSpec, device: Any = "cpu") -> torch.Tensor:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mlspatial.analysis.device import exact
 from mlspatial.core.errors import StimulusMismatch
 
 CHUNK = 8192  # features that are handed out together
@@ -49,7 +50,7 @@ class Spool:
 
     def add(self, rows: torch.Tensor) -> None:
         """rows: (b, features) float32 on any device, the next images. Raises StimulusMismatch after more than n."""
-        count = len(rows)
+        rows, count = exact(rows), len(rows)
         if self._rows + count > self.n or rows.shape[1] != self.features:
             raise StimulusMismatch(f"activations of shape {tuple(rows.shape)} after {self._rows} of {self.n} images")
         if not count:

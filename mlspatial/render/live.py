@@ -202,10 +202,15 @@ class LiveLoader:
         import torch
 
         tensor = images if self._gpu else torch.from_numpy(images)
-        if self.device.startswith("cuda") and not self._gpu:
-            tensor = tensor.pin_memory()
-        tensor = tensor.to(self.device, non_blocking=self.device != "cpu")
-        return Batch(number, tensor, {name: torch.from_numpy(v).to(self.device) for name, v in columns.items()})
+        cuda = self.device.startswith("cuda")
+
+        def sent(values: Any) -> Any:
+            """From pinned memory, which torch keeps until it is copied: nothing waits for what the GPU does."""
+            here = cuda and not values.is_cuda
+            return values.pin_memory().to(self.device, non_blocking=True) if here else values.to(self.device)
+
+        tensor = sent(tensor)
+        return Batch(number, tensor, {name: sent(torch.from_numpy(v)) for name, v in columns.items()})
 
 
 def live_source(

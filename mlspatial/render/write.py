@@ -20,6 +20,7 @@ from mlspatial.core.design import SPLIT, Design
 from mlspatial.core.errors import DatasetError
 from mlspatial.core.files import sweep
 from mlspatial.core.manifest import MANIFEST, Manifest, Shard, recipe_id
+from mlspatial.core.threads import in_threads
 from mlspatial.data.clips import frames_of, middle
 from mlspatial.data.shards import existing_shard, fetch_shard, plan, read_columns, stimulus_id, write_shard
 from mlspatial.render.card import write_card
@@ -140,8 +141,11 @@ def _elsewhere(folders: Iterable[Path], owner: str) -> Iterator[tuple[Path, Shar
             yield from ((folder, shard) for shards in manifest.splits.values() for shard in shards)
 
 
-def render_shard(recipe: Recipe, owner: str, folder: Path, split: str, file: str, first: int, rows: int) -> Shard:
-    """Draw, encode and write one shard; owner: the recipe_id written into it. Runs in a worker process."""
+def render_shard(
+    recipe: Recipe, owner: str, folder: Path, split: str, file: str, first: int, rows: int, threads: int = 1
+) -> Shard:
+    """Draw, encode and write one shard; owner: the recipe_id written into it; threads: that encode. Runs in a worker
+    process."""
     studio = studio_of(recipe)
     offset = HELDOUT_START if split == "heldout" else 0
     columns: dict[str, list[Any]] = {}
@@ -150,10 +154,17 @@ def render_shard(recipe: Recipe, owner: str, folder: Path, split: str, file: str
         local = range(begin, min(begin + batch, first + rows))
         samples = [studio.sampler.draw(offset + index) for index in local]
         drawn = studio.draw(samples)
+        images: list[bytes] = [b""] * len(samples)
+
+        def encode_part(part: range, images: list[bytes] = images, drawn: Any = drawn.images) -> None:
+            for number in part:
+                images[number] = encode(drawn[number], recipe.encoding)
+
+        in_threads(threads, len(samples), encode_part)
         for number, (index, sample) in enumerate(zip(local, samples, strict=True)):
             row = {
                 "stimulus_id": stimulus_id(split, index),
-                "image": encode(drawn.images[number], recipe.encoding),
+                "image": images[number],
                 **sample.columns(),
                 "visible": drawn.visible[number],
                 **dict(encoded(drawn.truth, number)),
@@ -203,14 +214,19 @@ def _in_parallel(
     """The shards of the jobs as they are written; ready is called when the renderers are prepared."""
     if not jobs:
         return
-    if workers <= 1 or len(jobs) <= 1:
-        for done, part in enumerate(_shares(), start=1):
-            _prepare(recipe, part)
-            tell("prepare", done, PREPARATIONS)
+    on_gpu = recipe.device != "cpu"  # which one process draws on: each more would have a context and assets there
+    if workers <= 1 or len(jobs) <= 1 or on_gpu:
+        if on_gpu and workers > 1:
+            with worker_processes(min(workers, PREPARATIONS)) as pool:
+                prepare_in(pool, recipe, tell)
+        else:
+            for done, part in enumerate(_shares(), start=1):
+                _prepare(recipe, part)
+                tell("prepare", done, PREPARATIONS)
         ready()
         try:
             for job in jobs:
-                yield render_shard(recipe, owner, folder, *job)
+                yield render_shard(recipe, owner, folder, *job, workers if on_gpu else 1)
         finally:
             studio_of(recipe).release()
         return

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mlspatial.analysis.device import MPS
 from mlspatial.core.errors import UserError
 from mlspatial.core.hashing import content_id
 from mlspatial.core.limits import free_memory
@@ -50,7 +51,7 @@ class Bill:
     def memory(self, passes: Sequence[Sequence[str]]) -> dict[str, float]:
         """In words, what takes how many bytes; the largest of gathering and of what comes afterwards."""
         layers = self.layers
-        on_host = self.device == "cpu"  # batches and products are the other device's
+        on_host = self.device in ("cpu", MPS)  # which have one memory; else batches and products are the other device's
         sizes = []
         for group in passes:
             waiting = {f"activations of {_some(group)}": sum(layers[name].waiting for name in group)}

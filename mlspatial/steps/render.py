@@ -81,7 +81,9 @@ PARAMETERS = (
     Parameter("truth", str, "Of depth, instances, amodal, with commas between: further columns of pictures.", ""),
     Parameter("encoding", str, "jpeg (quality 95, full colour resolution) or png.", "jpeg"),
     Parameter("device", str, "cpu, or cuda (the bytes, and so the dataset_id, may differ).", "cpu"),
-    Parameter("workers", int, "Processes; 0: one a core, with renderer=tdw one.", 0, "nothing"),
+    Parameter(
+        "workers", int, "Processes, of a GPU threads that encode; 0: one a core, with renderer=tdw one.", 0, "nothing"
+    ),
     Parameter("out", str, "Folder to write to [data/DATASET].", "", "nothing"),
     Parameter(
         "tdw_build", str, "Program of ThreeDWorld's build, started as needed; empty: you start it.", "", "nothing"

@@ -35,7 +35,8 @@ LARGEST_INPUT = 224  # pixels; Xie et al. 2025
 EVALUATION_BATCH = 256
 LIVE = "live:"  # before the name of a dataset: fresh images by its recipe
 SEEDS = 2**31  # torch's generators keep 32 bits of a seed on a CPU
-OF_TRAINING = ("lr", "schedule", "weight_decay", "precision", "augment", "compile", "deterministic")  # of Settings
+#: of Settings
+OF_TRAINING = ("lr", "schedule", "weight_decay", "precision", "augment", "compile", "deterministic", "stacked")
 
 Report = Callable[[int, Mapping[str, float]], None]
 

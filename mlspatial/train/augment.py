@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlspatial.analysis.device import sent
 from mlspatial.core.hashing import seed_of
 from mlspatial.core.plugins import Plugins
 
@@ -34,9 +35,9 @@ def colour(images: torch.Tensor, seed: int, number: int) -> torch.Tensor:
 
     draws = torch.Generator().manual_seed(seed_of(seed, number))
     factors = 1.0 + STRENGTH * (2.0 * torch.rand((3, len(images), 1, 1, 1), generator=draws) - 1.0)
-    brightness, contrast, saturation = factors.to(images.device)
+    brightness, contrast, saturation = sent(factors, images.device)
     pixels = images.float() * brightness
-    weights = torch.tensor(GREY, device=images.device)
+    weights = sent(torch.tensor(GREY), images.device)
     grey = (pixels * weights).sum(-1, keepdim=True)
     pixels = grey + saturation * (pixels - grey)
     mean = grey.mean((1, 2, 3), keepdim=True)
@@ -53,7 +54,7 @@ def grey(images: torch.Tensor, seed: int, number: int) -> torch.Tensor:
     import torch
 
     draws = torch.Generator().manual_seed(seed_of(seed, number))
-    drawn = (torch.rand(len(images), generator=draws) < WITHOUT_COLOUR).to(images.device)
-    luminance = (images.float() * torch.tensor(GREY, device=images.device)).sum(-1, keepdim=True)
+    drawn = sent(torch.rand(len(images), generator=draws) < WITHOUT_COLOUR, images.device)
+    luminance = (images.float() * sent(torch.tensor(GREY), images.device)).sum(-1, keepdim=True)
     luminance = luminance.round_().clamp_(0, 255).to(torch.uint8)
     return torch.where(drawn[:, None, None, None], luminance, images)

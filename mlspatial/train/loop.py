@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mlspatial.analysis.device import numerics
+from mlspatial.analysis.device import MPS, cast_to, image_format, numerics, sent
 from mlspatial.core.errors import UserError
 from mlspatial.core.files import whole
 from mlspatial.core.hashing import seed_of
@@ -30,6 +30,7 @@ from mlspatial.train.augment import AUGMENTATIONS
 from mlspatial.train.ranks import ALONE, Group
 from mlspatial.train.settings import Settings as Settings
 from mlspatial.train.settings import parse_steps as parse_steps
+from mlspatial.train.stacked import Steps
 
 Log = Callable[[Mapping[str, float], int], None]
 Predicted = Callable[[torch.Tensor, Mapping[str, torch.Tensor]], None]
@@ -112,11 +113,19 @@ class Network:
         """One step of gradient descent on a normalised batch."""
         dtype = PRECISIONS[precision]
         _seed(seed_of(self.seed, self.step), images.device)
-        with torch.autocast(images.device.type, dtype=dtype, enabled=dtype is not None):
+        with cast_to(dtype, images.device.type):
             outputs = self.forward(images)
-        loss = self.task.loss(outputs.float(), columns)
+        loss = self.loss_of(outputs, columns)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
+        self.update(loss)
+
+    def loss_of(self, outputs: torch.Tensor, columns: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Its task's loss of a batch. outputs: (b, units)."""
+        return self.task.loss(outputs.float(), columns)
+
+    def update(self, loss: torch.Tensor) -> None:
+        """Take the step that the gradients say. loss: of which they are."""
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.scheduler is not None:
@@ -156,9 +165,11 @@ def train(
     """
     settings.check(group.device)
     place = torch.device(group.device)
-    gpus = [] if place.type == "cpu" else [torch.cuda.current_device() if place.index is None else place.index]
+    kind = MPS if place.type == MPS else "cuda"
+    current = torch.cuda.current_device if place.type == "cuda" and place.index is None else lambda: place.index or 0
+    gpus = [] if place.type == "cpu" else [current()]
     exactly = numerics(tf32=settings.precision == "tf32", deterministic=settings.deterministic)
-    with exactly, torch.random.fork_rng(devices=gpus):
+    with exactly, torch.random.fork_rng(devices=gpus, device_type=kind):
         _train(networks, training, heldout, settings, group, progress, gave_up)
 
 
@@ -185,21 +196,21 @@ def _train(
     batches = training.endless(step) if step < settings.batches else iter(())
     for network in alive:
         network.module.train()
+    steps = Steps(settings, group)
     while step < settings.batches and alive:
         before = time.monotonic()
         batch = next(batches)
         waited += time.monotonic() - before
 
         columns = to_tensors(batch.columns, group.device)
-        images = torch.as_tensor(batch.images).to(group.device, non_blocking=True)
+        images = sent(torch.as_tensor(batch.images), group.device)
         frames = images.shape[1:-3]  # a clip is changed as one tall image
         images = augment(images.flatten(1, -3) if frames else images, settings.augment_seed, step)
         images = images.unflatten(1, (*frames, -1)) if frames else images
         images = to_input(images, alive[0].spec)
         images = images.contiguous(memory_format=memory_format(alive[0].spec, images.device.type))
         stepping = [network for network in alive if network.step == step]  # after a kill some may be ahead
-        for network in stepping:
-            network.descend(images, columns, settings.precision)
+        steps.descend(stepping, images, columns)
         step += 1
 
         # Nothing that the ranks do together may hang on a clock: theirs differ.
@@ -228,9 +239,11 @@ def _train(
                 network.log({"train/loss": losses[network.name], **speed}, step)
             mark, waited, marked = now, 0.0, step
         if stop:
+            steps.release()
             _evaluate(stepping, heldout, settings, group)
         before = time.monotonic()
         if group.first and (stop or before - saved > max(settings.save_every, saving / SAVING_SHARE)):
+            steps.release()
             for network in stepping:
                 network.save()
             saved = time.monotonic()
@@ -299,7 +312,7 @@ def outputs_of(
     for module, _ in networks:
         module.eval()
     for batch in heldout.once():
-        images = to_input(torch.as_tensor(batch.images).to(device), networks[0][1])
+        images = to_input(sent(torch.as_tensor(batch.images), device), networks[0][1])
         for (module, _), collected in zip(networks, outputs, strict=True):
             collected.append(module(images).float().cpu())
         for name, values in to_tensors(batch.columns, "cpu").items():
@@ -310,7 +323,7 @@ def outputs_of(
 
 def to_tensors(columns: Mapping[str, Any], device: str) -> dict[str, torch.Tensor]:
     return {
-        name: torch.as_tensor(np.array(values) if isinstance(values, np.ndarray) else values).to(device)
+        name: sent(torch.as_tensor(np.array(values) if isinstance(values, np.ndarray) else values), device)
         for name, values in columns.items()
     }
 
@@ -324,10 +337,10 @@ def slow_precision(precision: str, device: str) -> bool:
 
 
 def memory_format(spec: ModelSpec, device: str) -> torch.memory_format:
-    """Channels last, but for small images on a CPU: there the weights of published widths are most of the work, which
+    """That of images, but for small ones on a CPU: there the weights of published widths are most of the work, which
     Adam copies then."""
     small = device == "cpu" and spec.input_size < CHANNELS_LAST_FROM and width_of(spec.arch) >= FULL_WIDTH
-    return torch.contiguous_format if small else torch.channels_last
+    return torch.contiguous_format if small else image_format(device.partition(":")[0])
 
 
 def _seed(seed: int, device: torch.device) -> None:
@@ -335,3 +348,5 @@ def _seed(seed: int, device: torch.device) -> None:
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.default_generators[device.index].manual_seed(seed)
+    elif device.type == MPS:
+        torch.mps.manual_seed(seed)

@@ -34,6 +34,12 @@ TRAIN = (
     Parameter("init", str, "random, or imagenet (torchvision's trunk with a new head).", "random"),
     DEVICE,
     Parameter("precision", str, "float32, bfloat16, or on a GPU tf32 or float16.", "float32"),
+    Parameter(
+        "stacked",
+        str,
+        "auto (where it is known to be faster), true or false: step several networks in one pass.",
+        "auto",
+    ),
     Parameter("compile", bool, "Use torch.compile.", False),
     Parameter("deterministic", bool, "Only deterministic algorithms (CPUs need no such word).", False),
     Parameter("cache", str, "auto, none, memory or device: where decoded images are kept.", "auto", "nothing"),
@@ -46,10 +52,21 @@ TRAIN = (
 
 #: Parameters that came when there were registries already. A run does not state them while they have these values, so
 #: that it has the name it always had and stands with the runs made before.
-LATER: dict[str, Any] = {"schedule": "constant", "hidden": False}
+LATER: dict[str, Any] = {"schedule": "constant", "hidden": False, "stacked": "auto"}
 
 SEARCHED = "one value, choices A|B, a range on a log scale LOW,HIGH, or both as 0|LOW,HIGH."
-OF_TUNE = {"seeds", "hidden", "checkpoints", "evaluations", "resume", "lr", "batch_size", "weight_decay", "augment"}
+OF_TUNE = {
+    "seeds",
+    "hidden",
+    "stacked",
+    "checkpoints",
+    "evaluations",
+    "resume",
+    "lr",
+    "batch_size",
+    "weight_decay",
+    "augment",
+}
 
 TUNE = (
     *changed(

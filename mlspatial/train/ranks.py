@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mlspatial.analysis.device import choose_device
+from mlspatial.analysis.device import MPS, choose_device
 from mlspatial.core.errors import BadValue, UserError
 
 if TYPE_CHECKING:  # it takes seconds to load, which one process without work does not need
@@ -103,7 +103,11 @@ def group_of(device: str, timeout: timedelta | None = None) -> Iterator[Group]:
         raise BadValue("device", device, "under torchrun every process takes a GPU of its own; give cuda or auto")
     import torch
 
+    if device == MPS:
+        raise BadValue("device", device, "there is one such GPU; give cpu to several processes, or leave out torchrun")
     rank, device = int(os.environ["RANK"]), choose_device(device)
+    if device == MPS:  # auto
+        device = "cpu"
     if device == "cuda":
         device = f"cuda:{int(os.environ['LOCAL_RANK'])}"
         torch.cuda.set_device(device)

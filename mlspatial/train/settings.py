@@ -10,6 +10,7 @@ from mlspatial.train.augment import AUGMENTATIONS
 
 #: of training. tf32: float32 numbers that a GPU multiplies with 10 bits of mantissa
 PRECISIONS = ("float32", "bfloat16", "tf32", "float16")
+STACKED = ("auto", "true", "false")  # auto: where it was measured to be faster
 SCHEDULES = ("constant", "one_cycle")  # constant: Xie et al. 2025; one_cycle: Smith and Topin 2018, as torch has it
 
 
@@ -21,7 +22,8 @@ class Settings:
     (the last one always is); evaluations: steps after which it is only evaluated; precision: of training, a name in
     PRECISIONS (networks are evaluated in float32 in any case); augment: a name in AUGMENTATIONS; augment_seed: of its
     draws; save_every: least seconds between two states to go on from; schedule: of the learning rate, constant, or
-    one_cycle, which rises to lr and falls to almost nothing by the last batch.
+    one_cycle, which rises to lr and falls to almost nothing by the last batch; stacked: a name in STACKED, whether
+    networks of one architecture are stepped together (train.stacked; the same numbers in another order of summation).
     """
 
     batches: int
@@ -37,6 +39,7 @@ class Settings:
     log_every: int = 10
     save_every: float = 20.0
     schedule: str = "constant"
+    stacked: str = "auto"
 
     def check(self, device: str | None = None) -> None:
         """Raise BadValue for what cannot be meant or, with a device, for what it cannot do."""
@@ -48,10 +51,12 @@ class Settings:
             raise BadValue("weight_decay", self.weight_decay, "must be 0 or more and below 10")
         if self.schedule not in SCHEDULES:
             raise BadValue("schedule", self.schedule, f"must be one of {', '.join(SCHEDULES)}")
+        if self.stacked not in STACKED:
+            raise BadValue("stacked", self.stacked, f"must be one of {', '.join(STACKED)}")
         if self.precision not in PRECISIONS:
             raise BadValue("precision", self.precision, f"must be one of {', '.join(PRECISIONS)}")
         if device and self.precision == "float16" and not device.startswith("cuda"):
-            raise BadValue("precision", self.precision, "is for GPUs; use bfloat16 or float32 on a CPU")
+            raise BadValue("precision", self.precision, "is for NVIDIA's GPUs; use bfloat16 or float32")
         if device and self.precision == "tf32" and not has_tf32(device):
             raise BadValue("precision", self.precision, f"is for NVIDIA's GPUs since Ampere, not for device={device}; "
                            "use float32 or bfloat16")  # fmt: skip

@@ -12,9 +12,11 @@ import torch
 from torch import backends
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from mlspatial.analysis import gram, projection
-from mlspatial.analysis.device import choose_device, has_tf32, numerics, operations, tags_of
+from mlspatial.analysis import apple, gram, projection
+from mlspatial.analysis.device import choose_device, exact_device, has_tf32, numerics, operations, tags_of
 from mlspatial.core.errors import BadValue, UserError
+from mlspatial.core.names import DEVICE
+from tests.pretended_cuda import pretended_mps
 
 ROOT = Path(__file__).resolve().parents[2]
 OLD = re.compile("allow_" + "tf32|set_float32_matmul_" + "precision")
@@ -140,6 +142,8 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_device("auto") == "cpu" and not has_tf32("cpu")
     with pytest.raises(UserError, match="no CUDA device"):
         choose_device("cuda")
+    with pytest.raises(BadValue, match="device=mps:0: must be auto, cpu, cuda, cuda:N or mps"):
+        choose_device("mps:0")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"NVIDIA {device}")
     assert choose_device("auto") == "cuda" and choose_device("cuda:1") == "cuda:1"
@@ -147,3 +151,33 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     for capability, there in (((7, 5), False), ((8, 0), True), ((9, 0), True)):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, found=capability: found)
         assert has_tf32("cuda") == there
+
+
+def test_apple_s_device_is_taken_where_it_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    """auto asks a small network's outputs and gradients first: some versions give wrong ones without a word."""
+    apple.is_right.cache_clear()
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UserError) as error:
+        choose_device("mps")
+    assert str(error.value) == "device=mps: torch sees no GPU of Apple's here; use device=cpu"
+    assert exact_device("cuda:1") == "cuda:1" and exact_device("mps") == "cpu" and tags_of("mps")[DEVICE] == "mps"
+    with pretended_mps():
+        assert choose_device("auto") == choose_device("mps") == "mps"
+        apple.is_right.cache_clear()
+        there = apple._computed("mps")
+        monkeypatch.setattr(
+            apple, "_computed", lambda device: [*there[:-1], there[-1] * (1.01 if device == "mps" else 1)]
+        )
+        assert choose_device("auto") == "cpu" and choose_device("mps") == "mps"
+        apple.is_right.cache_clear()
+
+        def missing(device: str) -> list[torch.Tensor]:
+            raise NotImplementedError(device)
+
+        monkeypatch.setattr(apple, "_computed", missing)
+        assert choose_device("auto") == "cpu"
+    apple.is_right.cache_clear()
+    before = torch.get_rng_state()
+    monkeypatch.undo()
+    assert all(torch.equal(a, b) for a, b in zip(there, apple._computed("cpu"), strict=True))
+    assert torch.equal(before, torch.get_rng_state())

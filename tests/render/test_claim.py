@@ -16,6 +16,7 @@ from PIL import Image
 
 from mlspatial.core.errors import BadValue, DatasetError, UserError
 from mlspatial.data.shards import is_whole, verify
+from mlspatial.render import write
 from mlspatial.render.claim import RECIPE_FILE, claim
 from mlspatial.render.studio import Recipe
 from mlspatial.render.write import render_dataset
@@ -116,3 +117,21 @@ def test_of_two_recipes_that_claim_a_folder_at_once_one_has_it(tmp_path: Path) -
         assert sorted(claimed) == [False, True]
         assert json.loads((folder / RECIPE_FILE).read_text()) == {"seed": claimed.index(True)}
         assert [path.name for path in folder.iterdir()] == [RECIPE_FILE]
+
+
+def test_one_process_draws_on_a_gpu_and_its_threads_encode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each process more would have a CUDA context, and the meshes and panoramas once more in the GPU's memory."""
+    recipe = Recipe(6, 2, 32, 0, ("chair", "apple"), environments="procedural:meadow")
+    alone, threaded = (
+        write.render_shard(recipe, "o", folder, "train", "train/part-00000.parquet", 0, 6, threads)
+        for folder, threads in ((tmp_path / "1", 1), (tmp_path / "3", 3))
+    )
+    assert alone == threaded
+    drawn: list[tuple[int, ...]] = []
+    monkeypatch.setattr(write, "render_shard", lambda *_args: drawn.append((os.getpid(), _args[-1])))
+    jobs = [("train", f"train/part-{n:05}.parquet", n, 3) for n in range(2)]
+    ready: list[int] = []
+    made = write._in_parallel(
+        replace(recipe, device="cuda"), "o", tmp_path, jobs, 3, write.silent, lambda: ready.append(1)
+    )
+    assert list(made) == [None, None] and ready == [1] and drawn == [(os.getpid(), 3)] * 2

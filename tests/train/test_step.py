@@ -174,6 +174,12 @@ def test_a_contradiction_gets_one_line_before_any_run(asked: list[runs.Spec], ar
     assert not asked
 
 
+def test_a_device_that_is_not_there_gets_one_line(asked: list[runs.Spec], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    said = "train: device=mps: torch sees no GPU of Apple's here; use device=cpu"
+    assert command("--device", "mps") == (2, [said]) and not asked
+
+
 @pytest.mark.parametrize(("arguments", "words"), IDLE, ids=lambda value: "".join(value))
 def test_what_changes_nothing_is_named(asked: list[runs.Spec], arguments: list[str], words: list[str]) -> None:
     code, lines = command(*arguments)
@@ -190,7 +196,7 @@ def test_the_advice_works(asked: list[runs.Spec]) -> None:
 
 @pytest.mark.parametrize(
     ("precision", "words"),
-    [("float16", "is for GPUs"), ("tf32", "is for NVIDIA's GPUs")],
+    [("float16", "is for NVIDIA's GPUs"), ("tf32", "is for NVIDIA's GPUs")],
 )
 def test_precisions_of_gpus_are_refused_elsewhere(
     registry: Path, small_dataset: Path, precision: str, words: str
