@@ -26,7 +26,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from scipy.spatial.distance import squareform
 
 from mlspatial.analysis import cka, jackknife, rsa
 from mlspatial.analysis.ceiling import HALVINGS, Drawing, half_means, spearman_brown, split_half_each
@@ -65,8 +64,7 @@ class Representation:
         """Of some of the stimuli."""
         patterns = None
         if self.patterns is not None:
-            inside = squareform(np.asarray(self.patterns, np.float64))[np.ix_(rows, rows)]
-            patterns = squareform(inside, checks=False)
+            patterns = rsa.part(self.patterns, rows)
         return Representation(centred(self.gram[np.ix_(rows, rows)]) if len(self.gram) else self.gram, patterns)
 
 

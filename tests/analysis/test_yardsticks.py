@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import pdist, squareform
 from scipy.stats import pearsonr, spearmanr
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.linear_model import RidgeCV
@@ -264,3 +264,12 @@ def test_neuroids_without_correlation_are_left_out_of_the_median() -> None:
     assert (score.raw, score.ceiling) == pytest.approx((0.45, 0.7))
     assert score.error == pytest.approx(0.05 / np.sqrt(2))
     assert np.isnan(score_of_correlations(np.full((2, 2), np.nan), None, name="x", version="1").raw)
+
+
+@pytest.mark.parametrize("rows", [np.arange(3, 9), np.array([7, 0, 4, 2]), np.array([5, 5, 1])])
+def test_a_part_of_a_representation_is_that_of_the_square(rows: np.ndarray) -> None:
+    rng = np.random.default_rng(0)
+    square = squareform(rng.normal(size=66).astype(np.float32))
+    part = Representation(np.zeros((0, 0)), squareform(square)).part(rows).patterns
+    assert part is not None and part.dtype == np.float64
+    assert np.array_equal(part, squareform(square[np.ix_(rows, rows)].astype(np.float64), checks=False))
