@@ -26,7 +26,7 @@ from PIL import Image
 from mlspatial.render.engine import FIELD_OF_VIEW, SceneBatch
 from mlspatial.render.environments import FolderEnvironments, ProceduralEnvironments
 from mlspatial.render.lighting import WHITE, exposure_of, light_environment
-from mlspatial.render.mesh import Environment, Mesh
+from mlspatial.render.mesh import Environment, Material, Mesh
 from mlspatial.render.objects import FolderLibrary, ProceduralLibrary
 from mlspatial.render.warp.assets import tone_map
 from mlspatial.render.warp.engine import WarpRenderer
@@ -182,10 +182,14 @@ class Reference:
                 linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
                 bitmap = mitsuba.Bitmap((linear * material.color).astype(np.float32))
                 color = {"type": "bitmap", "bitmap": bitmap, "raw": True}
-            surface = {"type": "principled", "base_color": color, "roughness": max(material.roughness, 0.05)}
-            surface |= {"metallic": float(material.metalness), "specular": 0.5}
-            made[f"part{number}"] = {"type": "ply", "filename": file, "bsdf": {"type": "twosided", "bsdf": surface}}
+            made[f"part{number}"] = {"type": "ply", "filename": file} | self._surface(material, color, scene.scale)
         return made
+
+    def _surface(self, material: Material, color: dict, scale: float) -> dict:
+        """What a shape has beside its geometry. color: texture or colour; scale: metres of the mesh's longest axis."""
+        surface = {"type": "principled", "base_color": color, "roughness": max(material.roughness, 0.05)}
+        surface |= {"metallic": float(material.metalness), "specular": 0.5}
+        return {"bsdf": {"type": "twosided", "bsdf": surface}}
 
 
 def background(environment: Environment, camera: np.ndarray, size: int) -> np.ndarray:
@@ -230,6 +234,28 @@ def assets(case: Case, objects: str, environments: str) -> tuple[Mesh, Environme
     return things.mesh(case.thing[0], identity), found.environment(case.place[0], sky, width=WIDTH)
 
 
+def differences(
+    radiance: np.ndarray, coverage: np.ndarray, share: np.ndarray, ours: np.ndarray, behind: np.ndarray
+) -> tuple[np.ndarray, dict[str, float | None]]:
+    """The reference's picture (size, size, 3) uint8, and how far ours is off: `error`, `error_ground`, `error_all`.
+
+    radiance, coverage, share: as Reference.draw gives them; behind: (size, size, 3) radiance of the panorama.
+    """
+    behind = np.minimum(behind, WHITE) * share
+    linear = np.minimum(radiance, WHITE) * coverage[..., None] + behind * (1 - coverage[..., None])
+    theirs = tone_map(linear)
+    off = np.abs(blocks(theirs) - blocks(ours)).mean(axis=-1)
+    covered = blocks(coverage[..., None])[..., 0]
+    shaded = blocks(1 - share).mean(axis=-1)
+    on, ground = covered > 0.99, (covered < 0.01) & (shaded > LEAST_LOSS)
+    near = round(float(off[ground].mean()), 2) if ground.any() else None
+    return theirs, {
+        "error": round(float(off[on].mean()), 2),
+        "error_ground": near,
+        "error_all": round(float(off.mean()), 2),
+    }
+
+
 def compare(case: Case, size: int, samples: int, objects: str, environments: str, keep: Path | None) -> dict:
     """One line, and the pictures in `keep`."""
     line = {"case": f"mitsuba: {case.name}", "ours": None, "alternative": None, "unit": "images per CPU-second"}
@@ -254,16 +280,9 @@ def compare(case: Case, size: int, samples: int, objects: str, environments: str
                 np.savez_compressed(kept, radiance=radiance, coverage=coverage, share=share)
     except Exception as error:  # not installed, or a folder that is not there: whatever the reason, others still count
         return line | {"skipped": f"{type(error).__name__}: {error}".splitlines()[0], "peak_mib": peak_mib()}
-    behind = np.minimum(background(environment, scene.camera[0], size), WHITE) * share
-    linear = np.minimum(radiance, WHITE) * coverage[..., None] + behind * (1 - coverage[..., None])
-    theirs = tone_map(linear)
-    off = np.abs(blocks(theirs) - blocks(ours)).mean(axis=-1)
-    covered = blocks(coverage[..., None])[..., 0]
-    shaded = blocks(1 - share).mean(axis=-1)
-    on, ground = covered > 0.99, (covered < 0.01) & (shaded > LEAST_LOSS)
-    line["error"] = round(float(off[on].mean()), 2)
-    line["error_ground"] = round(float(off[ground].mean()), 2) if ground.any() else None
-    line["error_all"] = round(float(off.mean()), 2)
+    behind = background(environment, scene.camera[0], size)
+    theirs, off = differences(radiance, coverage, share, ours, behind)
+    line |= off
     if line["alternative"]:
         line["ratio"] = round(line["ours"] / line["alternative"])
     if keep is not None:

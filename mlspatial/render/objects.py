@@ -122,10 +122,11 @@ class FolderLibrary:
     @cached_property
     def version(self) -> str:
         """A hash of the models, of what lies beside them (material files, textures), and of how they are read."""
-        from mlspatial.render.library.files import VERSION, references
+        from mlspatial.render.library.files import references, version_of
 
         turned = "" if self._turn is None else repr(self._turn.tolist())
-        digest = hashlib.sha256(f"{_source_version()}{VERSION}{turned}".encode())
+        read = max(version_of(file) for category in self.categories for file in self._files[category].values())
+        digest = hashlib.sha256(f"{_source_version()}{read}{turned}".encode())
         for category in self.categories:
             folder = self.path / category
             files = {f for f in folder.rglob("*") if f.is_file() and not is_clutter(f.relative_to(self.path))}
@@ -264,7 +265,10 @@ def _one(name: str, known: Sequence[str]) -> str:
 
 
 #: Hashes of library code that makes the very meshes of an earlier version -> that version: datasets keep their id.
-SAME_MESHES = {"bdd9bc88049d": "d2e719469f96"}  # reading of files no longer counts
+SAME_MESHES = {
+    "bdd9bc88049d": "d2e719469f96",  # reading of files no longer counts
+    "e5ec4a32c9d4": "d2e719469f96",  # finishes may have layers, which none of the library's has
+}
 
 
 @lru_cache(maxsize=1)

@@ -214,33 +214,6 @@ def told(load: Callable[[Path], Mesh], file: Path) -> list[str]:
     return [str(one.message) for one in caught]
 
 
-@pytest.mark.parametrize("key", ["map_Bump -bm 0.4", "bump", "norm", "map_Kn"])
-def test_relief_of_an_obj_is_named_once(tmp_path: Path, key: str) -> None:
-    """Whether the file is there or not: it is not drawn. Without it the model is the same."""
-    plain = silently(textured(tmp_path, "Kd 1 0 0"))
-    several = "".join(f"\nnewmtl b{i}\n{key} my map {i}.png" for i in range(4))
-    file = textured(tmp_path, f"Kd 1 0 0\n{key} bumps.png{several}")
-    named = "bumps.png, my map 0.png, my map 1.png and 2 more"
-    assert told(load_mesh, file) == [f"{file}: normal map {named} is not drawn; surfaces stay smooth"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        assert_same(load_mesh(file), plain)
-    silently(textured(tmp_path, f"Kd 1 0 0\n{key}"))  # names none
-
-
-def test_relief_of_a_glb_is_named_once(tmp_path: Path) -> None:
-    pixels = np.full((4, 4, 3), 128, np.uint8)
-    inside = write_glb(tmp_path / "a.glb", {"name": "skin", "normalTexture": {"index": 0}}, pixels)
-    assert told(load_mesh, inside) == [f"{inside}: normal map of material skin is not drawn; surfaces stay smooth"]
-    more = {"images": [{"uri": "n.png"}], "textures": [{"source": 0}]}
-    beside = write_glb(tmp_path / "b.glb", {"normalTexture": {"index": 0}}, **more)
-    assert told(load_mesh, beside) == [f"{beside}: normal map n.png is not drawn; surfaces stay smooth"]
-    broken = write_glb(tmp_path / "c.glb", {"normalTexture": {"index": 7}})
-    assert told(load_mesh, broken) == [
-        f"{broken}: normal map of material without a name is not drawn; surfaces stay smooth"
-    ]
-
-
 def test_black_times_a_texture_is_the_texture(tmp_path: Path) -> None:
     picture(tmp_path / "tex.png")
     assert silently(textured(tmp_path, "Kd 0 0 0\nmap_Kd tex.png")).materials[0].color == (1.0, 1.0, 1.0)
@@ -255,18 +228,18 @@ def test_sixteen_bits_of_grey_are_its_high_bytes(tmp_path: Path) -> None:
 
 # ---- glTF ----------------------------------------------------------------------------------------------------------
 def write_glb(file: Path, material: dict | None, image: np.ndarray | None = None, **more) -> Path:
-    """A square of side 2 in a .glb. image: its one picture; more: further keys of the document; color, uv1, corners:
-    of it."""
+    """A square of side 2 in a .glb. image: its one picture; more: further keys of the document; color, uv1, tangent,
+    corners: of it."""
     points = np.array([(-1, -1, 0), (1, -1, 0), (1, 1, 0), (-1, 1, 0)], np.float32)
     uv = np.array([(0, 1), (1, 1), (1, 0), (0, 0)], np.float32)
     arrays = {"POSITION": points, "TEXCOORD_0": uv}
-    for key, name in (("color", "COLOR_0"), ("uv1", "TEXCOORD_1")):
+    for key, name in (("color", "COLOR_0"), ("uv1", "TEXCOORD_1"), ("tangent", "TANGENT")):
         if (values := more.pop(key, None)) is not None:
             arrays[name] = np.asarray(values, np.float32)
     data, views, accessors = b"", [], []
     for values in [*arrays.values(), np.array(more.pop("corners", [0, 1, 2, 0, 2, 3]), np.uint16)]:
         views.append({"buffer": 0, "byteOffset": len(data), "byteLength": values.nbytes})
-        kind = {1: "SCALAR", 2: "VEC2", 3: "VEC3"}[values.shape[1] if values.ndim > 1 else 1]
+        kind = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}[values.shape[1] if values.ndim > 1 else 1]
         code = 5123 if values.dtype == np.uint16 else 5126
         accessors.append({"bufferView": len(views) - 1, "componentType": code, "count": len(values), "type": kind})
         data += values.tobytes() + bytes(-values.nbytes % 4)

@@ -1,7 +1,7 @@
 """glTF 2.0: the JSON made plain for the reader of its geometry, and its materials as looks.
 
 Source: Khronos, glTF 2.0 specification, section 3.9 (materials) and 5.19 to 5.28 (defaults); KHR_texture_transform;
-KHR_materials_pbrSpecularGlossiness, appendix (conversion to metal and roughness).
+KHR_materials_pbrSpecularGlossiness, appendix (conversion to metal and roughness). See extensions.py for the others.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import base64
 import json
 import struct
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -18,15 +19,18 @@ import numpy as np
 
 from mlspatial.core.errors import UserError
 from mlspatial.render.colors import linear_to_srgb, srgb_to_linear
-from mlspatial.render.files.look import GREY, UNMOVED, Look, find, read_picture, sampled, warn_of_relief
+from mlspatial.render.files.extensions import DRAWN, layers_of, left_out
+from mlspatial.render.files.look import GREY, UNMOVED, Look, find, read_picture, sampled
+from mlspatial.render.files.relief import Relief, read_normals
 from mlspatial.render.library.finish import Finish
 
 MAGIC, JSON_CHUNK = 0x46546C67, 0x4E4F534A
 #: Extensions that a file may require: those that are read, and those that only change a finish.
-READ = {"KHR_mesh_quantization", "KHR_texture_transform", "KHR_materials_pbrSpecularGlossiness", "EXT_texture_webp"}
+READ = {"KHR_mesh_quantization", "KHR_texture_transform", "EXT_texture_webp", *DRAWN}
 SPEC_GLOSS, TRANSFORM = "KHR_materials_pbrSpecularGlossiness", "KHR_texture_transform"
 DIELECTRIC = 0.04  # reflectance at normal incidence
 NO_MATERIAL, COLORS = "none", "_COLOR_0"
+TANGENTS, RELIEF_UVS = "_TANGENT", "_RELIEF_UV"  # attributes under these names are passed on unchanged
 
 
 class Document:
@@ -121,28 +125,27 @@ class Document:
             used = _uv_set(_base_texture(materials[index]))
             if f"TEXCOORD_{used}" in attributes:
                 attributes["TEXCOORD_0"] = attributes[f"TEXCOORD_{used}"]
-        if "COLOR_0" in attributes:  # under this name it is passed on unchanged
-            attributes[COLORS] = attributes.pop("COLOR_0")
+            relief = _uv_set(materials[index].get("normalTexture"))
+            if relief != used and f"TEXCOORD_{relief}" in primitive["attributes"]:
+                attributes[RELIEF_UVS] = primitive["attributes"][f"TEXCOORD_{relief}"]
+        for name, passed in (("COLOR_0", COLORS), ("TANGENT", TANGENTS)):
+            if name in attributes:
+                attributes[passed] = attributes.pop(name)
         return {**primitive, "material": len(materials) if index is None else index, "attributes": attributes}
 
     def looks(self) -> dict[str, Look]:
-        """The looks of the materials, by number. Warns of pictures that are not found or cannot be read, and of normal
-        maps, which are not drawn."""
-        warn_of_relief(self.path, [name for m in self.tree.get("materials", []) if (name := self._normal_map(m))])
-        return {str(i): self._look(m) for i, m in enumerate(self.tree.get("materials", []))}
+        """The looks of the materials, by number. Warns of pictures that are not found or cannot be read, and of what
+        is not drawn."""
+        materials = self.tree.get("materials", [])
+        required = {str(name) for name in self.tree.get("extensionsRequired", [])}  # told before, see check
+        if without := sorted({name for material in materials for name in left_out(material)} - required):
+            warnings.warn(f"{self.path}: drawn without {', '.join(without)}", stacklevel=5)
+        return {str(i): self._look(material) for i, material in enumerate(materials)}
 
-    def _normal_map(self, material: dict[str, Any]) -> str:
-        """The name of a material's normal map; "" for none."""
-        info = material.get("normalTexture")
-        if info is None:
-            return ""
-        try:
-            image = self.tree["images"][self.tree["textures"][info["index"]]["source"]]
-            uri = str(image.get("uri", "data:"))
-            named = image.get("name", "") if uri.startswith("data:") else uri
-        except (KeyError, IndexError, TypeError):  # it would not be drawn either way
-            named = ""
-        return str(named) or f"of material {material.get('name', 'without a name')}"
+    def has_layers(self) -> bool:
+        """Whether a material has relief or layers."""
+        materials = self.tree.get("materials", [])
+        return any("normalTexture" in m or layers_of(m, lambda *_: None)[0] is not None for m in materials)
 
     def _look(self, material: dict[str, Any]) -> Look:
         metal_rough = material.get("pbrMetallicRoughness", {})
@@ -162,9 +165,17 @@ class Document:
         cutoff = float(material.get("alphaCutoff", 0.5)) if mode == "MASK" else 0.5
         if mode in ("MASK", "BLEND") and base is not None and (base[..., 3] < 255).any():
             opacity = base[..., 3] / 255.0 * (factor[3] if mode == "MASK" else 1.0)
-        finish = Finish((float(color[0]), float(color[1]), float(color[2])), rough, metal, texture, 1.0)
+        layers, shares = layers_of(material, self._picture)
+        finish = Finish((float(color[0]), float(color[1]), float(color[2])), rough, metal, texture, 1.0, layers=layers)
         grey = None if finishes is None else finishes[..., 1:3] / 255.0  # green is roughness, blue metalness
-        return Look(finish, _transform(_base_texture(material)), grey, opacity, cutoff)
+        return Look(finish, _transform(_base_texture(material)), grey, opacity, cutoff, shares, self._relief(material))
+
+    def _relief(self, material: dict[str, Any]) -> Relief | None:
+        info = material.get("normalTexture")
+        picture = self._picture(info, "surfaces stay smooth", read_normals)
+        if info is None or picture is None:
+            return None
+        return Relief(picture, float(info.get("scale", 1.0)), _transform(info), "of a material")
 
     def _with_emission(self, material, color, texture):
         """Light of its own as bright paint: the renderer has no surfaces that shine."""
@@ -194,9 +205,11 @@ class Document:
         total = np.clip(under + light, 0.0, 1.0)
         return np.ones(3), np.round(255.0 * linear_to_srgb(total)).astype(np.uint8)
 
-    def _picture(self, info: dict[str, Any] | None, without: str) -> np.ndarray | None:
-        """uint8 (h, w, 4) of a texture that a material names; None when it cannot be had, with a warning that says what
-        is drawn without it."""
+    def _picture(
+        self, info: dict[str, Any] | None, without: str, read: Callable[[bytes], np.ndarray] = read_picture
+    ) -> np.ndarray | None:
+        """uint8 (h, w, 4), or what `read` makes of it, of a texture that a material names; None when it cannot be had,
+        with a warning that says what is drawn without it."""
         if info is None:
             return None
         said = f"texture {info.get('index')}"
@@ -206,10 +219,10 @@ class Document:
             image = self.tree["images"][webp.get("source", texture.get("source"))]
             if "uri" in image:
                 said = f"texture {image['uri'][:80]}"
-                return read_picture(self.resource(image["uri"]))
+                return read(self.resource(image["uri"]))
             view = self.tree["bufferViews"][image["bufferView"]]
             first = view.get("byteOffset", 0)
-            return read_picture(self.buffer(view.get("buffer", 0))[first : first + view["byteLength"]])
+            return read(self.buffer(view.get("buffer", 0))[first : first + view["byteLength"]])
         except FileNotFoundError:
             warnings.warn(f"{self.path}: {said} is not found; {without}", stacklevel=6)
         except (OSError, ValueError, SyntaxError, KeyError, IndexError, TypeError) as error:

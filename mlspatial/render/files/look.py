@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import numpy as np
 
 from mlspatial.render.library.finish import Finish
+
+if TYPE_CHECKING:
+    from mlspatial.render.files.relief import Relief
 
 LARGEST_TEXTURE = 512  # pixels along a side
 GREY = 0.5  # sRGB, of what has no material
@@ -23,7 +26,9 @@ class Look:
     """A finish, and what of a material a finish does not hold.
 
     uv: (2, 3), what texture coordinates (u, v up, 1) are multiplied by; rough_metal: float (h, w, 2) in 0..1, factors
-    of roughness and metalness; opacity: float (h, w) in 0..1, what lies below `cutoff` is not drawn.
+    of roughness and metalness; opacity: float (h, w) in 0..1, what lies below `cutoff` is not drawn; shares: factors of
+    the finish's layers by their name, float (h, w) in 0..1; relief: a normal or bump map. Absorption in the finish's
+    layers is for a unit of the file.
     """
 
     finish: Finish
@@ -31,6 +36,8 @@ class Look:
     rough_metal: np.ndarray | None = None
     opacity: np.ndarray | None = None
     cutoff: float = 0.5
+    shares: dict[str, np.ndarray] = field(default_factory=dict)
+    relief: Relief | None = None
 
 
 def find(folder: Path, name: str) -> Path | None:
@@ -70,18 +77,14 @@ def _any_case(folder: Path, relative: str) -> Path | None:
     return here if here.is_file() else None
 
 
-def warn_of_relief(model: Path, maps: list[str]) -> None:
-    """Warn once a file of the normal and bump maps that its materials name: surfaces are drawn without them."""
-    names = list(dict.fromkeys(name[:80] for name in maps if name))
-    if not names:
-        return
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    warnings.warn(f"{model}: normal map {', '.join(names[:3])}{more} is not drawn; surfaces stay smooth", stacklevel=5)
-
-
 def read_picture(data: bytes) -> np.ndarray:
     """uint8 (h, w, 4) sRGB and opacity, at most LARGEST_TEXTURE along a side. Raises OSError, ValueError
     or SyntaxError."""
+    return pixels_of(opened(data))
+
+
+def opened(data: bytes) -> Any:
+    """A picture, whole. Raises OSError, ValueError or SyntaxError."""
     from PIL import Image
 
     try:
@@ -91,7 +94,7 @@ def read_picture(data: bytes) -> np.ndarray:
         raise
     except Exception as error:  # every format has its own ways to be broken
         raise ValueError(f"{type(error).__name__}: {error}") from error
-    return pixels_of(image)
+    return image
 
 
 def pixels_of(image) -> np.ndarray:

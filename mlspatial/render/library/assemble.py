@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 
 from mlspatial.render.library.finish import Finish
@@ -65,12 +67,20 @@ def _shared(materials: list[Material]) -> tuple[list[Material], np.ndarray]:
     kept: list[Material] = []
     index = []
     for m in materials:
-        key = (m.color, m.roughness, m.metalness, None if m.texture is None else id(m.texture))
+        key = (m.color, m.roughness, m.metalness, None if m.texture is None else id(m.texture), _layers_key(m))
         if key not in seen:
             seen[key] = len(kept)
             kept.append(m)
         index.append(seen[key])
     return kept, np.array(index)
+
+
+def _layers_key(material: Material) -> tuple:
+    """What tells one material's layers from another's; their pictures by identity."""
+    layers = material.layers
+    if layers is None:
+        return ()
+    return (id(layers.relief), *(getattr(layers, one.name) for one in fields(layers) if one.name != "relief"))
 
 
 def _corner_normals(v, faces, shell, crease) -> tuple[np.ndarray, np.ndarray]:
@@ -133,7 +143,7 @@ def _corner_uvs(uv, faces, shell, finish, finishes: tuple[Finish, ...]) -> np.nd
 def _unshare(v, faces, corner_normals, uv_corner):
     """Vertices with one normal and one texture coordinate each."""
     n = corner_normals.reshape(-1, 3)
-    t = uv_corner.reshape(-1, 2)
+    t = uv_corner.reshape(len(n), -1)
     i = faces.ravel()
     q = np.rint((n + 1) * 255).astype(np.int64)
     key = ((i.astype(np.int64) * 512 + q[:, 0]) * 512 + q[:, 1]) * 512 + q[:, 2]

@@ -17,7 +17,7 @@ class Finish(Material):
     tile: float | None = 0.25
 
     def material(self) -> Material:
-        return Material(self.color, self.roughness, self.metalness, self.texture)
+        return Material(self.color, self.roughness, self.metalness, self.texture, layers=self.layers)
 
 
 PLAIN = Finish((0.6, 0.6, 0.6))

@@ -14,13 +14,13 @@ from scipy.sparse.csgraph import connected_components
 from mlspatial.core.errors import BadValue
 from mlspatial.render.colors import linear_to_srgb, srgb_to_linear
 from mlspatial.render.lighting import WHITE, Lighting
-from mlspatial.render.mesh import Material, Mesh
+from mlspatial.render.mesh import Mesh
 from mlspatial.render.shelf import Pools
 from mlspatial.render.warp.blobs import blobs
 from mlspatial.render.warp.kernels import ONE_SIDED, Assets
+from mlspatial.render.warp.layers import MIRROR, hiding, layer_arrays
 from mlspatial.render.warp.shading import TONE_OFFSET, TONE_OFFSET_BITS, TONE_SHIFT
 
-MIRROR = np.array([1.0, 1.0, -1.0])  # object frame <-> camera frame
 TONE_SCALE = 0.8  # of radiance before the film curve
 
 
@@ -30,7 +30,10 @@ def mesh_arrays(mesh: Mesh, index: int, largest_texture: int) -> dict[str, np.nd
     index: its number, for the message of a BadValue (see check_mesh); largest_texture: texels along a side.
     """
     check_mesh(mesh, index)
-    texels, texture = texture_pool(mesh.materials, largest_texture)
+    pictures = [m.texture for m in mesh.materials] + [
+        None if m.layers is None else m.layers.relief for m in mesh.materials
+    ]
+    texels, texture = texture_pool(pictures, largest_texture, colors=len(mesh.materials))
     finish = [(m.roughness, m.metalness) for m in mesh.materials]
     return {
         "vertices": (mesh.vertices * MIRROR).astype(np.float32),
@@ -39,14 +42,16 @@ def mesh_arrays(mesh: Mesh, index: int, largest_texture: int) -> dict[str, np.nd
         "occlusion": mesh.occlusion.astype(np.float32),
         "behind": np.zeros(1, np.float32) if mesh.behind is None else mesh.behind.astype(np.float32),
         "faces": pack_faces(mesh).astype(np.int32),
-        "blobs": blobs(mesh.vertices * MIRROR, mesh.faces, closed=mesh.behind is None),
+        "blobs": blobs(mesh.vertices * MIRROR, mesh.faces, closed=mesh.behind is None)
+        * np.array([1.0, 1.0, 1.0, hiding(mesh)], np.float32),
         "tint": mean_color(mesh).astype(np.float32)[None],
         "radius": np.array([max(np.linalg.norm(mesh.vertices, axis=1).max(), 1e-6)], np.float32),
         "bounds": (np.array([[mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)]]) * MIRROR).astype(np.float64),
         "color": np.array([m.color for m in mesh.materials], np.float32),
         "finish": np.clip(finish, 0.0, 1.0).astype(np.float32),
-        "texture": texture.astype(np.int32),
+        "texture": texture[: len(mesh.materials)].astype(np.int32),
         "texels": texels,
+        **layer_arrays(mesh, texture[len(mesh.materials) :]),
     }
 
 
@@ -119,9 +124,9 @@ def check_mesh(mesh: Mesh, index: int) -> None:
     where = f"meshes[{index}]"
     if not len(mesh.vertices) or not len(mesh.faces) or not mesh.materials:
         raise BadValue(where, f"{len(mesh.vertices)} vertices, {len(mesh.faces)} faces", "an empty mesh; leave it out")
-    for name in ("vertices", "normals", "uvs", "occlusion", "behind"):
+    for name in ("vertices", "normals", "uvs", "occlusion", "behind", "relief_uvs", "tangents"):
         values = getattr(mesh, name)
-        if name == "behind" and values is None:
+        if name in ("behind", "relief_uvs", "tangents") and values is None:
             continue
         if len(values) != len(mesh.vertices) or not np.isfinite(values).all():
             raise BadValue(f"{where}.{name}", np.shape(values), f"{len(mesh.vertices)} rows of finite numbers")
@@ -180,21 +185,21 @@ def one_sided(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return ((unbalanced == 0) & (volume > 0.0))[piece[corner[:, 0]]]
 
 
-def texture_pool(materials: Sequence[Material], largest: int) -> tuple[np.ndarray, np.ndarray]:
-    """(texels, 3) of all textures with their mip levels, and for each material: first texel, width, height, levels.
+def texture_pool(pictures: Sequence[np.ndarray | None], largest: int, colors: int) -> tuple[np.ndarray, np.ndarray]:
+    """(texels, 3) of pictures with their mip levels, and for each of them: first texel, width, height, levels.
 
-    A texture shared by several materials is stored once; a material without one has width 0.
+    The first `colors` are sRGB, the others numbers. One that is there several times is stored once; None has width 0.
     """
     entries: dict[bytes, list[int]] = {}
     pool: list[np.ndarray] = [np.zeros((1, 3), np.uint8)]
     table, used = [], 1
-    for material in materials:
-        if material.texture is None:
+    for number, picture in enumerate(pictures):
+        if picture is None:
             table.append([0, 0, 0, 0])
             continue
-        pixels = repr(material.texture.shape).encode() + material.texture.tobytes()
+        pixels = repr((picture.shape, number < colors)).encode() + picture.tobytes()
         if pixels not in entries:
-            levels = mip_levels(material.texture, largest)
+            levels = mip_levels(picture, largest, number < colors)
             entries[pixels] = [used, levels[0].shape[1], levels[0].shape[0], len(levels)]
             pool += [level.reshape(-1, 3) for level in levels]
             used += sum(level.shape[0] * level.shape[1] for level in levels)
@@ -202,19 +207,20 @@ def texture_pool(materials: Sequence[Material], largest: int) -> tuple[np.ndarra
     return np.concatenate(pool), np.array(table)
 
 
-def mip_levels(texture: np.ndarray, largest: int) -> list[np.ndarray]:
+def mip_levels(texture: np.ndarray, largest: int, color: bool = True) -> list[np.ndarray]:
     """Halved and halved again from a power of two, at most `largest`, down to 1 x 1.
 
-    texture: uint8 (h, w, 3) sRGB. Levels hold square roots of linear values as uint8, so that the kernel decodes a
-    blend of texels by squaring it.
+    texture: uint8 (h, w, 3), sRGB where it is a colour. Levels of a colour hold square roots of linear values as uint8,
+    so that the kernel decodes a blend of texels by squaring it; those of numbers the numbers.
     """
     height, width = (min(largest, 2 ** round(np.log2(side))) for side in texture.shape[:2])
     if (height, width) != texture.shape[:2]:
         texture = np.asarray(Image.fromarray(texture).resize((width, height), Image.Resampling.LANCZOS))
-    linear = srgb_to_linear(np.arange(256) / 255.0).astype(np.float32)[texture]
+    values = srgb_to_linear(np.arange(256) / 255.0) if color else np.arange(256.0)
+    linear = values.astype(np.float32)[texture]
     levels = []
     while True:
-        levels.append(np.round(255.0 * np.sqrt(linear)).astype(np.uint8))
+        levels.append(np.round(255.0 * np.sqrt(linear) if color else linear).astype(np.uint8))
         height, width = linear.shape[:2]
         if height == width == 1:
             return levels

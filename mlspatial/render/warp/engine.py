@@ -15,8 +15,9 @@ from mlspatial.render.engine import FIELD_OF_VIEW, MOST_OTHERS, NEAR, RENDERERS,
 from mlspatial.render.lighting import forget_tables, light_environment
 from mlspatial.render.mesh import Collection, Environment, Mesh
 from mlspatial.render.shelf import Shelf
-from mlspatial.render.warp import ground, kernels, several
+from mlspatial.render.warp import glass, ground, kernels, several
 from mlspatial.render.warp.assets import light_arrays, mesh_arrays, upload_assets
+from mlspatial.render.warp.layers import Layers
 from mlspatial.render.warp.rows import Rows, chunks, part_of, rows_of
 from mlspatial.render.warp.shading import View, shade
 
@@ -26,7 +27,7 @@ CHUNK = {"cpu": 16, "cuda": 64}  # images in flight; on the CPU more would only 
 STRIP = 256  # items that one thread works through on the CPU
 BLOCK, BLOCKS = 256, {"shade": 64}  # threads of a block on CUDA: fewer where each needs many registers
 MASK_SIZE = 256  # cells along a side of the grid that measures the visible fraction
-LAYOUT = 3  # of the arrays that are kept on disk; counts up when there are others, though the pictures stay
+LAYOUT = 4  # of the arrays that are kept on disk; counts up when there are others, though the pictures stay
 FARTHEST_CELL = 4.0  # picture widths beyond the border up to which an object is counted as covering the plane
 
 
@@ -74,6 +75,7 @@ class WarpRenderer:
         self._bounds = shapes.arrays["bounds"]
         self._vertex_count, self._face_count = shapes.counts("vertices"), shapes.counts("faces")
         self._assets = upload_assets(shapes, lights, device)
+        self._layers = Layers(shapes, self._assets, device)
         self._chunk = chunk or CHUNK["cpu" if device == "cpu" else "cuda"]
         self._frame: Any = None
         self._rows = 0  # of the frame's buffers
@@ -121,9 +123,10 @@ class WarpRenderer:
         count = len(scenes)
         images = wp.empty((count, self.size, self.size, 3), dtype=wp.uint8, device=self.device)
         visible = np.ones(count, np.float32)
-        for part in chunks(scenes, self._chunk):
+        for part in chunks(scenes, self._chunk, self._layers.there):
             views = {name: values[part] for name, values in told.items()}
             self._draw_chunk(part_of(scenes, part), images[part], visible[part], views)
+            self._layers.forget()
         return images, visible
 
     def _draw_chunk(self, scenes: SceneBatch, images: Any, visible: np.ndarray, told: dict[str, np.ndarray]) -> None:
@@ -137,16 +140,23 @@ class WarpRenderer:
         frame.shadow[:objects].zero_()
         self._launch(kernels.transform, (objects, vertices), frame)
         self._launch(kernels.draw_visibility, (count, faces), frame)
-        more = self._more(rows) if rows.several or told else None
+        layered = self._layers.of(rows) if self._layers.there[mesh].any() else None
+        more = self._more(rows) if rows.several or told or layered is not None else None
         if more is not None:
             self._launch_bare(several.keep_target, (count, (self.size * kernels.SAMPLES) ** 2), frame, more)
         if rows.several:
             self._launch(several.draw_others, (objects - count, faces), frame, more, count)
-        self._launch(kernels.draw_shadow, (objects, faces), frame)
+        if layered is None:
+            self._launch(kernels.draw_shadow, (objects, faces), frame)
+        else:
+            self._launch(glass.draw_opaque_shadow, (objects, faces), frame, layered)
         if scenes.ground is not None and scenes.ground.any():
             self._launch_ground(frame, objects)
-        if rows.several:
+        if more is not None and (rows.several or layered is not None):
             wp.launch(several.look, dim=objects, inputs=[self._assets, frame, more], device=self.device)
+        if layered is not None:
+            self._launch(glass.shade_layered, (count, self.size, self.size), frame, more, layered, images)
+        elif rows.several:
             self._launch(several.shade_several, (count, self.size, self.size), frame, more, images)
         else:
             self._launch(shade, (count, self.size, self.size), frame, images)

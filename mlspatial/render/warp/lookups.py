@@ -49,8 +49,8 @@ def look_up(panoramas: wp.array(dtype=wp.vec3h), entry: wp.vec2i, direction: wp.
 
 
 @wp.func
-def texture_color(assets: Assets, texture: wp.vec4i, u: float, v: float, area: float) -> wp.vec3:
-    """Linear RGB of a repeating texture. area: of the texture (1 = all of it) behind one pixel; picks the mip level."""
+def texels_at(assets: Assets, texture: wp.vec4i, u: float, v: float, area: float) -> wp.vec3:
+    """Texels of a repeating texture, blended, 0..255. area: of it (1 = all) behind one pixel; picks the mip level."""
     first = texture[0]
     width = texture[1]
     height = texture[2]
@@ -73,5 +73,11 @@ def texture_color(assets: Assets, texture: wp.vec4i, u: float, v: float, area: f
     left = left & (width - 1)
     above = wp.vec3(assets.texels[upper + left]) * (1.0 - along) + wp.vec3(assets.texels[upper + right]) * along
     below = wp.vec3(assets.texels[lower + left]) * (1.0 - along) + wp.vec3(assets.texels[lower + right]) * along
-    root = (above * (1.0 - down) + below * down) * (1.0 / 255.0)
+    return above * (1.0 - down) + below * down
+
+
+@wp.func
+def texture_color(assets: Assets, texture: wp.vec4i, u: float, v: float, area: float) -> wp.vec3:
+    """Linear RGB of a repeating texture, whose texels are square roots; area: see texels_at."""
+    root = texels_at(assets, texture, u, v, area) * (1.0 / 255.0)
     return wp.cw_mul(root, root)

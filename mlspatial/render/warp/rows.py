@@ -65,17 +65,25 @@ def rows_of(scenes: SceneBatch) -> Rows:
     )
 
 
-def chunks(scenes: SceneBatch, most: int) -> Iterator[slice]:
-    """Images that are drawn together: at most so many objects, or one image; those of a target alone by themselves,
-    so that they are drawn alike whatever stands beside them."""
+def chunks(scenes: SceneBatch, most: int, layered: np.ndarray) -> Iterator[slice]:
+    """Images that are drawn together: at most so many objects, or one image; those of a target alone by themselves, and
+    those with layered surfaces, so that they are drawn alike whatever stands beside them.
+
+    layered: (meshes,) bool, whether a mesh has such.
+    """
     count = len(scenes)
-    if scenes.others is None:
+    special = layered[scenes.mesh]
+    if scenes.others is None and not special.any():
         yield from (slice(start, min(start + most, count)) for start in range(0, count, most))
         return
-    objects = 1 + (scenes.others.mesh >= 0).sum(axis=1)
+    objects = np.ones(count, int)
+    if scenes.others is not None:
+        objects += (scenes.others.mesh >= 0).sum(axis=1)
+        special = special | ((scenes.others.mesh >= 0) & layered[scenes.others.mesh]).any(axis=1)
+    kind = 2 * special + (objects > 1)
     start = held = 0
     for image in range(count):
-        changes = image > start and (objects[image] > 1) != (objects[start] > 1)
+        changes = image > start and kind[image] != kind[start]
         if changes or (image > start and held + objects[image] > most):
             yield slice(start, image)
             start, held = image, 0

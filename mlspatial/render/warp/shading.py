@@ -14,13 +14,12 @@ import warp as wp
 from mlspatial.render.warp.ground import LOWEST_LIGHT, Ground, blurred_outline, ground_of, level_of, outline_at, sky_at
 from mlspatial.render.warp.kernels import ONE_SIDED, SAMPLES, SHADOW_MARGIN, Assets, Frame, twice_area
 from mlspatial.render.warp.lookups import look_up, texture_color
+from mlspatial.render.warp.surfaces import INVERSE_PI, ambient, environment_response, highlight, with_bounces
 
 wp.set_module_options({"enable_backward": False})
 
 NORMAL_OFFSET, DEPTH_OFFSET = 1.5, 0.75  # texels of the shadow map: keep a surface out of its own shadow
-LEAST_ALPHA = 0.02  # highlights narrower than this are smaller than a pixel
 LEAST_FACING = 0.02  # cosine to the viewer; interpolated normals may turn away at a silhouette
-INVERSE_PI = 0.31830989
 LEAST_CLOSENESS = 0.001  # of the ground to the light: above the 0 of an empty place in the shadow map
 TONE_OFFSET = 0.0078125  # 2^-7, see tone_map_entry
 TONE_OFFSET_BITS = 0x3C000000  # the same as the bits of a float
@@ -107,53 +106,51 @@ def light_past_others(assets: Assets, frame: Frame, seen: View, point: wp.vec3) 
 
 
 @wp.func
-def ambient(assets: Assets, environment: int, normal: wp.vec3) -> wp.vec3:
-    """Radiance of a white matt surface under all but the main light; see lighting.irradiance_basis."""
-    x = normal[0]
-    y = normal[1]
-    z = normal[2]
-    total = assets.irradiance[environment, 0]
-    total += assets.irradiance[environment, 1] * y
-    total += assets.irradiance[environment, 2] * z
-    total += assets.irradiance[environment, 3] * x
-    total += assets.irradiance[environment, 4] * (x * y)
-    total += assets.irradiance[environment, 5] * (y * z)
-    total += assets.irradiance[environment, 6] * (3.0 * z * z - 1.0)
-    total += assets.irradiance[environment, 7] * (x * z)
-    total += assets.irradiance[environment, 8] * (x * x - y * y)
-    return wp.max(total, wp.vec3(0.0, 0.0, 0.0))
+def corner_weights(a: wp.vec3, b: wp.vec3, c: wp.vec3, x: float, y: float):
+    """Perspective-correct weights of a triangle's corners at a place in samples, z there, and one over twice its area,
+    which is above 0 where it is seen from behind."""
+    per_area = 1.0 / twice_area(a, b, c)
+    weight_b = ((x - a[0]) * (c[1] - a[1]) - (y - a[1]) * (c[0] - a[0])) * per_area
+    weight_c = ((b[0] - a[0]) * (y - a[1]) - (b[1] - a[1]) * (x - a[0])) * per_area
+    weight_a = (1.0 - weight_b - weight_c) * a[2]
+    weight_b *= b[2]
+    weight_c *= c[2]
+    depth = 1.0 / (weight_a + weight_b + weight_c)
+    return wp.vec3(weight_a * depth, weight_b * depth, weight_c * depth), depth, per_area
 
 
 @wp.func
-def environment_response(roughness: float, facing: float) -> wp.vec2:
-    """Reflected share of even light: first for F0 = 1, second added for grazing light (Karis 2014, mobile fit)."""
-    smooth = 1.0 - roughness
-    grazing = wp.min(smooth * smooth, wp.pow(2.0, -9.28 * facing)) * smooth + (0.0425 - 0.0275 * roughness)
-    return wp.vec2(-1.04 * grazing + (1.04 - 0.572 * roughness), 1.04 * grazing + (0.022 * roughness - 0.04))
+def normal_at(assets: Assets, seen: View, face: wp.vec4i, weights: wp.vec3) -> wp.vec3:
+    """Outwards, camera frame."""
+    normal = assets.normals[seen.first_vertex + face[0]] * weights[0]
+    normal += assets.normals[seen.first_vertex + face[1]] * weights[1]
+    normal += assets.normals[seen.first_vertex + face[2]] * weights[2]
+    return wp.normalize(seen.pose * normal)
 
 
 @wp.func
-def highlight(
-    normal: wp.vec3, view: wp.vec3, light: wp.vec3, cosine: float, facing: float, roughness: float, radius: float
-) -> wp.vec2:
-    """GGX reflection of a light of an angular radius: value for F0 = 1, and Schlick's share towards white."""
-    middle = wp.normalize(view + light)
-    alpha = wp.clamp(roughness * roughness + 0.5 * radius, LEAST_ALPHA, 1.0)
-    square = alpha * alpha
-    spread = wp.max(wp.dot(normal, middle), 0.0)
-    spread = spread * spread * (square - 1.0) + 1.0
-    k = 0.5 * roughness * roughness  # of Smith's masking, as Schlick fits it to GGX
-    masking = spread * spread * (cosine * (1.0 - k) + k) * (facing * (1.0 - k) + k)
-    grazing = 1.0 - wp.dot(view, middle)
-    fresnel = grazing * grazing
-    return wp.vec2(0.25 * INVERSE_PI * square / masking, fresnel * fresnel * grazing)
+def open_sky_at(assets: Assets, seen: View, face: wp.vec4i, weights: wp.vec3, back: bool) -> float:
+    """Share of the hemisphere that the mesh leaves open over this side of a face."""
+    if back and seen.first_behind >= 0:
+        share = assets.behind[seen.first_behind + face[0]] * weights[0]
+        share += assets.behind[seen.first_behind + face[1]] * weights[1]
+        return share + assets.behind[seen.first_behind + face[2]] * weights[2]
+    share = assets.occlusion[seen.first_vertex + face[0]] * weights[0]
+    share += assets.occlusion[seen.first_vertex + face[1]] * weights[1]
+    return share + assets.occlusion[seen.first_vertex + face[2]] * weights[2]
 
 
 @wp.func
-def with_bounces(open_sky: float, color: wp.vec3) -> wp.vec3:
-    """Ambient light of a place that sees a share of the sky, and for the rest surfaces coloured and lit like itself."""
-    one = wp.vec3(open_sky, open_sky, open_sky)
-    return wp.cw_div(one, wp.vec3(1.0001, 1.0001, 1.0001) - color * (1.0 - open_sky))
+def place_in_shadow_map(
+    assets: Assets, frame: Frame, seen: View, face: wp.vec4i, weights: wp.vec3, towards: wp.vec3
+) -> wp.vec3:
+    """Of a point of a face, moved out of the face's own shadow; towards: the normal along the axes of the map."""
+    place = frame.lit[seen.image, face[0]] * weights[0]
+    place += frame.lit[seen.image, face[1]] * weights[1]
+    place += frame.lit[seen.image, face[2]] * weights[2]
+    texel = 2.0 * SHADOW_MARGIN / float(frame.shadow_size)  # in radii of the mesh, the unit of closeness
+    place += wp.vec3(towards[0] * NORMAL_OFFSET, towards[1] * NORMAL_OFFSET, 0.0)
+    return place + wp.vec3(0.0, 0.0, (towards[2] * NORMAL_OFFSET + DEPTH_OFFSET) * texel)
 
 
 @wp.func
@@ -164,41 +161,19 @@ def shade_triangle(assets: Assets, frame: Frame, seen: View, index: int, x: floa
     b = frame.projected[seen.image, face[1]]
     c = frame.projected[seen.image, face[2]]
 
-    # perspective-correct weights of the corners
-    area = twice_area(a, b, c)
-    per_area = 1.0 / area
-    weight_b = ((x - a[0]) * (c[1] - a[1]) - (y - a[1]) * (c[0] - a[0])) * per_area
-    weight_c = ((b[0] - a[0]) * (y - a[1]) - (b[1] - a[1]) * (x - a[0])) * per_area
-    weight_a = (1.0 - weight_b - weight_c) * a[2]
-    weight_b *= b[2]
-    weight_c *= c[2]
-    depth = 1.0 / (weight_a + weight_b + weight_c)
-    weight_a *= depth
-    weight_b *= depth
-    weight_c *= depth
+    weights, depth, per_area = corner_weights(a, b, c, x, y)
 
     # geometry
     half = 0.5 * float(frame.size)
     per_sample = 1.0 / float(SAMPLES)
     view = wp.normalize(wp.vec3(half - x * per_sample, y * per_sample - half, -frame.focal))
-    corner_a = seen.first_vertex + face[0]
-    corner_b = seen.first_vertex + face[1]
-    corner_c = seen.first_vertex + face[2]
-    normal = assets.normals[corner_a] * weight_a
-    normal += assets.normals[corner_b] * weight_b
-    normal += assets.normals[corner_c] * weight_c
-    normal = wp.normalize(seen.pose * normal)
-    if area > 0.0:  # seen from behind: thin things have two sides
+    back = per_area > 0.0
+    normal = normal_at(assets, seen, face, weights)
+    if back:  # thin things have two sides
         normal = -normal
     towards_view = wp.dot(normal, view)
     facing = wp.max(towards_view, LEAST_FACING)
-    open_sky = assets.occlusion[corner_a] * weight_a
-    open_sky += assets.occlusion[corner_b] * weight_b
-    open_sky += assets.occlusion[corner_c] * weight_c
-    if area > 0.0 and seen.first_behind >= 0:
-        open_sky = assets.behind[seen.first_behind + face[0]] * weight_a
-        open_sky += assets.behind[seen.first_behind + face[1]] * weight_b
-        open_sky += assets.behind[seen.first_behind + face[2]] * weight_c
+    open_sky = open_sky_at(assets, seen, face, weights, back)
 
     # material
     material = seen.first_material + (face[3] & (ONE_SIDED - 1))
@@ -208,10 +183,10 @@ def shade_triangle(assets: Assets, frame: Frame, seen: View, index: int, x: floa
     metalness = finish[1]
     texture = assets.texture[material]
     if texture[1] > 0:
-        uv_a = assets.uvs[corner_a]
-        ab = assets.uvs[corner_b] - uv_a
-        ac = assets.uvs[corner_c] - uv_a
-        uv = uv_a + ab * weight_b + ac * weight_c
+        uv_a = assets.uvs[seen.first_vertex + face[0]]
+        ab = assets.uvs[seen.first_vertex + face[1]] - uv_a
+        ac = assets.uvs[seen.first_vertex + face[2]] - uv_a
+        uv = uv_a + ab * weights[1] + ac * weights[2]
         foreshortening = a[2] * b[2] * c[2] * depth * depth * depth
         behind = wp.abs((ab[0] * ac[1] - ab[1] * ac[0]) * per_area) * float(SAMPLES * SAMPLES) * foreshortening
         color = wp.cw_mul(color, texture_color(assets, texture, uv[0], uv[1], behind))
@@ -235,12 +210,7 @@ def shade_triangle(assets: Assets, frame: Frame, seen: View, index: int, x: floa
     towards = seen.light * normal
     cosine = towards[2]
     if cosine > 0.0:
-        place = frame.lit[seen.image, face[0]] * weight_a
-        place += frame.lit[seen.image, face[1]] * weight_b
-        place += frame.lit[seen.image, face[2]] * weight_c
-        texel = 2.0 * SHADOW_MARGIN / float(frame.shadow_size)  # in radii of the mesh, the unit of closeness
-        place += wp.vec3(towards[0] * NORMAL_OFFSET, towards[1] * NORMAL_OFFSET, 0.0)
-        place += wp.vec3(0.0, 0.0, (cosine * NORMAL_OFFSET + DEPTH_OFFSET) * texel)
+        place = place_in_shadow_map(assets, frame, seen, face, weights, towards)
         share = light_reaching(frame, seen.image, place)
         if share > 0.0 and seen.end_other > seen.first_other:
             across = wp.vec3(x * per_sample - half, half - y * per_sample, frame.focal)
