@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,26 @@ def test_the_table_is_that_of_mlflow(registry: Path, reads: Read) -> None:
     assert {name for name in read.runs(metrics=("heldout/",)) if name.startswith("metrics.")} == {
         "metrics.heldout/loss"
     }
+
+
+def test_texts_with_the_mark_between_texts_and_without_any_letter_come_whole(registry: Path, reads: Read) -> None:
+    cfg = {"plain": "a", "marked": "b\x1fc", "last": "\x1f", "empty": ""}
+    for seed in range(3):
+        with runs.open_run(runs.Spec("train", 1, {}, cfg if seed else {"empty": ""}), name=f"{seed}") as run:
+            run.log({f"m/{seed}": 1 / 3, "m": math.pi * 1e-300, "n": -0.0, "nan": math.nan, "inf": -math.inf})
+            run.add_tags({"note": "\x1f" * seed, "none": ""})
+    theirs = mlflow.search_runs(search_all_experiments=True, filter_string="tags.`mlspatial.entry` = 'train'")
+    assert len(theirs) == 2  # the second and the third are one spec
+    same(read.runs(entry="train"), theirs)
+
+
+def test_a_tag_that_is_nothing_hides_no_other(registry: Path) -> None:
+    run = train_run(0)
+    with closing(sqlite3.connect(registry / "mlflow.db")) as database, database:
+        database.execute("INSERT INTO tags (key, value, run_uuid) VALUES ('nothing', NULL, ?)", (run,))
+    (row,) = read.runs(entry="train").to_dict("records")
+    assert row["tags.nothing"] is None
+    assert row["tags.mlflow.runName"] == "t0"
 
 
 def test_a_finished_run_is_read_once_and_what_changes_is_seen(registry: Path, reads: Read) -> None:
