@@ -47,16 +47,18 @@ BACKENDS = {
 THERE = {name: backend for name, backend in BACKENDS.items() if backend.is_there}
 
 
-@pytest.fixture(params=THERE.values(), ids=THERE)
+def params(of: dict[str, Backend]) -> list[Any]:
+    marks = {"cuda": [pytest.mark.gpu]}
+    return [pytest.param(one, id=name, marks=marks.get(one.device, [])) for name, one in of.items()]
+
+
+@pytest.fixture(params=params(THERE))
 def backend(request: pytest.FixtureRequest) -> Backend:
     found: Backend = request.param
     return found
 
 
-PLACES = {one.device: one for one in reversed(THERE.values())}
-
-
-@pytest.fixture(params=PLACES.values(), ids=PLACES)
+@pytest.fixture(params=params({one.device: one for one in reversed(THERE.values())}))
 def place(request: pytest.FixtureRequest) -> Backend:
     """Of what takes a device alone: once on each."""
     found: Backend = request.param
