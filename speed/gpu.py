@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -92,7 +93,8 @@ class Bench:
             device = "cpu" if self.device == "cpu" else "cuda"
             count = 2 * BATCH if self.tiny else 4096
             recipe = Recipe(count, BATCH, size, 0, CATEGORIES, environments="procedural:meadow,street", device=device)
-            render_dataset(recipe, folder, f"speed{size}")
+            workers = 1 if device == "cpu" else os.cpu_count() or 1  # that prepare and encode
+            render_dataset(recipe, folder, f"speed{size}", workers=workers)
         return folder, Manifest.load(folder)
 
     def wait(self) -> None:

@@ -88,7 +88,9 @@ def _computed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         boolean = name in PLACES and any(t.dtype == torch.bool for t in tree_leaves(args[1]) if t is not None)
         if name in SIZED or boolean or name == "equal":
             _note("a number" if name == "equal" else "a size")
-        elif (name in ("_to_copy", "to") and not on_gpu) or (name == "copy_" and not isinstance(args[0], OnGpu)):
+        elif (name in ("_to_copy", "to") and not on_gpu) or (
+            name == "copy_" and not isinstance(args[0], OnGpu) and args[2:3] != (True,)
+        ):
             _note("a copy to the host")
         elif here and name in PLACES and not any(one is args[0] for one in here):
             _note("a copy to the device")

@@ -165,10 +165,8 @@ class ControlledSink:
                         whole.append(products.rows([one[0] for one in made], [main for one in made for main in one[1]]))
                         places = space.places(first + start, part.shape[1])
                         for number, (_, _, squares, mains) in zip(numbers, made, strict=True):
-                            for row, sums in enumerate([squares, *mains]):
-                                found.maps[number, row] += np.bincount(
-                                    places, sums.double().cpu().numpy(), minlength=space.positions
-                                )
+                            for row, sums in enumerate(torch.stack([squares, *mains]).double().cpu().numpy()):
+                                found.maps[number, row] += np.bincount(places, sums, minlength=space.positions)
                     products.sums += upper_product(torch.cat(whole, 1))
                 first += block.shape[1]
         spool.close()

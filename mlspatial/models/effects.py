@@ -28,8 +28,9 @@ class Effects:
     def __init__(self, crossing: Crossing, device: str = "cpu") -> None:
         self.crossing = crossing
         self.number = len(crossing.factors)
-        self.spread = np.zeros((len(effect_sets(crossing)), crossing.contexts, crossing.contexts))
-        self.energy = 0.0
+        shape = len(effect_sets(crossing)), crossing.contexts, crossing.contexts
+        self._spread = torch.zeros(shape, dtype=torch.float64, device=device)
+        self._energy = torch.zeros((), dtype=torch.float64, device=device)
         flat = np.moveaxis(crossing.rows, -1, 0).reshape(-1)  # contexts outside, as a design has them
         in_order = np.array_equal(flat, np.arange(flat[0], flat[0] + len(flat)))
         self._rows = slice(int(flat[0]), int(flat[0]) + len(flat)) if in_order else torch.from_numpy(flat).to(device)
@@ -38,6 +39,14 @@ class Effects:
         self._turns = [torch.from_numpy(turn.astype(np.float32)).to(device) for turn, _ in self._parts]
         self._place = {effect: i for i, effect in enumerate(effect_sets(crossing))}
         self._memory = [torch.empty(0, device=device)] * 2
+
+    @property
+    def spread(self) -> np.ndarray:
+        return self._spread.cpu().numpy()
+
+    @property
+    def energy(self) -> float:
+        return float(self._energy)
 
     def add(self, block: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor], torch.Tensor, list[torch.Tensor]]:
         """block: (images, features) float32 of all images, whatever their means.
@@ -50,7 +59,7 @@ class Effects:
         given = block[self._rows].view(self.crossing.contexts, cells, -1)
         means = given.mean(1)
         about = means - means.mean(0)
-        self.spread[0] += cells * (about @ about.T).double().cpu().numpy()
+        self._spread[0] += cells * (about @ about.T).double()
         rest = torch.sub(given, means[:, None], out=self._take(0, given.shape))
         turned = self._turned(rest)  # (contexts, rows of the first part, of the second, features)
         mains = [means.new_zeros(len(means), 0, means.shape[1])] * self.number  # a factor of one level has no contrast
@@ -59,12 +68,12 @@ class Effects:
             if not effect:
                 continue
             some = turned[:, a, b].flatten(2).transpose(0, 1)  # (rows of the first, contexts, rows of the second, ...)
-            self.spread[self._place[effect]] += torch.bmm(some, some.transpose(1, 2)).double().sum(0).cpu().numpy()
+            self._spread[self._place[effect]] += torch.bmm(some, some.transpose(1, 2)).double().sum(0)
             if len(effect) == 1:
                 mains[min(effect)] = turned[:, a, b].flatten(1, 2)
         spare = self._take(1 - self._last, rest.shape)  # the memory that `turned` is not in
         squares = torch.square(turned.view(rest.shape), out=spare).sum((0, 1)) + cells * about.square().sum(0)
-        self.energy += float(squares.double().sum())
+        self._energy += squares.double().sum()
         of_mains = [len(main) * main.mean(0).square().sum(0) for main in mains]
         return means, mains, squares, of_mains
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import mean_absolute_error, r2_score
 from sklearn.svm import LinearSVC
@@ -13,6 +12,7 @@ from mlspatial.analysis.decoding import ALPHAS, Decoding, decode
 from mlspatial.analysis.splits import random_splits
 from mlspatial.core.errors import BadValue, StimulusMismatch, UnknownName, UserError
 from mlspatial.core.latents import Latent
+from tests.analysis.conftest import Backend
 
 N = 240
 X = Latent("x", "m", "linear", -4.2, 4.2)
@@ -46,10 +46,10 @@ def table(records: list[Decoding]) -> dict[tuple[str, int, str], Decoding]:
 
 
 @pytest.mark.parametrize("p", [400, 30])
-def test_equals_scikit_learn_written_out(p: int) -> None:
+def test_equals_scikit_learn_written_out(p: int, place: Backend) -> None:
     truth, splits = values(), random_splits(N, seed=1, runs=3)
     features = layer(truth, p)
-    found = table(decode(features, truth, LATENTS, splits))
+    found = table(decode(features, truth, LATENTS, splits, device=place.device))
     for fold, (train, test) in enumerate(splits):
         ridge = RidgeCV(ALPHAS, alpha_per_target=True)
         angle = np.deg2rad(truth["rot_1"])
@@ -86,10 +86,10 @@ def test_records_come_by_latent_split_and_measure() -> None:
 
 
 @pytest.mark.parametrize("p", [400, 30])
-def test_a_gram_matrix_is_as_good_as_the_features(p: int) -> None:
+def test_a_gram_matrix_is_as_good_as_the_features(p: int, backend: Backend) -> None:
     truth, splits = values(), random_splits(N, seed=0, runs=2)
     features = layer(truth, p).astype(np.float64)
-    expected = table(decode(torch.from_numpy(features), truth, LATENTS, splits))
+    expected = table(decode(backend.on(features), truth, LATENTS, splits, device=backend.device))
     found = table(decode(features @ features.T, truth, LATENTS, splits, is_gram=True))
     assert {key: record.value for key, record in found.items()} == pytest.approx(
         {key: record.value for key, record in expected.items()}, abs=1e-6

@@ -14,8 +14,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mlspatial.analysis import apple, gram, projection
 from mlspatial.analysis.device import choose_device, exact_device, has_tf32, numerics, operations, tags_of
+from mlspatial.console import doctor
 from mlspatial.core.errors import BadValue, UserError
 from mlspatial.core.names import DEVICE
+from mlspatial.train.ranks import group_of
 from tests.pretended_cuda import pretended_mps
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -181,3 +183,11 @@ def test_apple_s_device_is_taken_where_it_is_right(monkeypatch: pytest.MonkeyPat
     monkeypatch.undo()
     assert all(torch.equal(a, b) for a, b in zip(there, apple._computed("cpu"), strict=True))
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_several_processes_do_not_share_apple_s_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(BadValue, match="device=mps: there is one such GPU"), group_of("mps"):
+        pass
+    with pretended_mps():
+        assert doctor._gpus() == "Apple's (mps)" or torch.cuda.is_available()

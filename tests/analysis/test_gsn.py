@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mlspatial.analysis.device import exact_device
 from mlspatial.analysis.gsn import LEVELS, _alternate, _halves, _nearest, _share, _shrunken, ncsnr, rsa_ceiling
 from mlspatial.core.errors import UserError
+from tests.analysis.conftest import Backend
 
 STIMULI, VOXELS, REPEATS = 200, 60, 3
 
@@ -94,11 +96,12 @@ def test_the_share_is_the_likeliest_of_all(voxels: int, freedom: int) -> None:
     assert _share(groups, np.random.default_rng(1), freedom) == LEVELS[int(np.argmin(costs))]
 
 
-def test_nearest_covariances_are_covariances() -> None:
+def test_nearest_covariances_are_covariances(place: Backend) -> None:
     rng = np.random.default_rng(7)
     matrix = rng.normal(size=(8, 8))
     matrix = (matrix + matrix.T) / 2
-    near, root = _nearest(matrix.copy())
+    there = exact_device(place.device)
+    near, root = _nearest(matrix.copy(), there)
     assert np.linalg.eigvalsh(near).min() > -1e-10
     np.testing.assert_allclose(root() @ root().T, near, atol=1e-6)
     np.testing.assert_allclose(root(), root().T, atol=1e-6)
@@ -107,7 +110,7 @@ def test_nearest_covariances_are_covariances() -> None:
         trial, _ = _nearest(near + (other + other.T) / 2)
         assert np.linalg.norm(trial - matrix) >= np.linalg.norm(near - matrix) - 1e-12
     definite = near + np.eye(8)
-    same, root = _nearest(definite)
+    same, root = _nearest(definite, there)
     assert same is definite
     np.testing.assert_allclose(root() @ root().T, definite, atol=1e-6)
     signal, noise = _alternate(np.eye(4) * 0.1, np.eye(4), 100, 3)  # less variance than noise alone leaves

@@ -10,6 +10,7 @@ from scipy.optimize import linear_sum_assignment
 from mlspatial.analysis.matching import OneToOne, soft_matching
 from mlspatial.analysis.pls import splits
 from mlspatial.core.errors import StimulusMismatch, UserError
+from tests.analysis.conftest import Backend
 
 
 def populations(n: int, neuroids: int, units: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -32,40 +33,42 @@ def by_scipy(
 
 
 @pytest.mark.parametrize("sizes", [(40,), (7, 3, 20, 10), (1,) * 25 + (15,)])
-def test_streamed_assignment_equals_scipy_s_among_all_units(sizes: tuple[int, ...]) -> None:
+def test_streamed_assignment_equals_scipy_s_among_all_units(sizes: tuple[int, ...], backend: Backend) -> None:
     responses, units = populations(90, 12, 40)
+    units = backend.rounded(units)
     folds = splits(90)[:4]
     mapping = OneToOne(responses, folds)
     for chunk in np.split(units, np.cumsum(sizes)[:-1], axis=1):
-        mapping.add(torch.from_numpy(chunk))
+        mapping.add(backend.on(chunk))
     found, assigned = mapping.correlations(), mapping.assigned()
     for fold, (train, test) in enumerate(folds):
         expected, tested, _ = by_scipy(responses, units, train, test)
         assert assigned[fold].tolist() == expected.tolist()
-        assert found[fold] == pytest.approx(tested, abs=1e-10)
+        assert found[fold] == backend.near(tested, 1e-10)
         greedy = np.corrcoef(responses[train].T, units[train].T)[:12, 12:].argmax(axis=1)
         assert len(set(greedy)) < 12, "neuroids compete for units, or the assignment has nothing to do"
 
 
-def test_folds_that_leave_stimuli_out_of_both_sides() -> None:
+def test_folds_that_leave_stimuli_out_of_both_sides(backend: Backend) -> None:
     responses, units = populations(80, 5, 40, seed=1)
+    units = backend.rounded(units)
     train, test = np.arange(10, 50), np.arange(70, 80)
     mapping = OneToOne(responses, [(train, test)])
-    mapping.add(torch.from_numpy(units))
+    mapping.add(backend.on(units))
     expected, tested, _ = by_scipy(responses, units, train, test)
     assert mapping.assigned()[0].tolist() == expected.tolist()
-    assert mapping.correlations()[0] == pytest.approx(tested, abs=1e-10)
+    assert mapping.correlations()[0] == backend.near(tested, 1e-10)
 
 
-def test_neuroids_among_the_units_find_themselves() -> None:
+def test_neuroids_among_the_units_find_themselves(backend: Backend) -> None:
     responses, units = populations(60, 8, 200)
     mapping = OneToOne(responses, splits(60))
-    mapping.add(torch.from_numpy(np.concatenate([units, 3 * responses + 7], axis=1)))
+    mapping.add(backend.on(np.concatenate([units, 3 * responses + 7], axis=1)))
     assert mapping.correlations() == pytest.approx(np.ones((10, 8)))
     assert (mapping.assigned() == np.arange(200, 208)).all()
 
 
-def test_units_and_neuroids_that_do_not_vary() -> None:
+def test_units_and_neuroids_that_do_not_vary(backend: Backend) -> None:
     responses, units = populations(60, 3, 6)
     folds = splits(60)[:1]
     test = folds[0][1]
@@ -74,12 +77,12 @@ def test_units_and_neuroids_that_do_not_vary() -> None:
     units[test[0], 1] = 9.0  # varies over the test stimuli of the first split only
     responses[:, 2] = 1.0
     mapping = OneToOne(responses, folds)
-    mapping.add(torch.from_numpy(units))
+    mapping.add(backend.on(units))
     r = mapping.correlations()
     assert np.isfinite(r[0, :2]).all() and np.isnan(r[0, 2])
     assert not {0, 1} & set(mapping.assigned()[0, :2].tolist())
     few = OneToOne(responses, folds)
-    few.add(torch.from_numpy(units[:, :4]))
+    few.add(backend.on(units[:, :4]))
     with pytest.raises(UserError, match="2 of 4 units vary over the training stimuli of split 0, fewer than the 3"):
         few.correlations()
 

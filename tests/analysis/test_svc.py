@@ -13,6 +13,7 @@ from mlspatial.analysis import svc
 from mlspatial.analysis.ridge import inner_products
 from mlspatial.analysis.svc import CATEGORY_C, Svc, fit_svc, predict_logistic
 from mlspatial.core.errors import BadValue, StimulusMismatch, UserError
+from tests.analysis.conftest import BACKENDS, Backend
 
 TRAIN = 150
 
@@ -25,11 +26,14 @@ def data(p: int, classes: int, *, scale: float = 1.0, signal: float = 0.4) -> tu
     return scale * (features / np.arange(1, p + 1) ** 0.4 + 0.5), labels
 
 
-def fit(features: np.ndarray, labels: np.ndarray, **options: object) -> tuple[Svc, np.ndarray]:
+def fit(
+    features: np.ndarray, labels: np.ndarray, backend: Backend = BACKENDS["cpu64"], **options: object
+) -> tuple[Svc, np.ndarray]:
     """The fit, and decision values for the test stimuli."""
-    train = features[:TRAIN]
-    machine = fit_svc(inner_products(train), labels[:TRAIN], **options)  # type: ignore[arg-type]
-    return machine, machine.decide(inner_products(features[TRAIN:], train)).numpy()
+    train, new, there = backend.on(features[:TRAIN]), backend.on(features[TRAIN:]), backend.device
+    within = inner_products(train, device=there)
+    machine = fit_svc(within, labels[:TRAIN], device=there, **options)  # type: ignore[arg-type]
+    return machine, machine.decide(inner_products(new, train, device=there)).cpu().numpy()
 
 
 def objective(model: LinearSVC, features: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -44,12 +48,13 @@ def objective(model: LinearSVC, features: np.ndarray, labels: np.ndarray) -> np.
 
 @pytest.mark.parametrize("scale", [0.05, 1.0, 5.0])  # nearly all stimuli violate their margin; some; few
 @pytest.mark.parametrize(("p", "classes"), [(300, 7), (40, 7), (3, 4), (300, 2)])
-def test_the_optimum_is_liblinear_s(p: int, classes: int, scale: float) -> None:
+def test_the_optimum_is_liblinear_s(p: int, classes: int, scale: float, backend: Backend) -> None:
     features, labels = data(p, classes, scale=scale)
-    machine, decided = fit(features, labels)
+    features = backend.rounded(features)
+    machine, decided = fit(features, labels, backend)
     model = LinearSVC(C=CATEGORY_C, tol=1e-7, max_iter=500_000).fit(features[:TRAIN], labels[:TRAIN])
     theirs = objective(model, features[:TRAIN], labels[:TRAIN])
-    ours = machine.objective.numpy()[-len(theirs) :]
+    ours = machine.objective.cpu().numpy()[-len(theirs) :]
     assert (ours <= theirs * (1 + 1e-9)).all() and ours == pytest.approx(theirs, rel=1e-4)
     expected = model.decision_function(features[TRAIN:]).reshape(80, -1)
     assert decided[:, -len(theirs) :] == pytest.approx(expected, abs=2e-3)
@@ -57,8 +62,8 @@ def test_the_optimum_is_liblinear_s(p: int, classes: int, scale: float) -> None:
     assert np.mean(guessed == model.predict(features[TRAIN:])) > 0.98
 
 
-def test_two_classes_mirror_each_other() -> None:
-    machine, decided = fit(*data(60, 2))
+def test_two_classes_mirror_each_other(backend: Backend) -> None:
+    machine, decided = fit(*data(60, 2), backend)
     assert decided[:, 0] == pytest.approx(-decided[:, 1], abs=1e-9)
     assert machine.objective[0].item() == pytest.approx(machine.objective[1].item())
 
@@ -106,15 +111,6 @@ def test_large_features_converge_and_absurd_ones_are_refused(monkeypatch: pytest
     monkeypatch.setattr(svc, "MOST_ITERATIONS", 2)
     with pytest.raises(UserError, match=r"classes have no support vector solution after 2 steps with c=0.005"):
         fit(300 * features, labels)
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_device_finds_the_same() -> None:
-    features, labels = data(200, 6)
-    gram = inner_products(features[:TRAIN])
-    expected, found = fit_svc(gram, labels[:TRAIN]), fit_svc(gram, labels[:TRAIN], device="cuda")
-    assert found.coefficients.cpu().numpy() == pytest.approx(expected.coefficients.numpy(), abs=1e-9)
 
 
 @pytest.mark.parametrize("p", [300, 20])

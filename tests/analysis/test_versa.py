@@ -22,6 +22,7 @@ from mlspatial.analysis.versa import (
     versa,
 )
 from mlspatial.core.errors import StimulusMismatch, UserError
+from tests.analysis.conftest import Backend
 
 N, FEATURES, VOXELS = 36, 50, 14
 UPPER = np.triu_indices(N // 2, 1)
@@ -70,12 +71,15 @@ def by_scikit_learn(features: np.ndarray, responses: np.ndarray, variant: Varian
 @pytest.mark.parametrize(
     "variant", [PAPER, PUBLISHED_CODE, Variant((0.5, 20.0), intercept=True, alpha_times_n=True)], ids=str
 )
-def test_versa_equals_ridge_regression_done_the_long_way(data: tuple[np.ndarray, np.ndarray], variant: Variant) -> None:
-    found = versa(*data, *halves(N), variant=variant)
-    train, test, voxels = by_scikit_learn(*data, variant)
-    assert found.train == pytest.approx(train, abs=1e-6)
-    assert found.test == pytest.approx(test, abs=1e-6)
-    assert found.voxels == pytest.approx(voxels, abs=1e-6)
+def test_versa_equals_ridge_regression_done_the_long_way(
+    data: tuple[np.ndarray, np.ndarray], variant: Variant, backend: Backend
+) -> None:
+    features, responses = map(backend.rounded, data)
+    found = versa(backend.on(features), responses, *halves(N), variant=variant, device=backend.device)
+    train, test, voxels = by_scikit_learn(features, responses, variant)
+    assert found.train == backend.near(train, 1e-6)
+    assert found.test == backend.near(test, 1e-6)
+    assert found.voxels == backend.near(voxels, 1e-6)
     assert found.predicted is not None and found.predicted.shape == (N // 2, VOXELS)
 
 

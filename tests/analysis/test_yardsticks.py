@@ -26,6 +26,7 @@ from mlspatial.analysis.yardsticks import (
 )
 from mlspatial.core.errors import BadValue, StimulusMismatch, UnknownName, UserError
 from mlspatial.core.score import FORMULAS
+from tests.analysis.conftest import Backend
 
 N = 90
 COMPARISONS = [name for name in METRICS if isinstance(METRICS[name], Comparison)]
@@ -122,12 +123,12 @@ FOLDS: list[Split] = [
 ]
 
 
-def test_ridge_equals_scikit_learn_s_and_the_decomposed_fold_s() -> None:
+def test_ridge_equals_scikit_learn_s_and_the_decomposed_fold_s(place: Backend) -> None:
     """The same alphas, in the features' units, chosen for every neuroid by leave-one-out."""
     features, responses = data(noise=2.0)
     layer = representation_of(features)
     alphas = np.array(ALPHAS) * np.trace(layer.gram) / N
-    found = cross_validated_ridge(layer.gram, [responses[:, :5], responses[:, 5:]], FOLDS)
+    found = cross_validated_ridge(layer.gram, [responses[:, :5], responses[:, 5:]], FOLDS, place.device)
     chosen = set()
     for row, (train, test) in zip(np.concatenate(found, axis=1), FOLDS, strict=True):
         theirs = RidgeCV(alphas, alpha_per_target=True).fit(features[train], responses[train])
@@ -163,10 +164,10 @@ def similarity(name: str, features: np.ndarray, responses: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("name", COMPARISONS)
-def test_comparisons_equal_the_plain_formulas_with_a_jackknifed_error(name: str) -> None:
+def test_comparisons_equal_the_plain_formulas_with_a_jackknifed_error(name: str, place: Backend) -> None:
     features, responses = data()
-    score = METRICS[name](representation_of(features), responses, splits(N))
-    assert score.raw == pytest.approx(similarity(name, features, responses), abs=1e-10)
+    score = METRICS[name](representation_of(features), responses, splits(N), device=place.device)
+    assert score.raw == place.near(similarity(name, features, responses), 1e-10)
     parts = [similarity(name, features[train], responses[train]) for train, _ in splits(N)]
     expected = np.sqrt(9 * np.var(parts))
     tolerance = 1e-9 if name != "rsa_spearman" else 0.1  # whose ranks are among all stimuli
