@@ -83,7 +83,8 @@ class Spool:
             largest = torch.maximum(-low, high).double()
             scales.append(torch.where(largest > 0, torch.exp2(torch.floor(torch.log2(LARGEST / largest))), 1.0))
             kept[:, place] = part.mul_(scales[-1].to(part.dtype)).to(self._kind)
-        numbers = torch.empty(kept.shape, dtype=self._kind, pin_memory=True)  # which torch keeps for the next batch
+        # pinned memory, which torch keeps for the next batch
+        numbers = torch.empty(kept.shape, dtype=self._kind, pin_memory=rows.device.type == "cuda")
         numbers.copy_(kept, non_blocking=True)  # done when the scales, which come after it, are read
         for place, scale in zip(_parts(self.features, self.chunk), torch.stack(scales).tolist(), strict=True):
             yield numbers[:, place].contiguous(), scale
