@@ -59,8 +59,9 @@ def test_one_item_a_thread_draws_what_strips_draw(monkeypatch: pytest.MonkeyPatc
     launched: dict[str, list[tuple[tuple[int, ...], Any]]] = {}
     launch = wp.launch
 
-    def noted(kernel: Any, dim: tuple[int, ...], **more: Any) -> None:
-        launched.setdefault(kernel.key, []).append((dim, more.get("block_dim", engine.BLOCK)))
+    def noted(kernel: Any, dim: int | tuple[int, ...], **more: Any) -> None:
+        shape = (dim,) if isinstance(dim, int) else dim
+        launched.setdefault(kernel.key, []).append((shape, more.get("block_dim", engine.BLOCK)))
         launch(kernel, dim=dim, **more)
 
     monkeypatch.setattr(engine, "STRIP", 1)

@@ -59,7 +59,9 @@ def nearest(frame: Frame, several: Several, layered: Layered, image: int, origin
     weights = wp.vec3(0.0, 0.0, 0.0)
     distance = wp.float32(FARTHEST)
     first = several.first_other[image]
-    for other in range(several.end_other[image] - first + 1):
+    other = wp.int32(-1)
+    while other < several.end_other[image] - first:
+        other += 1
         row = wp.where(other == 0, image, first + other - 1)
         if layered.solids[row] != wp.uint64(0):
             number, there, away = met(frame, layered, row, origin, direction, distance)
@@ -216,39 +218,51 @@ def shade_part(
     total = wp.vec3(0.0, 0.0, 0.0)
     own = wp.vec3(0.0, 0.0, 0.0)
     passes = wp.vec3(0.0, 0.0, 0.0)
-    for ray in range(rays):
-        to_x = x + apart * (2.0 * float(ray & 1) - 1.0)
-        to_y = y + apart * (2.0 * float((ray >> 1) & 1) - 1.0)
-        weights, depth, per_area = corner_weights(a, b, c, to_x, to_y)
-        direction = wp.vec3(to_x * per_sample - half, half - to_y * per_sample, frame.focal)
-        point = direction * (depth / frame.focal)
-        direction = wp.normalize(direction)
-        stretch = wp.abs(per_area) * float(SAMPLES * SAMPLES) * a[2] * b[2] * c[2] * depth * depth * depth
-        back = per_area > 0.0
-        slot = wp.int32(first_slot)
-        face = first_face
-        weight = wp.vec3(1.0, 1.0, 1.0)
-        spread = wp.float32(0.0)
-        inside = wp.int32(-1)  # row of the layers of the solid that the ray is in
-        for bounce in range(BOUNCES):
-            seen = several.views[slot]
-            at = spot_of(assets, frame, layered, seen, face, weights, point, -direction, back, stretch)
-            values = wp.vec4(0.0, 0.0, 1.5, 0.0)
-            if at.row >= 0:
-                values = layered.values[at.row, 1]
-            if bounce == 0 or not (back and values[1] > 0.0 and values[3] > 0.0):  # else it leaves a solid
-                local = own
-                on = passes
-                if bounce > 0 or ray < CLEAR_RAYS:
-                    local, on = shade_spot(assets, frame, layered, seen, at)
-                if bounce == 0:
-                    own = local
-                    passes = on
-                total += wp.cw_mul(weight, local)
-                weight = wp.cw_mul(weight, on)
-                if wp.max(weight[0], wp.max(weight[1], weight[2])) < FAINT:
-                    weight = wp.vec3(0.0, 0.0, 0.0)
-                    break
+    slot = wp.int32(first_slot)
+    face = first_face
+    weights = wp.vec3(0.0, 0.0, 0.0)
+    point = wp.vec3(0.0, 0.0, 0.0)
+    direction = wp.vec3(0.0, 0.0, 0.0)
+    weight = wp.vec3(0.0, 0.0, 0.0)
+    stretch = wp.float32(0.0)
+    spread = wp.float32(0.0)
+    back = wp.bool(False)
+    inside = wp.int32(-1)  # row of the layers of the solid that the ray is in
+    ray = wp.int32(0)
+    bounce = wp.int32(0)
+    while ray < rays:  # one loop for rays and what they meet: two compile for minutes for compute capability 10.0
+        if bounce == 0:
+            to_x = x + apart * (2.0 * float(ray & 1) - 1.0)
+            to_y = y + apart * (2.0 * float((ray >> 1) & 1) - 1.0)
+            here, depth, per_area = corner_weights(a, b, c, to_x, to_y)
+            weights = here
+            direction = wp.vec3(to_x * per_sample - half, half - to_y * per_sample, frame.focal)
+            point = direction * (depth / frame.focal)
+            direction = wp.normalize(direction)
+            stretch = wp.abs(per_area) * float(SAMPLES * SAMPLES) * a[2] * b[2] * c[2] * depth * depth * depth
+            back = per_area > 0.0
+            slot = first_slot
+            face = first_face
+            weight = wp.vec3(1.0, 1.0, 1.0)
+            spread = 0.0
+            inside = -1
+        seen = several.views[slot]
+        at = spot_of(assets, frame, layered, seen, face, weights, point, -direction, back, stretch)
+        values = wp.vec4(0.0, 0.0, 1.5, 0.0)
+        if at.row >= 0:
+            values = layered.values[at.row, 1]
+        if bounce == 0 or not (back and values[1] > 0.0 and values[3] > 0.0):  # else it leaves a solid
+            local = own
+            on = passes
+            if bounce > 0 or ray < CLEAR_RAYS:
+                local, on = shade_spot(assets, frame, layered, seen, at)
+            if bounce == 0:
+                own = local
+                passes = on
+            total += wp.cw_mul(weight, local)
+            weight = wp.cw_mul(weight, on)
+        ended = wp.bool(True)
+        if wp.max(weight[0], wp.max(weight[1], weight[2])) >= FAINT:
             alpha = at.roughness * at.roughness
             facet = leaning(at, ray, bounce, turn)
             if values[3] > 0.0:
@@ -266,19 +280,23 @@ def shade_part(
                 spread += alpha * alpha
             origin = point + direction * (STEP * frame.scale[slot])
             hit, number, there, distance = nearest(frame, several, layered, image, origin, direction)
-            if hit < 0:
-                break
-            if inside >= 0:
-                absorbed = layered.values[inside, 3] * (-distance / frame.scale[slot])
-                weight = wp.cw_mul(weight, wp.vec3(wp.exp(absorbed[0]), wp.exp(absorbed[1]), wp.exp(absorbed[2])))
-            slot = hit
-            weights = there
-            point = origin + direction * distance
-            face = assets.faces[assets.first_face[frame.mesh[slot]] + number]
-            back = wp.dot(inward(assets, frame, slot, face), direction) < 0.0
-            stretch = 0.0
-        if weight[0] + weight[1] + weight[2] > 0.0:
-            total += wp.cw_mul(weight, surroundings(assets, several.views[image], direction, spread))
+            if hit >= 0:
+                if inside >= 0:
+                    absorbed = layered.values[inside, 3] * (-distance / frame.scale[slot])
+                    weight = wp.cw_mul(weight, wp.vec3(wp.exp(absorbed[0]), wp.exp(absorbed[1]), wp.exp(absorbed[2])))
+                slot = hit
+                weights = there
+                point = origin + direction * distance
+                face = assets.faces[assets.first_face[frame.mesh[slot]] + number]
+                back = wp.dot(inward(assets, frame, slot, face), direction) < 0.0
+                stretch = 0.0
+            bounce += 1
+            ended = hit < 0 or bounce == BOUNCES
+            if ended:
+                total += wp.cw_mul(weight, surroundings(assets, several.views[image], direction, spread))
+        if ended:
+            ray += 1
+            bounce = 0
     return total * (1.0 / float(rays))
 
 

@@ -13,7 +13,7 @@ import warp as wp
 
 from mlspatial.render.warp.kernels import Assets, Frame
 from mlspatial.render.warp.lookups import look_up
-from mlspatial.render.warp.shading import LEAST_FACING, View, light_past_others, light_reaching, place_in_shadow_map
+from mlspatial.render.warp.shading import LEAST_FACING, View, light_past, light_reaching, place_in_shadow_map
 from mlspatial.render.warp.spots import Layered, Spot
 from mlspatial.render.warp.surfaces import (
     INVERSE_PI,
@@ -50,21 +50,23 @@ def reflected_sky(assets: Assets, seen: View, direction: wp.vec3, roughness: flo
 
 
 @wp.func
-def stretched_sky(assets: Assets, seen: View, spot: Spot, along: wp.vec3, wide: float, narrow: float) -> wp.vec3:
-    """reflected_sky of an anisotropic surface: facets that lean along an axis as GGX of alpha `wide` has them, each
-    with the blur of alpha `narrow`."""
+def mirrored_sky(assets: Assets, seen: View, spot: Spot, along: wp.vec3, wide: float, narrow: float) -> wp.vec3:
+    """reflected_sky in a surface: of anisotropic ones facets that lean along an axis as GGX of alpha `wide` has them,
+    each with the blur of alpha `narrow`."""
     alpha = wp.sqrt(wp.max(wide * wide - narrow * narrow, 0.0))
+    many = wp.where(alpha > 0.0, SPREAD, 1)
     total = wp.vec3(0.0, 0.0, 0.0)
-    sum = wp.float32(1.0e-6)
-    for number in range(SPREAD):
-        place = (2.0 * float(number) + 1.0) / float(SPREAD) - 1.0
+    sum = wp.float32(0.0)
+    number = wp.int32(-1)
+    while number + 1 < many:  # as a for loop it compiles for minutes for compute capability 10.0
+        number += 1
+        place = (2.0 * float(number) + 1.0) / float(many) - 1.0
         lean = alpha * place / wp.sqrt(1.0 - place * place)  # quantiles of GGX's slopes along one axis
         facet = wp.normalize(spot.normal + along * lean)
         bounced = facet * (2.0 * wp.dot(facet, spot.view)) - spot.view
-        weight = wp.dot(bounced, spot.normal)
-        if weight > 0.0:
-            total += reflected_sky(assets, seen, bounced, wp.sqrt(narrow)) * weight
-            sum += weight
+        weight = wp.max(wp.dot(bounced, spot.normal), 1.0e-4)
+        total += reflected_sky(assets, seen, bounced, wp.sqrt(narrow)) * weight
+        sum += weight
     return total * (1.0 / sum)
 
 
@@ -92,8 +94,13 @@ def main_light_at(assets: Assets, frame: Frame, seen: View, spot: Spot, towards:
     """Share of the main light that reaches a place; towards: its normal along the axes of the shadow map."""
     place = place_in_shadow_map(assets, frame, seen, spot.face, spot.weights, towards)
     share = light_reaching(frame, seen.image, place)
-    if share > 0.0 and seen.end_other > seen.first_other:
-        share *= light_past_others(assets, frame, seen, spot.point)
+    if share > 0.0:
+        other = wp.int32(-1)
+        while other < seen.end_other - seen.first_other:
+            other += 1
+            slot = wp.where(other == 0, seen.owner, seen.first_other + other - 1)
+            if slot != seen.image:
+                share *= light_past(assets, frame, seen, slot, spot.point)
     return share
 
 
@@ -122,6 +129,13 @@ def shade_spot(assets: Assets, frame: Frame, layered: Layered, seen: View, spot:
     normal_incidence = normal_incidence * normal_incidence
     mirror = one * normal_incidence + (spot.color - one * normal_incidence) * spot.metalness
 
+    # the main light; what follows needs no more of the shadow maps
+    towards = seen.light * spot.normal
+    smooth = seen.light * spot.smooth
+    lit = wp.float32(0.0)
+    if towards[2] > 0.0 or (coat > 0.0 and smooth[2] > 0.0):
+        lit = main_light_at(assets, frame, seen, spot, smooth)
+
     # anisotropy
     alpha = spot.roughness * spot.roughness
     wide = alpha + (1.0 - alpha) * first[3] * first[3]
@@ -140,11 +154,7 @@ def shade_spot(assets: Assets, frame: Frame, layered: Layered, seen: View, spot:
     left_over = 1.0 - wp.max(glossy[0], wp.max(glossy[1], glossy[2]))
     passing = (1.0 - spot.metalness) * left_over
     matt = spot.color * (passing * (1.0 - transmission))
-    sky = wp.vec3(0.0, 0.0, 0.0)
-    if first[3] > 0.0:
-        sky = stretched_sky(assets, seen, spot, along, wide, alpha)
-    else:
-        sky = reflected_sky(assets, seen, spot.normal * (2.0 * towards_view) - spot.view, spot.roughness)
+    sky = mirrored_sky(assets, seen, spot, along, wide, alpha)
     radiance = wp.cw_mul(glossy, sky) * open_sky
     everywhere = ambient(assets, seen.environment, seen.lighting * spot.normal)
     radiance += wp.cw_mul(matt, wp.cw_mul(everywhere, with_bounces(open_sky, spot.color)))
@@ -160,26 +170,22 @@ def shade_spot(assets: Assets, frame: Frame, layered: Layered, seen: View, spot:
         radiance += reflected_sky(assets, seen, bounced, coat_roughness) * (coat_share * open_sky)
         on = on * (1.0 - coat_share)
 
-    # the main light
-    towards = seen.light * spot.normal
-    smooth = seen.light * spot.smooth
-    if towards[2] > 0.0 or (coat > 0.0 and smooth[2] > 0.0):
-        share = main_light_at(assets, frame, seen, spot, smooth)
-        if share > 0.0:
-            light = wp.vec3(seen.light[2, 0], seen.light[2, 1], seen.light[2, 2])
-            radius = assets.light_radius[seen.environment]
-            reflected = wp.vec3(0.0, 0.0, 0.0)
-            if towards[2] > 0.0:
-                glint = wp.vec2(0.0, 0.0)
-                if first[3] > 0.0:
-                    glint = stretched_highlight(spot, along, light, towards[2], facing, wide, alpha, radius)
-                else:
-                    glint = highlight(spot.normal, spot.view, light, towards[2], facing, spot.roughness, radius)
-                reflected = (matt * INVERSE_PI + (mirror + (one - mirror) * glint[1]) * glint[0]) * towards[2]
-            if coat > 0.0:
-                reflected = reflected * (1.0 - coat_share)
-                if smooth[2] > 0.0:
-                    glint = highlight(spot.smooth, spot.view, light, smooth[2], coat_facing, coat_roughness, radius)
-                    reflected += one * (coat * (COAT + (1.0 - COAT) * glint[1]) * glint[0] * smooth[2])
-            radiance += wp.cw_mul(assets.light_irradiance[seen.environment], reflected) * share
+    # its highlights
+    if lit > 0.0:
+        light = wp.vec3(seen.light[2, 0], seen.light[2, 1], seen.light[2, 2])
+        radius = assets.light_radius[seen.environment]
+        reflected = wp.vec3(0.0, 0.0, 0.0)
+        if towards[2] > 0.0:
+            glint = wp.vec2(0.0, 0.0)
+            if first[3] > 0.0:
+                glint = stretched_highlight(spot, along, light, towards[2], facing, wide, alpha, radius)
+            else:
+                glint = highlight(spot.normal, spot.view, light, towards[2], facing, spot.roughness, radius)
+            reflected = (matt * INVERSE_PI + (mirror + (one - mirror) * glint[1]) * glint[0]) * towards[2]
+        if coat > 0.0:
+            reflected = reflected * (1.0 - coat_share)
+            if smooth[2] > 0.0:
+                glint = highlight(spot.smooth, spot.view, light, smooth[2], coat_facing, coat_roughness, radius)
+                reflected += one * (coat * (COAT + (1.0 - COAT) * glint[1]) * glint[0] * smooth[2])
+        radiance += wp.cw_mul(assets.light_irradiance[seen.environment], reflected) * lit
     return radiance, on
