@@ -46,13 +46,9 @@ def choose_device(name: str) -> str:
     if name == "auto":
         from mlspatial.analysis.apple import is_right  # imports this module
 
-        return (
-            "cuda"
-            if torch.cuda.is_available()
-            else "mps"
-            if torch.backends.mps.is_available() and is_right()
-            else "cpu"
-        )
+        if torch.cuda.is_available():
+            return "cuda"
+        return MPS if torch.backends.mps.is_available() and is_right() else "cpu"
     kind = name.split(":")[0]
     if kind not in ("cpu", "cuda") and name != MPS:
         raise BadValue("device", name, "must be auto, cpu, cuda, cuda:N or mps")

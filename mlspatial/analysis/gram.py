@@ -167,9 +167,9 @@ class PatternGram(Gram):
 
     def __init__(self, n: int) -> None:
         super().__init__(n)
-        # (4, n) float64 on the device: sums over features of (z + a) m, of m^2 and of a + m; and the range of a pattern
+        # float64, on the device of the blocks: sums over features of (z + a) m, of m^2 (the same for all) and of a + m
         self._sums = torch.zeros(3, n, dtype=torch.float64)
-        self._range = torch.full((2, n), -torch.inf, dtype=torch.float64)  # of -x and x
+        self._range = torch.full((2, n), -torch.inf, dtype=torch.float64)  # largest -x and x of a pattern
 
     def patterns(self) -> np.ndarray:
         """(n, n) float64 inner products of centred patterns. Raises UserError before the first block."""

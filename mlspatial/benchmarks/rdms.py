@@ -122,15 +122,19 @@ class Geometries(Benchmark):
         if metric.removeprefix(PREFIX) != RANKED:
             return [self.score(self.rdm(layer), metric)]
         ranks = layer.once(f"ranks {self.distance}", lambda: rsa.matrix_ranks(self.rdm(layer)))
-        return [self._score(rsa.compare(ranks, self._ranks, method="pearson")[0], metric)]
+        return [self._of_ranks(ranks, metric)]
 
     def score(self, rdm: np.ndarray, metric: str = "") -> Score:
         """Of a matrix of dissimilarities, (pairs,): its mean agreement with the subjects."""
         metric = metric or self.metric
         method = metric.removeprefix(PREFIX)
         if method == RANKED:
-            return self._score(rsa.compare(rsa.matrix_ranks(rdm), self._ranks, method="pearson")[0], metric)
+            return self._of_ranks(rsa.matrix_ranks(rdm), metric)
         return self._score(rsa.compare(rdm, self.rdms, method=method)[0], metric)
+
+    def _of_ranks(self, ranks: np.ndarray, metric: str) -> Score:
+        """By Spearman's r, which is Pearson's of ranks. ranks: (1, pairs) of a layer's dissimilarities."""
+        return self._score(rsa.compare(ranks, self._ranks, method="pearson")[0], metric)
 
     def _score(self, found: np.ndarray, metric: str) -> Score:
         """found: (subjects,) agreements."""

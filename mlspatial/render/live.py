@@ -204,7 +204,7 @@ class LiveLoader:
         tensor = images if self._gpu else torch.from_numpy(images)
         cuda = self.device.startswith("cuda")
 
-        def sent(values: Any) -> Any:
+        def sent(values: Any) -> Any:  # as analysis.device.sent, which this room may not see
             """From pinned memory, which torch keeps until it is copied: nothing waits for what the GPU does."""
             here = cuda and not values.is_cuda
             return values.pin_memory().to(self.device, non_blocking=True) if here else values.to(self.device)

@@ -66,6 +66,7 @@ class Steps:
     def __init__(self, settings: Settings, group: Group) -> None:
         self.settings, self.group = settings, group
         self._asked: list[Network] = []
+        self._together = False  # whether those that were asked last can be, and are to be
         self._stack: Stack | None = None
 
     def descend(self, networks: Sequence[Network], images: torch.Tensor, columns: Mapping[str, torch.Tensor]) -> None:

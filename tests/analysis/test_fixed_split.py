@@ -10,7 +10,7 @@ from mlspatial.analysis import fixed_split
 from mlspatial.analysis.fixed_split import InnerProducts, split_ridge
 from mlspatial.analysis.ridge import RidgeFold
 
-# as brainscore_vision 2.4.2 has them: four steps a decade, nearer to each other on a line
+#: over ten decades, many near each other and some twice, as lists of penalties come
 ALPHAS = [step * 10.0**exponent for exponent in range(-2, 8) for step in (1, 2.5, 5, 7.5, *np.arange(1.5, 10, 1.5))]
 
 
@@ -59,10 +59,11 @@ def test_targets_that_never_vary_and_a_single_direction_have_a_penalty() -> None
     rng = np.random.default_rng(0)
     rows, groups = np.arange(40), [np.arange(2)]
     still, line = np.ones((40, 2)), np.outer(rng.normal(size=40), np.ones(2))
-    for x, y in ((rng.normal(size=(40, 90)), still), (line[:, :1], line)):
+    first, least = ALPHAS[::-1][0], min(ALPHAS)  # the first of equals; a line is fitted best without a penalty
+    for x, y, expected in ((rng.normal(size=(40, 90)), still, first), (line[:, :1], line, least)):
         products = InnerProducts(40)
         products.add(x)
-        assert split_ridge(products, rows, rows[:5], y, y[:5], groups, ALPHAS).alphas[0] in ALPHAS
+        assert split_ridge(products, rows, rows[:5], y, y[:5], groups, ALPHAS[::-1]).alphas[0] == expected
 
 
 def test_regions_with_the_same_stimuli_share_one_decomposition(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 
 import pandas as pd
 import psutil
@@ -60,7 +61,8 @@ def test_what_a_process_could_not_draw_is_drawn_here(fault: str) -> None:
             deadline = time.monotonic() + 30
             while time.monotonic() < deadline and not all(future.done() for _, future in painters._begun.values()):
                 for pid in list(painters._pool._processes or {}):
-                    os.kill(pid, signal.SIGKILL)
+                    with suppress(ProcessLookupError):  # one that is dead already and reaped
+                        os.kill(pid, signal.SIGKILL)
                 time.sleep(0.05)
             painters.begin(made[0], ("svg",))  # of no use now
         for one in made:

@@ -243,6 +243,16 @@ def test_figure_c5_shows_the_public_benchmarks_when_there_are_no_others() -> Non
     assert "Other benchmarks of V1" in drawing.missing and any("Only the public" in note for note in drawing.notes)
 
 
+def test_figure_c5_calls_a_benchmark_without_its_settings_where_these_tell_nothing_apart() -> None:
+    evidence, long = full(), "simulated_v4:network-b18e11feb9acf822:stimuli-300:size-48"
+    scores = evidence.scores.assign(benchmark=evidence.scores.benchmark.replace({"SanghaviMurty2020.V4-pls": long}))
+    assert long in set(scores.benchmark)
+    drawing = FIGURES["figure_c5"](replace(evidence, scores=scores))
+    words = [tick.get_text() for axis in drawing.figure.axes for tick in axis.get_yticklabels()]
+    assert "simulated_v4" in words and not any("network-" in word for word in [*words, drawing.caption])
+    assert long in set(drawing.data.benchmark)  # the table behind it has the whole name
+
+
 def test_figure_e3_tests_seeds_with_mann_whitney() -> None:
     drawing = drawn("figure_e3")
     for latent, dataset, target in (("category", "spatial1", "distance"), ("translation", "centred117", "rotation")):

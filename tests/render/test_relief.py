@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,11 +81,16 @@ def test_a_wave_of_known_slope(axis: int) -> None:
 
 def test_spikes_are_made_lower_and_said(tmp_path: Path) -> None:
     rough = np.random.default_rng(0).random((64, 64))
-    with pytest.warns(UserWarning, match=r"x\.obj: bump map b\.png would be .* times as steep as 45 degrees"):
+    with pytest.warns(UserWarning, match=r"x\.obj: bump map b\.png would be .* times as steep as 45 degrees") as said:
         made, _ = normals_of(Relief(rough, 1.0, None, "b.png"), (1.0, 1.0), HERE)
     normals = made / 127.5 - 1
     slope = np.hypot(normals[..., 0], normals[..., 1]) / normals[..., 2]
     assert np.sqrt((slope**2).mean()) == pytest.approx(1.0, rel=0.1)
+    times = float(str(said[0].message).split("would be ")[1].split()[0])
+    with warnings.catch_warnings():  # as -bm says, which the message advises
+        warnings.simplefilter("error")
+        lower, _ = normals_of(Relief(rough, 0.98 / times, None, "b.png"), (1.0, 1.0), HERE)
+    assert np.abs(lower.astype(int) - made).max() <= 3
 
 
 # ---- where it lies -------------------------------------------------------------------------------------------------

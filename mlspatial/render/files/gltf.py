@@ -175,7 +175,8 @@ class Document:
         picture = self._picture(info, "surfaces stay smooth", read_normals)
         if info is None or picture is None:
             return None
-        return Relief(picture, float(info.get("scale", 1.0)), _transform(info), "of a material")
+        name = f"of material {material.get('name', 'without a name')}"
+        return Relief(picture, float(info.get("scale", 1.0)), _transform(info), name)
 
     def _with_emission(self, material, color, texture):
         """Light of its own as bright paint: the renderer has no surfaces that shine."""

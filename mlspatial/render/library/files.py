@@ -36,10 +36,8 @@ BROKEN_JSON = (*BROKEN, AttributeError)
 MOST_COLORS = 4096  # different face colours kept as finishes of their own
 FINISH_STEPS = 8  # of roughness, of metalness and of layers, where a texture says them
 GLASS = 0.5  # transmission from which a surface keeps no light from what lies behind it
-PLAIN_UVS, FRAMED_UVS = (
-    2,
-    8,
-)  # columns of a part's texture coordinates: u, v; those of its relief, a tangent and its side
+PLAIN_UVS = 2  # columns of a part's texture coordinates: u, v
+FRAMED_UVS = 8  # with those of its relief, a tangent and its side
 FINE_EDGE = 0.042  # of the longest axis: faces are cut so small where a texture says more than their colour
 
 

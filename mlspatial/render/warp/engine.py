@@ -17,7 +17,7 @@ from mlspatial.render.mesh import Collection, Environment, Mesh
 from mlspatial.render.shelf import Shelf
 from mlspatial.render.warp import glass, ground, kernels, several
 from mlspatial.render.warp.assets import light_arrays, mesh_arrays, upload_assets
-from mlspatial.render.warp.layers import Layers
+from mlspatial.render.warp.layers import LayeredMeshes
 from mlspatial.render.warp.rows import Rows, chunks, part_of, rows_of
 from mlspatial.render.warp.shading import View, shade
 
@@ -75,7 +75,7 @@ class WarpRenderer:
         self._bounds = shapes.arrays["bounds"]
         self._vertex_count, self._face_count = shapes.counts("vertices"), shapes.counts("faces")
         self._assets = upload_assets(shapes, lights, device)
-        self._layers = Layers(shapes, self._assets, device)
+        self._layers = LayeredMeshes(shapes, self._assets, device)
         self._chunk = chunk or CHUNK["cpu" if device == "cpu" else "cuda"]
         self._frame: Any = None
         self._rows = 0  # of the frame's buffers

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import warp as wp
 
-from mlspatial.render.mesh import Layers as Stated
-from mlspatial.render.mesh import Mesh
+from mlspatial.render.mesh import Layers, Mesh
 from mlspatial.render.shelf import Pools
 from mlspatial.render.warp.rows import Rows
 from mlspatial.render.warp.spots import Layered
@@ -17,7 +16,7 @@ MIRROR = np.array([1.0, 1.0, -1.0])  # object frame <-> camera frame
 MOST_SOLIDS = 64  # meshes that are kept ready for rays
 
 
-class Layers:
+class LayeredMeshes:
     """there: (meshes,) bool, which meshes have layers. A renderer whose meshes have none needs no more than that."""
 
     def __init__(self, shapes: Pools, assets: Any, device: str) -> None:
@@ -65,7 +64,7 @@ def layer_arrays(mesh: Mesh, relief: np.ndarray) -> dict[str, np.ndarray]:
     if all(m.layers is None for m in mesh.materials):
         return none
     made = none | {"layered": np.ones(1, np.int32), "relief": relief.astype(np.int32)}
-    made["values"] = np.array([layer_values(m.layers or Stated()) for m in mesh.materials], np.float32)
+    made["values"] = np.array([layer_values(m.layers or Layers()) for m in mesh.materials], np.float32)
     if mesh.tangents is not None:
         uvs = mesh.uvs if mesh.relief_uvs is None else mesh.relief_uvs
         made["frames"] = np.column_stack([mesh.tangents * (*MIRROR, -1.0), uvs]).astype(np.float32)
@@ -82,7 +81,7 @@ def hiding(mesh: Mesh) -> float:
     return float(np.sqrt(1.0 - area @ clear[mesh.face_material] / area.sum()))
 
 
-def layer_values(layers: Stated) -> list[list[float]]:
+def layer_values(layers: Layers) -> list[list[float]]:
     """(4, 4): relief scale, coat, its roughness, anisotropy; rotation, transmission, refractive index, solid; tint (-1:
     the colour); absorption."""
     tint = (-1.0, 0.0, 0.0) if layers.tint is None else layers.tint

@@ -25,7 +25,7 @@ class Layered:
 
     first: wp.array(dtype=int)  # for each mesh: the row of its first material; -1: all are plain
     relief: wp.array(dtype=wp.vec4i)  # for each row, as the next two: first texel, width, height, levels
-    values: wp.array(dtype=wp.vec4, ndim=2)  # see assets.layer_values
+    values: wp.array(dtype=wp.vec4, ndim=2)  # see layers.layer_values
     first_frame: wp.array(dtype=int)  # for each mesh: its first vertex in the next two; -1: has none
     uvs: wp.array(dtype=wp.vec2)  # of the relief
     tangents: wp.array(dtype=wp.vec4)  # as vertices are given, and the sign of the bitangent

@@ -14,7 +14,7 @@ from mlspatial.compare.run_ids import run_ids, run_text
 from mlspatial.compare.scores import committed, formulas, is_public
 from mlspatial.compare.selection import Chosen, absent, choose, error_words
 from mlspatial.compare.style import SMALL, TASKS, legend, letters, ordered, sheet, spread, task_style, tidy, whiskers
-from mlspatial.compare.words import arch_label, means_text, region_label
+from mlspatial.compare.words import arch_label, benchmark_labels, means_text, region_label
 
 COLUMNS = ["region", "benchmark", "task", "label", "model_id", "seed", "score", "error", "mean", "sd", "n", "run_ids"]
 MEAN = "mean"  # of a region's benchmarks, for the networks that have all of them
@@ -51,13 +51,14 @@ def other_benchmarks(evidence: Evidence, name: str, arch: str) -> Drawing:
     missing = absent(TASKS, points.task)
     missing += [f"Other benchmarks of {r}" for r in REGIONS if public or r not in set(points.region)]
     shown = [r for r in _regions(data) if r != OVER_REGIONS] + [OVER_REGIONS] * (OVER_REGIONS in set(data.region))
+    called = benchmark_labels(data.benchmark)
     listed = "; ".join(
-        f"{region_label(region)}: {', '.join(dict.fromkeys(part.benchmark))}"
+        f"{region_label(region)}: {', '.join(dict.fromkeys(part.benchmark.map(called)))}"
         for region, part in points.groupby("region", sort=False)
     )
     top = data[data.region == shown[-1]]
     top = top[top.benchmark == top.benchmark.iloc[0]].drop_duplicates("task")
-    of = "the regions" if shown[-1] == OVER_REGIONS else f"{region_label(shown[-1])} ({top.benchmark.iloc[0]})"
+    of = "the regions" if shown[-1] == OVER_REGIONS else f"{region_label(shown[-1])} ({called[top.benchmark.iloc[0]]})"
     which = "the public benchmarks, as there are no others" if public else "benchmarks other than the public five"
     best = committed(evidence)
     formula = formulas(best[best.benchmark.isin(points.benchmark)])
@@ -118,7 +119,7 @@ def _mean(points: pd.DataFrame, over: str) -> pd.DataFrame:
 
 
 def _draw(data: pd.DataFrame, shown: list[str]) -> Any:
-    tasks = ordered(data.task)
+    tasks, called = ordered(data.task), benchmark_labels(data.benchmark)
     counts = [data[data.region == region].benchmark.nunique() for region in shown]
     row = max(0.3, min(0.05 * len(tasks), PAGE / sum(counts)))
     height = sum(count * row + 0.55 for count in counts) + 0.6 + 0.12 * len(tasks) / 4
@@ -143,7 +144,7 @@ def _draw(data: pd.DataFrame, shown: list[str]) -> Any:
                 if len(mine) > 1:
                     axis.plot([mine["mean"].iloc[0]] * 2, [y - half, y + half], color="#222222", linewidth=1, zorder=4)
         axis.set_ylim(len(names) - 0.5, -0.5)
-        axis.set_yticks(range(len(names)), [_wrapped(name) for name in names], fontsize=SMALL)
+        axis.set_yticks(range(len(names)), [_wrapped(called[name]) for name in names], fontsize=SMALL)
         axis.margins(x=0.04)
         title = "Mean over regions" if region == OVER_REGIONS else region_label(region)
         tidy(axis, title=title)
