@@ -183,14 +183,15 @@ def pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 @dataclass
 class _Region:
     """Responses of one region. values: (n, m) without their overall mean; means: (folds, m) of the training stimuli;
-    live: (folds, m) vary in training; covariances: Y^T K Y a fold, deflated in place; loadings: (folds, components, m).
+    live: (folds, m) vary in training; covariances: (folds, m, m) Y^T K Y, deflated in place; loadings: (folds,
+    components, m).
     """
 
     values: torch.Tensor
     offset: np.ndarray
     means: np.ndarray
     live: np.ndarray
-    covariances: list[np.ndarray]
+    covariances: np.ndarray
     loadings: np.ndarray
 
 
@@ -225,15 +226,10 @@ def _predictions(
     for k in range(components):
         directions, old = product.new_zeros(jobs, n), np.zeros((jobs, max(k, 1)))
         for r, region in enumerate(regions):
-            weights = np.zeros_like(region.means)
-            for s, covariance in enumerate(region.covariances):
-                job = r * len(folds) + s
-                found = _leading_weights(covariance)
-                if found is None or found[1] <= SPENT * first[job]:
-                    continue  # nothing is left to predict, or to predict it from
-                weights[s], size = found
-                first[job] = first[job] or size
             mine = slice(r * len(folds), (r + 1) * len(folds))
+            weights, sizes = _leading_weights(region.covariances)
+            weights[sizes <= SPENT * first[mine]] = 0.0  # nothing is left to predict, or to predict it from
+            first[mine] = np.where(first[mine] > 0, first[mine], sizes)
             directions[mine] = (
                 _on(weights, product) @ region.values.T - _on((weights * region.means).sum(1), product)[:, None]
             )
@@ -281,7 +277,7 @@ def _region(
     everything, with_ones, total = values.T @ image, values.T @ ones, ones.sum()
     folds, m = len(places), responses.shape[1]
     means, live = np.empty((folds, m)), np.empty((folds, m), bool)
-    covariances = []
+    covariances = np.empty((folds, m, m))
     for s, (train, rest) in enumerate(places):
         known = values[train]
         mean = known.mean(dim=0)
@@ -300,35 +296,43 @@ def _region(
         dense[~live[s]] = 0.0
         dense[:, ~live[s]] = 0.0
         means[s] = mean.cpu().numpy()
-        covariances.append(dense)
+        covariances[s] = dense
     return _Region(values, offset, means, live, covariances, np.zeros((folds, components, m)))
 
 
-def _leading_weights(covariance: np.ndarray) -> tuple[np.ndarray, float] | None:
-    """NIPALS' estimate of the leading target weights c, scaled so that c^T M c = 1, and c^T M c at length 1.
+def _leading_weights(covariances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """NIPALS' estimate of the leading target weights c of every fold, scaled so that c^T M c = 1; c^T M c at length 1.
 
-    covariance: M = Y^T K Y. The iteration c <- M c starts from the first target that is not zero and stops when the
-    squared change of the unit x-weights, 2 - 2 c'Mc_old / (|c'| |c_old|), falls below the tolerance. None when M is
-    zero or no longer positive, which rounding makes of zero.
+    covariances: (folds, m, m) M = Y^T K Y. Returns (folds, m) and (folds,), both zero where M is, or where it is no
+    longer positive, which rounding makes of zero. The iteration c <- M c starts from the first target that is not zero
+    and stops, each fold for itself, when the squared change of the unit x-weights, 2 - 2 c'Mc_old / (|c'| |c_old|),
+    falls below the tolerance.
     """
-    alive = np.diag(covariance) > np.finfo(np.float64).tiny
-    if not alive.any():
-        return None
-    weights = np.zeros(len(covariance))
-    weights[int(np.argmax(alive))] = 1.0
-    image = covariance @ weights
-    size = float(weights @ image)
+    folds, targets, _ = covariances.shape
+    found, lengths = np.zeros((folds, targets)), np.zeros(folds)
+    alive = np.diagonal(covariances, axis1=1, axis2=2) > np.finfo(np.float64).tiny
+    at = np.flatnonzero(alive.any(axis=1))  # folds that still iterate; what follows is in their order
+    start = alive[at].argmax(axis=1)
+    image, size = covariances[at, :, start], covariances[at, start, start]
+    weights = image
     for _ in range(1, MOST_ITERATIONS):
-        new = image / np.sqrt(image @ image)
-        new_image = covariance @ new
-        new_size = float(new @ new_image)
-        if new_size <= 0 or size <= 0:
-            return None
-        cosine = float(new @ image) / np.sqrt(size * new_size)
-        weights, image, size = new, new_image, new_size
-        if 2 - 2 * cosine < TOLERANCE:
+        if not len(at):
             break
-    return weights / np.sqrt(size), size
+        norm = np.sqrt(np.einsum("sm,sm->s", image, image))  # of M c_old, which is its product with the next c
+        weights = image / norm[:, None]
+        image, before = np.empty_like(weights), size
+        for row, fold in enumerate(at):
+            np.dot(covariances[fold], weights[row], out=image[row])
+        size = np.einsum("sm,sm->s", weights, image)
+        if size.min() <= 0:
+            on = size > 0
+            at, weights, image, size, before, norm = (part[on] for part in (at, weights, image, size, before, norm))
+        ended = 2 - 2 * norm / np.sqrt(before * size) < TOLERANCE
+        if ended.any():
+            found[at[ended]], lengths[at[ended]] = weights[ended], size[ended]
+            at, weights, image, size = (part[~ended] for part in (at, weights, image, size))
+    found[at], lengths[at] = weights, size
+    return found / np.sqrt(np.where(lengths > 0, lengths, 1.0))[:, None], lengths
 
 
 def _on(values: np.ndarray, like: torch.Tensor) -> torch.Tensor:

@@ -30,6 +30,7 @@ STEEPEST = 0.8  # how far down the camera looks at an object on the floor: unit 
 FRUSTUM = np.tan(np.radians(30.0))  # half of the 60 degree field of view
 HELDOUT_START = 1 << 40  # held-out images are numbered from here, so that no size of the training set moves them
 MOST_TRIES = 1000
+MOST_ORDERS = 10_000  # that are kept
 AGAIN = 78  # keeps further draws of an image apart from its first
 
 TRANSLATIONS = ("full", "none")
@@ -91,14 +92,16 @@ class SceneSample:
 
     def columns(self) -> dict[str, Any]:
         """The dataset's columns but for the image, its id and the visible fraction."""
+        turns = Rotation.from_matrix(np.stack([self.rotation, self.camera, self.camera @ self.rotation]))  # one call
+        quaternions = turns.as_quat(canonical=True)
         columns: dict[str, Any] = dict(zip("xyz", self.position, strict=True))
-        columns |= dict(zip(("rot_0", "rot_1", "rot_2"), rotation_angles(self.rotation), strict=True))
-        columns |= _quaternion("quat", self.rotation)
+        columns |= dict(zip(("rot_0", "rot_1", "rot_2"), _angles(turns[0]), strict=True))
+        columns |= _quaternion("quat", quaternions[0])
         columns |= {"category": self.category, "identity": self.identity, "scene": self.scene, "sky": self.sky}
         columns |= {f"camera_{axis}": value for axis, value in zip("xyz", self.camera_position, strict=True)}
-        columns |= _quaternion("camera_quat", self.camera)
+        columns |= _quaternion("camera_quat", quaternions[1])
         columns |= {f"object_{axis}": value for axis, value in zip("xyz", self.object_position, strict=True)}
-        columns |= _quaternion("object_quat", self.camera @ self.rotation)
+        columns |= _quaternion("object_quat", quaternions[2])
         columns["seed_index"] = self.index
         return columns | (self.motion.columns() if self.motion else {})
 
@@ -133,6 +136,7 @@ class SceneSampler:
         self.translation, self.rotation = translation, rotation
         self.floor, self.least_visible, self.solids = floor, least_visible, solids
         self.categories = tuple(identities)
+        self._orders: dict[tuple[int, ...], np.ndarray] = {}  # of the last blocks: images of a block share theirs
 
     def draw(self, index: int, again: int = 0) -> SceneSample:
         """The scene of one index (held-out images: HELDOUT_START + i). again: another place for the same object in the
@@ -189,7 +193,12 @@ class SceneSampler:
         return category, identity, scene
 
     def _order(self, n: int, *key: int) -> np.ndarray:
-        return np.random.default_rng([self.seed, *key]).permutation(n)
+        found = self._orders.get(key)
+        if found is None:
+            if len(self._orders) >= MOST_ORDERS:
+                self._orders.clear()
+            found = self._orders[key] = np.random.default_rng([self.seed, *key]).permutation(n)
+        return found
 
     def _place(self, rng: np.random.Generator, scene: SceneLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         low, high = np.add(scene.bounds[0], BOUNDS_MARGIN), np.subtract(scene.bounds[1], BOUNDS_MARGIN)
@@ -269,7 +278,11 @@ def upright(direction: np.ndarray, turn: float) -> np.ndarray:
 
 def rotation_angles(rotation: np.ndarray) -> tuple[float, float, float]:
     """rot_0, rot_1, rot_2 of a rotation (3, 3), in degrees; see core.latents."""
-    yaw, pitch, roll = Rotation.from_matrix(rotation).as_euler("YXZ", degrees=True)
+    return _angles(Rotation.from_matrix(rotation))
+
+
+def _angles(rotation: Rotation) -> tuple[float, float, float]:
+    yaw, pitch, roll = rotation.as_euler("YXZ", degrees=True)
     return float(pitch), _wrap(float(yaw)), _wrap(float(roll))
 
 
@@ -290,6 +303,6 @@ def _wrap(degrees: float) -> float:
     return (degrees + 180.0) % 360.0 - 180.0
 
 
-def _quaternion(prefix: str, rotation: np.ndarray) -> dict[str, float]:
-    x, y, z, w = Rotation.from_matrix(rotation).as_quat(canonical=True)
+def _quaternion(prefix: str, quaternion: np.ndarray) -> dict[str, float]:
+    x, y, z, w = quaternion
     return {f"{prefix}_w": w, f"{prefix}_x": x, f"{prefix}_y": y, f"{prefix}_z": z}

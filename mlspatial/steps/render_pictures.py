@@ -29,17 +29,18 @@ def log_pictures(run: runs.Run, folder: Path, manifest: Manifest) -> None:
     """Contact sheet of held-out images with their latents, or of a design's crossings, and a histogram of every
     latent; where truth of pixels is stored, a sheet of it."""
     from mlspatial.render.pictures import contact_sheet, design_sheet, latent_histograms, truth_sheet
+    from mlspatial.render.truth import COMPRESSION
 
     made = Path(tempfile.mkdtemp(prefix="mlspatial-"))
     controlled = SPLIT in manifest.splits
     try:
-        (design_sheet if controlled else contact_sheet)(folder, manifest).save(made / SHEET)
+        (design_sheet if controlled else contact_sheet)(folder, manifest).save(made / SHEET, compress_level=COMPRESSION)
         latent_histograms(folder, manifest, SPLIT if controlled else "train").savefig(
             made / Path(LATENTS).name, dpi=110
         )
         run.log_file(made / SHEET)
         if manifest.recipe.get("truth"):
-            truth_sheet(folder, manifest).save(made / Path(TRUTH).name)
+            truth_sheet(folder, manifest).save(made / Path(TRUTH).name, compress_level=COMPRESSION)
             run.log_file(made / Path(TRUTH).name, str(Path(TRUTH).parent))
         run.log_file(made / Path(LATENTS).name, str(Path(LATENTS).parent))
     finally:

@@ -54,12 +54,13 @@ def train_pages(
         from mlspatial.compare.run_pages import images_sheet, worst_and_best
         from mlspatial.data.clips import shown_row
         from mlspatial.data.shards import read_images
+        from mlspatial.render.truth import COMPRESSION
 
         worst, best = worst_and_best(made[0].loss.to_numpy())
         rows = [int(row) for row in (*worst, *best)]
         stored = [shown_row(manifest, row) for row in rows]
         images = dict(zip(rows, read_images(folder, manifest, "heldout", stored), strict=True))
-        images_sheet(made[0], images, worst, best).save(target / "images.png")
+        images_sheet(made[0], images, worst, best).save(target / "images.png", compress_level=COMPRESSION)
 
     def follow(target: Path) -> None:
         from mlspatial.compare.run_pages import curves_figure, png
