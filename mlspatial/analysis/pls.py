@@ -34,6 +34,7 @@ SPLITS = 10
 TRAIN_SIZE = 0.9
 SPLIT_SEED = 1
 VERSION = "1"
+TINY = np.finfo(np.float64).tiny
 SPENT = 64 * np.finfo(np.float64).eps  # share of the first component's covariance that is only rounding
 
 Split = tuple[np.ndarray, np.ndarray]
@@ -102,7 +103,8 @@ def cross_validated_pls_many(
     responses: (n stimuli, neuroids) each; each region is a regression of its own. Products with the Gram run in float64
     on `device`, the iterations on the small matrices on the CPU. Where the features are of lower rank than
     `components`, further ones stay out; scikit-learn fits rounding there, with arbitrary predictions.
-    Memory: 2 x components x n x folds x regions numbers beside the Gram.
+    Memory: 2 x components x n x folds x regions numbers beside the Gram, and folds x the square of the region's
+    neuroids or of n, whichever is less.
     Raises UserError for too few training stimuli and for values that are not finite, StimulusMismatch for other shapes.
     """
     folds = list(folds)
@@ -182,9 +184,12 @@ def pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 @dataclass
 class _Region:
-    """Responses of one region. values: (n, m) without their overall mean; means: (folds, m) of the training stimuli;
-    live: (folds, m) vary in training; covariances: (folds, m, m) Y^T K Y, deflated in place; loadings: (folds,
-    components, m).
+    """Responses of one region in r coordinates: the m neuroids or, where these are more than the stimuli, a basis of what
+    they can do, in which every regression is the same but for a turn.
+
+    values: (n, r) without their overall mean; offset: (m,) that mean; means: (folds, r) of the training stimuli; live:
+    (folds, m) neuroids that vary in training; covariances: (folds, r, r) Y^T K Y, deflated in place; loadings: (folds,
+    components, r); basis: (m, r) orthonormal, None where the coordinates are the neuroids.
     """
 
     values: torch.Tensor
@@ -193,6 +198,30 @@ class _Region:
     live: np.ndarray
     covariances: np.ndarray
     loadings: np.ndarray
+    basis: np.ndarray | None
+
+    def starts(self) -> np.ndarray:
+        """(folds, r) the first neuroid with a covariance left; zero where none has."""
+        found = np.zeros_like(self.means)
+        if self.basis is None:
+            alive = np.diagonal(self.covariances, axis1=1, axis2=2) > TINY
+            found[np.arange(len(alive)), alive.argmax(axis=1)] = alive.any(axis=1)
+            return found
+        for fold, (covariance, live) in enumerate(zip(self.covariances, self.live, strict=True)):
+            for row in self.basis[live]:
+                if row @ covariance @ row > TINY:
+                    found[fold] = row
+                    break
+        return found
+
+    def shown(self, predicted: np.ndarray, fold: int) -> np.ndarray:
+        """(n test, r) predictions less the fold's mean -> (n test, m) of neuroids."""
+        predicted = predicted + self.means[fold]
+        if self.basis is None:
+            return predicted + self.offset
+        turned = predicted @ self.basis.T + self.offset
+        turned[:, ~self.live[fold]] = turned[:1, ~self.live[fold]]  # nothing but rounding tells these apart
+        return turned
 
 
 def _predictions(
@@ -227,7 +256,7 @@ def _predictions(
         directions, old = product.new_zeros(jobs, n), np.zeros((jobs, max(k, 1)))
         for r, region in enumerate(regions):
             mine = slice(r * len(folds), (r + 1) * len(folds))
-            weights, sizes = _leading_weights(region.covariances)
+            weights, sizes = _leading_weights(region.covariances, region.starts())
             weights[sizes <= SPENT * first[mine]] = 0.0  # nothing is left to predict, or to predict it from
             first[mine] = np.where(first[mine] > 0, first[mine], sizes)
             directions[mine] = (
@@ -248,7 +277,9 @@ def _predictions(
         for r, region in enumerate(regions):
             mine = slice(r * len(folds), (r + 1) * len(folds))
             both = torch.cat([score[mine], second[mine]]) @ region.values
-            loading, change = (part * region.live for part in both.cpu().numpy().reshape(2, len(folds), -1))
+            loading, change = both.cpu().numpy().reshape(2, len(folds), -1)
+            if region.basis is None:
+                loading, change = loading * region.live, change * region.live
             region.loadings[:, k] = loading
             change -= energies[mine, None] / 2 * loading
             for covariance, x, y in zip(region.covariances, loading, change, strict=True):
@@ -261,7 +292,7 @@ def _predictions(
             used = lengths[job] > 0
             image = images[job].cpu().numpy()[used]
             rotation = np.linalg.solve(scores[job].cpu().numpy()[used] @ image.T, region.loadings[s][used])
-            yield r, s, image[:, test].T @ rotation + region.means[s] + region.offset
+            yield r, s, region.shown(image[:, test].T @ rotation, s)
 
 
 def _region(
@@ -272,16 +303,20 @@ def _region(
     The covariance of a training part is that of all stimuli less what the others add, which costs a tenth of it where
     they are a tenth."""
     offset = responses.mean(axis=0)
-    values = _on(responses - offset, product)
+    centred, basis = responses - offset, None
+    if responses.shape[1] > len(responses):
+        basis, turned = np.linalg.qr(centred.T)
+        centred = turned.T
+    values = _on(centred, product)
     image, ones = product @ values, product.sum(dim=1)
     everything, with_ones, total = values.T @ image, values.T @ ones, ones.sum()
-    folds, m = len(places), responses.shape[1]
-    means, live = np.empty((folds, m)), np.empty((folds, m), bool)
-    covariances = np.empty((folds, m, m))
+    folds, r = len(places), centred.shape[1]
+    means, live = np.empty((folds, r)), np.empty((folds, responses.shape[1]), bool)
+    covariances = np.empty((folds, r, r))
     for s, (train, rest) in enumerate(places):
         known = values[train]
         mean = known.mean(dim=0)
-        live[s] = (known.amax(dim=0) > known.amin(dim=0)).cpu().numpy()
+        live[s] = np.ptp(responses[train.cpu().numpy()], axis=0) > 0
         if len(rest) <= len(train):
             y, corner = values[rest], product[rest][:, rest]
             shared = y.T @ image[rest]
@@ -293,28 +328,27 @@ def _region(
             covariance, sums, size = known.T @ (corner @ known), known.T @ corner.sum(dim=1), corner.sum()
         covariance = covariance - torch.outer(sums, mean) - torch.outer(mean, sums) + size * torch.outer(mean, mean)
         dense = ((covariance + covariance.T) / 2).cpu().numpy()
-        dense[~live[s]] = 0.0
-        dense[:, ~live[s]] = 0.0
+        if basis is None:
+            dense[~live[s]] = 0.0
+            dense[:, ~live[s]] = 0.0
         means[s] = mean.cpu().numpy()
         covariances[s] = dense
-    return _Region(values, offset, means, live, covariances, np.zeros((folds, components, m)))
+    return _Region(values, offset, means, live, covariances, np.zeros((folds, components, r)), basis)
 
 
-def _leading_weights(covariances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _leading_weights(covariances: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """NIPALS' estimate of the leading target weights c of every fold, scaled so that c^T M c = 1; c^T M c at length 1.
 
-    covariances: (folds, m, m) M = Y^T K Y. Returns (folds, m) and (folds,), both zero where M is, or where it is no
-    longer positive, which rounding makes of zero. The iteration c <- M c starts from the first target that is not zero
-    and stops, each fold for itself, when the squared change of the unit x-weights, 2 - 2 c'Mc_old / (|c'| |c_old|),
-    falls below the tolerance.
+    covariances: (folds, r, r) M = Y^T K Y; starts: (folds, r) unit vectors, zero where nothing is left. Returns (folds,
+    r) and (folds,), both zero where nothing is left or M is no longer positive, which rounding makes of zero. The
+    iteration c <- M c stops, each fold for itself, when the squared change of the unit x-weights,
+    2 - 2 c'Mc_old / (|c'| |c_old|), falls below the tolerance.
     """
-    folds, targets, _ = covariances.shape
-    found, lengths = np.zeros((folds, targets)), np.zeros(folds)
-    alive = np.diagonal(covariances, axis1=1, axis2=2) > np.finfo(np.float64).tiny
-    at = np.flatnonzero(alive.any(axis=1))  # folds that still iterate; what follows is in their order
-    start = alive[at].argmax(axis=1)
-    image, size = covariances[at, :, start], covariances[at, start, start]
-    weights = image
+    found, lengths = np.zeros_like(starts), np.zeros(len(starts))
+    at = np.flatnonzero(starts.any(axis=1))  # folds that still iterate; what follows is in their order
+    weights = starts[at]
+    image = np.array([covariances[fold] @ row for fold, row in zip(at, weights, strict=True)]).reshape(weights.shape)
+    size = np.einsum("sm,sm->s", weights, image)
     for _ in range(1, MOST_ITERATIONS):
         if not len(at):
             break

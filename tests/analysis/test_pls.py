@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.stats import pearsonr
@@ -109,6 +111,26 @@ def test_neuroids_that_do_not_vary() -> None:
     assert np.isnan(several[0, :2]).all()
     assert several[0, 2:] == pytest.approx(alone[0], abs=1e-12)
     assert np.isnan(cross_validated_pls(gram_matrix(features), in_test, [fold])).all()
+
+
+def test_more_neuroids_than_stimuli_are_fitted_in_what_they_can_do() -> None:
+    """The same numbers as scikit-learn's, in memory and time of stimuli x neuroids instead of neuroids squared."""
+    features, responses = data(60, 40, 900)
+    folds = splits(60)
+    responses[folds[0][0], 1] = 0.1  # varies among the test stimuli of one fold only: predicted by its mean
+    responses[:, 7] = 3.0  # nowhere
+    found, narrow = cross_validated_pls_many(
+        features @ features.T, [responses, responses[:, :20]], folds, components=10
+    )
+    for (train, test), row, part in zip(folds, found, narrow, strict=True):
+        predicted = PLSRegression(10, scale=False).fit(features[train], responses[train]).predict(features[test])
+        varies = np.ptp(responses[train], axis=0) > 0
+        assert np.isnan(row[~varies]).all() and np.isnan(part[~varies[:20]]).all()
+        np.testing.assert_allclose(row[varies], pearson(predicted, responses[test])[varies], atol=1e-6)
+    tracemalloc.start()
+    cross_validated_pls_many(features @ features.T, [np.tile(responses, (1, 4))], folds[:2], components=2)
+    assert tracemalloc.get_traced_memory()[1] < 3600**2 * 8 / 4  # of one covariance of neuroids
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("labels", [np.arange(135) % 2, np.repeat([f"object {i}" for i in range(9)], 15)])
