@@ -184,8 +184,8 @@ def pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 @dataclass
 class _Region:
-    """Responses of one region in r coordinates: the m neuroids or, where these are more than the stimuli, a basis of what
-    they can do, in which every regression is the same but for a turn.
+    """Responses of one region in r coordinates: the m neuroids or, where these are more than the stimuli, a basis of
+    what they can do, in which every regression is the same but for a turn.
 
     values: (n, r) without their overall mean; offset: (m,) that mean; means: (folds, r) of the training stimuli; live:
     (folds, m) neuroids that vary in training; covariances: (folds, r, r) Y^T K Y, deflated in place; loadings: (folds,
