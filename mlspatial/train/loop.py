@@ -38,6 +38,7 @@ Evaluated = Callable[[nn.Module, int, dict[str, float], bool], None]
 #: name (of train.settings.PRECISIONS) -> what the forward pass is cast to
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "tf32": None, "float16": torch.float16}
 CHANNELS_LAST_FROM = 64  # px, on a CPU
+VECTOR = 8  # channels that AVX2 works on at once
 SAVING_SHARE = 0.02  # of the time may go into saving states to go on from
 
 
@@ -72,7 +73,7 @@ class Network:
 
     def start(self, settings: Settings, group: Group) -> None:
         """Move to the device, make the optimiser, go on from the saved state if there is one."""
-        self.module.to(device=group.device, memory_format=memory_format(self.spec, group.device))
+        self.module.to(device=group.device, memory_format=memory_format(self.module, self.spec, group.device))
         self.optimizer = torch.optim.Adam(
             self.module.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True
         )
@@ -208,7 +209,8 @@ def _train(
         images = augment(images.flatten(1, -3) if frames else images, settings.augment_seed, step)
         images = images.unflatten(1, (*frames, -1)) if frames else images
         images = to_input(images, alive[0].spec)
-        images = images.contiguous(memory_format=memory_format(alive[0].spec, images.device.type))
+        order = memory_format(alive[0].module, alive[0].spec, images.device.type)
+        images = images.contiguous(memory_format=order)
         stepping = [network for network in alive if network.step == step]  # after a kill some may be ahead
         steps.descend(stepping, images, columns)
         step += 1
@@ -336,11 +338,25 @@ def slow_precision(precision: str, device: str) -> bool:
     return not any(capability.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16", "amx_tile"))
 
 
-def memory_format(spec: ModelSpec, device: str) -> torch.memory_format:
+def memory_format(module: nn.Module, spec: ModelSpec, device: str) -> torch.memory_format:
     """That of images, but for small ones on a CPU: there the weights of published widths are most of the work, which
-    Adam copies then."""
-    small = device == "cpu" and spec.input_size < CHANNELS_LAST_FROM and width_of(spec.arch) >= FULL_WIDTH
-    return torch.contiguous_format if small else image_format(device.partition(":")[0])
+    Adam copies then. Nor where oneDNN writes beyond its memory."""
+    small = spec.input_size < CHANNELS_LAST_FROM and width_of(spec.arch) >= FULL_WIDTH
+    if device == "cpu" and (small or _overruns(module)):
+        return torch.contiguous_format
+    return image_format(device.partition(":")[0])
+
+
+def _overruns(module: nn.Module) -> bool:
+    """Whether a network's convolutions, channels last, damage memory where a CPU has AVX2 and no AVX512: oneDNN's
+    gradient of weights (3.12, jit_1x1:avx2) of those of 1 x 1 with a stride and less than 8 channels a group."""
+    return any(
+        isinstance(part, nn.Conv2d)
+        and part.kernel_size == (1, 1)
+        and max(part.stride) > 1
+        and part.in_channels // part.groups < VECTOR
+        for part in module.modules()
+    )
 
 
 def _seed(seed: int, device: torch.device) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes.util
+import os
+import subprocess
+import sys
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +21,12 @@ from mlspatial.models.build import build
 from mlspatial.models.spec import ModelSpec, to_input
 from mlspatial.tasks import build_task, head_layout
 from mlspatial.train import loop
-from mlspatial.train.loop import Network, Settings
+from mlspatial.train.loop import Network, Settings, memory_format
 from mlspatial.train.ranks import ALONE, Group
 from mlspatial.train.stacked import Stack, Steps, hindrance, worth
 from tests.train.test_loop import Bench, same_weights, together
 
+ROOT = Path(__file__).resolve().parents[2]
 TASKS = ("translation", "category", "distance+rotation")
 SCHEMA = spatial_schema(("a", "b", "c", "d"), ("e", "f"))
 LAYOUT = head_layout(SCHEMA)
@@ -48,7 +53,7 @@ def batch(number: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     pixels = torch.randint(0, 255, (12, 32, 32, 3), dtype=torch.uint8, generator=drawn)
     columns = {name: torch.randn(12, generator=drawn) for name in SCHEMA.names}
     columns |= {"category": torch.randint(4, (12,), generator=drawn), "identity": torch.zeros(12, dtype=torch.int64)}
-    return to_input(pixels, made("distance", 0).spec), columns
+    return to_input(pixels, made("distance", 0).spec).contiguous(), columns  # as the loop has them for so narrow ones
 
 
 def gradients(network: Network) -> dict[str, torch.Tensor]:
@@ -72,6 +77,28 @@ def test_gradients_losses_and_statistics_are_those_of_each_alone(arch: str) -> N
             assert (ours[name] - expected).abs().max() <= 1e-4 * expected.abs().max() + 1e-7, name
         for (name, expected), found in zip(one.module.named_buffers(), other.module.buffers(), strict=True):
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6, msg=name)
+
+
+MALLOC_DEBUG = ctypes.util.find_library("c_malloc_debug")  # of the C library: complains of what was written beyond
+
+
+@pytest.mark.skipif(not MALLOC_DEBUG, reason="the C library has no libc_malloc_debug")
+def test_a_step_of_narrow_networks_writes_into_its_own_memory_alone() -> None:
+    """oneDNN's gradient of a strided convolution of 4 channels, channels last, does not where there is only AVX2: a
+    process that makes it dies at a time of its choosing."""
+    steps = (
+        "import torch; from tests.train.test_stacked import Settings, Stack, batch, networks\n"
+        "for number in range(3):\n"
+        "    alone, stacked = networks(Settings(batches=5)), networks(Settings(batches=5))\n"
+        "    for network in alone: network.descend(*batch(number), 'float32')\n"
+        "    Stack(stacked).descend(*batch(number), 'float32')\n"
+    )
+    checked = {**os.environ, "LD_PRELOAD": str(MALLOC_DEBUG), "MALLOC_CHECK_": "3", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", steps], env=checked, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-300:]
+    assert memory_format(made("distance", 0).module, made("distance", 0).spec, "cpu") == torch.contiguous_format
+    wide = made("distance", 0, "resnet18w8")
+    assert memory_format(wide.module, wide.spec, "cpu") == torch.channels_last
 
 
 def test_a_network_s_part_in_a_stack_is_seen_by_itself_alone() -> None:
