@@ -20,6 +20,7 @@ os.environ["MLSPATIAL_PROGRESS"] = "0"
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLSPATIAL_STORE_PATCH", "false")  # whatever is being changed in this checkout
 
+LARGE = 2 << 20  # bytes
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -30,6 +31,16 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     os.environ["MLSPATIAL_CACHE"] = str(folder)
     os.environ["XDG_CONFIG_HOME"] = str(folder / "settings")  # not those of whoever runs the tests
     return folder
+
+
+@pytest.fixture(autouse=True)
+def no_large_files(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a test wrote of states and weights goes with it: the suite's folders would take 12 GB at its end."""
+    folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    for file in folder.rglob("*") if folder else ():
+        if file.is_file() and not file.is_symlink() and file.stat().st_size > LARGE:
+            file.unlink()
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,14 +79,18 @@ def test_the_chain(rendered: Path, registry: Path) -> None:
 
 def test_the_default_dataset_is_rendered_when_it_is_missing(registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = {"n_train": 20, "n_heldout": 10, "size": 32, "workers": 1, "environments": "procedural:meadow"}
-    for option in render.main.params:
-        monkeypatch.setattr(option, "default", small.get(str(option.name), option.default))
-        if option.name == "categories":
-            monkeypatch.setattr(option, "default", "apple")
+    small["categories"] = "apple"
+    step = importlib.import_module("mlspatial.steps.render")
+    smaller = [replace(one, default=small[one.name]) if one.name in small else one for one in step.ENTRY.parameters]
+    monkeypatch.setattr(step, "ENTRY", replace(step.ENTRY, parameters=tuple(smaller)))
     code, out, err = call(train.main, "--task", "translation", "--batches", "0")
-    assert code == 0 and "rendering it first" in err
+    assert code == 0 and "rendering it first" in err, err
     entries = {record.entry: record for record in runs.find()}
     assert set(entries) == {"render", "train"} and entries["train"].id in out
+    assert (
+        entries["render"].cfg["n_train"] == "20"
+        and Manifest.load(registry / "data" / "spatial117").recipe["size"] == 32
+    )
     assert entries["train"].parents == (entries["render"].id,)
 
 
