@@ -183,12 +183,12 @@ def calls(n: int, folder: Path) -> dict[str, float]:
 
 
 CASES = {
-    "images": Case("images rendered, 64 px", images, (300, 1000, 3000, 10_000, 30_000, 100_000)),
+    "images": Case("images rendered, 64 px", images, (300, 1000, 3000, 10_000)),
     "networks": Case("networks compared, a layer, kept products", networks, (10, 30, 100, 300, 1000)),
     "stimuli": Case("stimuli scored, PLS of 168 sites", stimuli, (135, 400, 1000, 3000, 10_000)),
     "units": Case("sites scored, PLS of 500 stimuli", units, (100, 300, 1000, 10_000, 100_000)),
     "runs": Case("runs read from the registry", runs, (300, 1000, 3000, 10_000, 100_000)),
-    "calls": Case("calls of a study", calls, (10, 30, 100, 1000, 10_000)),
+    "calls": Case("calls of a study", calls, (10, 100, 1000, 10_000)),
 }
 
 

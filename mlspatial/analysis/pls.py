@@ -208,7 +208,8 @@ class _Region:
             found[np.arange(len(alive)), alive.argmax(axis=1)] = alive.any(axis=1)
             return found
         for fold, (covariance, live) in enumerate(zip(self.covariances, self.live, strict=True)):
-            for row in self.basis[live]:
+            for neuroid in np.flatnonzero(live):
+                row = self.basis[neuroid]
                 if row @ covariance @ row > TINY:
                     found[fold] = row
                     break
