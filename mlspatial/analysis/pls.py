@@ -278,9 +278,8 @@ def _predictions(
         for r, region in enumerate(regions):
             mine = slice(r * len(folds), (r + 1) * len(folds))
             both = torch.cat([score[mine], second[mine]]) @ region.values
-            loading, change = both.cpu().numpy().reshape(2, len(folds), -1)
-            if region.basis is None:
-                loading, change = loading * region.live, change * region.live
+            live = region.live if region.basis is None else 1.0
+            loading, change = (part * live for part in both.cpu().numpy().reshape(2, len(folds), -1))
             region.loadings[:, k] = loading
             change -= energies[mine, None] / 2 * loading
             for covariance, x, y in zip(region.covariances, loading, change, strict=True):
@@ -354,10 +353,8 @@ def _leading_weights(covariances: np.ndarray, starts: np.ndarray) -> tuple[np.nd
         if not len(at):
             break
         norm = np.sqrt(np.einsum("sm,sm->s", image, image))  # of M c_old, which is its product with the next c
-        weights = image / norm[:, None]
-        image, before = np.empty_like(weights), size
-        for row, fold in enumerate(at):
-            np.dot(covariances[fold], weights[row], out=image[row])
+        weights, before = image / norm[:, None], size
+        image = np.array([covariances[fold] @ row for fold, row in zip(at, weights, strict=True)])
         size = np.einsum("sm,sm->s", weights, image)
         if size.min() <= 0:
             on = size > 0

@@ -37,7 +37,8 @@ def test_kernels_are_those_that_the_processor_can_run(vendor: str, flags: str, e
 def test_they_are_named_once_and_before_numpy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known = tmp_path / "cpuinfo"
     known.write_text(f"processor\t: 0\nvendor_id\t: GenuineIntel\nflags\t\t: {WIDE}\n\nprocessor\t: 1\nflags\t: fpu\n")
-    monkeypatch.delenv(processor.VARIABLE, raising=False)
+    monkeypatch.setenv(processor.VARIABLE, "")  # undone last: what is named here would stay for later processes
+    monkeypatch.delenv(processor.VARIABLE)
     processor.name_kernels(known)
     assert processor.VARIABLE not in os.environ  # NumPy is loaded here: too late for this process
     monkeypatch.delitem(sys.modules, "numpy")
