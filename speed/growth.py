@@ -2,10 +2,10 @@
 
     python -m speed.growth [--only networks,units] [--small] [--write]
 
-Every point is a process of its own, on one thread: CPU-seconds of the work alone, and the most memory that it held more
-than after a point of the smallest size was made ready. One JSON line a case, with all points; the exponents are the
-slopes of log time and log memory over the largest three points. --small: the first three points of each, a minute in
-all. --write: keep the lines in results/growth.jsonl and write the table of docs/growth.md.
+Every point is a process of its own, on one thread: CPU-seconds of the work alone, and the most memory that the process
+held. One JSON line a case, with all points; the exponents are the slopes of log time, and of log memory beyond that of
+the smallest point, over the largest three. --small: the first three points of each. --write: keep the lines in
+results/growth.jsonl and write the table of docs/growth.md.
 """
 
 from __future__ import annotations
@@ -79,10 +79,10 @@ def networks(n: int, folder: Path) -> dict[str, float]:
     rng = np.random.default_rng(0)
     shape = (n, STIMULI * (STIMULI + 1) // 2)
     kept = np.lib.format.open_memmap(folder / "products.npy", mode="w+", dtype=np.float32, shape=shape)
-    for row in kept:
-        row[:] = rng.standard_normal(shape[1], np.float32)
+    for number in range(n):
+        kept[number] = rng.standard_normal(shape[1], np.float32)
     kept.flush()
-    del kept
+    del kept  # and no view of it: what is mapped would count twice
     products = np.load(folder / "products.npy", mmap_mode="r")
     cka_matrices(np.zeros((2, shape[1]), np.float32))  # what is loaded once
     began = clock()
@@ -265,6 +265,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name, _, n = options.point.partition(":")
         print(json.dumps(here(name, int(n))), flush=True)
         return
+    if options.small and options.write:
+        parser.error("--small is a part of the points, --write keeps all: give one of them")
     names = [part.strip() for part in options.only.split(",") if part.strip()] or list(CASES)
     if unknown := [name for name in names if name not in CASES]:
         parser.error(f"no case {', '.join(unknown)}; choose from {', '.join(CASES)}")

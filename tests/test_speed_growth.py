@@ -30,6 +30,13 @@ def test_a_point_is_a_process_that_does_the_work() -> None:
         growth.measured("units", 0)
 
 
+def test_a_part_of_the_points_is_not_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    before = growth.PAGE.read_text()
+    with pytest.raises(SystemExit) as no:
+        growth.main(["--small", "--write"])
+    assert no.value.code == 2 and "give one of them" in capsys.readouterr().err and growth.PAGE.read_text() == before
+
+
 def test_the_page_is_made_from_what_is_kept() -> None:
     kept = [json.loads(text) for text in (growth.RESULTS / "growth.jsonl").open()]
     page = growth.PAGE.read_text()
